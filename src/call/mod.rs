@@ -1,0 +1,116 @@
+//! The one call between all fronts and all upstreams.
+//!
+//! Every front turns its dialect into a [`Call`] and the [`Reply`] back; policy wraps a
+//! [`service::CallService`]; an upstream is anything that implements it. Messages travel as protobuf
+//! wire bytes.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::uri::PathAndQuery;
+use tokio::time::Instant;
+
+use crate::status::Status;
+
+pub mod metadata;
+pub mod service;
+
+/// A gRPC method as the call path knows it: how it is reached and which sides stream.
+#[derive(Clone, Debug)]
+pub struct Method {
+    /// The HTTP/2 `:path` of the method, `/package.Service/Method`.
+    pub path: PathAndQuery,
+    /// Whether the client sends a stream of messages.
+    pub client_streaming: bool,
+    /// Whether the server sends a stream of messages.
+    pub server_streaming: bool,
+    /// Whether the method is declared `NO_SIDE_EFFECTS` or `IDEMPOTENT`, so that it may be sent again.
+    pub idempotent: bool,
+}
+
+/// The dialect that a caller speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// REST with JSON, as `google.api.http` maps it.
+    Rest,
+}
+
+/// Where a call comes from. Policy decides by it; nothing of it goes upstream by itself.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The dialect of the front that received the call.
+    pub dialect: Dialect,
+    /// The template of the route that matched, for logs and metrics; never the path itself.
+    pub route: Arc<str>,
+    /// The address of the peer, absent where the transport has none.
+    pub peer: Option<SocketAddr>,
+}
+
+/// One call on its way to an upstream.
+pub struct Call {
+    /// The method that is called.
+    pub method: Arc<Method>,
+    /// Where the call comes from.
+    pub origin: Origin,
+    /// What goes upstream as gRPC metadata. Reserved and hop-by-hop names are already gone.
+    pub metadata: HeaderMap,
+    /// When the caller stops waiting; absent for a call without a limit.
+    pub deadline: Option<Instant>,
+    /// The request.
+    pub body: Body,
+}
+
+/// The request of a call.
+pub enum Body {
+    /// One message in wire form.
+    Message(Bytes),
+    /// One message that is read and decoded by the first layer that asks for it, so that a call that
+    /// is refused before costs no reading and no parsing.
+    Pending(Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>),
+}
+
+impl Body {
+    /// Reads and decodes the message.
+    ///
+    /// # Errors
+    /// What the front found wrong with the caller's body.
+    pub async fn message(self) -> Result<Bytes, Status> {
+        match self {
+            Self::Message(bytes) => Ok(bytes),
+            Self::Pending(future) => future.await,
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(bytes) => write!(f, "Message({} bytes)", bytes.len()),
+            Self::Pending(_) => f.write_str("Pending"),
+        }
+    }
+}
+
+/// The answer to a call.
+#[derive(Debug)]
+pub struct Reply {
+    /// The initial metadata that the backend sent.
+    pub metadata: HeaderMap,
+    /// The message in wire form; empty unless `status` is OK.
+    pub message: Bytes,
+    /// How the call ended.
+    pub status: Status,
+    /// The trailing metadata that the backend sent.
+    pub trailers: HeaderMap,
+}
+
+impl From<Status> for Reply {
+    fn from(status: Status) -> Self {
+        Self { metadata: HeaderMap::new(), message: Bytes::new(), status, trailers: HeaderMap::new() }
+    }
+}

@@ -1,0 +1,15 @@
+//! Transom is the front door for gRPC services: one binary that loads protobuf descriptors and makes
+//! every method reachable as REST/JSON.
+//!
+//! The rooms of the crate, from the ground up, and what each may import are described in
+//! `ARCHITECTURE.md` and enforced by `tests/layering.rs`. The rooms without network, `schema`,
+//! `codec`, `route`, `wire` and `status`, build without the default feature `gateway`.
+
+pub mod codec;
+pub mod route;
+pub mod schema;
+pub mod status;
+pub mod wire;
+
+#[cfg(feature = "gateway")]
+pub mod call;

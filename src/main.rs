@@ -1,0 +1,2 @@
+//! The `transom` binary.
+fn main() {}
