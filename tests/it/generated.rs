@@ -1,0 +1,81 @@
+//! The files that are generated once and committed, so that a build needs no generator: each is made
+//! anew here and compared.
+//!
+//! To write them after a change of a `.proto` file:
+//!
+//! ```text
+//! TRANSOM_REGENERATE=1 cargo test --test it generated
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The well-known types that the compiler has built in. Protos import them; none of ours declares them.
+const WELL_KNOWN: [&str; 11] = [
+    "google/protobuf/any.proto",
+    "google/protobuf/api.proto",
+    "google/protobuf/descriptor.proto",
+    "google/protobuf/duration.proto",
+    "google/protobuf/empty.proto",
+    "google/protobuf/field_mask.proto",
+    "google/protobuf/source_context.proto",
+    "google/protobuf/struct.proto",
+    "google/protobuf/timestamp.proto",
+    "google/protobuf/type.proto",
+    "google/protobuf/wrappers.proto",
+];
+
+#[test]
+fn builtin_descriptors_are_up_to_date() {
+    let protos = root().join("protos");
+    let mut names: Vec<String> = WELL_KNOWN.map(str::to_owned).into();
+    names.extend(proto_files(&protos));
+    check("descriptors/builtin.binpb", &compile(&[&protos], &names));
+}
+
+/// The repository's top folder.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The protos below a folder, as they are imported, in alphabetical order.
+fn proto_files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "proto") {
+                found.push(path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Compiles protos and all they import into a `FileDescriptorSet` without source positions.
+fn compile(includes: &[&Path], names: &[String]) -> Vec<u8> {
+    let mut compiler = protox::Compiler::new(includes).unwrap();
+    compiler.include_imports(true).include_source_info(false);
+    if let Err(error) = compiler.open_files(names) {
+        panic!("a proto does not compile: {error:?}");
+    }
+    compiler.encode_file_descriptor_set()
+}
+
+/// Fails if a committed file differs from what is generated, or writes it when that was asked for.
+fn check(path: &str, expected: &[u8]) {
+    let file = root().join(path);
+    if std::env::var_os("TRANSOM_REGENERATE").is_some() {
+        fs::write(file, expected).unwrap();
+        return;
+    }
+    assert!(
+        fs::read(file).is_ok_and(|found| found == expected),
+        "{path} is not what its sources generate now.\n\
+         Run `TRANSOM_REGENERATE=1 cargo test --test it generated` and commit the result."
+    );
+}
