@@ -8,7 +8,9 @@
 //! ```
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::support::root;
 
 /// The well-known types that the compiler has built in. Protos import them; none of ours declares them.
 const WELL_KNOWN: [&str; 11] = [
@@ -56,11 +58,6 @@ fn bookstore_code_is_up_to_date() {
         .compile_fds(compiler.file_descriptor_set())
         .unwrap();
     check("src/demo/bookstore_v1.rs", &fs::read(out.path().join("bookstore.v1.rs")).unwrap());
-}
-
-/// The repository's top folder.
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The protos below a folder, as they are imported, in alphabetical order.
