@@ -8,5 +8,7 @@
 #![allow(clippy::print_stderr, reason = "what a failed test prints is its report")]
 
 mod generated;
+#[path = "../layering.rs"]
+mod layering;
 mod replay;
 mod support;
