@@ -24,12 +24,13 @@ const ROOMS: [(&str, u8); 20] = [
     ("codec", 2),
     ("call", 2),
     ("status", 1),
-    ("wire", 1),
     ("schema", 1),
     ("route", 1),
     ("config", 1),
     ("telemetry", 1),
     ("tls", 1),
+    // The ground of the others: schema reads descriptors with it.
+    ("wire", 0),
 ];
 
 /// Imports that the levels would allow and the design does not.
@@ -394,12 +395,12 @@ fn rules_are_found_out() {
         (
             &["wire"],
             "use super::call::Call;",
-            &["1: `wire` (level 1) must not import `call` (level 2): imports go to lower levels."],
+            &["1: `wire` (level 0) must not import `call` (level 2): imports go to lower levels."],
         ),
         (
             &["wire", "reader"],
             "mod tests { fn f() {} use super::super::super::codec::x; }",
-            &["1: `wire` (level 1) must not import `codec` (level 2): imports go to lower levels."],
+            &["1: `wire` (level 0) must not import `codec` (level 2): imports go to lower levels."],
         ),
         (&["codec"], "use http::HeaderMap;", &["1: `codec` is pure and must not use the crate `http`."]),
         (
@@ -417,7 +418,7 @@ fn rules_are_found_out() {
         (
             &["wire"],
             "fn f<'a>(x: &'a str) { r#\"crate::call \" x\"#; b'\\''; '\\u{1}'; }\nuse crate::call;",
-            &["2: `wire` (level 1) must not import `call` (level 2): imports go to lower levels."],
+            &["2: `wire` (level 0) must not import `call` (level 2): imports go to lower levels."],
         ),
     ];
     for (module, text, expected) in table {
