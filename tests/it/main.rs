@@ -8,6 +8,7 @@
 #![allow(clippy::print_stderr, reason = "what a failed test prints is its report")]
 
 mod clients;
+mod dependencies;
 mod generated;
 mod grpcio;
 #[path = "../layering.rs"]
