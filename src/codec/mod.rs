@@ -1,1 +1,7 @@
-//! x
+//! Text to and from protobuf wire bytes, straight through the tables of [`schema`](crate::schema):
+//! synchronous, without I/O, without a tree in between.
+
+pub mod json;
+mod mask;
+mod number;
+mod time;
