@@ -39,6 +39,11 @@ pub enum ErrorKind {
     Utf8,
 }
 
+impl Error {
+    /// Messages are nested deeper than allowed.
+    pub const TOO_DEEP: Self = Self { offset: 0, kind: ErrorKind::Depth };
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {

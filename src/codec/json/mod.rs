@@ -8,6 +8,8 @@ pub mod error;
 mod keys;
 pub mod read;
 mod scan;
+pub mod status;
+pub mod text;
 mod unusual;
 mod well_known;
 pub mod write;

@@ -81,7 +81,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(
+    pub(super) fn new(
         schema: &'a Schema,
         text: &'a [u8],
         options: &'a ReadOptions,
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn finish(&mut self) -> Result<()> {
+    pub(super) fn finish(&mut self) -> Result<()> {
         self.skip_space();
         match self.text.get(self.at) {
             None => Ok(()),
@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
 
     /// One value with its tag; false if it is an unknown enum name to be ignored.
     #[inline]
-    fn element(&mut self, field: &'a Field) -> Result<bool> {
+    pub(super) fn element(&mut self, field: &'a Field) -> Result<bool> {
         let number = field.number();
         match field.kind() {
             Kind::String => {
