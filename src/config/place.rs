@@ -53,6 +53,27 @@ pub struct Source {
     pub name: String,
     /// The whole text.
     pub text: String,
+    /// The text as a terminal may show it, where that differs; byte for byte as long.
+    shown: Option<String>,
+}
+
+impl Source {
+    /// The text without control characters, which could act on a terminal. Places hold in it too.
+    pub fn shown(&self) -> &str {
+        self.shown.as_deref().unwrap_or(&self.text)
+    }
+}
+
+/// Replaces each byte of a control character by a question mark.
+fn harmless(text: &str) -> Option<String> {
+    let harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    text.contains(harmful).then(|| {
+        let mut shown = String::with_capacity(text.len());
+        for c in text.chars() {
+            if harmful(c) { shown.extend(std::iter::repeat_n('?', c.len_utf8())) } else { shown.push(c) }
+        }
+        shown
+    })
 }
 
 /// All texts that a configuration was read from. Cheap to clone.
@@ -65,7 +86,9 @@ impl Sources {
     /// Adds a text under the name that problems will show.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
         let id = SourceId(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
-        self.list.push(Arc::new(Source { name: name.into(), text: text.into() }));
+        let text = text.into();
+        let shown = harmless(&text);
+        self.list.push(Arc::new(Source { name: name.into(), text, shown }));
         id
     }
 

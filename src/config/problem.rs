@@ -160,8 +160,8 @@ impl Problems {
         };
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_links(false)
-            .with_width(110)
-            .with_break_words(false)
+            // Lines are broken here: miette's breaks also fall into `--upstream` and `my-file.yaml`.
+            .with_wrap_lines(false)
             .with_context_lines(1);
         let mut out = String::new();
         for problem in self.in_order() {
@@ -249,7 +249,7 @@ impl Diagnostic for Report<'_> {
 
     fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
         let lines: Vec<_> = self.problem.hint.clone().into_iter().chain(self.elsewhere()).collect();
-        (!lines.is_empty()).then(|| Box::new(lines.join("\n")) as Box<dyn fmt::Display>)
+        (!lines.is_empty()).then(|| Box::new(filled(&lines.join("\n"))) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -278,11 +278,32 @@ impl fmt::Debug for Report<'_> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem.message)
+        f.write_str(&filled(&self.problem.message))
     }
 }
 
 impl std::error::Error for Report<'_> {}
+
+/// Breaks lines at spaces before they are longer than 100 characters.
+fn filled(text: &str) -> String {
+    const WIDTH: usize = 100;
+    let mut out = String::with_capacity(text.len());
+    let mut column = 0;
+    for (index, word) in text.split(' ').enumerate() {
+        let (first, last) = (word.split('\n').next(), word.rsplit('\n').next());
+        let width = |part: Option<&str>| part.map_or(0, |part| part.chars().count());
+        if index > 0 && column + 1 + width(first) > WIDTH {
+            out.push('\n');
+            column = 0;
+        } else if index > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column = if word.contains('\n') { width(last) } else { column + width(last) };
+    }
+    out
+}
 
 /// What is underlined of a place: its first line, within the excerpt, between whole characters.
 fn underlined(text: &str, place: Place) -> SourceSpan {
@@ -300,7 +321,7 @@ impl SourceCode for Source {
         before: usize,
         after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let text = self.text.as_str();
+        let text = self.shown();
         let start = span.offset();
         let end = start.checked_add(span.len()).ok_or(MietteError::OutOfBounds)?;
         if !text.is_char_boundary(start) || !text.is_char_boundary(end) {

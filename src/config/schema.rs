@@ -1,6 +1,6 @@
 //! The JSON Schema (draft 2020-12) of the configuration, for editors and for checks without Transom.
 //!
-//! It comes from the same declarations as the readers ([`super::settings`]), with the documentation of
+//! It comes from the same declarations as the readers ([`mod@super::settings`]), with the documentation of
 //! each key as its description. It is as strict as a schema can be; what one key says about another,
 //! and bounds of values with units, only Transom itself checks.
 

@@ -9,6 +9,9 @@ use super::settings::collection::NonEmpty;
 use super::settings::declare::settings;
 use super::value::address::Target;
 
+const TIMEOUT: Duration = Duration::from_secs(15);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
 settings! {
     /// A gRPC backend: the URL of its only target, or a mapping.
     pub struct Upstream, short for [targets] {
@@ -17,9 +20,9 @@ settings! {
         /// Where the descriptors of this upstream come from, in place of those at the top of the file.
         descriptors: Vec<Descriptors> = Vec::new(),
         /// How long a unary call may take.
-        timeout: Located<Duration> = Duration::from_secs(15).into() => Duration::from_millis(1)..=DAY,
+        timeout: Located<Duration> = TIMEOUT.into() => Duration::from_millis(1)..=DAY,
         /// How long making a connection may take.
-        connect_timeout: Located<Duration> = Duration::from_secs(1).into()
+        connect_timeout: Located<Duration> = CONNECT_TIMEOUT.into()
             => Duration::from_millis(10)..=Duration::from_secs(60),
     }
     later { balance, tls, health, outliers, circuit, retries }
@@ -32,8 +35,8 @@ impl Upstream {
         Self {
             targets: NonEmpty::new(target, []),
             descriptors: Vec::new(),
-            timeout: Duration::from_secs(15).into(),
-            connect_timeout: Duration::from_secs(1).into(),
+            timeout: TIMEOUT.into(),
+            connect_timeout: CONNECT_TIMEOUT.into(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a file can hold, as traits: a [`Scalar`] is parsed from one text, a [`Setting`] is anything that
 //! can be read from a node and describe itself as a JSON Schema.
 //!
-//! Sections are declared with [`declare::settings`].
+//! Sections are declared with the macro of [`declare`].
 
 pub mod collection;
 pub mod declare;

@@ -48,3 +48,28 @@ fn distance(a: &[char], b: &[char]) -> usize {
     }
     rows[a.len()][b.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn the_nearest_word_is_found_when_it_is_near() {
+        const KNOWN: [&str; 5] = ["timeout", "connect_timeout", "targets", "uri", "headers"];
+        for (word, expected) in [
+            ("timeuot", Some("timeout")),
+            ("timeouts", Some("timeout")),
+            ("Time-Out", Some("timeout")),
+            ("connectTimeout", Some("connect_timeout")),
+            ("target", Some("targets")),
+            ("url", Some("uri")),
+            ("header", Some("headers")),
+            ("policies", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, &KNOWN), expected, "{word}");
+        }
+        assert_eq!(nearest(&"timeout".repeat(100_000), &KNOWN), None);
+    }
+}

@@ -51,13 +51,14 @@ impl Scalar for Duration {
 
     fn to_json(&self) -> Json {
         let nanos = self.as_nanos();
-        let whole = |(_, unit): &(&str, u64)| nanos % u128::from(*unit) == 0;
-        // Nothing here is longer than a minute of its own unit: 60s stays 60s.
+        let whole = |(_, unit): &(&str, u64)| nanos.is_multiple_of(u128::from(*unit));
+        // One of a unit is written in the next smaller one, as people write it: 60s, 60m.
         let fits = |(_, unit): &(&str, u64)| nanos >= 2 * u128::from(*unit) || *unit <= 1_000_000_000;
-        match UNITS.iter().find(|unit| whole(unit) && fits(unit)) {
-            Some((name, unit)) => format!("{}{name}", nanos / u128::from(*unit)).into(),
-            None => format!("{}ms", self.as_secs_f64() * 1000.0).into(),
+        if let Some((name, unit)) = UNITS.iter().find(|unit| whole(unit) && fits(unit)) {
+            return format!("{}{name}", nanos / u128::from(*unit)).into();
         }
+        let exact = format!("{}.{:06}", nanos / 1_000_000, nanos % 1_000_000);
+        format!("{}ms", exact.trim_end_matches('0')).into()
     }
 }
 
@@ -80,6 +81,8 @@ mod tests {
             ("0.25h", Ok("15m")),
             ("0s", Ok("0s")),
             ("1.5ms", Ok("1.5ms")),
+            ("1.000000001s", Ok("1000.000001ms")),
+            ("1h", Ok("60m")),
             ("8784h", Ok("8784h")),
             ("15", Err(("`15` has no unit.", "Write the unit, for example 15s or 15ms."))),
             ("1.5", Err(("`1.5` has no unit.", "Write the unit, for example 1.5s or 1.5ms."))),

@@ -122,3 +122,56 @@ pub(in crate::config) fn matches(pattern: &[u8], name: &[u8]) -> bool {
 fn character(name: &[u8], at: usize) -> usize {
     1 + name[at + 1..].iter().take_while(|byte| **byte & 0xc0 == 0x80).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Glob, HINT, matches};
+    use crate::config::value::check;
+
+    #[test]
+    fn globs() {
+        let dots = |text: &str| format!("`{text}` is not a relative path without empty and dot parts.");
+        for text in ["", "/a.proto", "a//b", "a/", "../a", "./a", "a/./b"] {
+            check::<Glob>(&[(text, Err((&dots(text), HINT)))]);
+        }
+        check::<Glob>(&[
+            ("shop/v1/*.proto", Ok("shop/v1/*.proto")),
+            ("**/**/a?.proto", Ok("**/a?.proto")),
+            ("a/**", Err(("`a/**` ends with directories, not with files.", HINT))),
+            ("a/b**/c", Err(("`b**` is not a part that Transom can match.", HINT))),
+            ("[ab].proto", Err(("`[ab].proto` is not a part that Transom can match.", HINT))),
+            ("a\\b.proto", Err(("`a\\b.proto` is not a part that Transom can match.", HINT))),
+            (&["a"; 65].join("/"), Err(("The path has more than 64 parts.", HINT))),
+        ]);
+    }
+
+    #[test]
+    fn names_match_patterns() {
+        for (pattern, name, expected) in [
+            ("*.proto", "a.proto", true),
+            ("*.proto", ".proto", true),
+            ("*.proto", "a.protos", false),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b*c", "aXbYbZ", false),
+            ("a*", "a", true),
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a?c", "abc", true),
+            ("a?c", "aéc", true),
+            ("a?c", "ac", false),
+            ("?", "é", true),
+            ("??", "é", false),
+            ("*é?", "xxéy", true),
+            ("", "", true),
+            ("*", "", true),
+        ] {
+            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn many_stars_do_not_take_long() {
+        let (pattern, name) = ("*a".repeat(100) + "b", "a".repeat(10_000));
+        assert!(!matches(pattern.as_bytes(), name.as_bytes()));
+    }
+}

@@ -9,10 +9,13 @@ pub mod pattern;
 pub mod plain;
 pub mod size;
 
-/// Runs a table of texts through a parser: what comes out is written back, or the two sentences of
-/// the flaw.
+/// What a text becomes: a value, as it is written back, or the message and the hint of a flaw.
 #[cfg(test)]
-pub(crate) fn check<T: super::settings::Scalar>(table: &[(&str, Result<&str, (&str, &str)>)]) {
+type Outcome<'t> = Result<&'t str, (&'t str, &'t str)>;
+
+/// Runs a table of texts through a parser.
+#[cfg(test)]
+pub(crate) fn check<T: super::settings::Scalar>(table: &[(&str, Outcome<'_>)]) {
     for (text, expected) in table {
         let parsed = T::parse(text, std::path::Path::new("/etc/transom"));
         let parsed = parsed.map(|value| super::schema::plain(&value.to_json()));

@@ -79,7 +79,7 @@ impl Scalar for ByteSize {
     }
 
     fn to_json(&self) -> Json {
-        match UNITS.iter().find(|(_, unit)| *unit > 1 && self.0 > 0 && self.0 % unit == 0) {
+        match UNITS.iter().find(|(_, unit)| *unit > 1 && self.0 > 0 && self.0.is_multiple_of(*unit)) {
             Some((name, unit)) => format!("{}{name}", self.0 / unit).into(),
             None => self.0.into(),
         }
@@ -122,7 +122,7 @@ pub(super) fn decimal(number: &str, unit: u64) -> Result<u64, DecimalFlaw> {
     let digits = digits.ok_or(DecimalFlaw::TooFine)?;
     let scaled = fraction.parse::<u128>().unwrap_or(0) * u128::from(unit);
     let scale = 10_u128.pow(digits);
-    if scaled % scale != 0 {
+    if !scaled.is_multiple_of(scale) {
         return Err(DecimalFlaw::TooFine);
     }
     let part = u64::try_from(scaled / scale).map_err(|_| DecimalFlaw::TooLarge)?;
