@@ -1,0 +1,1 @@
+//! tonic as a backend, over TCP and over a Unix domain socket.
