@@ -13,6 +13,7 @@ pub mod reflection;
 pub mod target;
 
 mod connect;
+mod exchange;
 mod fault;
 mod gather;
 mod pool;

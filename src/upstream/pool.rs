@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::connect::{self, Ending, Sender};
+use super::exchange::Resets;
 use super::target::Target;
 
 const FIRST_REST: Duration = Duration::from_millis(20);
@@ -68,6 +69,8 @@ enum State {
 pub(super) struct Lease {
     pub(super) sender: Sender,
     pub(super) target: usize,
+    /// How often calls on this connection may be cancelled.
+    pub(super) resets: Arc<Resets>,
     id: u64,
     served: Arc<AtomicBool>,
 }
@@ -299,7 +302,8 @@ impl Core {
         let id = self.next_id;
         self.next_id += 1;
         let served = Arc::new(AtomicBool::new(false));
-        self.links[target].state = State::Up(Lease { sender, target, id, served });
+        let resets = Arc::new(Resets::new());
+        self.links[target].state = State::Up(Lease { sender, target, resets, id, served });
         id
     }
 }

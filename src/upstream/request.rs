@@ -106,16 +106,13 @@ impl Buf for Piece {
 }
 
 /// The sending half of an exchange. Dropping it before the backend has answered cancels the call.
-pub(super) struct Outgoing<'a> {
+pub(super) struct Outgoing {
     stream: SendStream<Piece>,
     left: Option<Piece>,
-    /// The caller's handle to the message: once it is the only one, all was written.
-    message: &'a Bytes,
 }
 
-impl<'a> Outgoing<'a> {
-    pub(super) fn new(mut stream: SendStream<Piece>, length: u32, message: &'a Bytes) -> Self {
-        let piece = Piece::message(length, message.clone());
+impl Outgoing {
+    pub(super) fn new(mut stream: SendStream<Piece>, piece: Piece) -> Self {
         let mut left = None;
         if piece.remaining() <= ONE_FRAME {
             // An error here is seen again, with its reason, by whoever waits for the answer.
@@ -124,7 +121,7 @@ impl<'a> Outgoing<'a> {
             stream.reserve_capacity(piece.remaining());
             left = Some(piece);
         }
-        Self { stream, left, message }
+        Self { stream, left }
     }
 
     /// Polls a part of the answer and goes on sending meanwhile: a backend may begin to answer before
@@ -138,9 +135,10 @@ impl<'a> Outgoing<'a> {
         .await
     }
 
-    /// The answer is complete. What the backend has not read of the request is taken back.
-    pub(super) fn finish(mut self) {
-        if !self.message.is_empty() && !self.message.is_unique() {
+    /// The answer is complete. What the backend has not read of the request is taken back: `message`
+    /// is the caller's handle to it, the only one once all was written.
+    pub(super) fn finish(mut self, message: &Bytes) {
+        if !message.is_empty() && !message.is_unique() {
             self.stream.send_reset(Reason::CANCEL);
         }
     }

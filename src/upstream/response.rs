@@ -6,57 +6,47 @@
 //! message        = flag:1 length:4 bytes      flag 0, length big-endian
 //! ```
 
-use std::future::poll_fn;
-
 use bytes::{Bytes, BytesMut};
-use h2::RecvStream;
-use h2::client::ResponseFuture;
+use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::response::Parts;
-use http::{Response, StatusCode};
 
 use crate::call::Reply;
 use crate::status::{Code, Status};
 
-use super::fault::{Failure, bare_http, broken, stream_error};
-use super::request::Outgoing;
+use super::fault::{bare_http, broken};
 use super::trailers::take_status;
 
-/// Waits for the response headers while the request is sent.
-pub(super) async fn head(
-    outgoing: &mut Outgoing<'_>,
-    response: ResponseFuture,
-) -> Result<Response<RecvStream>, Failure> {
-    outgoing.alongside(response).await.map_err(|error| stream_error(&error, false))
+/// Takes an answer apart: checks its headers, then expects its bytes and its end.
+pub(super) struct Reading {
+    headers: HeaderMap,
+    message: Incoming,
 }
 
-/// Reads the rest of the answer. `limit` bounds the message, in bytes.
-pub(super) async fn read(
-    mut outgoing: Outgoing<'_>,
-    response: Response<RecvStream>,
-    limit: usize,
-) -> Result<Reply, Failure> {
-    let (mut head, mut body) = response.into_parts();
-    check_head(&head)?;
-    let mut message = Incoming::new(limit);
-    while let Some(data) = outgoing.alongside(poll_fn(|cx| body.poll_data(cx))).await {
-        let data = data.map_err(|error| stream_error(&error, true))?;
-        // This fails only for a stream that is gone, and then so does the next read.
-        let _ = body.flow_control().release_capacity(data.len());
-        message.push(data)?;
+impl Reading {
+    /// Starts with the headers. `limit` bounds the message, in bytes.
+    pub(super) fn start(head: Parts, limit: usize) -> Result<Self, Status> {
+        check_head(&head)?;
+        Ok(Self { headers: head.headers, message: Incoming::new(limit) })
     }
-    let trailers = outgoing.alongside(poll_fn(|cx| body.poll_trailers(cx))).await;
-    let trailers = trailers.map_err(|error| stream_error(&error, true))?;
-    outgoing.finish();
-    Ok(match trailers {
-        Some(trailers) => close(head.headers, message, trailers),
-        // Headers that end the answer, or that only an empty DATA frame follows, are trailers.
-        None if message.untouched() && head.headers.contains_key("grpc-status") => {
-            let trailers = std::mem::take(&mut head.headers);
-            close(HeaderMap::new(), message, trailers)
+
+    /// Takes the next bytes.
+    pub(super) fn push(&mut self, data: Bytes) -> Result<(), Status> {
+        self.message.push(data)
+    }
+
+    /// Ends with the trailers, if there were any.
+    pub(super) fn end(mut self, trailers: Option<HeaderMap>) -> Reply {
+        match trailers {
+            Some(trailers) => close(self.headers, self.message, trailers),
+            // Headers that end the answer, or that only an empty DATA frame follows, are trailers.
+            None if self.message.untouched() && self.headers.contains_key("grpc-status") => {
+                let trailers = std::mem::take(&mut self.headers);
+                close(HeaderMap::new(), self.message, trailers)
+            }
+            None => self.message.check().err().unwrap_or_else(no_status).into(),
         }
-        None => message.check().err().unwrap_or_else(no_status).into(),
-    })
+    }
 }
 
 /// Whether this is a gRPC answer at all. A `grpc-status` in the headers counts more than what an HTTP
@@ -102,7 +92,8 @@ fn close(mut metadata: HeaderMap, message: Incoming, mut trailers: HeaderMap) ->
     }
 }
 
-fn no_status() -> Status {
+/// An answer that ends without a status.
+pub(super) fn no_status() -> Status {
     broken("The backend's answer ended without a grpc-status.")
 }
 
@@ -202,6 +193,8 @@ fn start(prefix: [u8; 5], limit: usize, data: &mut Bytes) -> Result<State, Statu
 
 #[cfg(test)]
 mod tests {
+    use http::Response;
+
     use super::*;
 
     const LIMIT: usize = 8;
@@ -217,7 +210,8 @@ mod tests {
 
     #[test]
     fn answers_are_judged_the_same_however_they_are_cut() {
-        let table: [(&[u8], Result<&[u8], &str>); 10] = [
+        type Case = (&'static [u8], Result<&'static [u8], &'static str>);
+        let table: [Case; 10] = [
             (b"\0\0\0\0\x03abc", Ok(b"abc")),
             (b"\0\0\0\0\0", Ok(b"")),
             (b"\0\0\0\0\x0812345678", Ok(b"12345678")),

@@ -372,6 +372,53 @@ async fn dropping_a_call_cancels_it_at_the_backend() {
 }
 
 #[tokio::test]
+async fn a_flood_of_dropped_calls_reaches_the_backend_in_turn() {
+    let (event, mut events) = mpsc::unbounded_channel();
+    let resets = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&resets);
+    let target = backend(move |(request, mut respond): Stream| {
+        let (event, count) = (event.clone(), Arc::clone(&count));
+        async move {
+            if request.headers().contains_key("x-hang") {
+                event.send(()).unwrap();
+                if std::future::poll_fn(|cx| respond.poll_reset(cx)).await.is_ok() {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    let _ = event.send(());
+                }
+            } else {
+                echo((request, respond)).await;
+            }
+        }
+    })
+    .await;
+    let channel = channel(vec![target]);
+    let calls: Vec<_> = (0..60)
+        .map(|_| {
+            let mut call = request("hang");
+            call.metadata = fields(&[("x-hang", "1")]);
+            call.deadline = Some(Instant::now() + Duration::from_secs(2));
+            tokio::spawn(channel.call(call))
+        })
+        .collect();
+    for _ in &calls {
+        events.recv().await.unwrap();
+    }
+    for call in &calls {
+        call.abort();
+    }
+    for _ in 0..5 {
+        assert_echo(&ask(&channel, "still here").await, b"still here");
+    }
+    let first = resets.load(Ordering::Relaxed);
+    assert!((20..=25).contains(&first), "{first} resets at once");
+    // Those whose turn does not come are reset soon after their deadline.
+    for _ in &calls {
+        events.recv().await.unwrap();
+    }
+    assert_eq!(resets.load(Ordering::Relaxed), 60);
+}
+
+#[tokio::test]
 async fn a_backend_that_cancels_at_the_deadline_is_a_deadline() {
     let target = backend(|(request, mut respond): Stream| async move {
         let text = request.headers()["grpc-timeout"].to_str().unwrap().to_owned();

@@ -43,7 +43,7 @@ fn encoded(files: &[FileDescriptorProto]) -> Vec<Vec<u8>> {
 }
 
 #[track_caller]
-fn assert_shop(reflected: Reflected) {
+fn assert_shop(reflected: &Reflected) {
     assert_eq!(reflected.services, ["shop.v1.Books", "shop.v1.Carts", "shop.v1.Orders"]);
     assert_eq!(reflected.missing, ["google/api/http.proto", "google/protobuf/any.proto"]);
     let mut files: Vec<_> = reflected.files.iter().map(|file| file.to_vec()).collect();
@@ -73,7 +73,7 @@ async fn tonic_server(v1: bool) -> Target {
 #[tokio::test]
 async fn both_versions_of_tonic_reflection_are_understood() {
     for v1 in [true, false] {
-        assert_shop(fetch(&tonic_server(v1).await, &Limits::default()).await.unwrap());
+        assert_shop(&fetch(&tonic_server(v1).await, &Limits::default()).await.unwrap());
     }
 }
 
@@ -148,7 +148,7 @@ async fn servers_that_send_errors_in_the_stream_are_understood() {
         _ => error(5, "no such file"),
     })
     .await;
-    assert_shop(fetch(&target, &Limits::default()).await.unwrap());
+    assert_shop(&fetch(&target, &Limits::default()).await.unwrap());
 }
 
 #[tokio::test]
