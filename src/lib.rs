@@ -15,3 +15,5 @@ pub mod wire;
 pub mod call;
 #[cfg(feature = "gateway")]
 pub mod config;
+#[cfg(feature = "gateway")]
+pub mod upstream;
