@@ -17,3 +17,4 @@ pub mod call;
 pub mod config;
 #[cfg(feature = "gateway")]
 pub mod upstream;
+pub mod demo;

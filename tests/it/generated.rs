@@ -8,7 +8,9 @@
 //! ```
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::support::root;
 
 /// The well-known types that the compiler has built in. Protos import them; none of ours declares them.
 const WELL_KNOWN: [&str; 11] = [
@@ -33,9 +35,29 @@ fn builtin_descriptors_are_up_to_date() {
     check("descriptors/builtin.binpb", &compile(&[&protos], &names));
 }
 
-/// The repository's top folder.
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+#[test]
+fn bookstore_descriptors_are_up_to_date() {
+    let (protos, example) = (root().join("protos"), root().join("examples/bookstore"));
+    check("examples/bookstore/bookstore.binpb", &compile(&[&example, &protos], &["bookstore.proto".into()]));
+}
+
+#[test]
+fn bookstore_code_is_up_to_date() {
+    let (protos, example) = (root().join("protos"), root().join("examples/bookstore"));
+    let mut compiler = protox::Compiler::new([&example, &protos]).unwrap();
+    // With the comments: they become the documentation of the code.
+    compiler.include_imports(true).include_source_info(true).open_file("bookstore.proto").unwrap();
+
+    let out = tempfile::tempdir().unwrap();
+    tonic_prost_build::configure()
+        .build_client(false)
+        .build_transport(false)
+        .emit_rerun_if_changed(false)
+        .btree_map(".")
+        .out_dir(out.path())
+        .compile_fds(compiler.file_descriptor_set())
+        .unwrap();
+    check("src/demo/bookstore_v1.rs", &fs::read(out.path().join("bookstore.v1.rs")).unwrap());
 }
 
 /// The protos below a folder, as they are imported, in alphabetical order.

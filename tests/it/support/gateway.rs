@@ -1,0 +1,82 @@
+//! The binary under test.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::process::Server;
+
+/// A running `transom serve`.
+pub(crate) struct Gateway {
+    server: Server,
+    _folder: Option<TempDir>,
+}
+
+impl Gateway {
+    /// Serves a configuration given as text. Its listener should be [`Gateway::ANY_PORT`].
+    pub(crate) fn with_config(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("transom.yaml");
+        std::fs::write(&file, config).unwrap();
+        let server = Server::start(serve(&["-c", file.to_str().unwrap()]), listening);
+        Self { server, _folder: Some(folder) }
+    }
+
+    /// Serves a configuration file of this repository, which may use environment variables.
+    pub(crate) fn with_file(file: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut command = serve(&["-c", file.to_str().unwrap()]);
+        command.envs(environment.iter().copied());
+        Self { server: Server::start(command, listening), _folder: None }
+    }
+
+    /// Serves everything that the reflection of the backends at these addresses shows.
+    pub(crate) fn in_front_of(backends: &[SocketAddr]) -> Self {
+        let upstreams: String = (backends.iter().enumerate())
+            .map(|(index, address)| format!("  backend{index}: http://{address}\n"))
+            .collect();
+        Self::with_config(&format!("{}upstreams:\n{upstreams}services: [\"**\"]\n", Self::ANY_PORT))
+    }
+
+    /// The part of a configuration that lets the system choose the port.
+    pub(crate) const ANY_PORT: &'static str = "listeners:\n  - address: 127.0.0.1:0\n";
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The URL of a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address())
+    }
+
+    /// All that it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.server.output()
+    }
+}
+
+/// The binary, with a command.
+pub(crate) fn transom(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_transom"));
+    command.args(arguments);
+    command
+}
+
+fn serve(arguments: &[&str]) -> Command {
+    let mut command = transom(&["serve", "--log-format", "json"]);
+    command.args(arguments);
+    command
+}
+
+/// The address in the log line that a listening socket writes.
+fn listening(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    if line.get("message")? != "listening" {
+        return None;
+    }
+    line.get("address")?.as_str()?.parse().ok()
+}

@@ -1,0 +1,14 @@
+//! What the tests stand on: the binary under test, backends, clients and JSON comparison.
+
+pub(crate) mod backend;
+pub(crate) mod client;
+pub(crate) mod gateway;
+pub(crate) mod json;
+pub(crate) mod process;
+
+use std::path::PathBuf;
+
+/// The repository's top folder.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
