@@ -14,4 +14,7 @@ pub mod wire;
 #[cfg(feature = "gateway")]
 pub mod call;
 #[cfg(feature = "gateway")]
+pub mod config;
+#[cfg(feature = "gateway")]
+pub mod upstream;
 pub mod demo;

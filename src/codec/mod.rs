@@ -1,1 +1,11 @@
-//! x
+//! Text to and from protobuf wire bytes, straight through the tables of [`schema`](crate::schema):
+//! synchronous, without I/O, without a tree in between.
+
+pub mod binding;
+pub mod field_path;
+pub mod json;
+mod mask;
+mod number;
+pub mod query;
+pub mod required;
+mod time;

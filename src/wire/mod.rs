@@ -1,1 +1,35 @@
-//! x
+//! The protobuf wire format: reading it with absolute offsets and bounded depth, writing it with
+//! length prefixes that are patched in place.
+//!
+//! Specification: <https://protobuf.dev/programming-guides/encoding/>.
+
+pub mod reader;
+pub mod writer;
+
+/// How a field's value is laid out on the wire: the low three bits of its tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WireType {
+    /// A base-128 integer of one to ten bytes.
+    Varint,
+    /// Eight bytes, little endian.
+    Fixed64,
+    /// A varint length and that many bytes.
+    Len,
+    /// The start of a group, which ends with an [`WireType::EndGroup`] of the same number.
+    StartGroup,
+    /// The end of a group.
+    EndGroup,
+    /// Four bytes, little endian.
+    Fixed32,
+}
+
+/// The largest field number, 2^29 - 1.
+pub const MAX_FIELD_NUMBER: u32 = (1 << 29) - 1;
+
+impl WireType {
+    /// The three bits that stand for it in a tag.
+    #[inline]
+    pub const fn bits(self) -> u64 {
+        self as u64
+    }
+}

@@ -1,0 +1,281 @@
+//! Path, query and body of an HTTP request into the one request message, as `google/api/http.proto`
+//! binds them; and the part of the response message that is the HTTP answer.
+//!
+//! The parts are written one behind the other: query, body, path. A protobuf parser lets the last value
+//! of a field win and merges messages that come in pieces, so a path variable wins over all else.
+
+use std::collections::{HashMap, HashSet};
+
+use super::field_path::{FieldPath, PathError};
+use super::json::read::{self, ReadOptions};
+use super::json::text::{is_textual, read_text};
+use super::json::write::{self, WriteOptions};
+use super::query::{QueryError, pairs};
+use super::required::missing_field;
+use crate::schema::message::Cardinality;
+use crate::schema::{MessageId, Schema};
+use crate::status::details::{FieldViolation, bad_request};
+use crate::status::{Code, Status};
+
+/// Names in a path of a rule; the grammar itself sets no bound.
+const MAX_RULE_PATH: usize = 32;
+
+/// What a request is bound by.
+#[derive(Clone, Debug)]
+pub struct BindingOptions {
+    /// How JSON bodies and the text of single values are read.
+    pub read: ReadOptions,
+    /// Skip query parameters that name no field instead of refusing them.
+    pub ignore_unknown_query: bool,
+    /// How many query parameters a request may have.
+    pub max_parameters: usize,
+    /// How many names a query parameter's path may have.
+    pub max_path: usize,
+    /// How many messages may lie inside one another on the wire.
+    pub max_depth: usize,
+}
+
+impl Default for BindingOptions {
+    fn default() -> Self {
+        Self {
+            read: ReadOptions::default(),
+            ignore_unknown_query: false,
+            max_parameters: 1000,
+            max_path: 32,
+            max_depth: 100,
+        }
+    }
+}
+
+/// What the HTTP body is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Nothing: a body is not looked at.
+    None,
+    /// The whole request message.
+    Whole,
+    /// One field of the request message.
+    Field(FieldPath),
+}
+
+/// How the requests of one rule become messages, and messages answers.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    input: MessageId,
+    output: MessageId,
+    variables: Vec<(String, FieldPath)>,
+    body: Body,
+    /// The position of the field in the response message that is the answer.
+    response: Option<usize>,
+    options: BindingOptions,
+}
+
+/// The parts of a rule that name fields.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule<'a> {
+    /// The field paths of the template's variables, in their order.
+    pub variables: &'a [String],
+    /// Empty, `*` or the name of a request field.
+    pub body: &'a str,
+    /// Empty or the name of a response field.
+    pub response_body: &'a str,
+}
+
+impl Binding {
+    /// Resolves the fields that a rule names.
+    ///
+    /// # Errors
+    /// A sentence about the first one that does not fit.
+    pub fn new(
+        schema: &Schema,
+        [input, output]: [MessageId; 2],
+        rule: Rule<'_>,
+        options: BindingOptions,
+    ) -> Result<Self, String> {
+        let mut variables = Vec::with_capacity(rule.variables.len());
+        for name in rule.variables {
+            variables.push((name.clone(), variable(schema, input, name)?));
+        }
+        let body = match rule.body {
+            "" => Body::None,
+            "*" => Body::Whole,
+            name => Body::Field(body_field(schema, input, name)?),
+        };
+        let response = match rule.response_body {
+            "" => None,
+            name => Some(top_level(schema, output, name, "response_body")?),
+        };
+        Ok(Self { input, output, variables, body, response, options })
+    }
+
+    /// What the HTTP body is.
+    pub const fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The request message in wire form, from the values of the path's variables in their order, the
+    /// query string and the HTTP body. An empty body is no body.
+    ///
+    /// # Errors
+    /// What is wrong with the request, with the names of the fields as `google.rpc.BadRequest`.
+    pub fn request<'v>(
+        &self,
+        schema: &Schema,
+        values: impl Iterator<Item = &'v str>,
+        query: &str,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Status> {
+        let mut wire = Vec::with_capacity(body.len() / 2 + query.len() + 32);
+        if !query.is_empty() {
+            self.bind_query(schema, query, &mut wire)?;
+        }
+        if !body.is_empty() {
+            self.bind_body(schema, body, &mut wire)?;
+        }
+        for ((name, path), value) in self.variables.iter().zip(values) {
+            let read = |field, wire: &mut Vec<u8>| read_text(schema, field, value, &self.options.read, wire);
+            path.write(schema, &mut wire, read)
+                .map_err(|error| refused("path variable", name, error.message()))?;
+        }
+        match missing_field(schema, self.input, &wire, self.options.max_depth) {
+            Ok(None) => Ok(wire),
+            Ok(Some(field)) => Err(refused("field", &field, "it is required and not set")),
+            Err(_) => Err(refused("request", "", "messages are nested too deeply")),
+        }
+    }
+
+    /// Appends the HTTP answer for a response message in wire form.
+    ///
+    /// # Errors
+    /// When the message cannot be written as JSON.
+    pub fn answer(
+        &self,
+        schema: &Schema,
+        wire: &[u8],
+        options: &WriteOptions,
+        text: &mut Vec<u8>,
+    ) -> Result<(), Box<super::json::error::WriteError>> {
+        match self.response {
+            None => write::write(schema, self.output, wire, options, text),
+            Some(position) => write::write_field(schema, self.output, position, wire, options, text),
+        }
+    }
+
+    fn bind_body(&self, schema: &Schema, body: &[u8], wire: &mut Vec<u8>) -> Result<(), Status> {
+        match &self.body {
+            Body::None => Ok(()),
+            Body::Whole => Ok(read::read(schema, self.input, body, &self.options.read, wire)?),
+            Body::Field(path) => {
+                let read = |field, wire: &mut Vec<u8>| {
+                    read::read_field(schema, field, body, &self.options.read, wire)
+                };
+                Ok(path.write(schema, wire, read)?)
+            }
+        }
+    }
+
+    fn bind_query(&self, schema: &Schema, query: &str, wire: &mut Vec<u8>) -> Result<(), Status> {
+        let mut seen = Seen::default();
+        for pair in pairs(query, self.options.max_parameters) {
+            let (name, value) = pair?;
+            let path = match self.query_path(schema, &name) {
+                Ok(path) => path,
+                Err(unknown) if self.options.ignore_unknown_query && unknown.is_unknown => continue,
+                Err(unknown) => return Err(refused("query parameter", &name, &unknown.message)),
+            };
+            seen.add(schema, &path).map_err(|message| refused("query parameter", &name, message))?;
+            let read = |field, wire: &mut Vec<u8>| read_text(schema, field, &value, &self.options.read, wire);
+            path.write(schema, wire, read)
+                .map_err(|error| refused("query parameter", &name, error.message()))?;
+        }
+        Ok(())
+    }
+
+    fn query_path(&self, schema: &Schema, name: &str) -> Result<FieldPath, Unbound> {
+        let unknown = |message: String| Unbound { is_unknown: true, message };
+        if self.body == Body::Whole {
+            return Err(unknown("the body is the whole request, so no parameter names a field of it".into()));
+        }
+        let path = FieldPath::resolve(schema, self.input, name, self.options.max_path).map_err(|error| {
+            Unbound { is_unknown: matches!(error, PathError::Unknown { .. }), message: error.to_string() }
+        })?;
+        match &self.body {
+            Body::Field(body) if path.is_within(body) => {
+                Err(unknown("the field is the body of the request, so it cannot be set here too".into()))
+            }
+            _ => Ok(path),
+        }
+    }
+}
+
+struct Unbound {
+    is_unknown: bool,
+    message: String,
+}
+
+/// The fields that a query has set.
+#[derive(Default)]
+struct Seen {
+    singular: HashSet<FieldPath>,
+    oneofs: HashMap<(Vec<(MessageId, usize)>, usize), usize>,
+}
+
+impl Seen {
+    fn add(&mut self, schema: &Schema, path: &FieldPath) -> Result<(), &'static str> {
+        for (depth, &(message, position)) in path.steps().iter().enumerate() {
+            if let Some(oneof) = schema.message(message).fields()[position].oneof() {
+                let outer = path.steps()[..depth].to_vec();
+                if *self.oneofs.entry((outer, oneof)).or_insert(position) != position {
+                    return Err("another member of the same oneof is set already");
+                }
+            }
+        }
+        let is_singular =
+            path.leaf(schema).is_some_and(|leaf| matches!(leaf.cardinality(), Cardinality::Singular(_)));
+        if is_singular && !self.singular.insert(path.clone()) {
+            return Err("it is there twice, but its field holds a single value");
+        }
+        Ok(())
+    }
+}
+
+fn variable(schema: &Schema, input: MessageId, name: &str) -> Result<FieldPath, String> {
+    let path = FieldPath::resolve(schema, input, name, MAX_RULE_PATH)
+        .map_err(|error| format!("the path variable {{{name}}} names no field of the request: {error}"))?;
+    let fits = path.leaf(schema).is_some_and(|leaf| {
+        matches!(leaf.cardinality(), Cardinality::Singular(_)) && is_textual(schema, leaf.kind())
+    });
+    if fits {
+        Ok(path)
+    } else {
+        Err(format!("the path variable {{{name}}} must name a field with a single plain value"))
+    }
+}
+
+fn body_field(schema: &Schema, input: MessageId, name: &str) -> Result<FieldPath, String> {
+    top_level(schema, input, name, "body")?;
+    FieldPath::resolve(schema, input, name, MAX_RULE_PATH).map_err(|error| error.to_string())
+}
+
+fn top_level(schema: &Schema, message: MessageId, name: &str, what: &str) -> Result<usize, String> {
+    let table = schema.message(message);
+    table.field_by_name(schema, name.as_bytes()).ok_or_else(|| {
+        format!(
+            "{what}: {name:?} must be a field of {}, which has none of this name",
+            schema.text(table.name())
+        )
+    })
+}
+
+fn refused(what: &str, name: &str, message: &str) -> Status {
+    let place = if name.is_empty() { what.to_owned() } else { format!("{what} {name:?}") };
+    let violation = FieldViolation { field: name.chars().take(200).collect(), description: message.into() };
+    Status::caller(Code::InvalidArgument, format!("The {place} is not valid: {message}."))
+        .with_detail(bad_request(vec![violation]))
+}
+
+impl From<QueryError> for Status {
+    fn from(error: QueryError) -> Self {
+        Self::caller(Code::InvalidArgument, format!("The query is not valid: {error}."))
+    }
+}

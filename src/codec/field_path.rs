@@ -1,0 +1,137 @@
+//! Paths such as `book.author.name` into a message, resolved once to positions in the tables.
+
+use std::fmt;
+
+use crate::schema::message::{Cardinality, Field, Kind};
+use crate::schema::{MessageId, Schema};
+use crate::wire::WireType;
+use crate::wire::writer::{self, Length};
+
+/// A path of fields, each but the last a singular message.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FieldPath {
+    /// The message that each field belongs to, and the field's position there. Never empty.
+    steps: Vec<(MessageId, usize)>,
+}
+
+/// Why a path leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathError {
+    /// A message has no field of this name.
+    Unknown {
+        /// The message's full name.
+        message: String,
+        /// The name that it does not have.
+        name: String,
+    },
+    /// A field before the last one is no message, or a list or map of them.
+    NotAMessage {
+        /// The name of the field.
+        name: String,
+    },
+    /// The path has more names than allowed.
+    TooDeep {
+        /// How many names a path may have.
+        limit: usize,
+    },
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { message, name } => write!(f, "{message} has no field {name:?}"),
+            Self::NotAMessage { name } => {
+                write!(f, "the field {name:?} is no single message, so no field inside it can be named")
+            }
+            Self::TooDeep { limit } => write!(f, "the path has more than {limit} names"),
+        }
+    }
+}
+
+impl std::error::Error for PathError {}
+
+impl FieldPath {
+    /// Resolves names that are joined by points, proto names or JSON names.
+    ///
+    /// # Errors
+    /// When a name does not exist, or leads into something that is no singular message, or there are
+    /// more than `limit` names.
+    pub fn resolve(schema: &Schema, message: MessageId, path: &str, limit: usize) -> Result<Self, PathError> {
+        let mut steps = Vec::new();
+        let mut inside = Some(message);
+        let mut outer = "";
+        for name in path.split('.') {
+            if steps.len() >= limit {
+                return Err(PathError::TooDeep { limit });
+            }
+            let id = inside.ok_or_else(|| PathError::NotAMessage { name: outer.into() })?;
+            let message = schema.message(id);
+            let position =
+                message.field_by_name(schema, name.as_bytes()).ok_or_else(|| PathError::Unknown {
+                    message: schema.text(message.name()).into(),
+                    name: name.chars().take(60).collect(),
+                })?;
+            steps.push((id, position));
+            let field = &message.fields()[position];
+            inside = match (field.kind(), field.cardinality()) {
+                (Kind::Message(id), Cardinality::Singular(_)) => Some(id),
+                _ => None,
+            };
+            outer = name;
+        }
+        Ok(Self { steps })
+    }
+
+    /// The message of each field and the field's position in it, from the outside in.
+    pub fn steps(&self) -> &[(MessageId, usize)] {
+        &self.steps
+    }
+
+    /// The last field.
+    pub fn leaf<'s>(&self, schema: &'s Schema) -> Option<&'s Field> {
+        self.steps.last().map(|&step| field_at(schema, step))
+    }
+
+    /// Whether `self` is `other` or leads to something inside it.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.steps.starts_with(&other.steps)
+    }
+
+    /// Appends to a message what `write_leaf` appends for the last field, inside the messages that the
+    /// path leads through. A parser merges them with what is there before: that is how protobuf reads a
+    /// message in pieces.
+    ///
+    /// # Errors
+    /// What `write_leaf` returns.
+    pub fn write<'s, E>(
+        &self,
+        schema: &'s Schema,
+        out: &mut Vec<u8>,
+        write_leaf: impl FnOnce(&'s Field, &mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some((&leaf, outer)) = self.steps.split_last() else { return Ok(()) };
+        let mut open = Vec::with_capacity(outer.len());
+        for &step in outer {
+            let field = field_at(schema, step);
+            if field.is_delimited() {
+                writer::tag(out, field.number(), WireType::StartGroup);
+                open.push((field, None));
+            } else {
+                writer::tag(out, field.number(), WireType::Len);
+                open.push((field, Some(Length::begin(out))));
+            }
+        }
+        write_leaf(field_at(schema, leaf), out)?;
+        for (field, length) in open.into_iter().rev() {
+            match length {
+                Some(length) => length.end(out),
+                None => writer::tag(out, field.number(), WireType::EndGroup),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn field_at(schema: &Schema, (message, position): (MessageId, usize)) -> &Field {
+    &schema.message(message).fields()[position]
+}

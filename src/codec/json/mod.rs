@@ -1,0 +1,16 @@
+//! ProtoJSON: JSON text to and from wire bytes, by <https://protobuf.dev/programming-guides/json/>.
+//!
+//! [`read::read`] turns text into wire bytes in one pass; [`write::write`] turns wire bytes into text
+//! in one pass, and in a second, slower way where the wire is legal but unusual.
+
+mod any;
+pub mod error;
+mod keys;
+pub mod read;
+mod scan;
+pub mod status;
+pub mod text;
+mod unusual;
+mod well_known;
+pub mod write;
+mod write_well_known;

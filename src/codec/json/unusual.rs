@@ -1,0 +1,191 @@
+//! Messages whose wire is legal but unusual, written by an index of their fields: what comes twice is
+//! merged or replaced as the encoding's specification asks ("last one wins", messages are merged, lists
+//! are joined).
+
+use std::collections::HashMap;
+
+use super::write::{Entry, Result, Stop, Writer, fits};
+use crate::schema::Presence;
+use crate::schema::message::{Cardinality, Field, Kind, Message};
+use crate::wire::WireType;
+use crate::wire::reader::Reader;
+
+/// One field on the wire, behind its tag.
+#[derive(Clone, Copy)]
+pub(super) struct Occurrence {
+    pub(super) position: u16,
+    wire_type: WireType,
+    offset: u32,
+}
+
+impl Occurrence {
+    fn reader<'w>(&self, wire: Reader<'w>) -> Reader<'w> {
+        Reader::at(wire.wire(), self.offset as usize)
+    }
+}
+
+impl<'a> Writer<'a, '_> {
+    /// The members of a message, in order of declaration.
+    pub(super) fn indexed_members(&mut self, message: &'a Message, wire: Reader<'_>) -> Result<()> {
+        let index = self.index(message, wire)?;
+        let fields = message.fields();
+        for group in index.chunk_by(|a, b| a.position == b.position) {
+            let Some(field) = group.first().and_then(|first| fields.get(usize::from(first.position))) else {
+                continue;
+            };
+            let start = self.out.len();
+            self.member_key(field);
+            let is_default = self.group(field, wire, group).map_err(|stop| self.in_field(stop, field))?;
+            if is_default && !self.options.emit_defaults {
+                self.out.truncate(start);
+            }
+        }
+        if self.options.emit_defaults {
+            self.defaults(fields, |_, position| {
+                index.binary_search_by_key(&position, |occurrence| usize::from(occurrence.position)).is_ok()
+            });
+        }
+        Ok(())
+    }
+
+    /// The value of one field of a message.
+    pub(super) fn only_member(
+        &mut self,
+        message: &'a Message,
+        position: usize,
+        wire: Reader<'_>,
+    ) -> Result<()> {
+        let index = self.index(message, wire)?;
+        let group: Vec<_> = index.into_iter().filter(|each| usize::from(each.position) == position).collect();
+        let Some(field) = message.fields().get(position) else {
+            return Err(Stop::error("the message has no such field"));
+        };
+        if group.is_empty() {
+            self.default_value(field);
+            return Ok(());
+        }
+        self.group(field, wire, &group).map(drop).map_err(|stop| self.in_field(stop, field))
+    }
+
+    /// The fields of a message that count, sorted by position and within one position as they came.
+    pub(super) fn index(&self, message: &Message, wire: Reader<'_>) -> Result<Vec<Occurrence>> {
+        let mut index: Vec<Occurrence> = Vec::new();
+        // For each oneof the member that was set last, and where it began to be the only one.
+        let mut chosen = vec![None; message.bits() - message.fields().len()];
+        let mut wire = wire;
+        while !wire.is_at_end() {
+            let (number, wire_type) = wire.tag()?;
+            let offset = wire.position() as u32;
+            wire.skip(number, wire_type, self.groups_left())?;
+            let Some(position) = message.field_by_number(number) else { continue };
+            let field = &message.fields()[position];
+            if !fits(field, wire_type) {
+                continue;
+            }
+            let chosen = field.oneof().and_then(|oneof| chosen.get_mut(oneof));
+            if let Some(chosen) = chosen {
+                match chosen {
+                    Some((member, _)) if *member == position => {}
+                    _ => *chosen = Some((position, index.len())),
+                }
+            }
+            index.push(Occurrence { position: position as u16, wire_type, offset });
+        }
+        let mut at = 0;
+        index.retain(|occurrence| {
+            let field = &message.fields()[usize::from(occurrence.position)];
+            let lives = match field.oneof().and_then(|oneof| chosen.get(oneof).copied().flatten()) {
+                Some((member, from)) => member == usize::from(occurrence.position) && at >= from,
+                None => true,
+            };
+            at += 1;
+            lives
+        });
+        index.sort_by_key(|occurrence| occurrence.position);
+        Ok(index)
+    }
+
+    /// The value that all occurrences of a field make together; true if it is a default to be left out.
+    pub(super) fn group(&mut self, field: &'a Field, wire: Reader<'_>, group: &[Occurrence]) -> Result<bool> {
+        match field.cardinality() {
+            Cardinality::Singular(presence) => {
+                let is_default = self.last(field, wire, group)?;
+                Ok(is_default && presence == Presence::Implicit)
+            }
+            Cardinality::Repeated { .. } => {
+                self.out.push(b'[');
+                let content = self.out.len();
+                let mut index = 0;
+                for occurrence in group {
+                    let mut reader = occurrence.reader(wire);
+                    self.occurrence(field, occurrence.wire_type, &mut reader, &mut index)?;
+                }
+                self.close_list(content);
+                Ok(self.out.len() == content + 1)
+            }
+            Cardinality::Map => self.last_entries(field, wire, group).map(|()| false),
+        }
+    }
+
+    /// The last value of a singular field; the pieces of a message joined, which merges them.
+    fn last(&mut self, field: &'a Field, wire: Reader<'_>, group: &[Occurrence]) -> Result<bool> {
+        let (Kind::Message(id), [_, _, ..]) = (field.kind(), group) else {
+            let Some(last) = group.last() else { return Ok(true) };
+            return self.value(field, last.wire_type, &mut last.reader(wire));
+        };
+        let mut joined = Vec::new();
+        for occurrence in group {
+            let mut reader = occurrence.reader(wire);
+            let piece = match occurrence.wire_type {
+                WireType::StartGroup => reader.group(field.number(), self.groups_left())?,
+                _ => reader.nested()?,
+            };
+            joined.extend_from_slice(piece.wire().get(piece.position()..).unwrap_or_default());
+        }
+        self.message(id, Reader::new(&joined))?;
+        Ok(false)
+    }
+
+    /// The entries of a map, of those with equal keys the last one.
+    fn last_entries(&mut self, field: &'a Field, wire: Reader<'_>, group: &[Occurrence]) -> Result<()> {
+        let (key_field, value_field) = self.entry_of(field)?;
+        let Kind::Message(id) = field.kind() else { return Err(Stop::error("the field is no map")) };
+        let mut last = HashMap::new();
+        for (at, occurrence) in group.iter().enumerate() {
+            let entry = self.entry(occurrence, wire, key_field, value_field)?;
+            let start = self.out.len();
+            self.map_key(key_field, entry.key)?;
+            last.insert(self.out.split_off(start), at);
+        }
+        let mut kept: Vec<_> = last.into_iter().map(|(key, at)| (at, key)).collect();
+        kept.sort_unstable_by_key(|&(at, _)| at);
+        self.out.push(b'{');
+        for (at, key) in kept {
+            self.out.extend_from_slice(&key);
+            let occurrence = &group[at];
+            let entry = self.entry(occurrence, wire, key_field, value_field)?;
+            if entry.is_split {
+                let content = occurrence.reader(wire).nested()?;
+                let index = self.index(self.schema.message(id), content)?;
+                let values = index.partition_point(|each| each.position == 0);
+                self.last(value_field, content, &index[values..])?;
+            } else {
+                self.map_value(value_field, &entry)?;
+            }
+            self.out.push(b',');
+        }
+        self.close_map();
+        Ok(())
+    }
+
+    fn entry<'w>(
+        &self,
+        occurrence: &Occurrence,
+        wire: Reader<'w>,
+        key: &Field,
+        value: &Field,
+    ) -> Result<Entry<'w>> {
+        let content = occurrence.reader(wire).nested()?;
+        Entry::read(content, key, value, self.groups_left())
+    }
+}

@@ -1,0 +1,220 @@
+//! The JSON forms of well-known types, written.
+
+use super::write::{Result, Stop, Writer, fits, push_string};
+use crate::codec::mask;
+use crate::codec::time::{self, Time};
+use crate::schema::message::{Field, Message, WellKnown};
+use crate::wire::WireType;
+use crate::wire::reader::Reader;
+
+impl<'a> Writer<'a, '_> {
+    pub(super) fn well_known(
+        &mut self,
+        message: &'a Message,
+        well_known: WellKnown,
+        wire: Reader<'_>,
+    ) -> Result<()> {
+        match well_known {
+            WellKnown::Any => self.any(wire),
+            WellKnown::Timestamp => {
+                let what = "the Timestamp lies outside the years 1 to 9999";
+                self.time(wire, time::push_timestamp, what)
+            }
+            WellKnown::Duration => {
+                let what = "the Duration is out of range, or its two parts differ in sign";
+                self.time(wire, time::push_duration, what)
+            }
+            WellKnown::FieldMask => self.field_mask(wire),
+            WellKnown::Struct => self.struct_value(message, wire),
+            WellKnown::Value => self.any_value(message, wire),
+            WellKnown::ListValue => self.list_value(message, wire),
+            WellKnown::Wrapper => self.wrapper(message, wire),
+        }
+    }
+
+    fn time(&mut self, mut wire: Reader<'_>, push: fn(&mut Vec<u8>, Time) -> bool, what: &str) -> Result<()> {
+        let mut time = Time { seconds: 0, nanos: 0 };
+        while !wire.is_at_end() {
+            match wire.tag()? {
+                (1, WireType::Varint) => time.seconds = wire.varint()? as i64,
+                (2, WireType::Varint) => time.nanos = wire.varint()? as i32,
+                (number, wire_type) => wire.skip(number, wire_type, self.groups_left())?,
+            }
+        }
+        self.out.push(b'"');
+        if !push(self.out, time) {
+            return Err(Stop::error(what));
+        }
+        self.out.push(b'"');
+        Ok(())
+    }
+
+    fn field_mask(&mut self, mut wire: Reader<'_>) -> Result<()> {
+        self.out.push(b'"');
+        let start = self.out.len();
+        while !wire.is_at_end() {
+            let (number, wire_type) = wire.tag()?;
+            if (number, wire_type) != (1, WireType::Len) {
+                wire.skip(number, wire_type, self.groups_left())?;
+                continue;
+            }
+            if self.out.len() > start {
+                self.out.push(b',');
+            }
+            if !mask::push_camel(self.out, wire.bytes()?) {
+                return Err(Stop::error("a FieldMask path has no lowerCamelCase form"));
+            }
+        }
+        self.out.push(b'"');
+        Ok(())
+    }
+
+    /// A wrapper is written as the value that it holds.
+    fn wrapper(&mut self, message: &'a Message, mut wire: Reader<'_>) -> Result<()> {
+        let field = self.only_field(message)?;
+        let mut last = None;
+        while !wire.is_at_end() {
+            let (number, wire_type) = wire.tag()?;
+            let here = wire;
+            wire.skip(number, wire_type, self.groups_left())?;
+            if number == field.number() && fits(field, wire_type) {
+                last = Some((wire_type, here));
+            }
+        }
+        match last {
+            Some((wire_type, mut wire)) => self.value(field, wire_type, &mut wire).map(drop),
+            None => {
+                self.default_value(field);
+                Ok(())
+            }
+        }
+    }
+
+    /// A Struct is written as its only field, the map `fields`.
+    fn struct_value(&mut self, message: &'a Message, mut wire: Reader<'_>) -> Result<()> {
+        if !self.is_fast {
+            return self.only_member(message, 0, wire);
+        }
+        let field = self.only_field(message)?;
+        let start = self.out.len();
+        while !wire.is_at_end() {
+            let (number, wire_type) = wire.tag()?;
+            if (number, wire_type) != (field.number(), WireType::Len) {
+                wire.skip(number, wire_type, self.groups_left())?;
+            } else if self.out.len() > start {
+                return Err(Stop::Unusual);
+            } else {
+                self.map(field, &mut wire)?;
+            }
+        }
+        if self.out.len() == start {
+            self.out.extend_from_slice(b"{}");
+        }
+        Ok(())
+    }
+
+    /// The only field of a Struct, a ListValue or a wrapper.
+    fn only_field(&self, message: &'a Message) -> Result<&'a Field> {
+        message.fields().first().ok_or_else(|| {
+            let name = self.schema.text(message.name());
+            Stop::error(format!("the schema's {name} is not the official one"))
+        })
+    }
+
+    fn list_value(&mut self, message: &'a Message, mut wire: Reader<'_>) -> Result<()> {
+        let field = self.only_field(message)?;
+        self.out.push(b'[');
+        let content = self.out.len();
+        let mut index = 0;
+        while !wire.is_at_end() {
+            let (number, wire_type) = wire.tag()?;
+            if (number, wire_type) == (field.number(), WireType::Len) {
+                self.occurrence(field, wire_type, &mut wire, &mut index)?;
+            } else {
+                wire.skip(number, wire_type, self.groups_left())?;
+            }
+        }
+        self.close_list(content);
+        Ok(())
+    }
+
+    /// A Value is written as the one member of its oneof that is set.
+    fn any_value(&mut self, message: &'a Message, wire: Reader<'_>) -> Result<()> {
+        let start = self.out.len();
+        let number = match self.lone_field(message, wire)? {
+            Some((field, wire_type, mut value)) => {
+                self.value(field, wire_type, &mut value)?;
+                field.number()
+            }
+            None => {
+                let index = self.index(message, wire)?;
+                let field = index.first().and_then(|first| message.fields().get(usize::from(first.position)));
+                let field = field.ok_or_else(|| Stop::error("a Value has no kind set"))?;
+                self.group(field, wire, &index)?;
+                field.number()
+            }
+        };
+        // number_value is field 2; NaN and the infinities are the only numbers in quotes.
+        if number == 2 && self.out.get(start) == Some(&b'"') {
+            return Err(Stop::error("a Value cannot hold NaN or an infinity"));
+        }
+        Ok(())
+    }
+
+    /// The only field on the wire of a message, if there is just one.
+    fn lone_field<'w>(
+        &self,
+        message: &'a Message,
+        mut wire: Reader<'w>,
+    ) -> Result<Option<(&'a Field, WireType, Reader<'w>)>> {
+        if wire.is_at_end() {
+            return Ok(None);
+        }
+        let (number, wire_type) = wire.tag()?;
+        let value = wire;
+        wire.skip(number, wire_type, self.groups_left())?;
+        let field = message.field_by_number(number).map(|position| &message.fields()[position]);
+        Ok(field
+            .filter(|field| wire.is_at_end() && fits(field, wire_type))
+            .map(|field| (field, wire_type, value)))
+    }
+
+    fn any(&mut self, mut wire: Reader<'_>) -> Result<()> {
+        let (mut url, mut value): (&[u8], &[u8]) = (&[], &[]);
+        while !wire.is_at_end() {
+            match wire.tag()? {
+                (1, WireType::Len) => url = wire.bytes()?,
+                (2, WireType::Len) => value = wire.bytes()?,
+                (number, wire_type) => wire.skip(number, wire_type, self.groups_left())?,
+            }
+        }
+        let start = self.out.len();
+        if !url.is_empty() || !value.is_empty() {
+            let url = std::str::from_utf8(url).map_err(|_| Stop::error("the type of an Any is not UTF-8"))?;
+            self.out.extend_from_slice(b",\"@type\":");
+            push_string(self.out, url);
+            self.any_members(url, value)?;
+        }
+        self.close_object(start);
+        Ok(())
+    }
+
+    fn any_members(&mut self, url: &str, value: &[u8]) -> Result<()> {
+        let id = url.rsplit_once('/').and_then(|(_, name)| self.schema.find_message(name));
+        let Some(id) = id else {
+            // The rest of the message is worth more than a refusal.
+            self.out.extend_from_slice(b",\"value\":");
+            self.base64(value);
+            return Ok(());
+        };
+        let message = self.schema.message(id);
+        if message.well_known().is_some() {
+            self.out.extend_from_slice(b",\"value\":");
+            return self.message(id, Reader::new(value));
+        }
+        self.enter()?;
+        self.members(message, Reader::new(value))?;
+        self.leave();
+        Ok(())
+    }
+}

@@ -1,0 +1,272 @@
+//! The text of `google.protobuf.Timestamp` (RFC 3339) and `google.protobuf.Duration`.
+
+/// Seconds and nanoseconds, as both messages hold them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Time {
+    pub(super) seconds: i64,
+    pub(super) nanos: i32,
+}
+
+/// `0001-01-01T00:00:00Z`.
+const MIN_TIMESTAMP: i64 = -62_135_596_800;
+/// `9999-12-31T23:59:59Z`.
+const MAX_TIMESTAMP: i64 = 253_402_300_799;
+/// 10,000 years of 365.25 days.
+const MAX_DURATION: i64 = 315_576_000_000;
+const DAY: i64 = 86_400;
+
+/// Reads an RFC 3339 time, with upper case `T` and `Z` as ProtoJSON asks.
+pub(super) fn parse_timestamp(text: &[u8]) -> Option<Time> {
+    let (date_time, rest) = text.split_at_checked(19)?;
+    let number = |from: usize, to: usize| digits(&date_time[from..to]);
+    let is_separated = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')]
+        .iter()
+        .all(|&(at, separator)| date_time[at] == separator);
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let is_valid = is_separated
+        && (1..=12).contains(&month)
+        && (1..=days_in_month(year, month)).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    if !is_valid {
+        return None;
+    }
+    let (nanos, zone) = split_fraction(rest)?;
+    let seconds =
+        days_from_civil(year, month, day) * DAY + hour * 3600 + minute * 60 + second - offset(zone)?;
+    (MIN_TIMESTAMP..=MAX_TIMESTAMP).contains(&seconds).then_some(Time { seconds, nanos })
+}
+
+/// The seconds that a zone is ahead of UTC.
+fn offset(zone: &[u8]) -> Option<i64> {
+    let (sign, clock) = match zone {
+        b"Z" => return Some(0),
+        [b'+', clock @ ..] => (1, clock),
+        [b'-', clock @ ..] => (-1, clock),
+        _ => return None,
+    };
+    let &[h1, h2, b':', m1, m2] = clock else { return None };
+    let (hours, minutes) = (digits(&[h1, h2])?, digits(&[m1, m2])?);
+    (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
+}
+
+/// Reads a duration such as `-1.5s`.
+pub(super) fn parse_duration(text: &[u8]) -> Option<Time> {
+    let text = text.strip_suffix(b"s")?;
+    let (sign, text) = match text.strip_prefix(b"-") {
+        Some(rest) => (-1, rest),
+        None => (1, text),
+    };
+    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    // Twelve digits hold the largest duration.
+    if length == 0 || length > 18 {
+        return None;
+    }
+    let seconds = digits(&text[..length])?;
+    let (nanos, rest) = split_fraction(&text[length..])?;
+    let time = Time { seconds: sign * seconds, nanos: sign as i32 * nanos };
+    (rest.is_empty() && is_duration(time)).then_some(time)
+}
+
+/// Splits off a fraction of one to nine digits, in nanoseconds; none is zero.
+fn split_fraction(text: &[u8]) -> Option<(i32, &[u8])> {
+    let Some(rest) = text.strip_prefix(b".") else { return Some((0, text)) };
+    let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if length == 0 || length > 9 {
+        return None;
+    }
+    let nanos = digits(&rest[..length])? * 10_i64.pow(9 - length as u32);
+    Some((nanos as i32, &rest[length..]))
+}
+
+/// The number that at most 18 digits stand for.
+fn digits(text: &[u8]) -> Option<i64> {
+    text.iter().try_fold(0, |value, &byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
+}
+
+const fn is_duration(time: Time) -> bool {
+    let same_sign = time.seconds == 0 || time.nanos == 0 || (time.seconds < 0) == (time.nanos < 0);
+    same_sign
+        && time.seconds.unsigned_abs() <= MAX_DURATION as u64
+        && time.nanos.unsigned_abs() < 1_000_000_000
+}
+
+/// Appends a time as RFC 3339 in UTC with 0, 3, 6 or 9 digits of fraction. Returns false for a time
+/// outside the years 1 to 9999.
+pub(super) fn push_timestamp(out: &mut Vec<u8>, time: Time) -> bool {
+    if !(MIN_TIMESTAMP..=MAX_TIMESTAMP).contains(&time.seconds) || !(0..1_000_000_000).contains(&time.nanos) {
+        return false;
+    }
+    let (days, second) = (time.seconds.div_euclid(DAY), time.seconds.rem_euclid(DAY));
+    let (year, month, day) = civil_from_days(days);
+    push_padded(out, year, 4);
+    for (separator, value) in
+        [(b'-', month), (b'-', day), (b'T', second / 3600), (b':', second / 60 % 60), (b':', second % 60)]
+    {
+        out.push(separator);
+        push_padded(out, value, 2);
+    }
+    push_fraction(out, time.nanos);
+    out.push(b'Z');
+    true
+}
+
+/// Appends a duration in seconds with 0, 3, 6 or 9 digits of fraction. Returns false for one that is
+/// out of range or has two signs.
+pub(super) fn push_duration(out: &mut Vec<u8>, time: Time) -> bool {
+    if !is_duration(time) {
+        return false;
+    }
+    if time.seconds < 0 || time.nanos < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(itoa::Buffer::new().format(time.seconds.unsigned_abs()).as_bytes());
+    push_fraction(out, time.nanos.abs());
+    out.push(b's');
+    true
+}
+
+fn push_fraction(out: &mut Vec<u8>, nanos: i32) {
+    let (value, width) = match nanos {
+        0 => return,
+        nanos if nanos % 1_000_000 == 0 => (nanos / 1_000_000, 3),
+        nanos if nanos % 1_000 == 0 => (nanos / 1_000, 6),
+        nanos => (nanos, 9),
+    };
+    out.push(b'.');
+    push_padded(out, value.into(), width);
+}
+
+fn push_padded(out: &mut Vec<u8>, mut value: i64, width: usize) {
+    let start = out.len();
+    out.resize(start + width, b'0');
+    for digit in out[start..].iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+}
+
+const fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 in the proleptic Gregorian calendar. The year is counted from March, so that
+/// the leap day is its last, in eras of 400 years, which all have 146,097 days.
+const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// The inverse of [`days_from_civil`]: year, month and day.
+const fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = year_of_era + era * 400;
+    (if month <= 2 { year + 1 } else { year }, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timestamp(time: Time) -> Option<String> {
+        let mut out = Vec::new();
+        push_timestamp(&mut out, time).then(|| String::from_utf8(out).unwrap())
+    }
+
+    fn duration(time: Time) -> Option<String> {
+        let mut out = Vec::new();
+        push_duration(&mut out, time).then(|| String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn timestamps_are_written_and_read() {
+        let table = [
+            (0, 0, "1970-01-01T00:00:00Z"),
+            (MIN_TIMESTAMP, 0, "0001-01-01T00:00:00Z"),
+            (MAX_TIMESTAMP, 999_999_999, "9999-12-31T23:59:59.999999999Z"),
+            (951_782_400, 10_000_000, "2000-02-29T00:00:00.010Z"),
+            (-1, 500_000, "1969-12-31T23:59:59.000500Z"),
+        ];
+        for (seconds, nanos, text) in table {
+            assert_eq!(timestamp(Time { seconds, nanos }).as_deref(), Some(text));
+            assert_eq!(parse_timestamp(text.as_bytes()), Some(Time { seconds, nanos }), "{text}");
+        }
+        assert_eq!(parse_timestamp(b"1970-01-01T08:00:00+08:00"), Some(Time { seconds: 0, nanos: 0 }));
+        assert_eq!(
+            parse_timestamp(b"1969-12-31T16:00:00.1-08:00"),
+            Some(Time { seconds: 0, nanos: 100_000_000 })
+        );
+    }
+
+    #[test]
+    fn every_day_of_400_years_is_turned_back() {
+        let start = days_from_civil(1999, 3, 1);
+        for days in start..start + 146_097 {
+            let (year, month, day) = civil_from_days(days);
+            assert_eq!(days_from_civil(year, month, day), days);
+            assert!((1..=days_in_month(year, month)).contains(&day));
+        }
+    }
+
+    #[test]
+    fn wrong_timestamps_are_refused() {
+        for text in [
+            "1970-01-01t00:00:00Z",
+            "1970-01-01T00:00:00z",
+            "1970-01-01 00:00:00Z",
+            "1970-01-01T00:00:00",
+            "1970-01-01T00:00:00+0800",
+            "1970-02-29T00:00:00Z",
+            "1970-01-01T24:00:00Z",
+            "1970-01-01T00:00:60Z",
+            "1970-01-01T00:00:00.Z",
+            "1970-01-01T00:00:00.0000000001Z",
+            "0000-12-31T23:59:59Z",
+            "9999-12-31T23:59:59-00:01",
+            "+970-01-01T00:00:00Z",
+            "",
+        ] {
+            assert_eq!(parse_timestamp(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(timestamp(Time { seconds: MAX_TIMESTAMP + 1, nanos: 0 }), None);
+        assert_eq!(timestamp(Time { seconds: 0, nanos: -1 }), None);
+    }
+
+    #[test]
+    fn durations_are_written_and_read() {
+        let table = [
+            (0, 0, "0s"),
+            (1, 500_000_000, "1.500s"),
+            (-1, -1000, "-1.000001s"),
+            (0, -1, "-0.000000001s"),
+            (MAX_DURATION, 0, "315576000000s"),
+        ];
+        for (seconds, nanos, text) in table {
+            assert_eq!(duration(Time { seconds, nanos }).as_deref(), Some(text));
+            assert_eq!(parse_duration(text.as_bytes()), Some(Time { seconds, nanos }), "{text}");
+        }
+        for text in ["1", "s", "1.s", "--1s", "+1s", "1.0000000001s", "315576000001s", "1e3s", " 1s", "-s"] {
+            assert_eq!(parse_duration(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(duration(Time { seconds: 1, nanos: -1 }), None);
+        assert_eq!(duration(Time { seconds: 0, nanos: 1_000_000_000 }), None);
+    }
+}

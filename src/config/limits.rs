@@ -1,0 +1,54 @@
+//! `http` and `codec`: the limits that keep hostile input small.
+
+use std::time::Duration;
+
+use super::place::Located;
+use super::settings::declare::settings;
+use super::value::size::ByteSize;
+
+/// The longest that a timeout may be.
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+const HUNDRED_MILLIS: Duration = Duration::from_millis(100);
+
+settings! {
+    /// Limits of HTTP. What is larger is refused, what is slower is cut.
+    pub struct Http default {
+        /// The largest body of a request.
+        body: Located<ByteSize> = ByteSize::mib(4).into() => ByteSize::kib(1)..=ByteSize::gib(1),
+        /// All headers of a request together, decoded.
+        headers: Located<ByteSize> = ByteSize::kib(60).into() => ByteSize::kib(1)..=ByteSize::mib(1),
+        /// The number of headers of a request.
+        header_count: Located<u32> = 100.into() => 10..=1_000,
+        /// The longest path with its query.
+        uri: Located<ByteSize> = ByteSize::kib(8).into() => ByteSize::kib(1)..=ByteSize::kib(60),
+        /// Requests at a time on an HTTP/2 connection.
+        streams_per_connection: Located<u32> = 100.into() => 1..=10_000,
+        /// How long the headers of a request may take.
+        header_timeout: Located<Duration> = Duration::from_secs(10).into()
+            => HUNDRED_MILLIS..=Duration::from_secs(300),
+        /// How long a request may pause within its body.
+        body_timeout: Located<Duration> = Duration::from_secs(10).into()
+            => HUNDRED_MILLIS..=Duration::from_secs(3600),
+        /// How long a request may take to arrive as a whole.
+        request_timeout: Located<Duration> = Duration::from_secs(60).into() => HUNDRED_MILLIS..=DAY,
+        /// How long a connection without requests is kept.
+        idle_timeout: Located<Duration> = Duration::from_secs(60).into() => Duration::from_secs(1)..=DAY,
+        /// The number of parameters of a query.
+        query_parameters: Located<u32> = 1_000.into() => 1..=100_000,
+    }
+}
+
+settings! {
+    /// Limits of messages.
+    pub struct Codec default {
+        /// How deep JSON may be nested.
+        json_depth: Located<u32> = 64.into() => 1..=256,
+        /// How deep protobuf messages may be nested.
+        message_depth: Located<u32> = 100.into() => 1..=256,
+        /// The largest protobuf message, in either direction.
+        message: Located<ByteSize> = ByteSize::mib(4).into() => ByteSize::kib(1)..=ByteSize::gib(1),
+        /// How many fields the dotted path of a query parameter may have.
+        query_depth: Located<u32> = 32.into() => 1..=256,
+    }
+}

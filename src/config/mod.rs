@@ -1,0 +1,156 @@
+//! What a configuration file may say, parsed into types, every leaf with its place in the file.
+//!
+//! ```text
+//! files    what it names, bounded -> text
+//! node     text -> a tree in which everything knows its place
+//! settings the declarations of sections: struct, reader and JSON Schema in one
+//! value    scalars: durations, sizes, addresses, patterns, names
+//! problem  everything that is wrong, at once, shown in the lines it is about
+//! ```
+//!
+//! The room knows what is written, not what it means for a gateway: it opens no descriptor, parses no
+//! path template and connects to nothing. What only those who do can find wrong, they report as a
+//! [`problem::Problem`] at the [`place::Located`] leaf it is about.
+
+use std::path::Path;
+
+pub mod descriptors;
+pub mod files;
+pub mod interpolate;
+pub mod limits;
+pub mod listen;
+pub mod load;
+pub mod node;
+pub mod place;
+pub mod problem;
+pub mod route;
+pub mod schema;
+pub mod service;
+pub mod settings;
+pub mod upstream;
+pub mod value;
+
+#[cfg(test)]
+mod tests;
+
+use descriptors::Descriptors;
+use limits::{Codec, Http};
+use listen::Listener;
+use place::Located;
+use problem::{Problem, Problems};
+use route::Route;
+use service::Service;
+use settings::collection::{Named, NonEmpty};
+use settings::declare::settings;
+use settings::{Scalar, Setting};
+use upstream::Upstream;
+use value::address::Target;
+
+/// The smallest file, shown where one is missing.
+pub const SMALLEST: &str = "The smallest configuration is:\n\
+                            upstreams: {shop: http://127.0.0.1:50051}\n\
+                            services: [\"**\"]";
+
+settings! {
+    /// The configuration of Transom.
+    pub struct Config {
+        /// Where Transom listens.
+        listeners: NonEmpty<Listener> = NonEmpty::new(Listener::default(), []),
+        /// Where the descriptors come from of upstreams that name none of their own. Without any, the
+        /// upstreams are asked by gRPC reflection.
+        descriptors: Vec<Descriptors> = Vec::new(),
+        /// The gRPC backends by name.
+        upstreams: Named<Upstream>,
+        /// What is exposed.
+        services: NonEmpty<Service>,
+        /// Routes beside those that the descriptors declare.
+        routes: Vec<Route> = Vec::new(),
+        /// Limits of HTTP.
+        http: Http = Http::default(),
+        /// Limits of messages.
+        codec: Codec = Codec::default(),
+    }
+    later { admin, public_url, trusted_proxies, versions, identity, plans, rate_limits, policies, telemetry }
+    example SMALLEST
+}
+
+impl Config {
+    /// The configuration of `transom serve --upstream URL...` without a file: every service of these
+    /// upstreams, which are named `upstream`, `upstream2` and so on.
+    ///
+    /// # Errors
+    /// What is wrong with the URLs, or that there is none.
+    pub fn for_upstreams<S: AsRef<str>>(urls: &[S]) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let mut upstreams = Vec::new();
+        for (index, url) in urls.iter().enumerate() {
+            let url = url.as_ref();
+            let place = place::Place::new(problems.sources.add("--upstream", url), 0, url.len());
+            match Target::parse(url, Path::new("")) {
+                Ok(target) => {
+                    let name =
+                        if index == 0 { "upstream".to_owned() } else { format!("upstream{}", index + 1) };
+                    upstreams.push((Located::new(name, place), Upstream::at(Located::new(target, place))));
+                }
+                Err(flaw) => problems.push(Problem::error(flaw.message).at(place).hint(flaw.hint)),
+            }
+        }
+        if urls.is_empty() {
+            let hint = "Write --upstream http://127.0.0.1:50051, or name a file with -c.";
+            problems.push(Problem::error("No upstream was named.").hint(hint));
+        }
+        if problems.errors() > 0 {
+            return Err(problems);
+        }
+        Ok(Self {
+            listeners: NonEmpty::new(Listener::default(), []),
+            descriptors: Vec::new(),
+            upstreams: Named::new(upstreams),
+            services: NonEmpty::new(Service::everything(), []),
+            routes: Vec::new(),
+            http: Http::default(),
+            codec: Codec::default(),
+        })
+    }
+
+    /// The JSON Schema (draft 2020-12) of configuration files.
+    pub fn json_schema() -> serde_json::Value {
+        schema::document("Transom configuration", Self::schema)
+    }
+
+    /// Reports what one key says that another contradicts: names of upstreams that do not exist,
+    /// addresses and patterns that stand twice.
+    fn check(&self, problems: &mut Problems) {
+        let from_services = self.services.iter().filter_map(|service| service.upstream.as_ref());
+        let own = self.upstreams.iter().flat_map(|(_, upstream)| &upstream.descriptors);
+        let from_descriptors = self.descriptors.iter().chain(own).filter_map(Descriptors::upstream);
+        for name in from_services.chain(from_descriptors) {
+            if self.upstreams.find(name).is_none() {
+                let known: Vec<_> = self.upstreams.iter().map(|(name, _)| name.as_str()).collect();
+                let message = format!("There is no upstream {}.", problem::quote(name));
+                let hint = format!("The upstreams are: {}.", settings::word::listed(&known));
+                problems.push(Problem::error(message).at(name.place).hint(hint));
+            }
+        }
+        let addresses = self.listeners.iter().map(|listener| &listener.address);
+        // Port 0 is another port each time.
+        twice(addresses.filter(|address| address.port() != 0), "address", problems);
+        twice(self.services.iter().map(|service| &service.service), "pattern", problems);
+    }
+}
+
+/// Reports values that must not stand twice.
+fn twice<'c, T>(values: impl Iterator<Item = &'c Located<T>>, what: &str, problems: &mut Problems)
+where
+    T: Scalar + Eq + std::hash::Hash + 'c,
+{
+    let mut seen = std::collections::HashMap::new();
+    for located in values {
+        if let Some(first) = seen.insert(&located.value, located.place) {
+            let text = schema::plain(&located.value.to_json());
+            let problem = Problem::error(format!("The {what} {} stands twice.", problem::quote(&text)));
+            problems
+                .push(problem.at(located.place).related(first, "first here").hint("Keep one of the two."));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! `services`
+
+use std::time::Duration;
+
+use super::limits::DAY;
+use super::place::Located;
+use super::settings::declare::settings;
+use super::value::name::{RequestKey, ResponseKey};
+use super::value::pattern::ServicePattern;
+
+settings! {
+    /// Services that are exposed, and how: a pattern, or a mapping.
+    pub struct Service, short for service {
+        /// Which services: `a.b.Service`, `a.b.*` for a package, `a.**` with the packages below it, `**`
+        /// for all. The most specific pattern that matches a service decides.
+        service: Located<ServicePattern>,
+        /// The upstream of the services. May be left out when only one upstream defines them.
+        upstream: Option<Located<String>> = None,
+        /// Which HTTP routes the services get.
+        http: Located<HttpMapping> = HttpMapping::Auto.into(),
+        /// How long a unary call may take, when shorter than what the upstream allows.
+        timeout: Option<Located<Duration>> = None => Duration::from_millis(1)..=DAY,
+        /// How JSON is read and written.
+        json: Json = Json::default(),
+        /// How errors are answered.
+        errors: Errors = Errors::default(),
+        /// Which headers and metadata cross, beside those that always do.
+        metadata: Metadata = Metadata::default(),
+    }
+    later { dialects, policy, streams, cors }
+    example "Write a pattern, such as shop.v1.* or \"**\", or `service:` with a pattern."
+}
+
+settings! {
+    /// Which HTTP routes services get.
+    pub enum HttpMapping {
+        /// Those of the annotations, and `POST /package.Service/Method` for methods without.
+        "auto" => Auto,
+        /// Those of the annotations.
+        "annotations" => Annotations,
+        /// None but those under `routes`.
+        "none" => None,
+    }
+}
+
+settings! {
+    /// How JSON is read and written.
+    pub struct Json default {
+        /// How fields are named in answers. Requests may use either form.
+        names: Located<Names> = Names::Camel.into(),
+        /// Whether fields without presence appear in answers when they have their default value.
+        defaults: Located<Defaults> = Defaults::Omit.into(),
+        /// How enum values are written in answers. Requests may use either form.
+        enums: Located<Enums> = Enums::Name.into(),
+        /// What happens to fields of a request body that the message does not have.
+        unknown_fields: Located<Unknown> = Unknown::Reject.into(),
+        /// What happens to query parameters that the message does not have.
+        unknown_query: Located<Unknown> = Unknown::Reject.into(),
+    }
+}
+
+settings! {
+    /// How fields are named.
+    pub enum Names {
+        /// By their JSON name, `pageSize`.
+        "camel" => Camel,
+        /// As in the proto file, `page_size`.
+        "proto" => Proto,
+    }
+}
+
+settings! {
+    /// Whether default values are written.
+    pub enum Defaults {
+        /// They are left out.
+        "omit" => Omit,
+        /// They are written.
+        "emit" => Emit,
+    }
+}
+
+settings! {
+    /// How enum values are written.
+    pub enum Enums {
+        /// By name.
+        "name" => Name,
+        /// By number.
+        "number" => Number,
+    }
+}
+
+settings! {
+    /// What happens to unknown names.
+    pub enum Unknown {
+        /// The request is answered with 400.
+        "reject" => Reject,
+        /// They are ignored.
+        "ignore" => Ignore,
+    }
+}
+
+settings! {
+    /// How errors are answered.
+    pub struct Errors default {
+        /// The form of error bodies.
+        form: Located<ErrorForm> = ErrorForm::Status.into(),
+        /// What of a backend's error text is shown to callers although it may hold internals.
+        expose: Vec<Located<Expose>> = Vec::new(),
+    }
+}
+
+settings! {
+    /// The form of error bodies.
+    pub enum ErrorForm {
+        /// google.rpc.Status: code, message and details.
+        "status" => Status,
+        /// Problem details as in RFC 9457.
+        "problem" => Problem,
+    }
+}
+
+settings! {
+    /// What may hold internals of a backend.
+    pub enum Expose {
+        /// The message of errors with the code UNKNOWN.
+        "UNKNOWN" => Unknown,
+        /// Details of the type google.rpc.DebugInfo.
+        "debug_info" => DebugInfo,
+    }
+}
+
+settings! {
+    /// Which headers and metadata cross.
+    pub struct Metadata default {
+        /// Request headers that go upstream as metadata.
+        request: Vec<Located<RequestKey>> = Vec::new(),
+        /// Metadata of the backend that goes to callers as response headers.
+        response: Vec<Located<ResponseKey>> = Vec::new(),
+    }
+}
+
+impl Service {
+    /// Every service of every upstream, with defaults.
+    pub fn everything() -> Self {
+        Self {
+            service: ServicePattern::everything().into(),
+            upstream: None,
+            http: HttpMapping::Auto.into(),
+            timeout: None,
+            json: Json::default(),
+            errors: Errors::default(),
+            metadata: Metadata::default(),
+        }
+    }
+}

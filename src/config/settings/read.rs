@@ -1,0 +1,219 @@
+//! What all readers share: where they are, what they report, and how a section is opened.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use super::word::{listed, nearest};
+use crate::config::interpolate::{Environment, interpolate};
+use crate::config::node::{Key, Node, Value};
+use crate::config::place::{Located, Place};
+use crate::config::problem::{Flaw, Problem, Problems, quote};
+use crate::config::schema::Shape;
+
+/// Where in the document a reader is.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// What readers share: where they are, where problems go, and what variables and paths mean.
+pub struct Reader<'a> {
+    problems: &'a mut Problems,
+    environment: &'a Environment<'a>,
+    pub(super) base: &'a Path,
+    steps: Vec<Step>,
+    /// Inside the short form of a section, whose path is that of the section: the keys and indexes of
+    /// the long form are not in the file.
+    short: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader at the root of a document.
+    pub fn new(problems: &'a mut Problems, environment: &'a Environment<'a>, base: &'a Path) -> Self {
+        Self { problems, environment, base, steps: Vec::new(), short: false }
+    }
+
+    pub(super) fn within<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> T) -> T {
+        if self.short {
+            return read(self);
+        }
+        self.steps.push(step);
+        let result = read(self);
+        self.steps.pop();
+        result
+    }
+
+    pub(super) fn within_short<T>(&mut self, short: bool, read: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.short;
+        self.short |= short;
+        let result = read(self);
+        self.short = outer;
+        result
+    }
+
+    /// The path of the value that is being read, quoted: `services[0].timeout`.
+    pub(super) fn path(&self) -> String {
+        let mut path = String::new();
+        for step in &self.steps {
+            let dot = if path.is_empty() { "" } else { "." };
+            let written = match step {
+                Step::Key(key) => write!(path, "{dot}{key}"),
+                Step::Index(index) => write!(path, "[{index}]"),
+            };
+            written.expect("a String takes everything");
+        }
+        if path.is_empty() { "The configuration".to_owned() } else { quote(&path) }
+    }
+
+    pub(super) fn error<T>(&mut self, problem: Problem) -> Option<T> {
+        self.problems.push(problem);
+        None
+    }
+
+    pub(super) fn flaw<T>(&mut self, flaw: Flaw, place: Place) -> Option<T> {
+        let message = format!("{}: {}", self.path(), flaw.message);
+        self.error(Problem::error(message).at(place).hint(flaw.hint))
+    }
+
+    /// The text of a scalar with its variables replaced.
+    pub(super) fn text<'n>(&mut self, node: &'n Node, what: &str) -> Option<Cow<'n, str>> {
+        let text = match &node.value {
+            Value::Text(text) => text,
+            Value::Null => {
+                let message = format!("{} has no value.", self.path());
+                let hint = format!("Write {what} after the colon.");
+                return self.error(Problem::error(message).at(node.place).hint(hint));
+            }
+            other => {
+                let message = format!("{} must be {what}, but here is {}.", self.path(), other.kind());
+                let hint = format!("Write {what} on the same line.");
+                return self.error(Problem::error(message).at(node.place).hint(hint));
+            }
+        };
+        match interpolate(text, self.environment) {
+            Ok(text) => Some(text),
+            Err(flaws) => {
+                for flaw in flaws {
+                    let _: Option<()> = self.flaw(flaw, node.place);
+                }
+                None
+            }
+        }
+    }
+
+    /// The entries of a mapping.
+    pub(super) fn entries<'n>(&mut self, node: &'n Node, hint: &str) -> Option<&'n [(Key, Node)]> {
+        let path = self.path();
+        let message = match &node.value {
+            Value::Map(entries) => return Some(entries),
+            Value::Null => format!("{path} has no value."),
+            other => format!("{path} must be a mapping of keys to values, but here is {}.", other.kind()),
+        };
+        self.error(Problem::error(message).at(node.place).hint(hint))
+    }
+
+    /// Reports the keys that stand twice.
+    pub(super) fn unique(&mut self, entries: &[(Key, Node)]) -> bool {
+        let mut seen = HashMap::new();
+        let mut unique = true;
+        for (key, _) in entries {
+            if let Some(first) = seen.insert(key.text.as_str(), key.place) {
+                let message = format!("The key {} stands twice in the same mapping.", quote(&key.text));
+                let problem = Problem::error(message).at(key.place).related(first, "first here");
+                self.problems.push(problem.hint("Keep one of the two."));
+                unique = false;
+            }
+        }
+        unique
+    }
+
+    /// A name that the user chose.
+    pub(super) fn name(&mut self, key: &Key) -> Option<Located<String>> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        let first = key.text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+        if first && key.text.len() <= 64 && key.text.bytes().all(legal) {
+            return Some(Located::new(key.text.clone(), key.place));
+        }
+        let message = format!("{} is not a valid name.", quote(&key.text));
+        let hint = "Use letters, digits, `-`, `_` and `.`, 64 characters at most, a letter or digit first.";
+        self.error(Problem::error(message).at(key.place).hint(hint))
+    }
+
+    /// Opens a section: reports keys that are unknown, unsupported or written twice.
+    pub fn section<'n>(&mut self, node: &'n Node, shape: &'static Shape) -> Option<Section<'n>> {
+        let short = shape.short.filter(|_| matches!(node.value, Value::Text(_)));
+        let entries = match short {
+            Some((key, list)) => Cow::Owned(long(node, key, list)),
+            None => {
+                let keys =
+                    || format!("Write `key: value` with keys of this section: {}.", listed(shape.keys));
+                Cow::Borrowed(self.entries(node, &shape.example.map_or_else(keys, str::to_owned))?)
+            }
+        };
+        self.unique(&entries);
+        let mut strange = false;
+        for (key, _) in entries.iter().filter(|(key, _)| !shape.keys.contains(&key.text.as_str())) {
+            self.unknown(key, shape);
+            strange = true;
+        }
+        Some(Section { place: node.place, entries, shape, short: short.is_some(), strange })
+    }
+
+    fn unknown(&mut self, key: &Key, shape: &Shape) {
+        let name = quote(&key.text);
+        let all = listed(shape.keys);
+        let problem = if shape.later.contains(&key.text.as_str()) {
+            Problem::error(format!("This version of Transom does not support the key {name} yet."))
+                .hint(format!("Remove it. The keys that this version supports here are: {all}."))
+        } else {
+            let place = if self.steps.is_empty() { "the configuration".to_owned() } else { self.path() };
+            // Comparing costs something, and what would not be kept need not be said.
+            let near = if self.problems.is_full() { None } else { nearest(&key.text, shape.keys) };
+            let hint = near.map_or_else(
+                || format!("The keys here are: {all}."),
+                |near| format!("Did you mean `{near}`?"),
+            );
+            Problem::error(format!("There is no key {name} in {place}.")).hint(hint)
+        };
+        self.problems.push(problem.at(key.place));
+    }
+
+    /// Reports a section that must hold exactly one of its keys.
+    pub fn one_of(&mut self, section: &Section<'_>) {
+        if section.strange && section.shape.keys.iter().all(|key| !section.has(key)) {
+            // The unknown key was reported; most likely it is the one that is missing.
+            return;
+        }
+        let message = format!("{} must have exactly one key.", self.path());
+        let hint =
+            format!("Keep one of: {}. Each entry of a list begins with `- `.", listed(section.shape.keys));
+        self.problems.push(Problem::error(message).at(section.place).hint(hint));
+    }
+}
+
+/// A section that is being read.
+pub struct Section<'n> {
+    pub(super) place: Place,
+    pub(super) entries: Cow<'n, [(Key, Node)]>,
+    pub(super) shape: &'static Shape,
+    /// Written as one value.
+    pub(super) short: bool,
+    /// With a key that is not of this section.
+    strange: bool,
+}
+
+impl Section<'_> {
+    /// Whether a key is written.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(entry, _)| entry.text == key)
+    }
+}
+
+/// The long form of a section that was written as one value.
+fn long(node: &Node, key: &str, list: bool) -> Vec<(Key, Node)> {
+    let value = if list { Value::List(vec![node.clone()]) } else { node.value.clone() };
+    vec![(Key { text: key.to_owned(), place: node.place }, Node { place: node.place, value })]
+}

@@ -1,0 +1,198 @@
+use std::env::VarError;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Config;
+use super::descriptors::Descriptors;
+use super::load::parse;
+use super::place::Place;
+use super::problem::Problems;
+use super::service::{Defaults, Enums, ErrorForm, Expose, HttpMapping, Names, Unknown};
+use super::value::address::Target;
+use super::value::name::Verb;
+
+mod files;
+mod hostile;
+mod schema;
+
+const FULL: &str = include_str!("full.yaml");
+const SMALLEST: &str = "upstreams: {shop: http://127.0.0.1:50051}\nservices: [\"**\"]\n";
+
+fn environment(name: &str) -> Result<String, VarError> {
+    match name {
+        "PORT" => Ok("9090".to_owned()),
+        "INJECT" => Ok("1MiB\nuri: 1KiB".to_owned()),
+        _ => Err(VarError::NotPresent),
+    }
+}
+
+fn read(yaml: &str) -> Result<(Config, Problems), Problems> {
+    parse("transom.yaml", yaml, Path::new("/etc/transom"), &environment)
+}
+
+fn rendered(yaml: &str) -> String {
+    match read(yaml) {
+        Ok((_, problems)) | Err(problems) => problems.to_string(),
+    }
+}
+
+fn config(yaml: &str) -> Config {
+    match read(yaml) {
+        Ok((config, problems)) if problems.is_empty() => config,
+        Ok((_, problems)) | Err(problems) => panic!("{problems}"),
+    }
+}
+
+/// Each case of `problems.txt` is a name, a file and everything that is said about it.
+#[test]
+fn problems_say_what_is_wrong_where_and_what_to_write() {
+    for case in include_str!("problems.txt").split("#### ").skip(1) {
+        let (name, rest) = case.split_once('\n').unwrap();
+        let (yaml, expected) = rest.split_once("----\n").unwrap();
+        assert_eq!(rendered(yaml), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_smallest_file_has_the_documented_defaults() {
+    let config = config(SMALLEST);
+    let addresses: Vec<_> = config.listeners.iter().map(|listener| listener.address.to_string()).collect();
+    assert_eq!(addresses, ["0.0.0.0:8080"]);
+    assert!(config.descriptors.is_empty() && config.routes.is_empty());
+    let shop = config.upstreams.find("shop").unwrap();
+    assert_eq!(shop.targets[0].value, Target::Tcp { host: "127.0.0.1".to_owned(), port: 50051 });
+    assert_eq!((shop.timeout.value, shop.connect_timeout.value), (secs(15), secs(1)));
+    let service = &config.services[0];
+    assert!(
+        service.service.matches("any.Service") && service.upstream.is_none() && service.timeout.is_none()
+    );
+    assert_eq!(service.http.value, HttpMapping::Auto);
+    assert_eq!(service.json.names.value, Names::Camel);
+    assert_eq!(service.json.defaults.value, Defaults::Omit);
+    assert_eq!(service.json.enums.value, Enums::Name);
+    assert_eq!(service.json.unknown_fields.value, Unknown::Reject);
+    assert_eq!(service.json.unknown_query.value, Unknown::Reject);
+    assert_eq!(service.errors.form.value, ErrorForm::Status);
+    assert!(service.errors.expose.is_empty());
+    assert!(service.metadata.request.is_empty() && service.metadata.response.is_empty());
+    let (http, codec) = (&config.http, &config.codec);
+    assert_eq!((http.body.bytes(), http.headers.bytes(), http.uri.bytes()), (4 << 20, 60 << 10, 8 << 10));
+    let counts = (http.header_count.value, http.streams_per_connection.value, http.query_parameters.value);
+    assert_eq!(counts, (100, 100, 1000));
+    assert_eq!((http.header_timeout.value, http.body_timeout.value), (secs(10), secs(10)));
+    assert_eq!((http.request_timeout.value, http.idle_timeout.value), (secs(60), secs(60)));
+    let depths = (codec.json_depth.value, codec.message_depth.value, codec.query_depth.value);
+    assert_eq!((depths, codec.message.bytes()), ((64, 100, 32), 4 << 20));
+}
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = config(FULL);
+    let addresses: Vec<_> = config.listeners.iter().map(|listener| listener.address.to_string()).collect();
+    assert_eq!(addresses, ["127.0.0.1:9090", "[::1]:8081", "0.0.0.0:8080"]);
+
+    let [Descriptors::Set(set), Descriptors::Protos(protos), Descriptors::Reflection(name), rules] =
+        config.descriptors.as_slice()
+    else {
+        panic!("{:?}", config.descriptors)
+    };
+    assert_eq!(&***set, Path::new("/etc/transom/shop.binpb"));
+    let include: Vec<_> = protos.include.iter().map(|path| path.to_path_buf()).collect();
+    assert_eq!(include, [PathBuf::from("/etc/transom/protos"), PathBuf::from("/usr/include")]);
+    assert_eq!(protos.files.len(), 2);
+    assert_eq!(name.value, "shop");
+    assert!(matches!(rules, Descriptors::HttpRules(path) if path.ends_with("rules/shop.yaml")));
+
+    let users = config.upstreams.find("users").unwrap();
+    assert_eq!(users.targets[1].value, Target::Unix("/run/users.sock".into()));
+    assert_eq!(users.descriptors[0].upstream().unwrap().value, "users");
+    let timeouts = (users.timeout.value, users.connect_timeout.value);
+    assert_eq!(timeouts, (Duration::from_millis(1500), Duration::from_millis(300)));
+
+    let [_, shop, merged] = &*config.services else { panic!("{:?}", config.services) };
+    assert_eq!(shop.service.to_string(), "shop.v1.*");
+    assert_eq!(shop.upstream.as_ref().unwrap().value, "shop");
+    assert_eq!(
+        (shop.http.value, shop.timeout.as_ref().unwrap().value),
+        (HttpMapping::Annotations, secs(120))
+    );
+    assert_eq!((shop.json.names.value, shop.json.defaults.value), (Names::Proto, Defaults::Emit));
+    assert_eq!((shop.json.enums.value, shop.json.unknown_query.value), (Enums::Number, Unknown::Ignore));
+    assert_eq!(shop.errors.form.value, ErrorForm::Problem);
+    let exposed: Vec<_> = shop.errors.expose.iter().map(|expose| expose.value).collect();
+    assert_eq!(exposed, [Expose::Unknown, Expose::DebugInfo]);
+    assert_eq!((&**shop.metadata.request[0], shop.metadata.response.len()), ("x-tenant", 2));
+    assert_eq!((merged.json.names.value, merged.json.defaults.value), (Names::Camel, Defaults::Emit));
+
+    let [get, create] = config.routes.as_slice() else { panic!("{:?}", config.routes) };
+    assert_eq!((get.path.as_str(), &get.method.value), ("/v1/orders/{id}", &Verb::Is("GET".to_owned())));
+    assert_eq!((create.path.as_str(), &create.method.value), ("/v1/${literal}", &Verb::Any));
+    assert_eq!(create.call.to_string(), "shop.v1.Orders/CreateOrder");
+    assert_eq!(create.body.as_deref().map(String::as_str), Some("order"));
+
+    assert_eq!((config.http.uri.bytes(), config.http.query_parameters.value), (4096, 17));
+    assert_eq!((config.codec.message.bytes(), config.codec.query_depth.value), (1_000_000, 5));
+}
+
+#[test]
+fn every_leaf_keeps_its_place() {
+    let (config, problems) = read(FULL).unwrap();
+    let text = |place: Option<Place>| problems.sources.text(place.unwrap()).unwrap();
+    assert_eq!(text(config.listeners[0].address.place), "127.0.0.1:${PORT}");
+    assert_eq!(text(config.listeners[1].address.place), "\"[::1]:8081\"");
+    assert_eq!(config.listeners[2].address.place, None);
+    assert_eq!(text(config.upstreams[0].0.place), "shop");
+    assert_eq!(text(config.upstreams[0].1.targets[0].place), "http://127.0.0.1:50051");
+    assert_eq!(text(config.services[0].service.place), "\"**\"");
+    assert_eq!(text(config.routes[0].path.place), "\"/v1/orders/{id}\"");
+    assert_eq!(text(config.http.body.place), "8MiB");
+    let position = problems.sources.position(config.routes[1].call.place.unwrap());
+    assert_eq!(position, Some(("transom.yaml", 38, 11)));
+}
+
+/// What YAML takes for a number, a truth value or nothing else than a text stays what was written.
+#[test]
+fn scalars_are_not_rewritten() {
+    for written in ["1.10", "0755", "0x1F", "1e3", "true", "True", "yes", "on", ".inf", "2024-01-01", "1_000"]
+    {
+        let yaml = format!(
+            "upstreams: {{u: http://h}}\nservices: [a.B]\nroutes: [{{path: {written} , method: '*', call: a.B/C}}]"
+        );
+        assert_eq!(config(&yaml).routes[0].path.value, written);
+        let quoted = yaml.replace(&format!("path: {written} "), &format!("path: &x \"{written}\""));
+        assert_eq!(config(&quoted).routes[0].path.value, written);
+    }
+}
+
+#[test]
+fn upstreams_from_the_command_line() {
+    let config = Config::for_upstreams(&["http://a:1", "unix:/b"]).unwrap();
+    let names: Vec<_> = config.upstreams.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["upstream", "upstream2"]);
+    assert_eq!(config.services[0].service.to_string(), "**");
+    let mut expected =
+        self::config("upstreams: {upstream: 'http://a:1', upstream2: 'unix:/b'}\nservices: ['**']");
+    assert_eq!(config, expected);
+    expected.http.body = super::value::size::ByteSize::kib(1).into();
+    assert_ne!(config, expected);
+
+    let problems = Config::for_upstreams(&["shop:1", "http://ok", "https://b"]).unwrap_err();
+    assert_eq!(
+        problems.to_string(),
+        "  x `shop:1` has no scheme.\n   ,-[--upstream:1:1]\n 1 | shop:1\n   : ^^^^^^\n   `----\n  \
+         help: Did you mean `http://shop:1`?\n\n  \
+         x This version of Transom does not support https:// targets yet.\n   ,-[--upstream:1:1]\n \
+         1 | https://b\n   : ^^^^^^^^^\n   `----\n  \
+         help: Write http://HOST:PORT, for example http://127.0.0.1:50051, or unix:/PATH.\n\n"
+    );
+    let problems = Config::for_upstreams::<&str>(&[]).unwrap_err();
+    assert_eq!(
+        problems.to_string(),
+        "  x No upstream was named.\n  \
+         help: Write --upstream http://127.0.0.1:50051, or name a file with -c.\n\n"
+    );
+}

@@ -1,0 +1,42 @@
+//! `upstreams`
+
+use std::time::Duration;
+
+use super::descriptors::Descriptors;
+use super::limits::DAY;
+use super::place::Located;
+use super::settings::collection::NonEmpty;
+use super::settings::declare::settings;
+use super::value::address::Target;
+
+const TIMEOUT: Duration = Duration::from_secs(15);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+settings! {
+    /// A gRPC backend: the URL of its only target, or a mapping.
+    pub struct Upstream, short for [targets] {
+        /// Where the backend is reached: `http://host:port` or `unix:/path`. Calls go to each in turn.
+        targets: NonEmpty<Located<Target>>,
+        /// Where the descriptors of this upstream come from, in place of those at the top of the file.
+        descriptors: Vec<Descriptors> = Vec::new(),
+        /// How long a unary call may take.
+        timeout: Located<Duration> = TIMEOUT.into() => Duration::from_millis(1)..=DAY,
+        /// How long making a connection may take.
+        connect_timeout: Located<Duration> = CONNECT_TIMEOUT.into()
+            => Duration::from_millis(10)..=Duration::from_secs(60),
+    }
+    later { balance, tls, health, outliers, circuit, retries }
+    example "Write the URL of the backend, such as http://127.0.0.1:50051, or `targets: [URL, URL]`."
+}
+
+impl Upstream {
+    /// An upstream with one target and otherwise defaults.
+    pub fn at(target: Located<Target>) -> Self {
+        Self {
+            targets: NonEmpty::new(target, []),
+            descriptors: Vec::new(),
+            timeout: TIMEOUT.into(),
+            connect_timeout: CONNECT_TIMEOUT.into(),
+        }
+    }
+}

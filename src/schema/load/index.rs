@@ -1,0 +1,88 @@
+//! After both passes: extensions join their messages, and every table gets its indexes.
+
+use std::collections::HashMap;
+
+use super::{Loader, MAX_MEMBERS};
+use crate::schema::Schema;
+use crate::schema::message::{Cardinality, Field, Kind, Message};
+use crate::schema::names::{Arena, NameIndex, NumberIndex};
+use crate::schema::{MessageId, Presence};
+
+impl Loader {
+    pub(super) fn finish(mut self) -> Schema {
+        self.add_extensions();
+        let names = self.names.finish();
+        for message in &mut self.messages {
+            index_fields(&names, message);
+        }
+        for each in &mut self.enums {
+            let values = &each.values;
+            let named: Vec<_> =
+                values.iter().enumerate().map(|(at, value)| (value.name, at as u16)).collect();
+            each.by_name = NameIndex::new(&names, &named, |at| [values[at as usize].name; 2]);
+        }
+        mark_requiring(&mut self.messages);
+        Schema {
+            names,
+            messages: self.messages.into(),
+            enums: self.enums.into(),
+            services: self.services.into(),
+            types: self.types,
+        }
+    }
+
+    fn add_extensions(&mut self) {
+        let mut by_message: HashMap<u32, Vec<Field>> = HashMap::new();
+        for (message, field) in std::mem::take(&mut self.extensions) {
+            by_message.entry(message.0).or_default().push(field);
+        }
+        for (message, extensions) in by_message {
+            let message = &mut self.messages[message as usize];
+            let room = MAX_MEMBERS - message.bits();
+            let mut fields = std::mem::take(&mut message.fields).into_vec();
+            fields.extend(extensions.into_iter().take(room));
+            message.fields = fields.into();
+        }
+    }
+}
+
+fn index_fields(names: &Arena, message: &mut Message) {
+    let fields = &message.fields;
+    // Proto names first: where a JSON name equals another field's proto name, both were valid before
+    // JSON names could be set, and the proto name is the one that cannot be spelled otherwise.
+    let named = |name: fn(&Field) -> crate::schema::Name| {
+        fields.iter().enumerate().map(move |(at, field)| (name(field), at as u16))
+    };
+    let all: Vec<_> = named(Field::name).chain(named(Field::json_name)).collect();
+    message.by_name = NameIndex::new(names, &all, |at| {
+        let field = &fields[at as usize];
+        [field.name, field.json_name]
+    });
+    message.by_number = NumberIndex::new(fields.iter().map(|field| field.number as i32));
+}
+
+/// Marks the messages that have required fields, and those that can hold such a message.
+fn mark_requiring(messages: &mut [Message]) {
+    let is_required = |field: &Field| field.cardinality == Cardinality::Singular(Presence::Required);
+    let mut found: Vec<_> = (0..messages.len() as u32)
+        .map(MessageId)
+        .filter(|id| messages[id.0 as usize].fields.iter().any(is_required))
+        .collect();
+    if found.is_empty() {
+        return;
+    }
+    let mut holders: HashMap<MessageId, Vec<MessageId>> = HashMap::new();
+    for (at, message) in messages.iter().enumerate() {
+        for field in &message.fields {
+            if let Kind::Message(held) = field.kind {
+                holders.entry(held).or_default().push(MessageId(at as u32));
+            }
+        }
+    }
+    while let Some(id) = found.pop() {
+        let message = &mut messages[id.0 as usize];
+        if !std::mem::replace(&mut message.requires, true) {
+            found.extend(holders.get(&id).into_iter().flatten());
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Names kept once: an arena of text and the indexes that find a field or an enum value by name or number.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::TypeId;
+
+/// A name in the arena of a [`Schema`](super::Schema).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name {
+    start: u32,
+    length: u32,
+}
+
+/// The text of all names.
+#[derive(Debug, Default)]
+pub(super) struct Arena {
+    text: String,
+}
+
+impl Arena {
+    #[inline]
+    pub(super) fn text(&self, name: Name) -> &str {
+        let start = name.start as usize;
+        self.text.get(start..start + name.length as usize).unwrap_or_default()
+    }
+}
+
+/// Fills an [`Arena`]; equal names share one place.
+#[derive(Default)]
+pub(super) struct Interner {
+    arena: Arena,
+    table: HashTable<Name>,
+    hasher: DefaultHashBuilder,
+    scratch: String,
+}
+
+impl Interner {
+    /// The arena holds at most 4 GiB, as offsets have 32 bits; the loader bounds its input far below.
+    pub(super) fn intern(&mut self, text: &str) -> Name {
+        let Self { arena, table, hasher, .. } = self;
+        let hash = hasher.hash_one(text);
+        if let Some(&name) = table.find(hash, |&name| arena.text(name) == text) {
+            return name;
+        }
+        let name = Name { start: arena.text.len() as u32, length: text.len() as u32 };
+        arena.text.push_str(text);
+        table.insert_unique(hash, name, |&name| hasher.hash_one(arena.text(name)));
+        name
+    }
+
+    /// Interns the text that `write` appends to an empty string.
+    pub(super) fn intern_with(&mut self, write: impl FnOnce(&mut String)) -> Name {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        write(&mut scratch);
+        let name = self.intern(&scratch);
+        self.scratch = scratch;
+        name
+    }
+
+    pub(super) fn text(&self, name: Name) -> &str {
+        self.arena.text(name)
+    }
+
+    pub(super) fn finish(mut self) -> Arena {
+        self.arena.text.shrink_to_fit();
+        self.arena
+    }
+}
+
+/// Finds a message or an enum by its full name.
+#[derive(Debug, Default)]
+pub(super) struct TypeIndex {
+    table: HashTable<TypeId>,
+    hasher: DefaultHashBuilder,
+}
+
+impl TypeIndex {
+    pub(super) fn find<'a>(&self, name: &str, name_of: impl Fn(TypeId) -> &'a str) -> Option<TypeId> {
+        self.table.find(self.hasher.hash_one(name), |&id| name_of(id) == name).copied()
+    }
+
+    /// Adds a type, unless one of this name is there already.
+    pub(super) fn insert<'a>(&mut self, id: TypeId, name_of: impl Fn(TypeId) -> &'a str) -> bool {
+        let name = name_of(id);
+        let is_new = self.find(name, &name_of).is_none();
+        if is_new {
+            self.table.insert_unique(self.hasher.hash_one(name), id, |&id| self.hasher.hash_one(name_of(id)));
+        }
+        is_new
+    }
+}
+
+/// A hash that is cheap for short names. The names in an index come from the descriptors, so a caller
+/// cannot make them collide; a lookup visits at most one cluster of them.
+#[inline]
+fn hash(name: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut hash = name.len() as u64;
+    let mut chunks = name.chunks_exact(8);
+    for chunk in &mut chunks {
+        let word = chunk.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        hash = (hash ^ word).wrapping_mul(FACTOR).rotate_left(23);
+    }
+    for &byte in chunks.remainder() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(FACTOR).rotate_left(23);
+    }
+    hash ^ (hash >> 32)
+}
+
+/// Finds a position in a list by name: open addressing, at most half full.
+#[derive(Debug, Default)]
+pub(super) struct NameIndex {
+    /// Position plus one; zero is an empty slot.
+    slots: Box<[u16]>,
+}
+
+impl NameIndex {
+    /// Builds the index of `(name, position)` pairs. Where a name comes twice the first one stays.
+    pub(super) fn new(arena: &Arena, names: &[(Name, u16)], name_of: impl Fn(u16) -> [Name; 2]) -> Self {
+        let mut slots = vec![0; (names.len() * 2).next_power_of_two().max(2)].into_boxed_slice();
+        let mask = slots.len() - 1;
+        for &(name, position) in names {
+            let text = arena.text(name);
+            let mut slot = hash(text.as_bytes()) as usize & mask;
+            while let Some(&taken) = slots.get(slot).filter(|&&taken| taken != 0) {
+                if name_of(taken - 1).iter().any(|&name| arena.text(name) == text) {
+                    break;
+                }
+                slot = (slot + 1) & mask;
+            }
+            if slots[slot] == 0 {
+                slots[slot] = position + 1;
+            }
+        }
+        Self { slots }
+    }
+
+    /// The position for which `is_match` holds among those whose name may be `name`.
+    #[inline]
+    pub(super) fn find(&self, name: &[u8], is_match: impl Fn(u16) -> bool) -> Option<u16> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut slot = hash(name) as usize & mask;
+        loop {
+            match self.slots[slot] {
+                0 => return None,
+                taken if is_match(taken - 1) => return Some(taken - 1),
+                _ => slot = (slot + 1) & mask,
+            }
+        }
+    }
+}
+
+/// Finds a position in a list by number.
+#[derive(Debug)]
+pub(super) enum NumberIndex {
+    /// Position plus one at the number's place; for numbers that lie close together.
+    Dense(Box<[u16]>),
+    /// Sorted by number.
+    Sparse(Box<[(i32, u16)]>),
+}
+
+impl Default for NumberIndex {
+    fn default() -> Self {
+        Self::Dense(Box::default())
+    }
+}
+
+impl NumberIndex {
+    /// Builds the index. Where a number comes twice the first position stays.
+    pub(super) fn new(numbers: impl Iterator<Item = i32> + Clone) -> Self {
+        let count = numbers.clone().count();
+        let dense = usize::try_from(numbers.clone().max().unwrap_or(0)).unwrap_or(usize::MAX);
+        if numbers.clone().all(|number| number >= 0) && dense <= 4 * count + 16 {
+            let mut positions = vec![0; if count == 0 { 0 } else { dense + 1 }].into_boxed_slice();
+            for (position, number) in numbers.enumerate() {
+                let slot = &mut positions[number as usize];
+                if *slot == 0 {
+                    *slot = position as u16 + 1;
+                }
+            }
+            return Self::Dense(positions);
+        }
+        let mut sorted: Vec<_> =
+            numbers.enumerate().map(|(position, number)| (number, position as u16)).collect();
+        sorted.sort_unstable();
+        sorted.dedup_by_key(|&mut (number, _)| number);
+        Self::Sparse(sorted.into())
+    }
+
+    #[inline]
+    pub(super) fn find(&self, number: i32) -> Option<u16> {
+        match self {
+            Self::Dense(positions) => positions.get(usize::try_from(number).ok()?)?.checked_sub(1),
+            Self::Sparse(sorted) => {
+                let at = sorted.binary_search_by_key(&number, |&(number, _)| number).ok()?;
+                sorted.get(at).map(|&(_, position)| position)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_names_share_one_place() {
+        let mut interner = Interner::default();
+        let [a, b, again] = ["name", "names", "name"].map(|text| interner.intern(text));
+        assert_eq!(a, again);
+        assert_ne!(a, b);
+        assert_eq!(interner.finish().text(b), "names");
+    }
+
+    #[test]
+    fn names_are_found_among_many() {
+        let mut interner = Interner::default();
+        let names: Vec<_> =
+            (0..1000).map(|i| (interner.intern_with(|s| *s = format!("field_number_{i}")), i)).collect();
+        let arena = interner.finish();
+        let index = NameIndex::new(&arena, &names, |i| [names[i as usize].0; 2]);
+        let find = |text: &str| index.find(text.as_bytes(), |i| arena.text(names[i as usize].0) == text);
+        for i in 0..1000 {
+            assert_eq!(find(&format!("field_number_{i}")), Some(i));
+        }
+        assert_eq!(find("field_number_1000"), None);
+        assert_eq!(find(""), None);
+        assert_eq!(NameIndex::default().find(b"x", |_| true), None);
+    }
+
+    #[test]
+    fn numbers_are_found_dense_or_sparse() {
+        for numbers in [vec![1, 2, 3, 9], vec![1, 536_870_911], vec![-1, 0, 1], vec![5, 5, 1], vec![]] {
+            let index = NumberIndex::new(numbers.iter().copied());
+            for number in -2..12 {
+                let expected = numbers.iter().position(|&n| n == number).map(|p| p as u16);
+                assert_eq!(index.find(number), expected, "{number} in {numbers:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Opening a connection and driving it.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use h2::client::{Connection, SendRequest};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+use tokio::time::{Instant, timeout_at};
+
+use super::gather::Gather;
+use super::request::Piece;
+use super::target::{Place, Target};
+
+/// Bytes that a backend may send on one stream before they are consumed.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// The same for a whole connection: a hundred full streams do not hold each other up.
+const CONNECTION_WINDOW: u32 = 100 * STREAM_WINDOW;
+/// Decoded header bytes of one answer, and of its trailers.
+const MAX_HEADERS: u32 = 64 * 1024;
+/// Addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 16;
+
+/// Opens streams on one connection.
+pub(super) type Sender = SendRequest<Piece>;
+
+/// How a connection ended.
+pub(super) struct Ending {
+    /// Whether the backend ever sent a byte.
+    pub(super) heard: bool,
+    /// What `h2` said.
+    pub(super) result: Result<(), h2::Error>,
+}
+
+/// Connects to a target within `timeout` and starts HTTP/2 with prior knowledge.
+///
+/// The returned [`Driver`] must be polled for the connection to make any progress.
+pub(super) async fn open(target: &Target, timeout: Duration) -> io::Result<(Sender, Driver)> {
+    let deadline = Instant::now() + timeout;
+    let socket = timeout_at(deadline, dial(target.place(), deadline)).await.map_err(|_| late())??;
+    let io = Gather::new(socket);
+    let handshake = h2::client::Builder::new()
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(MAX_HEADERS)
+        .enable_push(false)
+        .handshake(io.clone())
+        .await;
+    let (sender, connection) = handshake.map_err(io::Error::other)?;
+    Ok((sender, Driver { connection, io }))
+}
+
+fn late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "connecting took too long")
+}
+
+async fn dial(place: &Place, deadline: Instant) -> io::Result<Socket> {
+    match place {
+        Place::Tcp { host, port } => dial_tcp(host, *port, deadline).await.map(Socket::Tcp),
+        #[cfg(unix)]
+        Place::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
+        #[cfg(not(unix))]
+        Place::Unix(_) => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "Unix domain sockets do not exist on this platform",
+        )),
+    }
+}
+
+/// Tries the addresses of a host in the order of the resolver. An address that does not answer uses
+/// up only its share of the time that is left.
+async fn dial_tcp(host: &str, port: u16, deadline: Instant) -> io::Result<TcpStream> {
+    let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.take(MAX_ADDRESSES).collect();
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for (tried, address) in addresses.iter().enumerate() {
+        let now = Instant::now();
+        let left = u32::try_from(addresses.len() - tried).unwrap_or(1);
+        let share = deadline.saturating_duration_since(now) / left;
+        match timeout_at(now + share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => failure = error,
+            Err(_) => failure = late(),
+        }
+    }
+    Err(failure)
+}
+
+/// Moves the bytes of one connection until it ends.
+pub(super) struct Driver {
+    connection: Connection<Gather<Socket>, Piece>,
+    io: Gather<Socket>,
+}
+
+impl Driver {
+    /// Runs the connection to its end. Streams that are open when this future is dropped fail.
+    pub(super) async fn run(mut self) -> Ending {
+        let result = poll_fn(|cx| self.poll(cx)).await;
+        Ending { heard: self.io.heard(), result }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+        if let Poll::Ready(result) = Pin::new(&mut self.connection).poll(cx) {
+            return Poll::Ready(result);
+        }
+        match self.io.poll_drain(cx) {
+            // The socket is broken for writing. Reading it tells `h2` the same, unless the peer only
+            // closed its half, so the connection is given up here.
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(%error, "a connection to a backend broke while writing");
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// The two kinds of transport.
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, data),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! One request and its answer on one stream, and what becomes of it when the caller goes away.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::client::ResponseFuture;
+use http::HeaderMap;
+use http::response::Parts;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
+
+use crate::call::Reply;
+
+use super::fault::{Failure, stream_error};
+use super::pool::Lease;
+use super::request::Outgoing;
+use super::response::{Reading, no_status};
+
+/// How many calls of one connection may be cancelled at once, and how long each takes to be regained.
+///
+/// Servers defend themselves against floods of RST_STREAM: those on `h2` end the connection at 20
+/// streams that were reset before they were looked at, those on Netty at 200 resets in 30 seconds.
+const BURST: u32 = 20;
+const INTERVAL: Duration = Duration::from_millis(200);
+/// How long a backend may take to end a call by itself once the deadline that it knows has passed.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A call on its stream. When it is dropped before its end, the call is cancelled.
+pub(super) struct Exchange<'a> {
+    lease: &'a Lease,
+    deadline: Option<Instant>,
+    /// Absent once the call has ended.
+    live: Option<Live>,
+}
+
+impl<'a> Exchange<'a> {
+    pub(super) const fn new(
+        lease: &'a Lease,
+        outgoing: Outgoing,
+        head: ResponseFuture,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self { lease, deadline, live: Some(Live { outgoing, answer: Answer::Head(head) }) }
+    }
+
+    /// Sends the request and reads the answer. `message` is the caller's handle to the request's
+    /// message; `limit` bounds the answer's, in bytes.
+    pub(super) async fn run(mut self, message: &Bytes, limit: usize) -> Result<Reply, Failure> {
+        let live = self.live.as_mut().expect("only the lines below take it");
+        let outcome = live.run(self.lease, limit).await;
+        let live = self.live.take();
+        // A stream whose backend broke the protocol is dropped, and so reset, at once: its answer is
+        // not worth reading on.
+        if let (Some(live), Ok(_)) = (live, &outcome) {
+            live.outgoing.finish(message);
+        }
+        outcome
+    }
+}
+
+impl Exchange<'_> {
+    fn deadline_with_grace(&self) -> Option<Instant> {
+        self.deadline.and_then(|deadline| deadline.checked_add(GRACE))
+    }
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        let Some(live) = self.live.take() else { return };
+        let now = Instant::now();
+        let reset_at = self.lease.resets.reserve(now);
+        let last = self.deadline_with_grace().map_or(reset_at, |end| end.min(reset_at));
+        if last <= now {
+            // Dropping `live` resets the stream with CANCEL.
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            let resets = Arc::clone(&self.lease.resets);
+            runtime.spawn(async move {
+                if timeout_at(last, live.discard()).await.is_ok() || last < reset_at {
+                    resets.give_back();
+                }
+            });
+        }
+    }
+}
+
+/// The two halves of a stream. Dropped before the answer has ended, it resets the stream.
+struct Live {
+    outgoing: Outgoing,
+    answer: Answer,
+}
+
+impl Live {
+    async fn run(&mut self, lease: &Lease, limit: usize) -> Result<Reply, Failure> {
+        let mut reading = None;
+        loop {
+            match self.event().await {
+                Ok(Event::Head(head)) => {
+                    lease.served();
+                    reading = Some(Reading::start(head, limit)?);
+                }
+                Ok(Event::Data(data)) => {
+                    if let Some(reading) = &mut reading {
+                        reading.push(data)?;
+                    }
+                }
+                Ok(Event::End(trailers)) => {
+                    return Ok(reading.map_or_else(|| no_status().into(), |reading| reading.end(trailers)));
+                }
+                Err(error) => return Err(stream_error(&error, reading.is_some())),
+            }
+        }
+    }
+
+    async fn discard(mut self) {
+        while let Ok(Event::Head(_) | Event::Data(_)) = self.event().await {}
+    }
+
+    async fn event(&mut self) -> Result<Event, h2::Error> {
+        self.outgoing.alongside(poll_fn(|cx| self.answer.poll_event(cx))).await
+    }
+}
+
+enum Answer {
+    Head(ResponseFuture),
+    Body(RecvStream),
+}
+
+enum Event {
+    Head(Parts),
+    Data(Bytes),
+    End(Option<HeaderMap>),
+}
+
+impl Answer {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, h2::Error>> {
+        match self {
+            Self::Head(response) => {
+                let (head, body) = ready!(Pin::new(response).poll(cx))?.into_parts();
+                *self = Self::Body(body);
+                Poll::Ready(Ok(Event::Head(head)))
+            }
+            Self::Body(body) => match ready!(body.poll_data(cx)) {
+                Some(Ok(data)) => {
+                    // This fails only for a stream that is gone, and then so does the next read.
+                    let _ = body.flow_control().release_capacity(data.len());
+                    Poll::Ready(Ok(Event::Data(data)))
+                }
+                Some(Err(error)) => Poll::Ready(Err(error)),
+                None => body.poll_trailers(cx).map_ok(Event::End),
+            },
+        }
+    }
+}
+
+/// Paces the cancelled calls of one connection: a bucket of [`BURST`] that regains one each
+/// [`INTERVAL`], kept as the time when it would be full again.
+pub(super) struct Resets {
+    full_at: Mutex<Instant>,
+}
+
+impl Resets {
+    pub(super) fn new() -> Self {
+        Self { full_at: Mutex::new(Instant::now()) }
+    }
+
+    /// Takes one from the bucket and says when it will have been there.
+    fn reserve(&self, now: Instant) -> Instant {
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *full_at = (*full_at).max(now) + INTERVAL;
+        full_at.checked_sub(INTERVAL * BURST).map_or(now, |at| at.max(now))
+    }
+
+    /// Puts back one that was not used.
+    fn give_back(&self) {
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *full_at -= INTERVAL;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twenty_resets_are_free_and_then_five_a_second() {
+        let resets = Resets::new();
+        let now = Instant::now();
+        for _ in 0..20 {
+            assert_eq!(resets.reserve(now), now);
+        }
+        assert_eq!(resets.reserve(now), now + Duration::from_millis(200));
+        assert_eq!(resets.reserve(now), now + Duration::from_millis(400));
+        resets.give_back();
+        assert_eq!(resets.reserve(now), now + Duration::from_millis(400));
+        let later = now + Duration::from_secs(100);
+        assert_eq!(resets.reserve(later), later);
+    }
+}

@@ -1,0 +1,179 @@
+//! What went wrong between Transom and a backend, as a status for the caller.
+
+use h2::Reason;
+use http::StatusCode;
+
+use crate::status::{Code, Status, http as table};
+
+/// Why an exchange with a backend has no reply of the backend's own.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) status: Status,
+    pub(super) again: Again,
+}
+
+/// Whether the same call may be sent once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// The backend may have acted on it.
+    No,
+    /// The backend refused the stream before any processing.
+    Refused,
+    /// The request surely did not reach the backend's code.
+    Unsent,
+    /// The connection broke before an answer, so only an idempotent method may be sent again.
+    Lost,
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self { status, again: Again::No }
+    }
+}
+
+/// The backend does not keep to the protocol.
+pub(super) fn broken(what: impl Into<String>) -> Status {
+    Status::backend(Code::Internal, what).with_http(502)
+}
+
+/// The backend cannot be reached.
+pub(super) fn unreachable() -> Status {
+    Status::backend(
+        Code::Unavailable,
+        "No backend of this service can be reached at the moment; try again shortly.",
+    )
+    .with_retry()
+}
+
+/// The backend answered with an HTTP status other than 200 and without a `grpc-status`.
+pub(super) fn bare_http(status: StatusCode) -> Status {
+    let code = table::code_of(status.as_u16());
+    let text = format!("The backend answered with HTTP status {} instead of a gRPC status.", status.as_u16());
+    at_bad_gateway(Status::backend(code, text))
+}
+
+/// Where a code alone would say 500, the caller learns that it was not the gateway.
+fn at_bad_gateway(status: Status) -> Status {
+    if status.http() == 500 { status.with_http(502) } else { status }
+}
+
+/// An error of `h2` on a stream. `answered` says whether the response headers had arrived.
+pub(super) fn stream_error(error: &h2::Error, answered: bool) -> Failure {
+    let reason = error.reason().unwrap_or(Reason::INTERNAL_ERROR);
+    if error.is_remote() && error.is_go_away() && !answered {
+        // `h2` reports a GOAWAY only on the streams above the last one that the backend processed.
+        let status = Status::backend(Code::Unavailable, "The backend is going away; try again shortly.");
+        return Failure { status: status.with_retry(), again: Again::Unsent };
+    }
+    if error.is_remote() && error.is_reset() {
+        return reset(reason, answered);
+    }
+    if error.is_library() {
+        return broken(if error.is_go_away() {
+            "The backend does not keep to HTTP/2; is it a gRPC server?"
+        } else {
+            "The backend broke the HTTP/2 protocol or sent more than 64 KiB of headers."
+        })
+        .into();
+    }
+    let status =
+        Status::backend(Code::Unavailable, "The connection to the backend broke before it answered in full.");
+    Failure { status, again: if answered { Again::No } else { Again::Lost } }
+}
+
+/// The backend reset the stream: the table "HTTP/2 Transport Mapping, Errors" of the gRPC protocol.
+fn reset(reason: Reason, answered: bool) -> Failure {
+    let status = match reason {
+        Reason::REFUSED_STREAM => {
+            let status =
+                Status::backend(Code::Unavailable, "The backend refused the call; try again shortly.");
+            if answered {
+                return status.into();
+            }
+            return Failure { status: status.with_retry(), again: Again::Refused };
+        }
+        Reason::CANCEL => Status::backend(Code::Cancelled, "The backend cancelled the call.").with_http(502),
+        Reason::ENHANCE_YOUR_CALM => {
+            Status::backend(Code::ResourceExhausted, "The backend asks for fewer or smaller calls.")
+                .with_http(503)
+        }
+        Reason::INADEQUATE_SECURITY => Status::backend(
+            Code::PermissionDenied,
+            "The backend does not accept the call over a connection without TLS.",
+        )
+        .with_http(502),
+        other => broken(format!("The backend reset the call with the HTTP/2 error {}.", name(other))),
+    };
+    status.into()
+}
+
+/// The name of an HTTP/2 error code in RFC 9113.
+fn name(reason: Reason) -> &'static str {
+    match reason {
+        Reason::NO_ERROR => "NO_ERROR",
+        Reason::PROTOCOL_ERROR => "PROTOCOL_ERROR",
+        Reason::INTERNAL_ERROR => "INTERNAL_ERROR",
+        Reason::FLOW_CONTROL_ERROR => "FLOW_CONTROL_ERROR",
+        Reason::SETTINGS_TIMEOUT => "SETTINGS_TIMEOUT",
+        Reason::STREAM_CLOSED => "STREAM_CLOSED",
+        Reason::FRAME_SIZE_ERROR => "FRAME_SIZE_ERROR",
+        Reason::COMPRESSION_ERROR => "COMPRESSION_ERROR",
+        Reason::CONNECT_ERROR => "CONNECT_ERROR",
+        Reason::HTTP_1_1_REQUIRED => "HTTP_1_1_REQUIRED",
+        _ => "of an unknown number",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_http_statuses_keep_their_meaning() {
+        let table = [
+            (400, Code::Internal, 502),
+            (401, Code::Unauthenticated, 401),
+            (403, Code::PermissionDenied, 403),
+            (404, Code::Unimplemented, 501),
+            (429, Code::Unavailable, 503),
+            (502, Code::Unavailable, 503),
+            (500, Code::Unknown, 502),
+            (302, Code::Unknown, 502),
+        ];
+        for (http, code, answer) in table {
+            let status = bare_http(StatusCode::from_u16(http).unwrap());
+            assert_eq!((status.code(), status.http()), (code, answer), "HTTP {http}");
+            assert_eq!(
+                status.message(),
+                format!("The backend answered with HTTP status {http} instead of a gRPC status.")
+            );
+        }
+    }
+
+    #[test]
+    fn resets_follow_the_grpc_table() {
+        let table = [
+            (Reason::NO_ERROR, Code::Internal, 502),
+            (Reason::PROTOCOL_ERROR, Code::Internal, 502),
+            (Reason::INTERNAL_ERROR, Code::Internal, 502),
+            (Reason::FLOW_CONTROL_ERROR, Code::Internal, 502),
+            (Reason::SETTINGS_TIMEOUT, Code::Internal, 502),
+            (Reason::STREAM_CLOSED, Code::Internal, 502),
+            (Reason::FRAME_SIZE_ERROR, Code::Internal, 502),
+            (Reason::REFUSED_STREAM, Code::Unavailable, 503),
+            (Reason::CANCEL, Code::Cancelled, 502),
+            (Reason::COMPRESSION_ERROR, Code::Internal, 502),
+            (Reason::CONNECT_ERROR, Code::Internal, 502),
+            (Reason::ENHANCE_YOUR_CALM, Code::ResourceExhausted, 503),
+            (Reason::INADEQUATE_SECURITY, Code::PermissionDenied, 502),
+            (Reason::from(99), Code::Internal, 502),
+        ];
+        for (reason, code, http) in table {
+            let failure = reset(reason, false);
+            assert_eq!((failure.status.code(), failure.status.http()), (code, http), "{reason:?}");
+            assert_eq!(failure.status.is_retryable(), reason == Reason::REFUSED_STREAM);
+            assert_eq!(failure.again == Again::Refused, reason == Reason::REFUSED_STREAM);
+            assert_eq!(reset(reason, true).again, Again::No);
+        }
+    }
+}

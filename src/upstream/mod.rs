@@ -1,0 +1,25 @@
+//! From a [`Call`](crate::call::Call) to a gRPC backend and back.
+//!
+//! A [`channel::Channel`] is a [`CallService`](crate::call::service::CallService) over plaintext
+//! HTTP/2 with prior knowledge. It moves bytes and knows no message type. The backend is not trusted:
+//! whatever it sends, a call ends with one well-formed reply, within its deadline and its size limit.
+//!
+//! Specifications: [gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)
+//! and [HTTP to gRPC status codes](https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md).
+
+pub mod channel;
+pub mod core;
+pub mod reflection;
+pub mod target;
+
+mod connect;
+mod exchange;
+mod fault;
+mod gather;
+mod pool;
+mod request;
+mod response;
+mod trailers;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! The request side of a unary call: headers, the framed message, and sending it as flow control
+//! allows.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use h2::{Reason, SendStream};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE, USER_AGENT};
+
+use crate::call::metadata::is_reserved;
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
+
+/// The flag and the length in front of a gRPC message.
+const PREFIX: usize = 5;
+/// A message that fits one frame of the size every peer accepts is queued at once, so that it leaves
+/// together with its headers; a larger one is queued only as far as the backend's windows grant.
+const ONE_FRAME: usize = 16 * 1024;
+
+/// The headers of a request. `timeout` is what is left of the deadline, if there is one.
+pub(super) fn headers(metadata: &HeaderMap, timeout: Option<Duration>) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(metadata.len() + 4);
+    if let Some(value) = timeout.map(timeout_value) {
+        fields.insert(GRPC_TIMEOUT, value);
+    }
+    fields.insert(TE, HeaderValue::from_static("trailers"));
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    fields.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    for (name, value) in metadata {
+        if !is_reserved(name.as_str()) {
+            fields.append(name.clone(), value.clone());
+        }
+    }
+    fields
+}
+
+/// The value of `grpc-timeout`: at most eight digits and a unit, the finest that fits. Never zero, for
+/// a deadline that has passed is not sent but answered.
+fn timeout_value(left: Duration) -> HeaderValue {
+    const UNITS: [(u128, u8); 6] = [
+        (1, b'n'),
+        (1_000, b'u'),
+        (1_000_000, b'm'),
+        (1_000_000_000, b'S'),
+        (60_000_000_000, b'M'),
+        (3_600_000_000_000, b'H'),
+    ];
+    const MOST: u128 = 99_999_999;
+    let nanos = left.as_nanos().max(1);
+    let (amount, unit) = UNITS
+        .iter()
+        .map(|&(size, unit)| (nanos / size, unit))
+        .find(|&(amount, _)| amount <= MOST)
+        .unwrap_or((MOST, b'H'));
+    let mut digits = itoa::Buffer::new();
+    let mut text = Vec::with_capacity(9);
+    text.extend_from_slice(digits.format(amount).as_bytes());
+    text.push(unit);
+    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("digits and a letter are a header value")
+}
+
+/// A part of a framed message: what is left of the prefix, and bytes of the message.
+pub(super) struct Piece {
+    prefix: [u8; PREFIX],
+    at: usize,
+    body: Bytes,
+}
+
+impl Piece {
+    /// The whole message, uncompressed.
+    pub(super) fn message(length: u32, body: Bytes) -> Self {
+        let [a, b, c, d] = length.to_be_bytes();
+        Self { prefix: [0, a, b, c, d], at: 0, body }
+    }
+
+    /// Cuts off the first `count` bytes.
+    fn split_to(&mut self, count: usize) -> Self {
+        let head = count.min(PREFIX - self.at);
+        let mut prefix = self.prefix;
+        // The part ends its prefix where the rest goes on, so its own is moved to the end.
+        prefix.copy_within(self.at..self.at + head, PREFIX - head);
+        let part = Self { prefix, at: PREFIX - head, body: self.body.split_to(count - head) };
+        self.at += head;
+        part
+    }
+}
+
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        PREFIX - self.at + self.body.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        if self.at < PREFIX { &self.prefix[self.at..] } else { &self.body }
+    }
+
+    fn advance(&mut self, count: usize) {
+        let head = count.min(PREFIX - self.at);
+        self.at += head;
+        self.body.advance(count - head);
+    }
+}
+
+/// The sending half of an exchange. Dropping it before the backend has answered cancels the call.
+pub(super) struct Outgoing {
+    stream: SendStream<Piece>,
+    left: Option<Piece>,
+}
+
+impl Outgoing {
+    pub(super) fn new(mut stream: SendStream<Piece>, piece: Piece) -> Self {
+        let mut left = None;
+        if piece.remaining() <= ONE_FRAME {
+            // An error here is seen again, with its reason, by whoever waits for the answer.
+            let _ = stream.send_data(piece, true);
+        } else {
+            stream.reserve_capacity(piece.remaining());
+            left = Some(piece);
+        }
+        Self { stream, left }
+    }
+
+    /// Polls a part of the answer and goes on sending meanwhile: a backend may begin to answer before
+    /// it has read everything.
+    pub(super) async fn alongside<F: Future>(&mut self, answer: F) -> F::Output {
+        let mut answer = pin!(answer);
+        poll_fn(|cx| {
+            let _ = self.poll_send(cx);
+            answer.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// The answer is complete. What the backend has not read of the request is taken back: `message`
+    /// is the caller's handle to it, the only one once all was written.
+    pub(super) fn finish(mut self, message: &Bytes) {
+        if !message.is_empty() && !message.is_unique() {
+            self.stream.send_reset(Reason::CANCEL);
+        }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(piece) = &mut self.left {
+            let total = piece.remaining();
+            let granted = self.stream.capacity().min(total);
+            if granted == 0 {
+                match ready!(self.stream.poll_capacity(cx)) {
+                    Some(Ok(_)) => continue,
+                    Some(Err(_)) | None => self.left = None,
+                }
+            } else if granted < total {
+                let part = piece.split_to(granted);
+                if self.stream.send_data(part, false).is_err() {
+                    self.left = None;
+                } else {
+                    self.stream.reserve_capacity(total - granted);
+                }
+            } else if let Some(piece) = self.left.take() {
+                let _ = self.stream.send_data(piece, true);
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_take_the_finest_unit_of_eight_digits() {
+        let table = [
+            (Duration::ZERO, "1n"),
+            (Duration::from_nanos(1), "1n"),
+            (Duration::from_nanos(99_999_999), "99999999n"),
+            (Duration::from_nanos(100_000_000), "100000u"),
+            (Duration::from_secs(15), "15000000u"),
+            (Duration::from_secs(100), "100000m"),
+            (Duration::from_secs(99_999), "99999000m"),
+            (Duration::from_secs(100_000), "100000S"),
+            (Duration::from_secs(100_000_000), "1666666M"),
+            (Duration::from_secs(6_000_000_000), "1666666H"),
+            (Duration::MAX, "99999999H"),
+        ];
+        for (left, expected) in table {
+            assert_eq!(timeout_value(left), expected, "{left:?}");
+        }
+    }
+
+    #[test]
+    fn headers_are_those_of_the_protocol_and_the_metadata_without_reserved_names() {
+        let mut metadata = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer x"),
+            ("x-tag", "1"),
+            ("x-tag", "2"),
+            ("grpc-encoding", "gzip"),
+            ("connection", "close"),
+            ("user-agent", "curl"),
+        ] {
+            metadata.append(name, HeaderValue::from_static(value));
+        }
+        let fields = headers(&metadata, Some(Duration::from_secs(1)));
+        let mut seen: Vec<_> = fields.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
+        seen.sort_unstable();
+        assert_eq!(
+            seen,
+            [
+                ("authorization", "Bearer x"),
+                ("content-type", "application/grpc"),
+                ("grpc-timeout", "1000000u"),
+                ("te", "trailers"),
+                ("user-agent", AGENT),
+                ("x-tag", "1"),
+                ("x-tag", "2"),
+            ]
+        );
+        assert!(!headers(&metadata, None).contains_key("grpc-timeout"));
+    }
+
+    #[test]
+    fn a_message_reads_the_same_however_it_is_cut() {
+        let body = Bytes::from_static(b"abcdefgh");
+        let whole = [&[0, 0, 0, 0, 8][..], &body].concat();
+        for first in 0..=whole.len() {
+            for second in first..=whole.len() {
+                let mut rest = Piece::message(8, body.clone());
+                let mut read = Vec::new();
+                for count in [first, second - first, whole.len() - second] {
+                    let mut part = rest.split_to(count);
+                    assert_eq!(part.remaining(), count);
+                    while part.has_remaining() {
+                        read.push(part.get_u8());
+                    }
+                }
+                assert_eq!(read, whole);
+                assert_eq!(rest.remaining(), 0);
+            }
+        }
+    }
+}

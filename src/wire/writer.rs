@@ -1,0 +1,125 @@
+//! Writing wire bytes at the end of a `Vec<u8>`.
+
+use super::WireType;
+
+/// Appends a varint.
+#[inline]
+pub fn varint(out: &mut Vec<u8>, value: u64) {
+    if value < 0x80 {
+        out.push(value as u8);
+    } else {
+        long_varint(out, value);
+    }
+}
+
+fn long_varint(out: &mut Vec<u8>, value: u64) {
+    let (bytes, size) = encode(value);
+    out.extend_from_slice(&bytes[..size]);
+}
+
+/// A varint's bytes and how many of them count.
+fn encode(mut value: u64) -> ([u8; 10], usize) {
+    let mut bytes = [0; 10];
+    let mut size = 0;
+    while value >= 0x80 {
+        bytes[size] = value as u8 | 0x80;
+        value >>= 7;
+        size += 1;
+    }
+    bytes[size] = value as u8;
+    (bytes, size + 1)
+}
+
+/// Appends a field's tag.
+#[inline]
+pub fn tag(out: &mut Vec<u8>, number: u32, wire_type: WireType) {
+    varint(out, u64::from(number) << 3 | wire_type.bits());
+}
+
+/// Appends a length-delimited field: tag, length and bytes.
+pub fn bytes(out: &mut Vec<u8>, number: u32, value: &[u8]) {
+    tag(out, number, WireType::Len);
+    varint(out, value.len() as u64);
+    out.extend_from_slice(value);
+}
+
+/// The zigzag encoding of `sint32` and `sint64`.
+#[inline]
+pub const fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// The place of a length that is not known yet.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Length(usize);
+
+impl Length {
+    /// Leaves room for a length of one byte; what is appended from here on is the content.
+    #[inline]
+    pub fn begin(out: &mut Vec<u8>) -> Self {
+        out.push(0);
+        Self(out.len())
+    }
+
+    /// The offset of the content's first byte, as long as [`Length::end`] has not moved it.
+    pub const fn content(self) -> usize {
+        self.0
+    }
+
+    /// Writes the length of all that was appended since [`Length::begin`]. Content of 128 bytes and
+    /// more is moved to make room for the longer length.
+    #[inline]
+    pub fn end(self, out: &mut Vec<u8>) {
+        let length = out.len() - self.0;
+        if length < 0x80 {
+            out[self.0 - 1] = length as u8;
+        } else {
+            self.end_long(out, length);
+        }
+    }
+
+    fn end_long(self, out: &mut Vec<u8>, length: usize) {
+        let (prefix, size) = encode(length as u64);
+        let more = size - 1;
+        out.extend_from_slice(&prefix[1..size]);
+        out.copy_within(self.0..self.0 + length, self.0 + more);
+        out[self.0 - 1..self.0 + more].copy_from_slice(&prefix[..size]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::reader::{Reader, unzigzag};
+
+    #[test]
+    fn varints_are_read_back() {
+        for value in [0, 1, 127, 128, 300, 16_383, 16_384, u64::from(u32::MAX), u64::MAX] {
+            let mut out = Vec::new();
+            varint(&mut out, value);
+            assert_eq!(Reader::new(&out).varint(), Ok(value));
+        }
+    }
+
+    #[test]
+    fn lengths_are_patched_whatever_their_size() {
+        for size in [0, 1, 127, 128, 129, 16_383, 16_384, 2_097_152] {
+            let content: Vec<u8> = (0..size).map(|i| i as u8).collect();
+            let mut out = vec![0xaa];
+            let length = Length::begin(&mut out);
+            out.extend_from_slice(&content);
+            length.end(&mut out);
+            let mut reader = Reader::at(&out, 1);
+            assert_eq!(reader.bytes(), Ok(&content[..]), "{size} bytes");
+            assert!(reader.is_at_end());
+        }
+    }
+
+    #[test]
+    fn zigzag_is_undone() {
+        for value in [0, -1, 1, i64::MIN, i64::MAX] {
+            assert_eq!(unzigzag(zigzag(value)), value);
+        }
+    }
+}
