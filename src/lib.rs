@@ -16,5 +16,6 @@ pub mod call;
 #[cfg(feature = "gateway")]
 pub mod config;
 #[cfg(feature = "gateway")]
-pub mod upstream;
 pub mod demo;
+#[cfg(feature = "gateway")]
+pub mod upstream;
