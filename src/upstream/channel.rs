@@ -219,7 +219,8 @@ async fn before<F: Future>(deadline: Option<Instant>, work: F) -> Option<F::Outp
 
 fn late(started: Instant, deadline: Option<Instant>) -> Status {
     let allowed = deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(started));
-    let text = format!("The call was not answered within its deadline of {} ms.", allowed.as_millis());
+    let millis = allowed.as_nanos().div_ceil(1_000_000);
+    let text = format!("The call was not answered within its deadline of {millis} ms.");
     Status::backend(Code::DeadlineExceeded, text)
 }
 
