@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Version};
 use tokio::time::{Instant, timeout_at};
+use tracing::field::display;
 
 use crate::call::service::{BoxFuture, CallService};
 use crate::call::{self, Call, Reply};
@@ -15,7 +16,7 @@ use crate::status::{Code, Status};
 
 use super::core;
 use super::exchange::Exchange;
-use super::fault::{Again, Failure, unreachable};
+use super::fault::{Again, Failure, unopened, unreachable};
 use super::pool::{Lease, Pool};
 use super::request::{self, Outgoing, Piece};
 use super::target::Target;
@@ -148,8 +149,8 @@ impl Shared {
         let mut refused = None;
         let mut tries = 1;
         loop {
-            let lease = self.pool.acquire(slot, refused).await.ok_or_else(unreachable)?;
-            let failure = match self.exchange(slot, &lease, work).await {
+            let mut lease = self.pool.acquire(slot, refused).await.ok_or_else(unreachable)?;
+            let failure = match self.exchange(slot, &mut lease, work).await {
                 Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
@@ -159,29 +160,29 @@ impl Shared {
                 Again::Unsent => true,
                 Again::Lost => work.method.idempotent,
             };
+            let (upstream, target) = (self.pool.name(), self.pool.target(lease.target));
+            let (method, cause) = (work.method.path.as_str(), failure.cause.as_ref().map(display));
+            let status = failure.status;
             if !again || tries == TRIES {
-                let (upstream, target) = (self.pool.name(), self.pool.target(lease.target));
-                let (method, status) = (work.method.path.as_str(), &failure.status);
-                tracing::warn!(upstream, %target, method, tries, %status, "a backend failed a call");
-                return Err(failure.status);
+                tracing::warn!(upstream, %target, method, tries, %status, cause, "a backend failed a call");
+                return Err(status);
             }
+            tracing::debug!(upstream, %target, method, tries, %status, cause, "a call is sent again");
             tries += 1;
         }
     }
 
     /// One try on one connection.
-    async fn exchange(&self, slot: usize, lease: &Lease, work: &Try<'_>) -> Result<Reply, Failure> {
+    async fn exchange(&self, slot: usize, lease: &mut Lease, work: &Try<'_>) -> Result<Reply, Failure> {
         let timeout = work.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let request = self.request(lease, work, timeout)?;
-        let mut sender = lease.sender.clone();
-        let opened = match poll_fn(|cx| sender.poll_ready(cx)).await {
-            Ok(()) => sender.send_request(request, false),
+        let opened = match poll_fn(|cx| lease.sender.poll_ready(cx)).await {
+            Ok(()) => lease.sender.send_request(request, false),
             Err(error) => Err(error),
         };
         let (head, stream) = opened.map_err(|error| {
             self.pool.retire(slot, lease);
-            tracing::debug!(upstream = self.pool.name(), %error, "a connection takes no more calls");
-            Failure { status: unreachable(), again: Again::Unsent }
+            unopened(error)
         })?;
         let outgoing = Outgoing::new(stream, Piece::message(work.length, work.message.clone()));
         let outcome = Exchange::new(lease, outgoing, head, work.deadline)
@@ -218,7 +219,8 @@ async fn before<F: Future>(deadline: Option<Instant>, work: F) -> Option<F::Outp
 
 fn late(started: Instant, deadline: Option<Instant>) -> Status {
     let allowed = deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(started));
-    let text = format!("The call was not answered within its deadline of {} ms.", allowed.as_millis());
+    let millis = allowed.as_nanos().div_ceil(1_000_000);
+    let text = format!("The call was not answered within its deadline of {millis} ms.");
     Status::backend(Code::DeadlineExceeded, text)
 }
 

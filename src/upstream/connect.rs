@@ -23,6 +23,8 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 100 * STREAM_WINDOW;
 /// Decoded header bytes of one answer, and of its trailers.
 const MAX_HEADERS: u32 = 64 * 1024;
+/// No attempt takes longer, whatever is asked for.
+const LONGEST: Duration = Duration::from_secs(3600);
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 16;
 
@@ -40,9 +42,13 @@ pub(super) struct Ending {
 /// Connects to a target within `timeout` and starts HTTP/2 with prior knowledge.
 ///
 /// The returned [`Driver`] must be polled for the connection to make any progress.
-pub(super) async fn open(target: &Target, timeout: Duration) -> io::Result<(Sender, Driver)> {
-    let deadline = Instant::now() + timeout;
+pub(super) async fn open(target: &Target, timeout: Duration) -> io::Result<(Sender, Driver<Socket>)> {
+    let deadline = Instant::now() + timeout.min(LONGEST);
     let socket = timeout_at(deadline, dial(target.place(), deadline)).await.map_err(|_| late())??;
+    start(socket).await
+}
+
+async fn start<T: Transport>(socket: T) -> io::Result<(Sender, Driver<T>)> {
     let io = Gather::new(socket);
     let handshake = h2::client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
@@ -93,13 +99,18 @@ async fn dial_tcp(host: &str, port: u16, deadline: Instant) -> io::Result<TcpStr
     Err(failure)
 }
 
+/// A byte stream both ways.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Transport for T {}
+
 /// Moves the bytes of one connection until it ends.
-pub(super) struct Driver {
-    connection: Connection<Gather<Socket>, Piece>,
-    io: Gather<Socket>,
+pub(super) struct Driver<T: Transport> {
+    connection: Connection<Gather<T>, Piece>,
+    io: Gather<T>,
 }
 
-impl Driver {
+impl<T: Transport> Driver<T> {
     /// Runs the connection to its end. Streams that are open when this future is dropped fail.
     pub(super) async fn run(mut self) -> Ending {
         let result = poll_fn(|cx| self.poll(cx)).await;
@@ -161,6 +172,88 @@ impl AsyncWrite for Socket {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use tokio::io::{DuplexStream, duplex};
+
+    use super::*;
+
+    /// Counts the writes that reach the transport.
+    struct Counted {
+        io: DuplexStream,
+        writes: Arc<AtomicUsize>,
+    }
+
+    impl AsyncRead for Counted {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.io).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Counted {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            data: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+            Pin::new(&mut self.io).poll_write(cx, data)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.io).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.io).poll_shutdown(cx)
+        }
+    }
+
+    async fn answer(far: DuplexStream) {
+        let mut server = h2::server::handshake(far).await.unwrap();
+        while let Some(Ok((_request, mut respond))) = server.accept().await {
+            respond.send_response(Response::new(()), true).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_that_start_together_leave_in_one_write() {
+        let (near, far) = duplex(1 << 20);
+        let writes = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(answer(far));
+        let (mut sender, driver) = start(Counted { io: near, writes: Arc::clone(&writes) }).await.unwrap();
+        tokio::spawn(driver.run());
+        let mut call = |size: usize| {
+            let request = Request::post("http://shop/shop.Echo/Say").body(()).unwrap();
+            let (response, mut stream) = sender.send_request(request, false).unwrap();
+            let body = Bytes::from(vec![0; size]);
+            stream.send_data(Piece::message(u32::try_from(size).unwrap(), body.clone()), true).unwrap();
+            (response, body)
+        };
+        // The first call also settles the SETTINGS of both sides.
+        call(10).0.await.unwrap();
+        for sizes in [&[10][..], &[10_000], &[10, 2_000, 5_000]] {
+            tokio::task::yield_now().await;
+            let before = writes.load(Ordering::Relaxed);
+            let answers: Vec<_> = sizes.iter().map(|&size| call(size)).collect();
+            for (answer, body) in answers {
+                answer.await.unwrap();
+                assert!(body.is_unique(), "what was written is let go");
+            }
+            assert_eq!(writes.load(Ordering::Relaxed) - before, 1, "{sizes:?}");
         }
     }
 }

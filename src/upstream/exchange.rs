@@ -53,10 +53,8 @@ impl<'a> Exchange<'a> {
     pub(super) async fn run(mut self, message: &Bytes, limit: usize) -> Result<Reply, Failure> {
         let live = self.live.as_mut().expect("only the lines below take it");
         let outcome = live.run(self.lease, limit).await;
-        let live = self.live.take();
-        // A stream whose backend broke the protocol is dropped, and so reset, at once: its answer is
-        // not worth reading on.
-        if let (Some(live), Ok(_)) = (live, &outcome) {
+        if let Some(live) = self.live.take() {
+            // Of a backend that broke the protocol no more is read: the stream is reset at once.
             live.outgoing.finish(message);
         }
         outcome
@@ -111,9 +109,10 @@ impl Live {
                     }
                 }
                 Ok(Event::End(trailers)) => {
-                    return Ok(reading.map_or_else(|| no_status().into(), |reading| reading.end(trailers)));
+                    let reading = reading.ok_or_else(no_status)?;
+                    return Ok(reading.end(trailers)?);
                 }
-                Err(error) => return Err(stream_error(&error, reading.is_some())),
+                Err(error) => return Err(stream_error(error, reading.is_some())),
             }
         }
     }

@@ -10,6 +10,8 @@ use crate::status::{Code, Status, http as table};
 pub(super) struct Failure {
     pub(super) status: Status,
     pub(super) again: Again,
+    /// What `h2` said, for the log.
+    pub(super) cause: Option<h2::Error>,
 }
 
 /// Whether the same call may be sent once more.
@@ -27,7 +29,7 @@ pub(super) enum Again {
 
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
-        Self { status, again: Again::No }
+        Self { status, again: Again::No, cause: None }
     }
 }
 
@@ -57,54 +59,60 @@ fn at_bad_gateway(status: Status) -> Status {
     if status.http() == 500 { status.with_http(502) } else { status }
 }
 
-/// An error of `h2` on a stream. `answered` says whether the response headers had arrived.
-pub(super) fn stream_error(error: &h2::Error, answered: bool) -> Failure {
-    let reason = error.reason().unwrap_or(Reason::INTERNAL_ERROR);
-    if error.is_remote() && error.is_go_away() && !answered {
-        // `h2` reports a GOAWAY only on the streams above the last one that the backend processed.
-        let status = Status::backend(Code::Unavailable, "The backend is going away; try again shortly.");
-        return Failure { status: status.with_retry(), again: Again::Unsent };
-    }
-    if error.is_remote() && error.is_reset() {
-        return reset(reason, answered);
-    }
-    if error.is_library() {
-        return broken(if error.is_go_away() {
-            "The backend does not keep to HTTP/2; is it a gRPC server?"
-        } else {
-            "The backend broke the HTTP/2 protocol or sent more than 64 KiB of headers."
-        })
-        .into();
-    }
-    let status =
-        Status::backend(Code::Unavailable, "The connection to the backend broke before it answered in full.");
-    Failure { status, again: if answered { Again::No } else { Again::Lost } }
+/// No stream could be opened on a connection.
+pub(super) fn unopened(cause: h2::Error) -> Failure {
+    Failure { status: unreachable(), again: Again::Unsent, cause: Some(cause) }
 }
 
-/// The backend reset the stream: the table "HTTP/2 Transport Mapping, Errors" of the gRPC protocol.
-fn reset(reason: Reason, answered: bool) -> Failure {
-    let status = match reason {
+/// An error of `h2` on a stream. `answered` says whether the response headers had arrived.
+pub(super) fn stream_error(cause: h2::Error, answered: bool) -> Failure {
+    let (status, again) = classify(&cause);
+    let again = if answered { Again::No } else { again };
+    let status = if matches!(again, Again::Refused | Again::Unsent) { status.with_retry() } else { status };
+    Failure { status, again, cause: Some(cause) }
+}
+
+fn classify(error: &h2::Error) -> (Status, Again) {
+    let reason = error.reason().unwrap_or(Reason::INTERNAL_ERROR);
+    match (error.is_remote(), error.is_library()) {
+        // `h2` reports a GOAWAY only on the streams above the last one that the backend processed.
+        (true, _) if error.is_go_away() => {
+            let text = "The backend is going away; try again shortly.";
+            (Status::backend(Code::Unavailable, text), Again::Unsent)
+        }
+        (true, _) if reason == Reason::REFUSED_STREAM => (reset(reason), Again::Refused),
+        (true, _) => (reset(reason), Again::No),
+        (_, true) if error.is_go_away() => {
+            (broken("The backend does not keep to HTTP/2; is it a gRPC server?"), Again::No)
+        }
+        (_, true) => {
+            let text = "The backend broke the HTTP/2 protocol or sent more than 64 KiB of headers.";
+            (broken(text), Again::No)
+        }
+        _ => {
+            let text = "The connection to the backend broke before it answered in full.";
+            (Status::backend(Code::Unavailable, text), Again::Lost)
+        }
+    }
+}
+
+/// The backend reset the stream: the table of error codes in "gRPC over HTTP2".
+fn reset(reason: Reason) -> Status {
+    let (code, http, text) = match reason {
         Reason::REFUSED_STREAM => {
-            let status =
-                Status::backend(Code::Unavailable, "The backend refused the call; try again shortly.");
-            if answered {
-                return status.into();
-            }
-            return Failure { status: status.with_retry(), again: Again::Refused };
+            (Code::Unavailable, 503, "The backend refused the call; try again shortly.")
         }
-        Reason::CANCEL => Status::backend(Code::Cancelled, "The backend cancelled the call.").with_http(502),
+        Reason::CANCEL => (Code::Cancelled, 502, "The backend cancelled the call."),
         Reason::ENHANCE_YOUR_CALM => {
-            Status::backend(Code::ResourceExhausted, "The backend asks for fewer or smaller calls.")
-                .with_http(503)
+            (Code::ResourceExhausted, 503, "The backend asks for fewer or smaller calls.")
         }
-        Reason::INADEQUATE_SECURITY => Status::backend(
-            Code::PermissionDenied,
-            "The backend does not accept the call over a connection without TLS.",
-        )
-        .with_http(502),
-        other => broken(format!("The backend reset the call with the HTTP/2 error {}.", name(other))),
+        Reason::INADEQUATE_SECURITY => {
+            let text = "The backend does not accept the call over a connection without TLS.";
+            (Code::PermissionDenied, 502, text)
+        }
+        other => return broken(format!("The backend reset the call with the HTTP/2 error {}.", name(other))),
     };
-    status.into()
+    Status::backend(code, text).with_http(http)
 }
 
 /// The name of an HTTP/2 error code in RFC 9113.
@@ -169,11 +177,9 @@ mod tests {
             (Reason::from(99), Code::Internal, 502),
         ];
         for (reason, code, http) in table {
-            let failure = reset(reason, false);
-            assert_eq!((failure.status.code(), failure.status.http()), (code, http), "{reason:?}");
-            assert_eq!(failure.status.is_retryable(), reason == Reason::REFUSED_STREAM);
-            assert_eq!(failure.again == Again::Refused, reason == Reason::REFUSED_STREAM);
-            assert_eq!(reset(reason, true).again, Again::No);
+            let status = reset(reason);
+            assert_eq!((status.code(), status.http()), (code, http), "{reason:?}");
+            assert!(status.message().starts_with("The backend "));
         }
     }
 }

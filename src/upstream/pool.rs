@@ -143,19 +143,21 @@ impl Pool {
     }
 
     fn choose(self: &Arc<Self>, slot: usize, avoid: Option<usize>, start: bool) -> Choice {
-        let mut core = self.lock(slot);
-        if start {
-            core.turn = core.turn.wrapping_add(1);
-            let now = Instant::now();
-            for (target, link) in core.links.iter_mut().enumerate() {
-                if link.may_open(now) {
-                    link.state = State::Opening;
-                    let attempt = Attempt { pool: Arc::clone(self), slot, target, open: true };
-                    tokio::spawn(attempt.run());
-                }
+        let mut opening = Vec::new();
+        let choice = {
+            let mut core = self.lock(slot);
+            if start {
+                core.turn = core.turn.wrapping_add(1);
+                core.open(&mut opening);
             }
+            core.choose(avoid)
+        };
+        // Not under the lock: a runtime that is shutting down drops the task right here, and the
+        // dropped attempt takes the lock.
+        for target in opening {
+            tokio::spawn(Attempt { pool: Arc::clone(self), slot, target, open: true }.run());
         }
-        core.choose(avoid)
+        choice
     }
 
     fn lock(&self, slot: usize) -> MutexGuard<'_, Core> {
@@ -179,6 +181,26 @@ impl Pool {
 }
 
 impl Core {
+    /// Marks the targets that are to be connected to, and lists them.
+    fn open(&mut self, opening: &mut Vec<usize>) {
+        let now = Instant::now();
+        for (target, link) in self.links.iter_mut().enumerate() {
+            if link.may_open(now) {
+                link.state = State::Opening;
+                opening.push(target);
+            }
+        }
+    }
+
+    fn up(&mut self, target: usize, sender: Sender) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        let served = Arc::new(AtomicBool::new(false));
+        let resets = Arc::new(Resets::new());
+        self.links[target].state = State::Up(Lease { sender, target, resets, id, served });
+        id
+    }
+
     fn choose(&self, avoid: Option<usize>) -> Choice {
         let up = || self.links.iter().filter_map(Link::lease);
         let wanted = || up().filter(|lease| Some(lease.target) != avoid);
@@ -294,17 +316,6 @@ impl Drop for Attempt {
             let target = self.target;
             self.settle(|core| core.links[target].state = State::Idle);
         }
-    }
-}
-
-impl Core {
-    fn up(&mut self, target: usize, sender: Sender) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
-        let served = Arc::new(AtomicBool::new(false));
-        let resets = Arc::new(Resets::new());
-        self.links[target].state = State::Up(Lease { sender, target, resets, id, served });
-        id
     }
 }
 

@@ -135,8 +135,8 @@ impl Outgoing {
         .await
     }
 
-    /// The answer is complete. What the backend has not read of the request is taken back: `message`
-    /// is the caller's handle to it, the only one once all was written.
+    /// No more of the answer will be read. What the backend has not read of the request is taken back:
+    /// `message` is the caller's handle to it, the only one once all was written.
     pub(super) fn finish(mut self, message: &Bytes) {
         if !message.is_empty() && !message.is_unique() {
             self.stream.send_reset(Reason::CANCEL);

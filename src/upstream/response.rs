@@ -36,7 +36,7 @@ impl Reading {
     }
 
     /// Ends with the trailers, if there were any.
-    pub(super) fn end(mut self, trailers: Option<HeaderMap>) -> Reply {
+    pub(super) fn end(mut self, trailers: Option<HeaderMap>) -> Result<Reply, Status> {
         match trailers {
             Some(trailers) => close(self.headers, self.message, trailers),
             // Headers that end the answer, or that only an empty DATA frame follows, are trailers.
@@ -44,7 +44,7 @@ impl Reading {
                 let trailers = std::mem::take(&mut self.headers);
                 close(HeaderMap::new(), self.message, trailers)
             }
-            None => self.message.check().err().unwrap_or_else(no_status).into(),
+            None => Err(self.message.check().err().unwrap_or_else(no_status)),
         }
     }
 }
@@ -77,19 +77,14 @@ fn foreign(kind: Option<&[u8]>) -> String {
     format!("The backend answered with the content type `{shown}` instead of application/grpc.")
 }
 
-fn close(mut metadata: HeaderMap, message: Incoming, mut trailers: HeaderMap) -> Reply {
-    let Some(status) = take_status(&mut trailers) else {
-        return message.check().err().unwrap_or_else(no_status).into();
+fn close(mut metadata: HeaderMap, message: Incoming, mut trailers: HeaderMap) -> Result<Reply, Status> {
+    let Some(status) = take_status(&mut trailers)? else {
+        return Err(message.check().err().unwrap_or_else(no_status));
     };
     metadata.remove(CONTENT_TYPE);
     trailers.remove(CONTENT_TYPE);
-    if !status.is_ok() {
-        return Reply { metadata, message: Bytes::new(), status, trailers };
-    }
-    match message.into_message() {
-        Ok(message) => Reply { metadata, message, status, trailers },
-        Err(status) => status.into(),
-    }
+    let message = if status.is_ok() { message.into_message()? } else { Bytes::new() };
+    Ok(Reply { metadata, message, status, trailers })
 }
 
 /// An answer that ends without a status.

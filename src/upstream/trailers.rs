@@ -47,30 +47,32 @@ struct Any {
 
 /// Takes the status out of trailers, or of headers that are trailers too. `None` if there is none.
 ///
-/// A status that is no number is a fault of the backend; a number that gRPC does not know is UNKNOWN.
-/// Of a code in `grpc-status-details-bin` that differs, `grpc-status` wins.
-pub(super) fn take_status(fields: &mut HeaderMap) -> Option<Status> {
-    let status = fields.remove(STATUS)?;
+/// A number that gRPC does not know is UNKNOWN. Of a code in `grpc-status-details-bin` that differs,
+/// `grpc-status` wins.
+///
+/// # Errors
+/// A status that is no number is a fault of the backend.
+pub(super) fn take_status(fields: &mut HeaderMap) -> Result<Option<Status>, Status> {
+    let Some(status) = fields.remove(STATUS) else { return Ok(None) };
     let message = fields.remove(MESSAGE);
     let details = fields.remove(DETAILS);
     let Some(number) = number(status.as_bytes()) else {
-        return Some(broken("The backend's grpc-status is not a number."));
+        return Err(broken("The backend's grpc-status is not a number."));
     };
     let code = Code::from_number(number);
     if code == Code::Ok {
-        return Some(Status::ok());
+        return Ok(Some(Status::ok()));
     }
     let rpc = details.map(|value| rpc_status(value.as_bytes())).unwrap_or_default();
     let message = match message {
         Some(text) => percent_decode(text.as_bytes()),
         None => rpc.message,
     };
-    let status = Status::backend(code, message);
-    Some(
-        rpc.details.into_iter().fold(status, |status, any| {
-            status.with_detail(Detail { type_url: any.type_url, value: any.value })
-        }),
-    )
+    let mut status = Status::backend(code, message);
+    for any in rpc.details {
+        status = status.with_detail(Detail { type_url: any.type_url, value: any.value });
+    }
+    Ok(Some(status))
 }
 
 fn number(text: &[u8]) -> Option<u32> {
@@ -139,15 +141,19 @@ mod tests {
         pairs.iter().map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
     }
 
+    fn take(fields: &mut HeaderMap) -> Status {
+        take_status(fields).unwrap().unwrap()
+    }
+
     #[test]
     fn statuses_are_read_and_taken_out() {
         let mut map = fields(&[("grpc-status", "5"), ("grpc-message", "no%20such%20book"), ("x-cost", "3")]);
-        let status = take_status(&mut map).unwrap();
+        let status = take(&mut map);
         assert_eq!((status.code(), status.message(), status.http()), (Code::NotFound, "no such book", 404));
         assert_eq!(status.fault(), Fault::Backend);
         assert_eq!(map, fields(&[("x-cost", "3")]));
-        assert_eq!(take_status(&mut map), None);
-        assert_eq!(take_status(&mut fields(&[("grpc-status", "0")])), Some(Status::ok()));
+        assert_eq!(take_status(&mut map), Ok(None));
+        assert_eq!(take(&mut fields(&[("grpc-status", "0")])), Status::ok());
     }
 
     #[test]
@@ -155,10 +161,10 @@ mod tests {
         for (text, code) in
             [("17", Code::Unknown), ("999999999", Code::Unknown), ("016", Code::Unauthenticated)]
         {
-            assert_eq!(take_status(&mut fields(&[("grpc-status", text)])).unwrap().code(), code, "{text}");
+            assert_eq!(take(&mut fields(&[("grpc-status", text)])).code(), code, "{text}");
         }
         for text in ["", "x", "-1", "+5", "5 5", "0x5", "4294967296"] {
-            let status = take_status(&mut fields(&[("grpc-status", text)])).unwrap();
+            let status = take_status(&mut fields(&[("grpc-status", text)])).unwrap_err();
             assert_eq!((status.code(), status.http()), (Code::Internal, 502), "{text}");
             assert_eq!(status.message(), "The backend's grpc-status is not a number.");
         }
@@ -186,7 +192,7 @@ mod tests {
         let padded = "CAMSA2JhZBoICgNhL2ISAQE=";
         for text in [padded, padded.trim_end_matches('=')] {
             let mut map = fields(&[("grpc-status", "9"), ("grpc-status-details-bin", text)]);
-            let status = take_status(&mut map).unwrap();
+            let status = take(&mut map);
             assert_eq!((status.code(), status.message()), (Code::FailedPrecondition, "bad"));
             let detail = Detail { type_url: "a/b".into(), value: Bytes::from_static(&[1]) };
             assert_eq!(status.details(), [detail]);
@@ -199,7 +205,7 @@ mod tests {
         for text in ["***", "CAMSA2Jh", "/////w"] {
             let mut map =
                 fields(&[("grpc-status", "7"), ("grpc-message", "no"), ("grpc-status-details-bin", text)]);
-            let status = take_status(&mut map).unwrap();
+            let status = take(&mut map);
             assert_eq!(
                 (status.code(), status.message(), status.details()),
                 (Code::PermissionDenied, "no", &[][..])
@@ -207,6 +213,6 @@ mod tests {
         }
         let mut map = fields(&[("grpc-status", "2")]);
         map.insert("grpc-message", HeaderValue::from_bytes(b"caf\xe9").unwrap());
-        assert_eq!(take_status(&mut map).unwrap().message(), "caf\u{FFFD}");
+        assert_eq!(take(&mut map).message(), "caf\u{FFFD}");
     }
 }

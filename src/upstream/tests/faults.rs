@@ -251,3 +251,37 @@ async fn a_server_that_speaks_no_http2_is_explained() {
     let text = "The backend does not keep to HTTP/2; is it a gRPC server?";
     assert_status(&refused(&channel(vec![target])).await, Code::Internal, 502, text);
 }
+
+#[tokio::test]
+async fn noise_on_the_wire_never_passes_for_an_answer() {
+    let (listener, target) = listen().await;
+    tokio::spawn(async move {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut byte = move || {
+            // xorshift64: the same noise in each run.
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u8
+        };
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut noise = b"\0\0\0\x04\0\0\0\0\0".to_vec();
+            for _ in 0..byte() % 8 + 1 {
+                // A frame of a plausible length and type on stream 1, its content at random.
+                let length = byte() % 64;
+                noise.extend_from_slice(&[0, 0, length, byte() % 10, byte() & 0x2d, 0, 0, 0, byte() & 1]);
+                noise.extend((0..length).map(|_| byte()));
+            }
+            let _ = socket.read(&mut [0; 1024]).await;
+            let _ = socket.write_all(&noise).await;
+            let _ = socket.shutdown().await;
+            let _ = socket.read_to_end(&mut Vec::new()).await;
+        }
+    });
+    for _ in 0..300 {
+        let channel = channel(vec![target.clone()]);
+        let status = refused(&channel).await;
+        assert!(matches!(status.http(), 502 | 503), "{status}");
+    }
+}

@@ -327,18 +327,18 @@ async fn a_hanging_backend_meets_the_deadline_and_sees_a_cancel() {
         }
     })
     .await;
-    let settings = Settings { timeout: Duration::from_millis(100), ..Settings::default() };
+    let settings = Settings { timeout: Duration::from_millis(300), ..Settings::default() };
     let channel = Channel::new("shop", vec![target], settings, 0);
-    let text = "The call was not answered within its deadline of 100 ms.";
+    let text = "The call was not answered within its deadline of 300 ms.";
     assert_status(&refused(&channel).await, Code::DeadlineExceeded, 504, text);
     assert_eq!(resets.recv().await, Some(Reason::CANCEL));
 
     let mut call = request("hello");
-    call.deadline = Some(Instant::now() + Duration::from_millis(40));
+    call.deadline = Some(Instant::now() + Duration::from_millis(200));
     assert_eq!(channel.call(call).await.status.http(), 504);
     assert_eq!(resets.recv().await, Some(Reason::CANCEL));
     let timeouts = [began.recv().await.unwrap(), began.recv().await.unwrap()];
-    for (timeout, most) in timeouts.iter().zip([100_000_000, 40_000_000]) {
+    for (timeout, most) in timeouts.iter().zip([300_000_000, 200_000_000]) {
         let text = timeout.to_str().unwrap();
         let (amount, unit) = text.split_at(text.len() - 1);
         let nanos = amount.parse::<u64>().unwrap() * if unit == "n" { 1 } else { 1000 };
@@ -410,7 +410,7 @@ async fn a_flood_of_dropped_calls_reaches_the_backend_in_turn() {
         assert_echo(&ask(&channel, "still here").await, b"still here");
     }
     let first = resets.load(Ordering::Relaxed);
-    assert!((20..=25).contains(&first), "{first} resets at once");
+    assert!((20..=40).contains(&first), "{first} resets at once");
     // Those whose turn does not come are reset soon after their deadline.
     for _ in &calls {
         events.recv().await.unwrap();
