@@ -13,3 +13,5 @@ pub mod wire;
 
 #[cfg(feature = "gateway")]
 pub mod call;
+#[cfg(feature = "gateway")]
+pub mod server;
