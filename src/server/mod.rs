@@ -74,6 +74,52 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 /// A server for one core. Clones share everything.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use hyper::body::Incoming;
+/// use transom::server::{Handler, Peer, Places, Server, drain::Drain, limits, listen, refusal::Refusal};
+///
+/// struct Hello;
+///
+/// impl Handler for Hello {
+///     type Body = Full<Bytes>;
+///
+///     async fn call(self: Arc<Self>, _: Request<Incoming>, _: Peer) -> Response<Full<Bytes>> {
+///         Response::new("hello".into())
+///     }
+///
+///     fn refuse(&self, refusal: Refusal) -> Response<Full<Bytes>> {
+///         let mut response = Response::new(refusal.to_string().into());
+///         *response.status_mut() = http::StatusCode::from_u16(refusal.http()).expect("refusals have a valid status");
+///         response
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (drain, signal) = Drain::new();
+/// let places = Places::new(limits::default_connections());
+/// let server = Server::new(Hello, limits::Limits::default(), places, signal);
+/// let listeners = listen::bind("127.0.0.1:0".parse()?, 2)?;
+/// let cores = listeners.into_iter().map(|listener| {
+///     let server = server.clone();
+///     std::thread::spawn(move || {
+///         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+///         runtime.block_on(server.serve(listener))
+///     })
+/// });
+/// let cores: Vec<_> = cores.collect();
+/// drain.stop();
+/// for core in cores {
+///     core.join().expect("the core does not panic")?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Server<H> {
     shared: Arc<Shared<H>>,

@@ -74,7 +74,7 @@ impl Handler for Shareable {
             }
             "/big" => text(vec![b'x'; 1 << 20]),
             "/early" => {
-                let mut response = text(vec![b'e'; 1 << 16]);
+                let mut response = text(vec![b'e'; 1 << 18]);
                 *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
                 response
             }
