@@ -96,7 +96,7 @@ pub fn run(
         }
     }
     let (drain, stop) = Drain::new();
-    let server = server(config, snapshot, stop.clone());
+    let server = server(config, snapshot, stop);
     let mut threads = Vec::with_capacity(cores);
     for (core, sockets) in sockets.into_iter().enumerate() {
         let server = server.clone();

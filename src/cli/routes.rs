@@ -24,9 +24,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     report(&problems);
     if arguments.json {
-        print_json(&snapshot)
+        print_json(&snapshot);
     } else {
-        print_table(&snapshot)
+        print_table(&snapshot);
     }
     ExitCode::SUCCESS
 }
