@@ -25,12 +25,8 @@ impl Fronted {
 impl Handler for Fronted {
     type Body = Full<Bytes>;
 
-    fn call(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        peer: Peer,
-    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
-        async move { self.0.answer(request, peer.remote).await }
+    async fn call(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Response<Self::Body> {
+        self.0.answer(request, peer.remote).await
     }
 
     fn refuse(&self, refusal: Refusal) -> Response<Self::Body> {

@@ -39,7 +39,9 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen(error) => error.fmt(f),
-            Self::System(error) => write!(f, "The operating system refused what Transom needs to run: {error}."),
+            Self::System(error) => {
+                write!(f, "The operating system refused what Transom needs to run: {error}.")
+            }
         }
     }
 }
@@ -78,7 +80,11 @@ pub fn prepare(config: &Config, problems: &mut Problems) -> io::Result<Option<Sn
 ///
 /// # Errors
 /// When an address cannot be listened on, or the operating system refuses threads.
-pub fn run(config: &Config, snapshot: Snapshot, listening: impl FnOnce(&[SocketAddr])) -> Result<(), RunError> {
+pub fn run(
+    config: &Config,
+    snapshot: Snapshot,
+    listening: impl FnOnce(&[SocketAddr]),
+) -> Result<(), RunError> {
     let cores = cores();
     let mut sockets: Vec<Vec<std::net::TcpListener>> = (0..cores).map(|_| Vec::new()).collect();
     let mut addresses = Vec::new();
@@ -90,7 +96,7 @@ pub fn run(config: &Config, snapshot: Snapshot, listening: impl FnOnce(&[SocketA
         }
     }
     let (drain, stop) = Drain::new();
-    let server = server(config, snapshot, stop.clone());
+    let server = server(config, snapshot, stop);
     let mut threads = Vec::with_capacity(cores);
     for (core, sockets) in sockets.into_iter().enumerate() {
         let server = server.clone();

@@ -49,9 +49,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ app::RunError::Listen(_)) => {
-            fail(&format!("{error}\nName another address, for example `transom demo --address 127.0.0.1:8090`."))
-        }
+        Err(error @ app::RunError::Listen(_)) => fail(&format!(
+            "{error}\nName another address, for example `transom demo --address 127.0.0.1:8090`."
+        )),
         Err(error) => fail(&error),
     }
 }
@@ -95,13 +95,13 @@ Try, in another terminal:
     curl '{url}/v1/shelves/fiction/books/frankenstein?readMask=title,priceCents'
 
   Add a book: the path, the query and the body make one request message:
-    curl '{url}/v1/shelves/fiction/books?bookId=new' -d '{{\"title\": \"New\", \"priceCents\": \"1200\"}}'
+    curl '{url}/v1/shelves/fiction/books?bookId=new' --json '{{\"title\": \"New\", \"priceCents\": \"1200\"}}'
 
   A method without annotation, by its gRPC name:
-    curl '{url}/bookstore.v1.Bookstore/CountBooks' -d '{{\"filter\": {{\"genres\": [\"POETRY\"]}}}}'
+    curl '{url}/bookstore.v1.Bookstore/CountBooks' --json '{{\"filter\": {{\"genres\": [\"POETRY\"]}}}}'
 
   An error, with the field that is wrong:
-    curl '{url}/v1/shelves/fiction/books' -d '{{\"title\": 7}}'
+    curl '{url}/v1/shelves/fiction/books' --json '{{\"title\": 7}}'
 
 The configuration of this gateway:
 

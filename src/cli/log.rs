@@ -1,5 +1,7 @@
 //! The log on standard error.
 
+use std::io::IsTerminal;
+
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
@@ -17,7 +19,10 @@ pub(super) enum Format {
 /// `transom::upstream=trace`; without it, `info`.
 pub(super) fn start(format: Format) {
     let filter = EnvFilter::try_from_env("TRANSOM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     // Only the first log of a process counts; there is no second one.
     let _ = match format {
         Format::Text => builder.with_target(false).try_init(),

@@ -23,7 +23,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(code) => return code,
     };
     report(&problems);
-    if arguments.json { print_json(&snapshot) } else { print_table(&snapshot) }
+    if arguments.json {
+        print_json(&snapshot);
+    } else {
+        print_table(&snapshot);
+    }
     ExitCode::SUCCESS
 }
 
@@ -50,7 +54,8 @@ fn print_table(snapshot: &Snapshot) {
         let served = if streams { "not served yet: streaming" } else { "rest" };
         [route.method(), route.template().as_str(), &endpoint.full_name, served, &endpoint.upstream]
     });
-    let rows: Vec<[&str; 5]> = std::iter::once(["VERB", "PATH", "METHOD", "DIALECTS", "UPSTREAM"]).chain(rows).collect();
+    let rows: Vec<[&str; 5]> =
+        std::iter::once(["VERB", "PATH", "METHOD", "DIALECTS", "UPSTREAM"]).chain(rows).collect();
     let widths: [usize; 5] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     for row in rows {

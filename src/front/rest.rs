@@ -14,7 +14,7 @@ use super::error::Form;
 use super::{Answer, body, deadline, error, metadata};
 use crate::call::{Body, Call, Dialect, Origin, Reply};
 use crate::codec::binding;
-use crate::snapshot::{EndpointOptions, Limits, Route};
+use crate::snapshot::{Limits, Route};
 use crate::status::{Code, Status};
 
 /// A request without its body, after its route was found.
@@ -35,11 +35,25 @@ where
     let options = &route.endpoint.options;
     let form = if options.problem_details { Form::Problem } else { parts.form };
     let request_id = request_id(parts.head).to_owned();
-    let result = match call(&route, parts, body, limits) {
-        Ok(call) => success(&route, route.endpoint.service.call(call).await),
-        Err(status) => Err(Reply::from(status)),
+    let Reply { metadata, message, status, trailers } = match call(&route, parts, body, limits) {
+        Ok(call) => route.endpoint.service.call(call).await,
+        Err(status) => Reply::from(status),
     };
-    result.unwrap_or_else(|reply| failure(&route, reply, form, &request_id))
+    let written = if status.is_ok() { text(&route, &message) } else { Err(status) };
+    let mut answer = match written {
+        Ok(text) => success(text),
+        Err(status) => {
+            error::answer(&route.endpoint.schema, &error::for_caller(status, options, &request_id), form)
+        }
+    };
+    metadata::to_answer(metadata, trailers, &options.response_metadata, answer.headers_mut());
+    answer
+}
+
+fn success(text: Vec<u8>) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(text)));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
 }
 
 fn request_id(head: &Head) -> &str {
@@ -90,34 +104,15 @@ where
     }))
 }
 
-/// The answer for a reply with status OK; the reply of any other one, or of one that cannot be written.
-fn success(route: &Route, reply: Reply) -> Result<Answer, Reply> {
-    if !reply.status.is_ok() {
-        return Err(reply);
-    }
+/// The JSON of a reply's message.
+fn text(route: &Route, message: &[u8]) -> Result<Vec<u8>, Status> {
     let endpoint = &route.endpoint;
     let mut text = Vec::new();
-    if let Err(error) =
-        route.binding.answer(&endpoint.schema, &reply.message, &endpoint.options.write, &mut text)
-    {
-        tracing::warn!(method = endpoint.full_name, %error, "a backend's message cannot be written as JSON");
-        return Err(Reply { status: error.into(), ..reply });
+    match route.binding.answer(&endpoint.schema, message, &endpoint.options.write, &mut text) {
+        Ok(()) => Ok(text),
+        Err(error) => {
+            tracing::warn!(method = endpoint.full_name, %error, "a backend's message cannot be written as JSON");
+            Err(error.into())
+        }
     }
-    let mut answer = Response::new(Full::new(Bytes::from(text)));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    add_metadata(&mut answer, reply, &endpoint.options);
-    Ok(answer)
-}
-
-fn failure(route: &Route, mut reply: Reply, form: Form, request_id: &str) -> Answer {
-    let endpoint = &route.endpoint;
-    let status = std::mem::replace(&mut reply.status, Status::ok());
-    let status = error::for_caller(status, &endpoint.options, request_id);
-    let mut answer = error::answer(&endpoint.schema, &status, form);
-    add_metadata(&mut answer, reply, &endpoint.options);
-    answer
-}
-
-fn add_metadata(answer: &mut Answer, reply: Reply, options: &EndpointOptions) {
-    metadata::to_answer(reply.metadata, reply.trailers, &options.response_metadata, answer.headers_mut());
 }
