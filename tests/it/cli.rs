@@ -4,9 +4,9 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::support::gateway::{Gateway, listening, transom};
-use crate::support::process::{Server, run};
-use crate::support::{backend, client, root};
+use crate::support::gateway::{Gateway, transom};
+use crate::support::process::run;
+use crate::support::{backend, root};
 
 /// What a command printed for programs.
 fn json_of(output: &Output) -> Value {
@@ -34,14 +34,6 @@ fn help_names_the_commands() {
         assert!(help.contains(command), "{command} is missing:\n{help}");
     }
     failure(&mut transom(&["serve", "--no-such-flag"]), 2);
-}
-
-#[tokio::test]
-async fn demo_needs_nothing() {
-    let demo =
-        Server::start(transom(&["demo", "--address", "127.0.0.1:0", "--log-format", "json"]), listening);
-    let answer = client::get(demo.address(), "/v1/shelves/fiction").await;
-    assert_eq!(answer.json()["title"], "Fiction", "{answer:?}");
 }
 
 #[test]
