@@ -12,9 +12,22 @@ pub mod status;
 pub mod wire;
 
 #[cfg(feature = "gateway")]
+pub mod app;
+#[cfg(feature = "gateway")]
 pub mod call;
+#[cfg(feature = "gateway")]
+pub mod cli;
+#[cfg(feature = "gateway")]
+pub mod compile;
 #[cfg(feature = "gateway")]
 pub mod config;
 #[cfg(feature = "gateway")]
-pub mod upstream;
 pub mod demo;
+#[cfg(feature = "gateway")]
+pub mod front;
+#[cfg(feature = "gateway")]
+pub mod server;
+#[cfg(feature = "gateway")]
+pub mod snapshot;
+#[cfg(feature = "gateway")]
+pub mod upstream;

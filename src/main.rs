@@ -1,2 +1,7 @@
 //! The `transom` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    transom::cli::main()
+}

@@ -42,6 +42,12 @@ fn bookstore_descriptors_are_up_to_date() {
 }
 
 #[test]
+fn echo_descriptors_are_up_to_date() {
+    let (protos, tests) = (root().join("protos"), root().join("tests/python"));
+    check("fuzz/echo.binpb", &compile(&[&tests, &protos], &["echo.proto".into()]));
+}
+
+#[test]
 fn bookstore_code_is_up_to_date() {
     let (protos, example) = (root().join("protos"), root().join("examples/bookstore"));
     let mut compiler = protox::Compiler::new([&example, &protos]).unwrap();

@@ -7,7 +7,10 @@
 #![allow(clippy::unwrap_used, reason = "here a panic is how a test fails")]
 #![allow(clippy::print_stderr, reason = "what a failed test prints is its report")]
 
+mod clients;
+mod dependencies;
 mod generated;
+mod grpcio;
 #[path = "../layering.rs"]
 mod layering;
 mod replay;

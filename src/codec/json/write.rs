@@ -613,7 +613,7 @@ fn in_element(stop: Stop, index: usize) -> Stop {
 }
 
 /// Appends text as a JSON string.
-pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
+pub fn push_string(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let bytes = text.as_bytes();
     out.push(b'"');

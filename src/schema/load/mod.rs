@@ -25,7 +25,7 @@ use problem::Problems;
 pub use problem::{LoadError, Problem};
 
 /// `google/protobuf`, `google/rpc`, `google/api` and `google/type`, made from `protos/`.
-const BUILT_IN: &[u8] = include_bytes!("../../../descriptors/builtin.binpb");
+pub const BUILT_IN: &[u8] = include_bytes!("../../../descriptors/builtin.binpb");
 
 /// Positions of fields and values are kept in 16 bits.
 const MAX_MEMBERS: usize = u16::MAX as usize - 1;

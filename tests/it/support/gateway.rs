@@ -53,9 +53,9 @@ impl Gateway {
         format!("http://{}{path}", self.address())
     }
 
-    /// All that it has logged so far.
-    pub(crate) fn log(&self) -> String {
-        self.server.output()
+    /// Waits until it has logged a line with this text.
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        self.server.wait_for(text);
     }
 }
 

@@ -4,20 +4,19 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use super::root;
 
-/// How long a server may take until it says where it listens. Generous: a busy machine is no failure.
-const START: Duration = Duration::from_secs(60);
+/// How long a line of output may take. Generous: a busy machine is no failure.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server in a process of its own, killed when this value is dropped.
 pub(crate) struct Server {
     child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
+    printed: Arc<Printed>,
     address: SocketAddr,
 }
 
@@ -31,17 +30,15 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{what} does not start: {error}"));
-        let lines = Arc::default();
-        let (sender, receiver) = channel();
-        follow(child.stdout.take().unwrap(), &lines, &sender);
-        follow(child.stderr.take().unwrap(), &lines, &sender);
-        drop(sender);
-        let Some(address) = wait_for(&receiver, address_in) else {
+        let printed = Arc::new(Printed::default());
+        printed.follow(child.stdout.take().unwrap());
+        printed.follow(child.stderr.take().unwrap());
+        let Some(address) = printed.find(address_in) else {
             let _ = child.kill();
             let _ = child.wait();
-            panic!("{what} did not say where it listens. Its output:\n{}", printed(&lines));
+            panic!("{what} did not say where it listens. Its output:\n{}", printed.all());
         };
-        Self { child, lines, address }
+        Self { child, printed, address }
     }
 
     /// Where it listens.
@@ -49,9 +46,10 @@ impl Server {
         self.address
     }
 
-    /// All that it has printed so far.
-    pub(crate) fn output(&self) -> String {
-        printed(&self.lines)
+    /// Waits until it has printed a line with this text.
+    pub(crate) fn wait_for(&self, text: &str) {
+        let found = self.printed.find(|line| line.contains(text).then_some(()));
+        assert!(found.is_some(), "the server at {} did not print {text:?}", self.address);
     }
 }
 
@@ -60,8 +58,57 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("--- output of the server at {}:\n{}", self.address, self.output());
+            eprintln!("--- output of the server at {}:\n{}", self.address, self.printed.all());
         }
+    }
+}
+
+/// The lines that a process has printed.
+#[derive(Default)]
+struct Printed {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lines: Vec<String>,
+    /// How many of its streams are still open.
+    open: usize,
+}
+
+impl Printed {
+    /// Collects the lines of a stream on a thread of its own, so that the process never waits for us.
+    fn follow(self: &Arc<Self>, stream: impl Read + Send + 'static) {
+        self.update(|state| state.open += 1);
+        let printed = Arc::clone(self);
+        thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                printed.update(|state| state.lines.push(line));
+            }
+            printed.update(|state| state.open -= 1);
+        });
+    }
+
+    fn update(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    /// What a line holds, waiting for lines to come until the process closes its output.
+    fn find<T>(&self, in_line: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let (mut seen, mut found) = (0, None);
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = self.changed.wait_timeout_while(state, PATIENCE, |state| {
+            found = state.lines[seen..].iter().find_map(|line| in_line(line));
+            seen = state.lines.len();
+            found.is_none() && state.open > 0
+        });
+        found
+    }
+
+    fn all(&self) -> String {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).lines.join("\n")
     }
 }
 
@@ -88,30 +135,4 @@ pub(crate) fn python(script: &str) -> Command {
     let mut command = Command::new(python);
     command.arg("-u").arg(root().join(script)).env("PYTHONDONTWRITEBYTECODE", "1");
     command
-}
-
-/// Collects the lines of a stream and hands them on, on a thread of its own, so that the child never
-/// waits for us.
-fn follow(stream: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>, sender: &Sender<String>) {
-    let (lines, sender) = (Arc::clone(lines), sender.clone());
-    thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
-            let _ = sender.send(line);
-        }
-    });
-}
-
-fn wait_for(lines: &Receiver<String>, address_in: fn(&str) -> Option<SocketAddr>) -> Option<SocketAddr> {
-    let end = std::time::SystemTime::now() + START;
-    loop {
-        let left = end.duration_since(std::time::SystemTime::now()).ok()?;
-        if let Some(address) = address_in(&lines.recv_timeout(left).ok()?) {
-            return Some(address);
-        }
-    }
-}
-
-fn printed(lines: &Mutex<Vec<String>>) -> String {
-    lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
 }

@@ -1,0 +1,170 @@
+//! The whole application: everything is built from the configuration, runs on one runtime per core, and
+//! stops without losing a call.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::compile::compile;
+use crate::config::Config;
+use crate::config::problem::Problems;
+use crate::front::Front;
+use crate::server::drain::{Drain, Signal};
+use crate::server::limits::{Limits, default_connections};
+use crate::server::listen::{ListenError, bind};
+use crate::server::{Places, Server};
+use crate::snapshot::Snapshot;
+use crate::snapshot::handle::Handle;
+use crate::upstream;
+
+mod handler;
+
+use handler::Fronted;
+
+/// Why the application cannot run.
+#[derive(Debug)]
+pub enum RunError {
+    /// An address cannot be listened on.
+    Listen(ListenError),
+    /// The operating system refused a thread, a runtime or a signal handler.
+    System(io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(error) => error.fmt(f),
+            Self::System(error) => {
+                write!(f, "The operating system refused what Transom needs to run: {error}.")
+            }
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+impl From<ListenError> for RunError {
+    fn from(error: ListenError) -> Self {
+        Self::Listen(error)
+    }
+}
+
+impl From<io::Error> for RunError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+/// How many runtimes an application has: one for each core that the process may use.
+pub fn cores() -> usize {
+    thread::available_parallelism().map_or(1, Into::into)
+}
+
+/// Compiles a configuration outside any runtime. What is found is added to `problems`; there is no
+/// snapshot if it holds an error.
+///
+/// # Errors
+/// When the operating system refuses a runtime.
+pub fn prepare(config: &Config, problems: &mut Problems) -> io::Result<Option<Snapshot>> {
+    Ok(runtime()?.block_on(compile(config, problems, cores())))
+}
+
+/// Serves until the process is told to stop by SIGTERM or SIGINT, and then until all calls are done.
+///
+/// `listening` is called with the addresses once they are open.
+///
+/// # Errors
+/// When an address cannot be listened on, or the operating system refuses threads.
+pub fn run(
+    config: &Config,
+    snapshot: Snapshot,
+    listening: impl FnOnce(&[SocketAddr]),
+) -> Result<(), RunError> {
+    let cores = cores();
+    let mut sockets: Vec<Vec<std::net::TcpListener>> = (0..cores).map(|_| Vec::new()).collect();
+    let mut addresses = Vec::new();
+    for listener in config.listeners.iter() {
+        let bound = bind(listener.address.value, cores)?;
+        addresses.extend(bound.first().and_then(|socket| socket.local_addr().ok()));
+        for (core, socket) in sockets.iter_mut().zip(bound) {
+            core.push(socket);
+        }
+    }
+    let (drain, stop) = Drain::new();
+    let server = server(config, snapshot, stop);
+    let mut threads = Vec::with_capacity(cores);
+    for (core, sockets) in sockets.into_iter().enumerate() {
+        let server = server.clone();
+        let run = move || serve_core(core, &server, sockets);
+        threads.push(thread::Builder::new().name(format!("core-{core}")).spawn(run)?);
+    }
+    for address in &addresses {
+        tracing::info!(%address, "listening");
+    }
+    listening(&addresses);
+    let waited = runtime()?.block_on(stop_signal());
+    tracing::info!("stopping: calls in flight may finish");
+    drain.stop();
+    for thread in threads {
+        // A panic of a core was printed where it happened; the others still finish.
+        if let Ok(Err(error)) = thread.join() {
+            tracing::error!(%error, "a core could not serve");
+        }
+    }
+    Ok(waited?)
+}
+
+fn server(config: &Config, snapshot: Snapshot, stop: Signal) -> Server<Fronted> {
+    let http = &config.http;
+    let limits = Limits {
+        headers: http.header_count.value as usize,
+        header_bytes: http.headers.as_usize(),
+        uri: http.uri.as_usize(),
+        streams: http.streams_per_connection.value,
+        header_timeout: http.header_timeout.value,
+        idle_timeout: http.idle_timeout.value,
+        ..Limits::default()
+    };
+    let front = Front::new(Arc::new(Handle::new(snapshot)));
+    Server::new(Fronted::new(front), limits, Places::new(default_connections()), stop)
+}
+
+/// One core: a runtime of its own, which serves its sockets until the drain is over.
+fn serve_core(core: usize, server: &Server<Fronted>, sockets: Vec<std::net::TcpListener>) -> io::Result<()> {
+    upstream::core::enter(core);
+    runtime()?.block_on(async {
+        let mut serving = tokio::task::JoinSet::new();
+        for socket in sockets {
+            serving.spawn(server.clone().serve(socket));
+        }
+        while let Some(served) = serving.join_next().await {
+            served.map_err(io::Error::other)??;
+        }
+        Ok(())
+    })
+}
+
+/// Waits for SIGTERM or SIGINT. SIGHUP asks for a reload, which never kills.
+async fn stop_signal() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => {
+                tracing::warn!("SIGHUP is ignored: this version does not reload; restart it instead");
+            }
+        }
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}

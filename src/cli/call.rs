@@ -1,0 +1,119 @@
+//! `transom call`
+
+use std::io::Read;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::time::Instant;
+
+use super::{FAILED, INTERNAL, Source, output, report};
+use crate::call::{Body, Call, Dialect, Origin, Reply};
+use crate::codec::json::read::{self, ReadOptions};
+use crate::codec::json::status::write_status;
+use crate::codec::json::write::{self, WriteOptions};
+use crate::snapshot::Endpoint;
+use crate::status::Status;
+
+/// The largest request that is read from standard input, in bytes.
+const MAX_INPUT: u64 = 64 << 20;
+
+/// The arguments of `transom call`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// The method, such as bookstore.v1.Bookstore/GetBook.
+    method: String,
+    /// The request in JSON; `-` reads it from standard input.
+    #[arg(default_value = "{}")]
+    request: String,
+    #[command(flatten)]
+    source: Source,
+    /// How long to wait, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    timeout: u64,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let (_, snapshot, problems) = match arguments.source.prepare() {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
+    };
+    report(&problems);
+    let name = arguments.method.trim_start_matches('/');
+    let Some(endpoint) = snapshot.endpoints.get(name) else {
+        output::error(&format!("The method {name} is not exposed. `transom routes` lists what is."));
+        return ExitCode::from(FAILED);
+    };
+    let result = request(arguments, endpoint).and_then(|call| perform(endpoint, call));
+    match result {
+        Ok(text) => {
+            output::line(&text);
+            ExitCode::SUCCESS
+        }
+        Err((code, text)) => {
+            output::error(&text);
+            ExitCode::from(code)
+        }
+    }
+}
+
+type Failure = (u8, String);
+
+fn request(arguments: &Arguments, endpoint: &Endpoint) -> Result<Call, Failure> {
+    if endpoint.method.client_streaming || endpoint.method.server_streaming {
+        let text = format!("{} is a streaming method, which this version cannot call.", endpoint.full_name);
+        return Err((FAILED, text));
+    }
+    let json = if arguments.request == "-" {
+        let mut text = Vec::new();
+        let read = std::io::stdin().lock().take(MAX_INPUT).read_to_end(&mut text);
+        read.map_err(|error| (INTERNAL, format!("Standard input cannot be read: {error}.")))?;
+        text
+    } else {
+        arguments.request.clone().into_bytes()
+    };
+    let mut wire = Vec::new();
+    let types = endpoint.schema.method(&endpoint.full_name).map(|(_, method)| method.input());
+    let input = types.ok_or_else(|| (INTERNAL, "The method is not in its own schema.".to_owned()))?;
+    read::read(&endpoint.schema, input, &json, &ReadOptions::default(), &mut wire)
+        .map_err(|error| (FAILED, format!("The request is not valid: {error}.")))?;
+    Ok(Call {
+        method: Arc::clone(&endpoint.method),
+        origin: Origin { dialect: Dialect::Rest, route: "".into(), peer: None },
+        metadata: HeaderMap::new(),
+        deadline: Instant::now().checked_add(Duration::from_secs(arguments.timeout)),
+        body: Body::Message(Bytes::from(wire)),
+    })
+}
+
+fn perform(endpoint: &Endpoint, call: Call) -> Result<String, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| (INTERNAL, format!("No runtime could be started: {error}.")))?;
+    let reply: Reply = runtime.block_on(endpoint.service.call(call));
+    if !reply.status.is_ok() {
+        return Err((FAILED, describe(endpoint, &reply.status)));
+    }
+    let Some((_, method)) = endpoint.schema.method(&endpoint.full_name) else {
+        return Err((INTERNAL, "The method is not in its own schema.".into()));
+    };
+    let mut text = Vec::new();
+    write::write(&endpoint.schema, method.output(), &reply.message, &endpoint.options.write, &mut text)
+        .map_err(|error| (FAILED, format!("The answer cannot be written as JSON: {error}.")))?;
+    Ok(pretty(&text))
+}
+
+/// The status as the gateway would answer it, behind its name.
+fn describe(endpoint: &Endpoint, status: &Status) -> String {
+    let mut text = Vec::new();
+    write_status(&endpoint.schema, status, &WriteOptions::default(), &mut text);
+    format!("The call failed with {}:\n{}", status.code(), pretty(&text))
+}
+
+/// JSON for people. Numbers keep their digits only as JSON values do, so text that is no JSON value is
+/// shown as it is.
+fn pretty(text: &[u8]) -> String {
+    serde_json::from_slice::<serde_json::Value>(text)
+        .map_or_else(|_| String::from_utf8_lossy(text).into_owned(), |value| format!("{value:#}"))
+}

@@ -1,0 +1,28 @@
+//! `transom check`
+
+use std::process::ExitCode;
+
+use super::{Source, output, report};
+
+/// The arguments of `transom check`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    source: Source,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let (_, snapshot, problems) = match arguments.source.prepare() {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
+    };
+    report(&problems);
+    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    output::line(&format!(
+        "The configuration is valid: {} by {}, {}.",
+        count(snapshot.endpoints.len(), "method"),
+        count(snapshot.routes.routes().len(), "route"),
+        count(problems.warnings(), "warning"),
+    ));
+    ExitCode::SUCCESS
+}

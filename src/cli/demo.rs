@@ -1,0 +1,112 @@
+//! `transom demo`
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+
+use super::{fail, log, output, refuse};
+use crate::config::load::parse;
+use crate::{app, demo};
+
+/// The arguments of `transom demo`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    /// Where the gateway listens.
+    #[arg(long, value_name = "ADDRESS", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
+    address: SocketAddr,
+    /// How log lines look.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    log_format: log::Format,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    log::start(arguments.log_format);
+    let backend = match start_backend() {
+        Ok(address) => address,
+        Err(error) => return fail(&format!("The backend of the demo cannot start: {error}.")),
+    };
+    let text = format!(
+        "listeners:\n  - address: {}\nupstreams:\n  bookstore: http://{backend}\nservices:\n  - bookstore.v1.*\n",
+        arguments.address
+    );
+    let (config, mut problems) = match parse("the demo's configuration", &text, Path::new(""), &|_: &str| {
+        Err(std::env::VarError::NotPresent)
+    }) {
+        Ok(loaded) => loaded,
+        Err(problems) => return refuse(&problems),
+    };
+    let snapshot = match app::prepare(&config, &mut problems) {
+        Ok(Some(snapshot)) => snapshot,
+        Ok(None) => return refuse(&problems),
+        Err(error) => return fail(&error),
+    };
+    let result = app::run(&config, snapshot, |addresses| {
+        if let Some(address) = addresses.first() {
+            output::line(&introduction(*address, backend, &text));
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ app::RunError::Listen(_)) => fail(&format!(
+            "{error}\nName another address, for example `transom demo --address 127.0.0.1:8090`."
+        )),
+        Err(error) => fail(&error),
+    }
+}
+
+/// Runs the backend on a thread and a port of its own until the process ends.
+fn start_backend() -> std::io::Result<SocketAddr> {
+    let (send, receive) = mpsc::channel();
+    let serve = move || {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(send.send(Err(error))),
+        };
+        runtime.block_on(async {
+            let listener = match tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await {
+                Ok(listener) => listener,
+                Err(error) => return drop(send.send(Err(error))),
+            };
+            let _ = send.send(listener.local_addr());
+            if let Err(error) = demo::serve(listener).await {
+                tracing::error!(%error, "the backend of the demo ended");
+            }
+        });
+    };
+    thread::Builder::new().name("backend".into()).spawn(serve)?;
+    receive.recv().map_err(std::io::Error::other)?
+}
+
+fn introduction(address: SocketAddr, backend: SocketAddr, config: &str) -> String {
+    let config: String = config.lines().map(|line| format!("    {line}\n")).collect();
+    let url = format!("http://{address}");
+    format!(
+        "
+A bookstore speaks gRPC on {backend}; Transom makes it a REST API on {url}.
+
+Try, in another terminal:
+
+  List the books of a shelf, cheapest first:
+    curl '{url}/v1/shelves/fiction/books?order=PRICE'
+
+  Only some fields of one book:
+    curl '{url}/v1/shelves/fiction/books/frankenstein?readMask=title,priceCents'
+
+  Add a book: the path, the query and the body make one request message:
+    curl '{url}/v1/shelves/fiction/books?bookId=new' --json '{{\"title\": \"New\", \"priceCents\": \"1200\"}}'
+
+  A method without annotation, by its gRPC name:
+    curl '{url}/bookstore.v1.Bookstore/CountBooks' --json '{{\"filter\": {{\"genres\": [\"POETRY\"]}}}}'
+
+  An error, with the field that is wrong:
+    curl '{url}/v1/shelves/fiction/books' --json '{{\"title\": 7}}'
+
+The configuration of this gateway:
+
+{config}
+The same from the terminal: transom routes --upstream http://{backend}
+Stop with Ctrl-C."
+    )
+}

@@ -1,0 +1,124 @@
+//! The command line: one file per command. Answers go to standard output; errors and the log go to
+//! standard error.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app;
+use crate::config::problem::{Problems, Style};
+use crate::config::{Config, load};
+use crate::snapshot::Snapshot;
+
+mod call;
+mod check;
+mod demo;
+mod log;
+mod output;
+mod routes;
+mod schema;
+mod serve;
+
+/// The configuration is wrong, or a call failed.
+const FAILED: u8 = 1;
+/// The command line is wrong.
+const USAGE: u8 = 2;
+/// Something inside Transom or the operating system failed.
+const INTERNAL: u8 = 70;
+
+/// Transom puts a REST/JSON API in front of gRPC services.
+///
+/// It reads protobuf descriptors, or asks the services for them by reflection, and maps HTTP requests onto
+/// their methods as google.api.http annotations say.
+#[derive(Debug, Parser)]
+#[command(name = "transom", version, propagate_version = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Serve(serve::Arguments),
+    /// Load everything a configuration names and report every error and warning.
+    Check(check::Arguments),
+    /// List every route.
+    Routes(routes::Arguments),
+    /// Call one method from the terminal.
+    Call(call::Arguments),
+    /// Run a backend and a gateway in front of it, and show requests to try.
+    Demo(demo::Arguments),
+    /// Print the JSON Schema of configuration files.
+    Schema,
+}
+
+/// Where the configuration comes from.
+#[derive(Args, Debug)]
+struct Source {
+    /// The configuration file [default: transom.yaml, unless --upstream is given].
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Without a file: a gRPC backend, such as http://127.0.0.1:50051, whose services are all exposed as its
+    /// reflection describes them. May be given several times.
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    upstream: Vec<String>,
+}
+
+impl Source {
+    fn load(&self) -> Result<(Config, Problems), Problems> {
+        if !self.upstream.is_empty() {
+            return Config::for_upstreams(&self.upstream).map(|config| (config, Problems::default()));
+        }
+        let default = PathBuf::from("transom.yaml");
+        load::load(self.config.as_ref().unwrap_or(&default))
+    }
+
+    /// The configuration, what it compiles to, and the warnings. Errors are printed.
+    fn prepare(&self) -> Result<(Config, Snapshot, Problems), ExitCode> {
+        let (config, mut problems) = self.load().map_err(|problems| refuse(&problems))?;
+        match app::prepare(&config, &mut problems) {
+            Ok(Some(snapshot)) => Ok((config, snapshot, problems)),
+            Ok(None) => Err(refuse(&problems)),
+            Err(error) => Err(fail(&error)),
+        }
+    }
+}
+
+/// Runs the command that the process's arguments name.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no failures; clap knows where each is printed.
+            let code = if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+            return error.print().map_or(ExitCode::from(INTERNAL), |()| code);
+        }
+    };
+    match arguments.command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Routes(arguments) => routes::run(&arguments),
+        Command::Call(arguments) => call::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Schema => schema::run(),
+    }
+}
+
+/// Prints problems to standard error, if there are any.
+fn report(problems: &Problems) {
+    if !problems.is_empty() {
+        output::error(problems.render(Style::for_stderr()).trim_end());
+    }
+}
+
+fn refuse(problems: &Problems) -> ExitCode {
+    report(problems);
+    ExitCode::from(FAILED)
+}
+
+fn fail(error: &impl std::fmt::Display) -> ExitCode {
+    output::error(&error.to_string());
+    ExitCode::from(INTERNAL)
+}

@@ -1,0 +1,65 @@
+//! `transom routes`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::{Source, output, report};
+use crate::snapshot::Snapshot;
+
+/// The arguments of `transom routes`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    source: Source,
+    /// As a JSON list, for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let (_, snapshot, problems) = match arguments.source.prepare() {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
+    };
+    report(&problems);
+    if arguments.json {
+        print_json(&snapshot);
+    } else {
+        print_table(&snapshot);
+    }
+    ExitCode::SUCCESS
+}
+
+fn print_json(snapshot: &Snapshot) {
+    let routes = snapshot.routes.routes().iter().map(|route| {
+        let endpoint = &route.target().endpoint;
+        json!({
+            "verb": route.method(),
+            "path": route.template().as_str(),
+            "method": endpoint.full_name,
+            "upstream": endpoint.upstream,
+            "dialects": ["rest"],
+            "client_streaming": endpoint.method.client_streaming,
+            "server_streaming": endpoint.method.server_streaming,
+        })
+    });
+    output::line(&format!("{:#}", routes.collect::<serde_json::Value>()));
+}
+
+fn print_table(snapshot: &Snapshot) {
+    let rows = snapshot.routes.routes().iter().map(|route| {
+        let endpoint = &route.target().endpoint;
+        let streams = endpoint.method.client_streaming || endpoint.method.server_streaming;
+        let served = if streams { "not served yet: streaming" } else { "rest" };
+        [route.method(), route.template().as_str(), &endpoint.full_name, served, &endpoint.upstream]
+    });
+    let rows: Vec<[&str; 5]> =
+        std::iter::once(["VERB", "PATH", "METHOD", "DIALECTS", "UPSTREAM"]).chain(rows).collect();
+    let widths: [usize; 5] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    for row in rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        output::line(cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}

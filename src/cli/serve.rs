@@ -1,0 +1,32 @@
+//! `transom serve`
+
+use std::process::ExitCode;
+
+use super::{Source, fail, log, report};
+use crate::app;
+
+/// The arguments of `transom serve`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    source: Source,
+    /// How log lines look.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    log_format: log::Format,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    log::start(arguments.log_format);
+    let (config, snapshot, problems) = match arguments.source.prepare() {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
+    };
+    report(&problems);
+    let routes = snapshot.routes.routes().len();
+    let methods = snapshot.endpoints.len();
+    tracing::info!(methods, routes, "the services are open to everybody who can connect: there is no policy");
+    match app::run(&config, snapshot, |_| ()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}

@@ -1,0 +1,181 @@
+//! Descriptors: from files, from proto sources, and from the backends' own reflection.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use protox::Compiler;
+use protox::file::{ChainFileResolver, DescriptorSetFileResolver, GoogleFileResolver, IncludeFileResolver};
+
+use super::upstreams::Upstream;
+use crate::config::Config;
+use crate::config::descriptors::{Descriptors, Protos};
+use crate::config::files::{proto_files, read_named};
+use crate::config::place::Place;
+use crate::config::problem::{Problem, Problems};
+use crate::schema::Schema;
+use crate::schema::load::{BUILT_IN, LoadError};
+use crate::upstream::reflection::{self, Limits};
+use crate::wire::writer;
+
+/// The largest descriptor set, in bytes.
+const MAX_SET: u64 = 256 << 20;
+
+/// The schemas of all upstreams.
+pub(super) struct Catalogue {
+    /// One for each upstream, in their order; those without descriptors of their own share one.
+    schemas: Vec<Arc<Schema>>,
+}
+
+impl Catalogue {
+    pub(super) fn schema_of(&self, upstream: usize) -> Option<&Arc<Schema>> {
+        self.schemas.get(upstream)
+    }
+
+    pub(super) fn first_schema(&self) -> Option<&Arc<Schema>> {
+        self.schemas.first()
+    }
+}
+
+/// Loads the descriptors of every upstream. After an error the catalogue is not complete.
+pub(super) async fn load(config: &Config, upstreams: &[Upstream], problems: &mut Problems) -> Catalogue {
+    let mut schemas = Vec::with_capacity(upstreams.len());
+    let mut shared = None;
+    for (index, (_, settings)) in config.upstreams.iter().enumerate() {
+        let own = settings.descriptors.iter().any(is_source);
+        let common = config.descriptors.iter().any(is_source);
+        let schema = match (&shared, own, common) {
+            (_, true, _) => load_sources(&settings.descriptors, upstreams, problems).await,
+            (Some(shared), false, true) => Some(Arc::clone(shared)),
+            (None, false, true) => {
+                let schema = load_sources(&config.descriptors, upstreams, problems).await;
+                shared.clone_from(&schema);
+                schema
+            }
+            (_, false, false) => reflect(&upstreams[index], None, problems)
+                .await
+                .and_then(|set| built(Schema::load(&[&set]), None, problems)),
+        };
+        let Some(schema) = schema else { break };
+        schemas.push(schema);
+    }
+    Catalogue { schemas }
+}
+
+/// Whether it brings descriptors, rather than rules for them.
+const fn is_source(source: &Descriptors) -> bool {
+    !matches!(source, Descriptors::HttpRules(_))
+}
+
+async fn load_sources(
+    sources: &[Descriptors],
+    upstreams: &[Upstream],
+    problems: &mut Problems,
+) -> Option<Arc<Schema>> {
+    let mut sets = Vec::new();
+    let mut place = None;
+    for source in sources {
+        let (set, at) = match source {
+            Descriptors::Set(path) => (read_named(path, MAX_SET, problems), path.place),
+            Descriptors::Protos(protos) => {
+                (compile(protos, problems), protos.files.first().and_then(|file| file.place))
+            }
+            Descriptors::Reflection(name) => {
+                let upstream = upstreams.iter().find(|upstream| upstream.name == name.value)?;
+                (reflect(upstream, name.place, problems).await, name.place)
+            }
+            Descriptors::HttpRules(_) => continue,
+        };
+        place = place.or(at);
+        sets.extend(set);
+    }
+    if problems.errors() > 0 {
+        return None;
+    }
+    let sets: Vec<&[u8]> = sets.iter().map(Vec::as_slice).collect();
+    built(Schema::load(&sets), place, problems)
+}
+
+fn built(
+    schema: Result<Schema, LoadError>,
+    place: Option<Place>,
+    problems: &mut Problems,
+) -> Option<Arc<Schema>> {
+    match schema {
+        Ok(schema) => Some(Arc::new(schema)),
+        Err(error) => {
+            for problem in error.problems {
+                let text = format!("The descriptors cannot be used: {problem}.");
+                problems.push(Problem::error(text).at(place));
+            }
+            None
+        }
+    }
+}
+
+/// Compiles proto sources to a descriptor set.
+fn compile(protos: &Protos, problems: &mut Problems) -> Option<Vec<u8>> {
+    let before = problems.errors();
+    let files = proto_files(protos, problems);
+    if problems.errors() > before {
+        return None;
+    }
+    let mut resolver = ChainFileResolver::new();
+    for include in protos.include.iter() {
+        resolver.add(IncludeFileResolver::new(PathBuf::from(&***include)));
+    }
+    resolver.add(GoogleFileResolver::new());
+    if let Ok(built_in) = DescriptorSetFileResolver::decode(BUILT_IN) {
+        resolver.add(built_in);
+    }
+    let mut compiler = Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true);
+    for file in files {
+        if let Err(error) = compiler.open_file(&file.name) {
+            let place = protos.files.first().and_then(|file| file.place);
+            let text = format!("{} does not compile: {}.", file.path.display(), explain(&error));
+            let hint = "Mend the file. Files of protobuf editions cannot be compiled here: give a set that \
+                        `protoc --include_imports -o` or `buf build -o` made.";
+            problems.push(Problem::error(text).at(place).hint(hint));
+            return None;
+        }
+    }
+    Some(compiler.encode_file_descriptor_set())
+}
+
+/// The error with the line that it is about.
+fn explain(error: &protox::Error) -> String {
+    use miette::Diagnostic;
+
+    let label = error.labels().into_iter().flatten().next();
+    let line = label.zip(error.source_code()).and_then(|(label, code)| {
+        let contents = code.read_span(label.inner(), 0, 0).ok()?;
+        Some((contents.line() + 1, contents.column() + 1))
+    });
+    match line {
+        Some((line, column)) => format!("{error} (line {line}, column {column})"),
+        None => error.to_string(),
+    }
+}
+
+/// Asks an upstream for its descriptors, one target after the other, and makes them a set.
+async fn reflect(upstream: &Upstream, place: Option<Place>, problems: &mut Problems) -> Option<Vec<u8>> {
+    let mut failure = None;
+    for target in &upstream.targets {
+        match reflection::fetch(target, &Limits::default()).await {
+            Ok(reflected) => {
+                let mut set = Vec::new();
+                for file in reflected.files {
+                    // FileDescriptorSet holds its files under 1.
+                    writer::bytes(&mut set, 1, &file);
+                }
+                return Some(set);
+            }
+            Err(error) => failure = Some(error.to_string()),
+        }
+    }
+    let text = failure.unwrap_or_else(|| "It has no target.".into());
+    let problem =
+        Problem::error(format!("The descriptors of upstream {:?} cannot be had: {text}", upstream.name));
+    problems.push(problem.at(place));
+    None
+}

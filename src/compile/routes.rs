@@ -1,0 +1,196 @@
+//! HTTP rules become routes.
+
+use std::sync::Arc;
+
+use super::descriptors::Catalogue;
+use super::services::Exposed;
+use crate::codec::binding::{Binding, BindingOptions, Rule};
+use crate::codec::json::read::ReadOptions;
+use crate::config::Config;
+use crate::config::place::Place;
+use crate::config::problem::{Problem, Problems};
+use crate::config::route;
+use crate::config::service::{HttpMapping, Service as Settings, Unknown};
+use crate::config::value::name::Verb;
+use crate::route::table::{Inserted, Table};
+use crate::route::template::Template;
+use crate::schema::rule::HttpRule;
+use crate::snapshot::{Endpoint, Route};
+
+/// One verb and path for a method, wherever it was written.
+struct Mapping<'a> {
+    verb: &'a str,
+    template: &'a str,
+    body: &'a str,
+    response_body: &'a str,
+    place: Option<Place>,
+}
+
+struct Builder<'a> {
+    config: &'a Config,
+    table: Table<Arc<Route>>,
+    problems: &'a mut Problems,
+}
+
+/// The routes of all exposed methods: those of the configuration first, so that they win over equal ones,
+/// then those of the annotations.
+pub(super) fn build(
+    config: &Config,
+    exposed: &[Exposed<'_>],
+    catalogue: &Catalogue,
+    problems: &mut Problems,
+) -> Table<Arc<Route>> {
+    let mut builder = Builder { config, table: Table::new(), problems };
+    for route in &config.routes {
+        builder.configured(route, exposed);
+    }
+    for method in exposed {
+        builder.annotated(method, catalogue);
+    }
+    builder.warn_of_streams(exposed);
+    builder.table
+}
+
+impl Builder<'_> {
+    fn configured(&mut self, route: &route::Route, exposed: &[Exposed<'_>]) {
+        let name = route.call.to_string();
+        let Some(method) = exposed.iter().find(|exposed| exposed.endpoint.full_name == name) else {
+            let text = format!("The method {name} is not exposed.");
+            let hint = "Check its name, and that `services` has a pattern for its service.";
+            return self.problems.push(Problem::error(text).at(route.call.place).hint(hint));
+        };
+        let text = |value: &Option<crate::config::place::Located<String>>| {
+            value.as_ref().map_or_else(String::new, |value| value.value.clone())
+        };
+        let (body, response_body) = (text(&route.body), text(&route.response_body));
+        let verb = match &route.method.value {
+            Verb::Any => "*",
+            Verb::Is(verb) => verb,
+        };
+        let mapping = Mapping {
+            verb,
+            template: &route.path,
+            body: &body,
+            response_body: &response_body,
+            place: route.path.place,
+        };
+        self.add(method, &mapping);
+    }
+
+    fn annotated(&mut self, method: &Exposed<'_>, _: &Catalogue) {
+        if method.settings.http.value == HttpMapping::None {
+            return;
+        }
+        let place = method.settings.service.place;
+        match method.method().rule() {
+            Some(rule) => {
+                for rule in std::iter::once(rule).chain(&rule.additional_bindings) {
+                    self.rule(method, rule, place);
+                }
+            }
+            None if super::services::is_auto(method.settings) => {
+                let path = format!("/{}", method.endpoint.full_name);
+                let mapping = Mapping { verb: "POST", template: &path, body: "*", response_body: "", place };
+                self.add(method, &mapping);
+            }
+            None => {}
+        }
+    }
+
+    fn rule(&mut self, method: &Exposed<'_>, rule: &HttpRule, place: Option<Place>) {
+        let name = &method.endpoint.full_name;
+        let Some((verb, template)) = rule.verb_and_template() else {
+            let text = format!("The google.api.http rule of {name} names no verb and path.");
+            return self.problems.push(
+                Problem::error(text)
+                    .at(place)
+                    .hint("Give it one of get, put, post, delete, patch or custom."),
+            );
+        };
+        self.add(
+            method,
+            &Mapping { verb, template, body: &rule.body, response_body: &rule.response_body, place },
+        );
+    }
+
+    fn add(&mut self, method: &Exposed<'_>, mapping: &Mapping<'_>) {
+        let name = &method.endpoint.full_name;
+        let fault = |text: String| {
+            Problem::error(format!(
+                "The route {} {} of {name} is not valid: {text}",
+                mapping.verb, mapping.template
+            ))
+            .at(mapping.place)
+        };
+        let template = match Template::parse(mapping.template) {
+            Ok(template) => template,
+            Err(error) => return self.problems.push(fault(error.to_string())),
+        };
+        let route = match self.route(method, mapping, &template) {
+            Ok(route) => route,
+            Err(error) => return self.problems.push(fault(format!("{error}."))),
+        };
+        match self.table.insert(mapping.verb, template, Arc::new(route)) {
+            Ok(Inserted::New) => {}
+            Ok(Inserted::Conflict { first, .. }) => {
+                let other = first.target();
+                if Arc::ptr_eq(&other.endpoint, &method.endpoint) {
+                    return;
+                }
+                let text = format!(
+                    "{} {} is the route of {} already, so {name} is not reached by it.",
+                    mapping.verb, mapping.template, other.endpoint.full_name
+                );
+                let hint = "The rule that is declared first wins. Change one of the two.";
+                self.problems.push(Problem::warning(text).at(mapping.place).hint(hint));
+            }
+            Err(error) => self.problems.push(fault(error.to_string())),
+        }
+    }
+
+    fn route(
+        &self,
+        method: &Exposed<'_>,
+        mapping: &Mapping<'_>,
+        template: &Template,
+    ) -> Result<Route, String> {
+        let endpoint = &method.endpoint;
+        let variables: Vec<_> = template.variables().iter().map(ToString::to_string).collect();
+        let rule = Rule { variables: &variables, body: mapping.body, response_body: mapping.response_body };
+        let table = method.method();
+        let types = [table.input(), table.output()];
+        let binding = Binding::new(&endpoint.schema, types, rule, self.options(method.settings))?;
+        Ok(Route { endpoint: Arc::clone(endpoint), binding, template: mapping.template.into() })
+    }
+
+    fn options(&self, settings: &Settings) -> BindingOptions {
+        let codec = &self.config.codec;
+        BindingOptions {
+            read: ReadOptions {
+                ignore_unknown: settings.json.unknown_fields.value == Unknown::Ignore,
+                max_depth: codec.json_depth.value as usize,
+            },
+            ignore_unknown_query: settings.json.unknown_query.value == Unknown::Ignore,
+            max_parameters: self.config.http.query_parameters.value as usize,
+            max_path: codec.query_depth.value as usize,
+            max_depth: codec.message_depth.value as usize,
+        }
+    }
+
+    fn warn_of_streams(&mut self, exposed: &[Exposed<'_>]) {
+        let is_stream =
+            |endpoint: &Endpoint| endpoint.method.client_streaming || endpoint.method.server_streaming;
+        let names: Vec<_> = exposed
+            .iter()
+            .filter(|method| is_stream(&method.endpoint))
+            .map(|method| method.endpoint.full_name.as_str())
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        let shown = names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+        let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
+        let text = format!("Streaming methods are not served by this version and answer 501: {shown}{more}.");
+        self.problems.push(Problem::warning(text));
+    }
+}

@@ -1,0 +1,210 @@
+//! Which services are exposed, with which settings, and which upstream answers them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::HeaderName;
+use http::uri::PathAndQuery;
+
+use super::descriptors::Catalogue;
+use super::upstreams::Upstream;
+use crate::call;
+use crate::codec::json::write::WriteOptions;
+use crate::config::Config;
+use crate::config::problem::{Problem, Problems};
+use crate::config::service::{Defaults, Enums, ErrorForm, Expose, HttpMapping, Names, Service as Settings};
+use crate::schema::Schema;
+use crate::schema::method::{Method, Service};
+use crate::snapshot::{Endpoint, EndpointOptions};
+
+/// A method that is exposed.
+pub(super) struct Exposed<'c> {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) settings: &'c Settings,
+    /// The positions of service and method in the schema.
+    place: (usize, usize),
+}
+
+impl Exposed<'_> {
+    pub(super) fn method(&self) -> &Method {
+        &self.endpoint.schema.services()[self.place.0].methods()[self.place.1]
+    }
+}
+
+/// Matches every service that an upstream defines with the most specific pattern.
+pub(super) fn expose<'c>(
+    config: &'c Config,
+    upstreams: &[Upstream],
+    catalogue: &Catalogue,
+    problems: &mut Problems,
+) -> Vec<Exposed<'c>> {
+    let offers = offers(upstreams, catalogue);
+    let mut exposed = Vec::new();
+    let mut is_used = vec![false; config.services.iter().count()];
+    for (name, candidates) in &offers {
+        let best = config
+            .services
+            .iter()
+            .enumerate()
+            .filter(|(_, settings)| settings.service.matches(name))
+            .max_by_key(|(_, settings)| settings.service.specificity());
+        let Some((index, settings)) = best else { continue };
+        is_used[index] = true;
+        let Some(offer) = choose(name, candidates, settings, upstreams, problems) else { continue };
+        let upstream = &upstreams[offer.upstream];
+        let service = &offer.schema.services()[offer.service];
+        for (position, method) in service.methods().iter().enumerate() {
+            let endpoint = endpoint(config, settings, upstream, &offer.schema, service, method, problems);
+            let endpoint = endpoint.map(Arc::new);
+            exposed.extend(endpoint.map(|endpoint| Exposed {
+                endpoint,
+                settings,
+                place: (offer.service, position),
+            }));
+        }
+    }
+    report_unused(config, &is_used, &offers, problems);
+    exposed
+}
+
+/// A service as an upstream defines it.
+struct Offer {
+    upstream: usize,
+    schema: Arc<Schema>,
+    service: usize,
+}
+
+/// All services by name, in the order in which they are first defined.
+fn offers(upstreams: &[Upstream], catalogue: &Catalogue) -> Vec<(String, Vec<Offer>)> {
+    let mut offers: Vec<(String, Vec<Offer>)> = Vec::new();
+    let mut positions = HashMap::new();
+    for upstream in 0..upstreams.len() {
+        let Some(schema) = catalogue.schema_of(upstream) else { continue };
+        for (service, table) in schema.services().iter().enumerate() {
+            let name = schema.text(table.name());
+            let position = *positions.entry(name.to_owned()).or_insert_with(|| {
+                offers.push((name.to_owned(), Vec::new()));
+                offers.len() - 1
+            });
+            offers[position].1.push(Offer { upstream, schema: Arc::clone(schema), service });
+        }
+    }
+    offers
+}
+
+/// The upstream that answers a service: the one that the settings name, or the only one.
+fn choose<'o>(
+    name: &str,
+    candidates: &'o [Offer],
+    settings: &Settings,
+    upstreams: &[Upstream],
+    problems: &mut Problems,
+) -> Option<&'o Offer> {
+    if let Some(wanted) = &settings.upstream {
+        let offer = candidates.iter().find(|offer| upstreams[offer.upstream].name == wanted.value);
+        if offer.is_none() && settings.service.exact().is_some() {
+            let text = format!("The upstream {:?} does not define the service {name}.", wanted.value);
+            problems.push(Problem::error(text).at(wanted.place).hint(defined_by(candidates, upstreams)));
+        }
+        return offer;
+    }
+    if let [only] = candidates {
+        return Some(only);
+    }
+    let text = format!("The service {name} is defined by several upstreams, so one must be chosen.");
+    let hint =
+        format!("Write `- {{ service: {name}, upstream: NAME }}`. {}", defined_by(candidates, upstreams));
+    problems.push(Problem::error(text).at(settings.service.place).hint(hint));
+    None
+}
+
+fn defined_by(candidates: &[Offer], upstreams: &[Upstream]) -> String {
+    let names: Vec<_> = candidates.iter().map(|offer| upstreams[offer.upstream].name.as_str()).collect();
+    format!("It is defined by: {}.", names.join(", "))
+}
+
+fn endpoint(
+    config: &Config,
+    settings: &Settings,
+    upstream: &Upstream,
+    schema: &Arc<Schema>,
+    service: &Service,
+    method: &Method,
+    problems: &mut Problems,
+) -> Option<Endpoint> {
+    let full_name = format!("{}/{}", schema.text(service.name()), schema.text(method.name()));
+    let Ok(path) = PathAndQuery::try_from(format!("/{full_name}")) else {
+        let text = format!("The method {full_name:?} has a name that HTTP cannot carry.");
+        problems.push(Problem::error(text).at(settings.service.place));
+        return None;
+    };
+    Some(Endpoint {
+        method: Arc::new(call::Method {
+            path,
+            client_streaming: method.client_streaming(),
+            server_streaming: method.server_streaming(),
+            idempotent: method.is_idempotent(),
+        }),
+        service: Arc::clone(&upstream.service),
+        schema: Arc::clone(schema),
+        full_name,
+        upstream: upstream.name.clone(),
+        options: options(config, settings),
+    })
+}
+
+fn options(config: &Config, settings: &Settings) -> EndpointOptions {
+    let json = &settings.json;
+    let exposes = |what: Expose| settings.errors.expose.iter().any(|exposed| exposed.value == what);
+    // The configuration has checked that these are names of headers.
+    let names =
+        |names: Vec<&str>| names.into_iter().filter_map(|name| HeaderName::try_from(name).ok()).collect();
+    EndpointOptions {
+        write: WriteOptions {
+            proto_names: json.names.value == Names::Proto,
+            emit_defaults: json.defaults.value == Defaults::Emit,
+            enum_numbers: json.enums.value == Enums::Number,
+            max_depth: config.codec.message_depth.value as usize,
+            ..WriteOptions::default()
+        },
+        timeout: settings.timeout.as_ref().map(|timeout| timeout.value),
+        problem_details: settings.errors.form.value == ErrorForm::Problem,
+        expose_unknown: exposes(Expose::Unknown),
+        expose_debug_info: exposes(Expose::DebugInfo),
+        request_metadata: names(settings.metadata.request.iter().map(|key| &***key).collect()),
+        response_metadata: names(settings.metadata.response.iter().map(|key| &***key).collect()),
+    }
+}
+
+/// A pattern without effect is a mistake in most cases: an error if it names one service, else a warning.
+fn report_unused(
+    config: &Config,
+    is_used: &[bool],
+    offers: &[(String, Vec<Offer>)],
+    problems: &mut Problems,
+) {
+    for (settings, _) in config.services.iter().zip(is_used).filter(|(_, is_used)| !**is_used) {
+        let pattern = &settings.service;
+        let is_shadowed = offers.iter().any(|(name, _)| pattern.matches(name));
+        let problem = match pattern.exact() {
+            Some(name) => Problem::error(format!("No upstream defines the service {name}.")),
+            None if is_shadowed => {
+                Problem::warning("This pattern has no effect: more specific ones match all its services.")
+            }
+            None => Problem::warning("This pattern matches no service that an upstream defines."),
+        };
+        let known: Vec<_> =
+            offers.iter().map(|(name, _)| name.as_str()).filter(|name| !name.starts_with("grpc.")).collect();
+        let hint = match known.len() {
+            0 => "The descriptors define no service at all.".to_owned(),
+            count if count <= 10 => format!("The services are: {}.", known.join(", ")),
+            count => format!("There are {count} services, among them: {}.", known[..10].join(", ")),
+        };
+        problems.push(problem.at(pattern.place).hint(hint));
+    }
+}
+
+/// Whether methods without an annotation are reached by their gRPC path.
+pub(super) fn is_auto(settings: &Settings) -> bool {
+    settings.http.value == HttpMapping::Auto
+}

@@ -1,0 +1,102 @@
+//! From an HTTP request to a [`Call`](crate::call::Call) and from the reply to an HTTP answer.
+//!
+//! A [`Front`] takes the current snapshot once, finds the route, and lets the dialect that the caller
+//! speaks do the rest. It never fails: what is wrong is answered in the caller's dialect.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::ALLOW;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+
+use crate::route::table::Found;
+use crate::snapshot::handle::Handle;
+use crate::status::{Code, Status};
+
+mod body;
+mod deadline;
+mod error;
+mod metadata;
+mod rest;
+
+#[cfg(test)]
+mod tests;
+
+/// The body of an answer.
+pub type Answer = Response<Full<Bytes>>;
+
+/// Answers HTTP requests by the current snapshot.
+#[derive(Clone, Debug)]
+pub struct Front {
+    handle: Arc<Handle>,
+}
+
+impl Front {
+    /// A front for the snapshots of `handle`.
+    pub const fn new(handle: Arc<Handle>) -> Self {
+        Self { handle }
+    }
+
+    /// Answers one request.
+    pub async fn answer<B>(&self, request: Request<B>, peer: Option<SocketAddr>) -> Answer
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::fmt::Display,
+    {
+        let snapshot = self.handle.load();
+        let (head, body) = request.into_parts();
+        let form = error::Form::of_request(&head.headers);
+        let refuse = |status: &Status| error::answer(&snapshot.schema, status, form);
+        match snapshot.routes.find(head.method.as_str(), head.uri.path()) {
+            Found::Match { route, captures } => {
+                let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
+                let route = Arc::clone(route.target());
+                let parts = rest::Parts { head: &head, values, peer, form };
+                rest::answer(route, parts, body, &snapshot.limits).await
+            }
+            Found::MethodNotAllowed { allow } if head.method == Method::OPTIONS => no_content(&allow),
+            Found::MethodNotAllowed { allow } => {
+                let allow = allow.join(", ");
+                let text = format!("This path does not answer {}. It answers {allow}.", head.method);
+                let mut answer = refuse(&Status::caller(Code::Unimplemented, text).with_http(405));
+                set_allow(&mut answer, &allow);
+                answer
+            }
+            Found::NotFound => {
+                let text = format!("There is no route for {} {}.", head.method, shown(head.uri.path()));
+                refuse(&Status::caller(Code::Unimplemented, text).with_http(404))
+            }
+            Found::BadPath(error) => refuse(&Status::caller(Code::InvalidArgument, error.to_string())),
+        }
+    }
+
+    /// The answer to a request that cannot be served at all, where no route is known.
+    pub fn refuse(&self, status: &Status) -> Answer {
+        error::answer(&self.handle.load().schema, status, error::Form::Status)
+    }
+}
+
+fn no_content(allow: &[&str]) -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    set_allow(&mut answer, &allow.join(", "));
+    answer
+}
+
+fn set_allow(answer: &mut Answer, allow: &str) {
+    // Methods are tokens, which are all valid in a header.
+    if let Ok(value) = HeaderValue::from_str(allow) {
+        answer.headers_mut().insert(ALLOW, value);
+    }
+}
+
+/// A path for an error text: it comes from the caller, so it is cut.
+fn shown(path: &str) -> String {
+    let mut text: String = path.chars().take(100).collect();
+    if text.len() < path.len() {
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,118 @@
+//! REST: a JSON request by a route of `google.api.http`, and the JSON answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts as Head;
+use http::{HeaderValue, Response};
+use http_body_util::Full;
+use tokio::time::Instant;
+
+use super::error::Form;
+use super::{Answer, body, deadline, error, metadata};
+use crate::call::{Body, Call, Dialect, Origin, Reply};
+use crate::codec::binding;
+use crate::snapshot::{Limits, Route};
+use crate::status::{Code, Status};
+
+/// A request without its body, after its route was found.
+pub(super) struct Parts<'a> {
+    pub(super) head: &'a Head,
+    /// The values of the path's variables.
+    pub(super) values: Vec<String>,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) form: Form,
+}
+
+/// Calls the route's method and answers with its response.
+pub(super) async fn answer<B>(route: Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
+where
+    B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::fmt::Display,
+{
+    let options = &route.endpoint.options;
+    let form = if options.problem_details { Form::Problem } else { parts.form };
+    let request_id = request_id(parts.head).to_owned();
+    let Reply { metadata, message, status, trailers } = match call(&route, parts, body, limits) {
+        Ok(call) => route.endpoint.service.call(call).await,
+        Err(status) => Reply::from(status),
+    };
+    let written = if status.is_ok() { text(&route, &message) } else { Err(status) };
+    let mut answer = match written {
+        Ok(text) => success(text),
+        Err(status) => {
+            error::answer(&route.endpoint.schema, &error::for_caller(status, options, &request_id), form)
+        }
+    };
+    metadata::to_answer(metadata, trailers, &options.response_metadata, answer.headers_mut());
+    answer
+}
+
+fn success(text: Vec<u8>) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(text)));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+fn request_id(head: &Head) -> &str {
+    head.headers.get("x-request-id").and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// The call. Its message is read and decoded only when a layer asks for it.
+fn call<B>(route: &Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Result<Call, Status>
+where
+    B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::fmt::Display,
+{
+    let Parts { head, values, peer, .. } = parts;
+    let endpoint = &route.endpoint;
+    if endpoint.method.client_streaming || endpoint.method.server_streaming {
+        let text =
+            format!("{} is a streaming method, which this version does not serve.", endpoint.full_name);
+        return Err(Status::caller(Code::Unimplemented, text));
+    }
+    let options = &endpoint.options;
+    let timeout = [deadline::timeout(&head.headers)?, options.timeout].into_iter().flatten().min();
+    let metadata = metadata::of_request(&head.headers, &options.request_metadata)?;
+    let origin = Origin { dialect: Dialect::Rest, route: Arc::clone(&route.template), peer };
+    Ok(Call {
+        method: Arc::clone(&endpoint.method),
+        origin,
+        metadata,
+        deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        body: request(Arc::clone(route), head, values, body, limits.clone()),
+    })
+}
+
+fn request<B>(route: Arc<Route>, head: &Head, values: Vec<String>, body: B, limits: Limits) -> Body
+where
+    B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::fmt::Display,
+{
+    let query = head.uri.query().unwrap_or_default().to_owned();
+    // A body that the rule does not bind is neither read nor looked at.
+    let is_bound = *route.binding.body() != binding::Body::None && !body.is_end_stream();
+    let check = if is_bound { body::check_headers(&head.headers, &limits) } else { Ok(()) };
+    Body::Pending(Box::pin(async move {
+        check?;
+        let body = if is_bound { body::read(body, &limits).await? } else { Bytes::new() };
+        let values = values.iter().map(String::as_str);
+        let wire = route.binding.request(&route.endpoint.schema, values, &query, &body)?;
+        Ok(Bytes::from(wire))
+    }))
+}
+
+/// The JSON of a reply's message.
+fn text(route: &Route, message: &[u8]) -> Result<Vec<u8>, Status> {
+    let endpoint = &route.endpoint;
+    let mut text = Vec::new();
+    match route.binding.answer(&endpoint.schema, message, &endpoint.options.write, &mut text) {
+        Ok(()) => Ok(text),
+        Err(error) => {
+            tracing::warn!(method = endpoint.full_name, %error, "a backend's message cannot be written as JSON");
+            Err(error.into())
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! One request and its answer.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderValue, Method, Request, Response, Version, header};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::activity::{Activity, CallGuard};
+use super::refusal::{Refusal, check};
+use super::{Handler, Peer, Shared};
+
+/// The largest piece of an answer that HTTP/2 is given at once, in bytes. What is given is kept until the peer
+/// opens its window, so this bounds what a call can leave behind; it is also the usual size of a frame.
+const PIECE: usize = 16 * 1024;
+
+/// Any error of a body.
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Answers the requests of one connection.
+pub(super) struct Calls<H> {
+    pub(super) shared: Arc<Shared<H>>,
+    pub(super) peer: Peer,
+    pub(super) activity: Arc<Activity>,
+    /// On HTTP/2, where the task of the next call finds its progress.
+    pub(super) handover: Option<Handover>,
+}
+
+impl<H: Handler> Calls<H> {
+    /// Answers one request, by the handler or by a refusal.
+    pub(super) fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Answer<H::Body>>, Infallible>> + Send + use<H> {
+        let guard = self.activity.begin();
+        let progress = self.handover.as_ref().map(Handover::open);
+        let (shared, peer) = (self.shared.clone(), self.peer);
+        async move {
+            let version = request.version();
+            // On HTTP/1 hyper leaves the body of an answer to HEAD out.
+            let bare = request.method() == Method::HEAD && version == Version::HTTP_2;
+            let response = match check(&request, &shared.limits) {
+                Ok(()) => run(&shared.handler, request, peer).await,
+                Err(refusal) => {
+                    let mut response = refuse(&shared.handler, refusal);
+                    if version < Version::HTTP_2 {
+                        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                    }
+                    response
+                }
+            };
+            Ok(wrap(response, bare, progress, guard))
+        }
+    }
+}
+
+/// Runs the handler; a panic becomes an answer.
+async fn run<H: Handler>(
+    handler: &Arc<H>,
+    request: Request<Incoming>,
+    peer: Peer,
+) -> Response<Option<H::Body>> {
+    let start = || handler.clone().call(request, peer);
+    let result = match catch_unwind(AssertUnwindSafe(start)) {
+        Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
+        Err(panic) => Err(panic),
+    };
+    match result {
+        Ok(response) => response.map(Some),
+        Err(_) => {
+            tracing::error!("a handler panicked; the call is answered with 500");
+            refuse(handler, Refusal::Panicked)
+        }
+    }
+}
+
+fn refuse<H: Handler>(handler: &Arc<H>, refusal: Refusal) -> Response<Option<H::Body>> {
+    catch_unwind(AssertUnwindSafe(|| handler.refuse(refusal))).map_or_else(
+        |_| {
+            tracing::error!("a handler panicked while it wrote a refusal; the answer is a bare 500");
+            let mut response = Response::new(None);
+            *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        },
+        |response| response.map(Some),
+    )
+}
+
+fn wrap<B>(
+    response: Response<Option<B>>,
+    bare: bool,
+    progress: Option<Arc<Progress>>,
+    guard: CallGuard,
+) -> Response<Answer<B>>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (mut head, mut body) = response.into_parts();
+    if bare && let Some(body) = body.take() {
+        let length = body.size_hint().exact().filter(|_| !head.headers.contains_key(header::CONTENT_LENGTH));
+        if let Some(length) = length {
+            head.headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+    }
+    Response::from_parts(head, Answer { body, rest: Bytes::new(), ended: false, progress, guard })
+}
+
+/// The body of an answer: the handler's, watched.
+pub(super) struct Answer<B: Body<Data = Bytes> + Unpin> {
+    /// The handler's body; `None` for an answer without one.
+    body: Option<B>,
+    /// What was not given yet of a frame that is larger than [`PIECE`].
+    rest: Bytes,
+    /// Whether the body has no more frames.
+    ended: bool,
+    progress: Option<Arc<Progress>>,
+    guard: CallGuard,
+}
+
+impl<B> Answer<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        match catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(cx))) {
+            Ok(polled) => polled.map_err(Into::into),
+            Err(_) => {
+                tracing::error!("a handler panicked while it wrote an answer; the answer is cut");
+                self.body = None;
+                Poll::Ready(Some(Err("the handler panicked".into())))
+            }
+        }
+    }
+
+    /// The next piece of a frame. On HTTP/1 that is all of it.
+    fn piece(&mut self, data: Bytes, split: bool) -> Bytes {
+        self.rest = data;
+        if self.progress.is_some() && self.rest.len() > PIECE {
+            return self.rest.split_to(PIECE);
+        }
+        let last = std::mem::take(&mut self.rest);
+        // A copy lets go of the frame, of which this is only the end.
+        if split { Bytes::copy_from_slice(&last) } else { last }
+    }
+
+    fn polled(&self, ready: bool) {
+        if let Some(progress) = &self.progress {
+            progress.polled(ready);
+        }
+    }
+}
+
+impl<B> Body for Answer<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if !self.rest.is_empty() {
+            self.polled(true);
+            let rest = std::mem::take(&mut self.rest);
+            return Poll::Ready(Some(Ok(Frame::data(self.piece(rest, true)))));
+        }
+        let polled = self.poll_body(cx);
+        self.polled(polled.is_ready());
+        match ready!(polled) {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => Poll::Ready(Some(Ok(Frame::data(self.piece(data, false))))),
+                Err(trailers) => {
+                    self.ended = true;
+                    Poll::Ready(Some(Ok(trailers)))
+                }
+            },
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            None => {
+                self.ended = true;
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let rest = self.rest.len() as u64;
+        let hint = self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
+        let mut sum = SizeHint::new();
+        sum.set_lower(hint.lower().saturating_add(rest));
+        if let Some(upper) = hint.upper() {
+            sum.set_upper(upper.saturating_add(rest));
+        }
+        sum
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Drop for Answer<B> {
+    fn drop(&mut self) {
+        let whole = self.rest.is_empty() && self.body.as_ref().is_none_or(Body::is_end_stream);
+        if self.ended || whole {
+            self.guard.complete();
+        }
+    }
+}
+
+/// How far the answer of an HTTP/2 call has come: the lowest bit says whether it waits for the peer to take
+/// what was given, the others count.
+#[derive(Default)]
+pub(super) struct Progress(AtomicU32);
+
+impl Progress {
+    /// The body was asked for a frame. If it gave one, the next step is the peer's.
+    fn polled(&self, ready: bool) {
+        let count = self.0.load(Relaxed) & !1;
+        self.0.store(count.wrapping_add(2) | u32::from(ready), Relaxed);
+    }
+}
+
+/// Hands the progress of a call from the answer to the task that drives it. hyper asks for the answer and then
+/// spawns the task, with nothing between.
+#[derive(Clone, Default)]
+pub(super) struct Handover(Arc<Mutex<Option<Arc<Progress>>>>);
+
+impl Handover {
+    fn open(&self) -> Arc<Progress> {
+        let progress = Arc::<Progress>::default();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress.clone());
+        progress
+    }
+
+    fn take(&self) -> Option<Arc<Progress>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Spawns the tasks of an HTTP/2 connection's calls.
+#[derive(Clone)]
+pub(super) struct Tasks {
+    pub(super) handover: Handover,
+    pub(super) write_timeout: Duration,
+}
+
+impl<F> hyper::rt::Executor<F> for Tasks
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, call: F) {
+        match self.handover.take() {
+            Some(progress) => tokio::spawn(watch(call, progress, self.write_timeout)),
+            None => tokio::spawn(call),
+        };
+    }
+}
+
+/// Drives a call until it ends, or until its peer takes nothing of the answer for `timeout`. Ending here resets
+/// the stream.
+async fn watch(call: impl Future<Output = ()>, progress: Arc<Progress>, timeout: Duration) {
+    let mut call = pin!(call);
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    let mut seen = 0;
+    poll_fn(|cx| {
+        if call.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let now = progress.0.load(Relaxed);
+        if now & 1 == 0 {
+            return Poll::Pending;
+        }
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        if seen != now {
+            seen = now;
+            timer.as_mut().reset(Instant::now() + timeout);
+        }
+        ready!(timer.as_mut().poll(cx));
+        tracing::debug!("a peer takes nothing of an answer; the call is reset");
+        Poll::Ready(())
+    })
+    .await;
+}
