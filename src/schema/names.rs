@@ -71,19 +71,30 @@ impl Interner {
 }
 
 /// Finds a message or an enum by its full name.
-#[derive(Debug, Default)]
-pub(super) struct TypeIndex {
-    table: HashTable<TypeId>,
+pub(super) type TypeIndex = FullNameIndex<TypeId>;
+
+/// Finds the position of a service by its full name.
+pub(super) type ServiceIndex = FullNameIndex<u32>;
+
+/// Finds something by its full name, which it knows itself.
+pub(super) struct FullNameIndex<Id> {
+    table: HashTable<Id>,
     hasher: DefaultHashBuilder,
 }
 
-impl TypeIndex {
-    pub(super) fn find<'a>(&self, name: &str, name_of: impl Fn(TypeId) -> &'a str) -> Option<TypeId> {
+impl<Id> Default for FullNameIndex<Id> {
+    fn default() -> Self {
+        Self { table: HashTable::default(), hasher: DefaultHashBuilder::default() }
+    }
+}
+
+impl<Id: Copy> FullNameIndex<Id> {
+    pub(super) fn find<'a>(&self, name: &str, name_of: impl Fn(Id) -> &'a str) -> Option<Id> {
         self.table.find(self.hasher.hash_one(name), |&id| name_of(id) == name).copied()
     }
 
-    /// Adds a type, unless one of this name is there already.
-    pub(super) fn insert<'a>(&mut self, id: TypeId, name_of: impl Fn(TypeId) -> &'a str) -> bool {
+    /// Adds one, unless one of this name is there already.
+    pub(super) fn insert<'a>(&mut self, id: Id, name_of: impl Fn(Id) -> &'a str) -> bool {
         let name = name_of(id);
         let is_new = self.find(name, &name_of).is_none();
         if is_new {

@@ -1,6 +1,6 @@
 //! The second pass: the fields of every message, with types and features resolved.
 
-use super::{Loader, MAX_MEMBERS, Scope, push_lower_camel, push_quoted};
+use super::{Extension, Loader, MAX_MEMBERS, Scope, push_lower_camel, push_quoted, repeated};
 use crate::schema::descriptor::{self, features as at};
 use crate::schema::features::{Features, edition_number};
 use crate::schema::message::{Cardinality, Field, Kind};
@@ -53,7 +53,7 @@ impl Loader {
 
     fn define_fields(&mut self, scope: &Scope<'_>, id: MessageId, message: &descriptor::Message<'_>) {
         if message.fields.len() + message.oneofs.len() > MAX_MEMBERS {
-            let text = format!("the message has more than {MAX_MEMBERS} fields");
+            let text = format!("the message has more than {MAX_MEMBERS} fields and oneofs");
             return self.problems.add(scope.file, scope.name, text);
         }
         let is_map_entry = self.messages[id.0 as usize].is_map_entry;
@@ -86,15 +86,9 @@ impl Loader {
                 self.problems.add(scope.file, &element, format!("the field number {number} is used twice"));
             }
         }
-        let mut names: Vec<_> = fields.iter().map(|field| field.name).collect();
-        names.sort_unstable();
-        for pair in names.windows(2) {
-            if let [name, next] = pair
-                && name == next
-            {
-                let element = scope.join(self.names.text(*name));
-                self.problems.add(scope.file, &element, "two fields of the message have this name");
-            }
+        for name in repeated(fields.iter().map(|field| field.name)) {
+            let element = scope.join(self.names.text(name));
+            self.problems.add(scope.file, &element, "two fields of the message have this name");
         }
     }
 
@@ -112,6 +106,7 @@ impl Loader {
             None => None,
             Some((_, Ok(position))) if position < message.oneofs.len() => Some(position),
             Some((index, _)) => {
+                let index = index as i32;
                 let text = format!("it is a member of oneof number {index}, which the message does not have");
                 self.problems.add(scope.file, &element, text);
                 return None;
@@ -124,7 +119,7 @@ impl Loader {
         if let Some(at) = oneof.filter(|_| parsed.proto3_optional == 0) {
             field.oneof = at as u16 + 1;
         }
-        if in_map_entry {
+        if in_map_entry && matches!(field.cardinality, Cardinality::Singular(_)) {
             // Key and value count even where they are not on the wire; a map's message is never a group.
             field.cardinality = Cardinality::Singular(Presence::Explicit);
             field.delimited = false;
@@ -160,6 +155,10 @@ impl Loader {
             .and_then(|features| Ok((features, descriptor::FieldOptions::read(parsed.options)?)))
             .map_err(|error| self.broken(scope.file, element, error))
             .ok()?;
+        if parsed.name.is_empty() {
+            self.problems.add(scope.file, element, "the field has no name");
+            return None;
+        }
         if parsed.number == 0 || parsed.number > u64::from(MAX_FIELD_NUMBER) {
             // Numbers are signed in descriptor.proto.
             let text = format!("the field number {} is out of range", parsed.number as i32);
@@ -263,7 +262,8 @@ impl Loader {
         let Some(mut field) = self.typed_field(scope, &element, &parsed, [name, name]) else { return };
         field.make_explicit();
         if !self.messages[extendee.0 as usize].is_message_set {
-            self.extensions.push((extendee, field));
+            let file = self.names.intern(scope.file);
+            self.extensions.push(Extension { message: extendee, file, field });
         }
     }
 }
@@ -281,7 +281,8 @@ fn is_entry(fields: &[Field]) -> bool {
     let [key, value] = fields else { return false };
     let is_key =
         !matches!(key.kind, Kind::Double | Kind::Float | Kind::Bytes | Kind::Message(_) | Kind::Enum(_));
-    is_key && key.number == 1 && value.number == 2
+    let is_single = |field: &Field| matches!(field.cardinality, Cardinality::Singular(_));
+    is_key && is_single(key) && is_single(value) && key.number == 1 && value.number == 2
 }
 
 /// The features inside a oneof: those around it with what its own options set.

@@ -11,8 +11,8 @@ use super::enumeration::Enum;
 use super::features::Features;
 use super::message::{Field, Message};
 use super::method::Service;
-use super::names::{Interner, TypeIndex};
-use super::{MessageId, Schema, TypeId};
+use super::names::{Interner, ServiceIndex, TypeIndex};
+use super::{MessageId, Name, Schema, TypeId};
 use crate::wire::reader;
 
 mod declare;
@@ -65,6 +65,7 @@ impl Schema {
         for &file in &files {
             loader.define_file(file);
         }
+        loader.add_extensions();
         std::mem::take(&mut loader.problems).into_result()?;
         Ok(loader.finish())
     }
@@ -77,9 +78,16 @@ struct Loader {
     messages: Vec<Message>,
     enums: Vec<Enum>,
     services: Vec<Service>,
-    service_names: HashSet<String>,
-    extensions: Vec<(MessageId, Field)>,
+    service_index: ServiceIndex,
+    extensions: Vec<Extension>,
     problems: Problems,
+}
+
+/// A field that joins a message which may stand in another file.
+struct Extension {
+    message: MessageId,
+    file: Name,
+    field: Field,
 }
 
 /// The element around the one that is read: for names, features and the place of a problem.
@@ -112,6 +120,9 @@ impl Loader {
                     continue;
                 }
             };
+            if file.name.is_empty() {
+                self.problems.add("", "", "the file has no name");
+            }
             match selected.insert(file.name, wire) {
                 None => {
                     order.push(wire);
@@ -207,6 +218,13 @@ fn text_of<'a>(names: &'a Interner, messages: &[Message], enums: &[Enum], id: Ty
         TypeId::Message(id) => messages[id.0 as usize].name,
         TypeId::Enum(id) => enums[id.0 as usize].name,
     })
+}
+
+/// The names that come more than once, sorted.
+fn repeated(names: impl Iterator<Item = Name>) -> Vec<Name> {
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect()
 }
 
 /// The full names of what a file defines at its top level.
