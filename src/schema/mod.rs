@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use names::{Arena, NameIndex, ServiceIndex, TypeIndex};
+use names::{Arena, ServiceIndex, TypeIndex};
 
 mod descriptor;
 pub mod enumeration;

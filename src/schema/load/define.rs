@@ -1,10 +1,11 @@
 //! The second pass: the fields of every message, with types and features resolved.
 
-use super::{Extension, Loader, MAX_MEMBERS, Scope, push_lower_camel, push_quoted, repeated};
+use super::{Extension, Loader, MAX_MEMBERS, Scope, lower_camel, repeated};
 use crate::schema::descriptor::{self, features as at};
 use crate::schema::features::{Features, edition_number};
 use crate::schema::message::{Cardinality, Field, Kind};
-use crate::schema::{MessageId, Name, Presence, TypeId};
+use crate::schema::names::FieldNames;
+use crate::schema::{MessageId, Presence, TypeId};
 use crate::wire::MAX_FIELD_NUMBER;
 
 const TYPE_GROUP: u64 = 10;
@@ -76,8 +77,8 @@ impl Loader {
     }
 
     fn check_unique(&mut self, scope: &Scope<'_>, fields: &[Field]) {
-        let mut numbers: Vec<_> = fields.iter().map(|field| (field.number, field.name)).collect();
-        numbers.sort_unstable();
+        let mut numbers: Vec<_> = fields.iter().map(|field| (field.number, field.name())).collect();
+        numbers.sort_by_key(|&(number, _)| number);
         for pair in numbers.windows(2) {
             if let [(number, _), (next, name)] = pair
                 && number == next
@@ -86,8 +87,8 @@ impl Loader {
                 self.problems.add(scope.file, &element, format!("the field number {number} is used twice"));
             }
         }
-        for name in repeated(fields.iter().map(|field| field.name)) {
-            let element = scope.join(self.names.text(name));
+        for name in repeated(fields.iter().map(|field| self.names.text(field.name()))) {
+            let element = scope.join(name);
             self.problems.add(scope.file, &element, "two fields of the message have this name");
         }
     }
@@ -113,7 +114,14 @@ impl Loader {
             }
         };
         let features = oneof.map_or(scope.features, |at| oneof_features(scope.features, message.oneofs[at]));
-        let names = [self.names.intern(parsed.name), self.json_name(&parsed)];
+        let made;
+        let json_name = if parsed.json_name.is_empty() {
+            made = lower_camel(parsed.name);
+            &made
+        } else {
+            parsed.json_name
+        };
+        let names = [parsed.name, json_name];
         let mut field = self.typed_field(&Scope { features, ..*scope }, &element, &parsed, names)?;
         // The oneof of a proto3 optional field exists only for old code generators.
         if let Some(at) = oneof.filter(|_| parsed.proto3_optional == 0) {
@@ -134,29 +142,21 @@ impl Loader {
         descriptor::Field::read(wire).map_err(|error| self.broken(scope.file, scope.name, error)).ok()
     }
 
-    fn json_name(&mut self, field: &descriptor::Field<'_>) -> Name {
-        if field.json_name.is_empty() {
-            self.names.intern_with(|text| push_lower_camel(text, field.name))
-        } else {
-            self.names.intern(field.json_name)
-        }
-    }
-
     /// All of a field that does not depend on the message around it.
     fn typed_field(
         &mut self,
         scope: &Scope<'_>,
         element: &str,
         parsed: &descriptor::Field<'_>,
-        [name, json_name]: [Name; 2],
+        [name, json_name]: [&str; 2],
     ) -> Option<Field> {
         let read = scope.features.with_options(parsed.options, at::FIELD);
         let (features, options) = read
             .and_then(|features| Ok((features, descriptor::FieldOptions::read(parsed.options)?)))
             .map_err(|error| self.broken(scope.file, element, error))
             .ok()?;
-        if parsed.name.is_empty() {
-            self.problems.add(scope.file, element, "the field has no name");
+        if let Some(problem) = name_problem(parsed.name, name, json_name) {
+            self.problems.add(scope.file, element, problem);
             return None;
         }
         if parsed.number == 0 || parsed.number > u64::from(MAX_FIELD_NUMBER) {
@@ -168,7 +168,6 @@ impl Loader {
         let kind = self.kind(scope, element, parsed)?;
         let cardinality = self.cardinality(parsed, &options, features, kind);
         let is_message = matches!(kind, Kind::Message(_)) && cardinality != Cardinality::Map;
-        let [name_key, json_key] = [name, json_name].map(|name| self.key(name));
         Some(Field {
             number: parsed.number as u32,
             kind,
@@ -176,18 +175,7 @@ impl Loader {
             delimited: is_message && (parsed.kind == TYPE_GROUP || features.delimited),
             verify_utf8: features.verify_utf8,
             oneof: 0,
-            name,
-            json_name,
-            name_key,
-            json_key,
-        })
-    }
-
-    fn key(&mut self, name: Name) -> Name {
-        let text = self.names.text(name).to_owned();
-        self.names.intern_with(|key| {
-            push_quoted(key, &text);
-            key.push(':');
+            names: FieldNames::intern(&mut self.names, name, json_name),
         })
     }
 
@@ -258,8 +246,8 @@ impl Loader {
         let Some(parsed) = self.read_field(scope, wire) else { return };
         let element = scope.join(parsed.name);
         let Some(extendee) = self.resolve_message(scope, &element, parsed.extendee) else { return };
-        let name = self.names.intern(&format!("[{element}]"));
-        let Some(mut field) = self.typed_field(scope, &element, &parsed, [name, name]) else { return };
+        let name = format!("[{element}]");
+        let Some(mut field) = self.typed_field(scope, &element, &parsed, [&name, &name]) else { return };
         field.make_explicit();
         if !self.messages[extendee.0 as usize].is_message_set {
             let file = self.names.intern(scope.file);
@@ -274,6 +262,20 @@ impl Field {
         if self.cardinality == Cardinality::Singular(Presence::Implicit) {
             self.cardinality = Cardinality::Singular(Presence::Explicit);
         }
+    }
+}
+
+/// What is wrong with the names of a field: its own, the one that it is known by, and the JSON name.
+fn name_problem(own: &str, name: &str, json_name: &str) -> Option<String> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'[' | b']');
+    if own.is_empty() {
+        Some("the field has no name".into())
+    } else if !name.bytes().all(is_part) {
+        Some("its name has characters other than ASCII letters, digits and underscores".into())
+    } else if name.len().max(json_name.len()) > FieldNames::MAX {
+        Some(format!("its name is longer than {} bytes", FieldNames::MAX))
+    } else {
+        None
     }
 }
 

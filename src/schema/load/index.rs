@@ -56,7 +56,7 @@ impl Loader {
                     fields.push(field);
                     continue;
                 };
-                let element = self.names.text(field.name).trim_matches(['[', ']']);
+                let element = self.names.text(field.name()).trim_matches(['[', ']']);
                 self.problems.add(self.names.text(file), element, problem);
             }
             message.fields = fields.into();
@@ -68,13 +68,13 @@ fn index_fields(names: &Arena, message: &mut Message) {
     let fields = &message.fields;
     // Proto names first: where a JSON name equals another field's proto name, both were valid before
     // JSON names could be set, and the proto name is the one that cannot be spelled otherwise.
-    let named = |name: fn(&Field) -> crate::schema::Name| {
-        fields.iter().enumerate().map(move |(at, field)| (name(field), at as u16))
-    };
-    let all: Vec<_> = named(Field::name).chain(named(Field::json_name)).collect();
+    let numbered = || fields.iter().enumerate().map(|(at, field)| (field, at as u16));
+    let other = |field: &Field| Some(field.json_name()).filter(|&name| name != field.name());
+    let json_names = numbered().filter_map(|(field, at)| Some((other(field)?, at)));
+    let all: Vec<_> = numbered().map(|(field, at)| (field.name(), at)).chain(json_names).collect();
     message.by_name = NameIndex::new(names, &all, |at| {
         let field = &fields[at as usize];
-        [field.name, field.json_name]
+        [field.name(), field.json_name()]
     });
     message.by_number = NumberIndex::new(fields.iter().map(|field| field.number as i32));
 }

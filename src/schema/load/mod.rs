@@ -221,7 +221,7 @@ fn text_of<'a>(names: &'a Interner, messages: &[Message], enums: &[Enum], id: Ty
 }
 
 /// The names that come more than once, sorted.
-fn repeated(names: impl Iterator<Item = Name>) -> Vec<Name> {
+fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut names: Vec<_> = names.collect();
     names.sort_unstable();
     names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect()
@@ -234,22 +234,9 @@ fn top_level(file: &descriptor::File<'_>) -> Vec<String> {
     messages.chain(enums).map(|name| format!("{}.{name}", file.package)).collect()
 }
 
-/// Appends text as a JSON string, quotes included.
-fn push_quoted(out: &mut String, text: &str) {
-    out.push('"');
-    for char in text.chars() {
-        match char {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\0'..='\x1f' => out.push_str(&format!("\\u{:04x}", u32::from(char))),
-            _ => out.push(char),
-        }
-    }
-    out.push('"');
-}
-
-/// Appends the JSON name that `protoc` gives a field.
-fn push_lower_camel(out: &mut String, name: &str) {
+/// The JSON name that `protoc` gives a field.
+fn lower_camel(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
     let mut upper = false;
     for char in name.chars() {
         if char == '_' {
@@ -259,4 +246,5 @@ fn push_lower_camel(out: &mut String, name: &str) {
             upper = false;
         }
     }
+    out
 }

@@ -25,8 +25,8 @@ impl Loader {
             return self.problems.add(scope.file, &full_name, text);
         }
         let methods: Box<[_]> = service.methods.iter().filter_map(|wire| self.method(&inner, wire)).collect();
-        for name in repeated(methods.iter().map(|method: &Method| method.name)) {
-            let element = inner.join(self.names.text(name));
+        for name in repeated(methods.iter().map(|method: &Method| self.names.text(method.name))) {
+            let element = inner.join(name);
             self.problems.add(scope.file, &element, "two methods of the service have this name");
         }
         self.services.push(Service { name, methods, by_name: NameIndex::default() });

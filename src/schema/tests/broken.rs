@@ -80,6 +80,14 @@ fn names_that_come_twice_or_are_missing() {
     );
     check(&[message("", &[])], &["a.proto: a.: a message or an enum has no name"]);
     check(&[message("M", &[field("", 1, INT32, &[])])], &["a.proto: a.M.: the field has no name"]);
+    let long = "x".repeat(8_001);
+    check(
+        &[message("M", &[field("a\"b", 1, INT32, &[]), field("f", 2, INT32, &[text(10, &long)])])],
+        &[
+            "a.proto: a.M.a\"b: its name has characters other than ASCII letters, digits and underscores",
+            "a.proto: a.M.f: its name is longer than 8000 bytes",
+        ],
+    );
     check(
         &[message("M", &[]), service("", &[]), service("S", &[("", ".a.M", ".a.M")])],
         &["a.proto: a.: the service has no name", "a.proto: a.S.: the method has no name"],
