@@ -1,5 +1,8 @@
 //! The pure rooms, tested from outside: they build and run without the feature `gateway`.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "tests")]
 
 mod conformance;
+mod generate;
+mod properties;
+mod support;
