@@ -55,6 +55,9 @@ impl<'a> Choices<'a> {
 pub struct Shape {
     /// Each field in its place and only once, everything encoded as a writer would.
     pub is_tidy: bool,
+    /// No unknown fields inside map entries: the reference implementation takes such an entry as unknown
+    /// itself.
+    pub has_pure_entries: bool,
 }
 
 /// The wire bytes of a random message.
@@ -279,7 +282,7 @@ impl Generator<'_> {
         let parts = if self.shape.is_tidy || is_value { shapes[0] } else { choices.pick(&shapes) };
         for field in parts {
             self.element(field, choices, depth, out);
-            if !self.shape.is_tidy && choices.one_in(16) {
+            if !self.shape.is_tidy && !self.shape.has_pure_entries && choices.one_in(16) {
                 unknown(message, choices, depth, out);
             }
         }

@@ -4,5 +4,6 @@
 
 mod conformance;
 mod generate;
+mod oracle;
 mod properties;
 mod support;

@@ -46,6 +46,8 @@ fn as_json(message: &DynamicMessage) -> Result<Value, String> {
     Ok(value(&json))
 }
 
+const TIDY: Shape = Shape { is_tidy: true, has_pure_entries: true };
+
 proptest! {
     #![proptest_config(config(3000))]
 
@@ -76,7 +78,7 @@ proptest! {
     #[test]
     fn json_to_wire(kind in 0..TYPES.len(), bytes in bytes(), style in bytes()) {
         let (name, id) = (TYPES[kind], BOTH.id(TYPES[kind]));
-        let wire = random_wire(name, &bytes.0, Shape { is_tidy: true });
+        let wire = random_wire(name, &bytes.0, TIDY);
         let message = BOTH.decode(name, &wire).unwrap();
         let Ok(plain) = serde_json::to_value(&message) else { return Ok(()) };
         let mut json = String::new();
@@ -95,7 +97,7 @@ proptest! {
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4_u8), 1..4),
     ) {
         let (name, id) = (TYPES[kind], BOTH.id(TYPES[kind]));
-        let wire = random_wire(name, &bytes.0, Shape { is_tidy: true });
+        let wire = random_wire(name, &bytes.0, TIDY);
         let Ok(json) = to_json(&BOTH.schema, id, &wire) else { return Ok(()) };
         let mut text = json.into_bytes();
         for (at, byte, change) in changes {
@@ -138,7 +140,7 @@ proptest! {
 
 /// JSON text of a value with members in another order, white space, escapes and numbers in other
 /// spellings.
-fn spell(value: &Value, style: &mut Choices<'_>, out: &mut String) {
+pub fn spell(value: &Value, style: &mut Choices<'_>, out: &mut String) {
     space(style, out);
     match value {
         Value::Object(members) => {
