@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "tests")]
 
 mod conformance;
+mod fuzz;
 mod generate;
+mod limits;
 mod oracle;
 mod properties;
 mod support;
