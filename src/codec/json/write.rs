@@ -479,8 +479,11 @@ impl<'a> Writer<'a, '_> {
     fn enum_value(&mut self, id: EnumId, number: i32) -> bool {
         let each: &Enum = self.schema.enumeration(id);
         if each.is_null() {
+            // Whatever number it has is read back as the only one that there is.
             self.out.extend_from_slice(b"null");
-        } else if let (false, Some(value)) = (self.options.enum_numbers, each.value(number)) {
+            return true;
+        }
+        if let (false, Some(value)) = (self.options.enum_numbers, each.value(number)) {
             self.out.extend_from_slice(self.schema.text(value.quoted()).as_bytes());
         } else {
             self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
