@@ -5,7 +5,7 @@ use std::fmt;
 use super::{MAX_FIELD_DEPTH, MAX_LENGTH, MAX_SEGMENTS};
 
 /// How much of a template an error repeats, in characters.
-const SHOWN: usize = 100;
+pub(super) const SHOWN: usize = 100;
 
 /// Why a template could not be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(super) enum Fault {
     FieldDepth,
     Duplicate(Box<str>),
     EmptyVerb,
-    VerbWithoutSegment,
+    ForeignVariable { written: Box<str>, name: Box<str> },
     VerbWildcard,
     Query(char),
     Character(char),
@@ -98,6 +98,16 @@ impl fmt::Display for Reason<'_> {
                 "The variable `{name}` stands in it twice. Give each field one place; a place that needs no \
                  field is written `*`."
             ),
+            Fault::ForeignVariable { written, name } => {
+                write!(f, "`{}` is no variable. Write `{{{name}}}`", written.escape_debug())?;
+                if !written.starts_with(':') {
+                    return f.write_str(".");
+                }
+                f.write_str(
+                    " for a variable. A verb follows its segment without a slash, as in \
+                     `/v1/shelves:archive`, and a colon that is text is written `%3A`.",
+                )
+            }
             Fault::FieldDepth => write!(
                 f,
                 "The field path has more than {MAX_FIELD_DEPTH} names. Bind a field that lies less deep."
@@ -158,9 +168,6 @@ const fn fixed(fault: &Fault) -> &'static str {
              with a digit, joined by dots, as in `{book.author_id}`."
         }
         Fault::EmptyVerb => "The verb is empty. Write its name after the colon, or leave the colon out.",
-        Fault::VerbWithoutSegment => {
-            "A verb follows the first slash at once. Write a segment before it, as in `/v1/shelves:archive`."
-        }
         Fault::VerbWildcard => "A verb is plain text. Leave the star out.",
         Fault::Escape => {
             "A percent sign is not followed by two hexadecimal digits. Write `%25` for a percent sign that is text."

@@ -1,6 +1,6 @@
 //! The parser: one pass over the text, no recursion.
 
-use super::error::Fault;
+use super::error::{Fault, SHOWN};
 use super::{MAX_FIELD_DEPTH, MAX_LENGTH, MAX_SEGMENTS, Segment, Template, TemplateError, Variable};
 use crate::route::decode::{self, Slash, decode};
 
@@ -18,12 +18,13 @@ fn parse(text: &str) -> Located<Template> {
     if !text.starts_with('/') {
         return Err((0, Fault::NoLeadingSlash));
     }
+    if let Some(found) = foreign_variable(text) {
+        return Err(found);
+    }
     let (body, verb) = split_verb(text);
     let mut parser = Parser { text: body, at: 0, segments: Vec::new(), variables: Vec::new() };
     if body != "/" {
         parser.segments_and_variables()?;
-    } else if let Some((at, _)) = verb {
-        return Err((at - 1, Fault::VerbWithoutSegment));
     }
     let verb = verb.map(|(at, verb)| parse_verb(verb, at)).transpose()?;
     Ok(Template {
@@ -32,6 +33,48 @@ fn parse(text: &str) -> Located<Template> {
         variables: parser.variables.into(),
         verb,
     })
+}
+
+/// A segment outside of braces that is a variable in the templates of others: `:name`, `<name>`,
+/// `<type:name>`, `[name]`. As a literal the first would never match what was meant, and the others are none.
+fn foreign_variable(text: &str) -> Option<(usize, Fault)> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    for segment in text.split('/') {
+        if depth == 0
+            && let Some((written, name)) = foreign_name(segment)
+        {
+            let name = if is_identifier(name) { name } else { "name" };
+            return Some((at, Fault::ForeignVariable { written: shown(written), name: shown(name) }));
+        }
+        depth = (depth + segment.matches('{').count()).saturating_sub(segment.matches('}').count());
+        at += segment.len() + 1;
+    }
+    None
+}
+
+/// The variable with its mark, and its name.
+fn foreign_name(segment: &str) -> Option<(&str, &str)> {
+    let identifier = |text: &str| {
+        text.find(|found: char| !found.is_ascii_alphanumeric() && found != '_').unwrap_or(text.len())
+    };
+    if let Some(rest) = segment.strip_prefix(':') {
+        let end = identifier(rest);
+        return Some((&segment[..=end], &rest[..end]));
+    }
+    let (rest, close) = match segment.as_bytes().first()? {
+        b'<' => (&segment[1..], '>'),
+        b'[' => (&segment[1..], ']'),
+        _ => return None,
+    };
+    let (inside, _) = rest.split_once(close)?;
+    let name = inside.rsplit(':').next().unwrap_or(inside);
+    is_identifier(name).then_some((&segment[..inside.len() + 2], name))
+}
+
+/// As much of a text as an error repeats.
+fn shown(text: &str) -> Box<str> {
+    text.chars().take(SHOWN).collect()
 }
 
 /// The template without its verb, and the verb with its offset. The verb begins at the last colon after the

@@ -54,6 +54,8 @@ fn where_the_grammar_is_silent() {
     check("/a:b/c", &[literal("a:b"), literal("c")], &[], None);
     check("/a:b:c", &[literal("a:b")], &[], Some("c"));
     check("/a%3Ab", &[literal("a:b")], &[], None);
+    check("/a/%3Ab", &[literal("a"), literal(":b")], &[], None);
+    check("/{x=a/:b/*}", &[literal("a"), literal(":b"), Any], &[("x", 0..3)], None);
     check("/{x=a:b/*}", &[literal("a:b"), Any], &[("x", 0..2)], None);
     check("/caf%C3%A9/café", &[literal("café"), literal("café")], &[], None);
     check("/a:%61rchive", &[literal("a")], &[], Some("archive"));
@@ -164,12 +166,22 @@ fn errors_have_a_column_and_a_remedy() {
         ),
         ("/a:", 3, "The verb is empty. Write its name after the colon, or leave the colon out."),
         (
-            "/:a",
-            2,
-            "A verb follows the first slash at once. Write a segment before it, as in \
-                    `/v1/shelves:archive`.",
+            "/animals/:name",
+            10,
+            "`:name` is no variable. Write `{name}` for a variable. A verb follows its segment without a slash, \
+             as in `/v1/shelves:archive`, and a colon that is text is written `%3A`.",
         ),
-        ("/a/:b", 3, "It ends with a slash."),
+        ("/:a", 2, "`:a` is no variable. Write `{a}` for a variable. A verb follows"),
+        ("/a/:b/c", 4, "`:b` is no variable. Write `{b}` for a variable."),
+        ("/a/:b:c", 4, "`:b` is no variable. Write `{b}` for a variable."),
+        ("/{a=x/*}/:b?", 10, "`:b` is no variable. Write `{b}` for a variable."),
+        ("/a/:", 4, "`:` is no variable. Write `{name}` for a variable."),
+        ("/a/:1", 4, "`:1` is no variable. Write `{name}` for a variable."),
+        ("/animals/<name>", 10, "`<name>` is no variable. Write `{name}`."),
+        ("/animals/<int:id>/toys", 10, "`<int:id>` is no variable. Write `{id}`."),
+        ("/animals/[id]", 10, "`[id]` is no variable. Write `{id}`."),
+        ("/a/<", 4, "`<` cannot stand in a path. Write it percent-encoded, as `%3C`."),
+        ("/a/[...slug]", 4, "`[` cannot stand in a path."),
         ("/a:b*", 5, "A verb is plain text. Leave the star out."),
         ("/a:b{c", 5, "A variable is a whole segment."),
         (
