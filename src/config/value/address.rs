@@ -23,6 +23,7 @@ impl Scalar for SocketAddr {
             None => text.to_owned(),
         };
         numeric.parse().map_err(|_| {
+            let hint = with_interface(text).unwrap_or_else(|| ADDRESS_HINT.to_owned());
             let text = quote(text);
             let message = match numeric.rsplit_once(':') {
                 None => format!("{text} is not an address with a port."),
@@ -35,7 +36,7 @@ impl Scalar for SocketAddr {
                 }
                 Some(_) => format!("{text} does not begin with an IP address or `localhost`."),
             };
-            Flaw::new(message, ADDRESS_HINT)
+            Flaw::new(message, hint)
         })
     }
 
@@ -46,6 +47,24 @@ impl Scalar for SocketAddr {
     fn to_json(&self) -> Json {
         self.to_string().into()
     }
+}
+
+/// A hint that puts an interface before what is only a port: `8080`, `:8080`, `*:8080`.
+fn with_interface(text: &str) -> Option<String> {
+    let port = text.strip_prefix("*:").or_else(|| text.strip_prefix(':')).unwrap_or(text);
+    let port: u16 = port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok())??;
+    Some(format!(
+        "Did you mean `0.0.0.0:{port}` (all interfaces) or `localhost:{port}` (this machine alone)?"
+    ))
+}
+
+/// Parses an address to listen on as `listeners[].address` does, for the command line.
+///
+/// # Errors
+/// What is wrong and what to write instead, in sentences.
+pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    <SocketAddr as Scalar>::parse(text, Path::new(""))
+        .map_err(|flaw| format!("{} {}", flaw.message, flaw.hint))
 }
 
 const TARGET_HINT: &str = "Write http://HOST:PORT, for example http://127.0.0.1:50051, or unix:/PATH.";
@@ -209,19 +228,23 @@ fn unix(text: &str, base: &Path) -> Result<Target, Flaw> {
 mod tests {
     use std::net::SocketAddr;
 
-    use super::{ADDRESS_HINT, TARGET_HINT, Target};
+    use super::{ADDRESS_HINT, TARGET_HINT, Target, parse_listen};
     use crate::config::value::check;
 
     #[test]
     fn addresses() {
+        let interface =
+            "Did you mean `0.0.0.0:8080` (all interfaces) or `localhost:8080` (this machine alone)?";
         check::<SocketAddr>(&[
             ("0.0.0.0:8080", Ok("0.0.0.0:8080")),
             ("[::1]:8080", Ok("[::1]:8080")),
             ("localhost:0", Ok("127.0.0.1:0")),
-            ("8080", Err(("`8080` is not an address with a port.", ADDRESS_HINT))),
+            ("8080", Err(("`8080` is not an address with a port.", interface))),
             ("0.0.0.0", Err(("`0.0.0.0` is not an address with a port.", ADDRESS_HINT))),
-            (":8080", Err(("`:8080` does not say on which interface.", ADDRESS_HINT))),
-            ("*:8080", Err(("`*:8080` does not say on which interface.", ADDRESS_HINT))),
+            (":8080", Err(("`:8080` does not say on which interface.", interface))),
+            ("*:8080", Err(("`*:8080` does not say on which interface.", interface))),
+            (":http", Err(("`:http` does not say on which interface.", ADDRESS_HINT))),
+            ("65536", Err(("`65536` is not an address with a port.", ADDRESS_HINT))),
             ("::1:8080", Err(("The IPv6 address in `::1:8080` needs brackets.", ADDRESS_HINT))),
             ("::1", Err(("`::1` does not begin with an IP address or `localhost`.", ADDRESS_HINT))),
             ("0.0.0.0:65536", Err(("`0.0.0.0:65536` does not end in a port from 0 to 65535.", ADDRESS_HINT))),
@@ -235,6 +258,22 @@ mod tests {
                 Err(("`http://0.0.0.0:80` does not begin with an IP address or `localhost`.", ADDRESS_HINT)),
             ),
         ]);
+    }
+
+    #[test]
+    fn addresses_on_the_command_line() {
+        assert_eq!(parse_listen("localhost:8090"), Ok(SocketAddr::from(([127, 0, 0, 1], 8090))));
+        assert_eq!(
+            parse_listen("8090").unwrap_err(),
+            "`8090` is not an address with a port. Did you mean `0.0.0.0:8090` (all interfaces) or \
+             `localhost:8090` (this machine alone)?"
+        );
+        assert_eq!(
+            parse_listen("example.org:80").unwrap_err(),
+            "`example.org:80` does not begin with an IP address or `localhost`. Write an IP address and a port: \
+             0.0.0.0:8080 for all interfaces (IPv4), [::]:8080 for all (IPv6), localhost:8080 for this machine \
+             alone."
+        );
     }
 
     #[test]
