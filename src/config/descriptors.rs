@@ -3,6 +3,7 @@
 use super::place::Located;
 use super::settings::collection::NonEmpty;
 use super::settings::declare::settings;
+use super::settings::read::Reader;
 use super::value::glob::Glob;
 use super::value::path::FilePath;
 
@@ -18,6 +19,7 @@ settings! {
         /// A google.api.Service in YAML whose `http` section adds to or overrides the annotations.
         http_rules: HttpRules(Located<FilePath>),
     }
+    check check
 }
 
 settings! {
@@ -29,6 +31,8 @@ settings! {
         /// for any directories.
         files: NonEmpty<Located<Glob>>,
     }
+    example "Write `protos: {include: [protos], files: [\"**/*.proto\"]}`: the directories that imports start \
+             from, and the files in them."
 }
 
 impl Descriptors {
@@ -37,6 +41,12 @@ impl Descriptors {
         match self {
             Self::Reflection(name) => Some(name),
             _ => None,
+        }
+    }
+
+    fn check(&self, reader: &mut Reader<'_>) {
+        if let Some(name) = self.upstream() {
+            reader.refers_to_upstream(name);
         }
     }
 }

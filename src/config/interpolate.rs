@@ -56,6 +56,16 @@ pub fn interpolate<'t>(text: &'t str, environment: &Environment<'_>) -> Result<C
     if flaws.is_empty() { Ok(Cow::Owned(out)) } else { Err(flaws) }
 }
 
+/// The name in the first `$NAME` of a text, which other tools take for a variable.
+pub(crate) fn without_braces(text: &str) -> Option<&str> {
+    let dollars = text.match_indices('$').filter(|(at, _)| !text[..*at].ends_with('$'));
+    dollars.map(|(at, _)| &text[at + 1..]).find_map(|rest| {
+        let end = rest.bytes().position(|byte| !byte.is_ascii_alphanumeric() && byte != b'_');
+        let name = &rest[..end.unwrap_or(rest.len())];
+        (!name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit())).then_some(name)
+    })
+}
+
 fn lookup(inside: &str, environment: &Environment<'_>) -> Result<String, Flaw> {
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
@@ -105,7 +115,7 @@ fn too_long(inside: &str) -> Flaw {
 mod tests {
     use std::env::VarError;
 
-    use super::interpolate;
+    use super::{interpolate, without_braces};
 
     fn environment(name: &str) -> Result<String, VarError> {
         match name {
@@ -157,6 +167,23 @@ mod tests {
             let flaws = interpolate(text, &environment).unwrap_err();
             let messages: Vec<_> = flaws.into_iter().map(|flaw| flaw.message).collect();
             assert_eq!(messages.join("|"), expected, "{text}");
+        }
+    }
+    #[test]
+    fn what_looks_like_a_variable_is_found() {
+        for (text, expected) in [
+            ("127.0.0.1:$PORT", Some("PORT")),
+            ("http://$HOST:$PORT", Some("HOST")),
+            ("$_a1-b", Some("_a1")),
+            ("${A}$B", Some("B")),
+            ("$$A", None),
+            ("${A}", None),
+            ("$1", None),
+            ("$", None),
+            ("$ä", None),
+            ("", None),
+        ] {
+            assert_eq!(without_braces(text), expected, "{text}");
         }
     }
 }

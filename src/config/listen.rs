@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::place::Located;
 use super::settings::declare::settings;
+use super::settings::read::Reader;
 
 settings! {
     /// An address that Transom listens on, HTTP/1.1 and cleartext HTTP/2 on the same port.
@@ -12,5 +13,15 @@ settings! {
         address: Located<SocketAddr> = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)).into(),
     }
     later { tls }
+    check check(address)
     example "Write `- address: 0.0.0.0:8080`."
+}
+
+impl Listener {
+    fn check(reader: &mut Reader<'_>, address: Option<&Located<SocketAddr>>) {
+        // Port 0 is another port each time.
+        if let Some(address) = address.filter(|address| address.port() != 0) {
+            reader.once("address", address);
+        }
+    }
 }

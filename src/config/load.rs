@@ -75,7 +75,5 @@ fn read_config(
         problems.push(problem.hint(super::SMALLEST));
         return None;
     }
-    let config = Config::read(&root, &mut Reader::new(problems, environment, base))?;
-    config.check(problems);
-    Some(config)
+    Config::read(&root, &mut Reader::new(problems, environment, base, Config::json_schema))
 }

@@ -14,6 +14,7 @@
 
 use std::path::Path;
 
+mod braces;
 pub mod descriptors;
 pub mod files;
 pub mod http_rules;
@@ -43,6 +44,7 @@ use route::Route;
 use service::Service;
 use settings::collection::{Named, NonEmpty};
 use settings::declare::settings;
+use settings::read::Reader;
 use settings::{Scalar, Setting};
 use upstream::Upstream;
 use value::address::Target;
@@ -72,6 +74,7 @@ settings! {
         codec: Codec = Codec::default(),
     }
     later { admin, public_url, trusted_proxies, versions, identity, plans, rate_limits, policies, telemetry }
+    check check(upstreams)
     example SMALLEST
 }
 
@@ -119,39 +122,10 @@ impl Config {
         schema::document("Transom configuration", Self::schema)
     }
 
-    /// Reports what one key says that another contradicts: names of upstreams that do not exist,
-    /// addresses and patterns that stand twice.
-    fn check(&self, problems: &mut Problems) {
-        let from_services = self.services.iter().filter_map(|service| service.upstream.as_ref());
-        let own = self.upstreams.iter().flat_map(|(_, upstream)| &upstream.descriptors);
-        let from_descriptors = self.descriptors.iter().chain(own).filter_map(Descriptors::upstream);
-        for name in from_services.chain(from_descriptors) {
-            if self.upstreams.find(name).is_none() {
-                let known: Vec<_> = self.upstreams.iter().map(|(name, _)| name.as_str()).collect();
-                let message = format!("There is no upstream {}.", problem::quote(name));
-                let hint = format!("The upstreams are: {}.", settings::word::listed(&known));
-                problems.push(Problem::error(message).at(name.place).hint(hint));
-            }
-        }
-        let addresses = self.listeners.iter().map(|listener| &listener.address);
-        // Port 0 is another port each time.
-        twice(addresses.filter(|address| address.port() != 0), "address", problems);
-        twice(self.services.iter().map(|service| &service.service), "pattern", problems);
-    }
-}
-
-/// Reports values that must not stand twice.
-fn twice<'c, T>(values: impl Iterator<Item = &'c Located<T>>, what: &str, problems: &mut Problems)
-where
-    T: Scalar + Eq + std::hash::Hash + 'c,
-{
-    let mut seen = std::collections::HashMap::new();
-    for located in values {
-        if let Some(first) = seen.insert(&located.value, located.place) {
-            let text = schema::plain(&located.value.to_json());
-            let problem = Problem::error(format!("The {what} {} stands twice.", problem::quote(&text)));
-            problems
-                .push(problem.at(located.place).related(first, "first here").hint("Keep one of the two."));
+    /// Reports names of upstreams that do not exist.
+    fn check(reader: &mut Reader<'_>, upstreams: Option<&Named<Upstream>>) {
+        if let Some(upstreams) = upstreams {
+            reader.check_upstreams(upstreams);
         }
     }
 }

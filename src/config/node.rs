@@ -9,6 +9,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Options, Spanned};
 
+use super::braces;
 use super::place::{Place, SourceId};
 use super::problem::{Problem, Problems};
 
@@ -112,6 +113,7 @@ fn syntax(source: SourceId, text: &str, error: &serde_saphyr::Error) -> Problem 
         Error::AliasError { error, .. } => error.without_snippet(),
         other => other,
     };
+    let braces = || place.and_then(|place| braces::in_line(text, place.start()));
     let (message, hint) = match error {
         Error::MultipleDocuments { .. } => (
             "The file holds more than one YAML document.".to_owned(),
@@ -147,7 +149,13 @@ fn syntax(source: SourceId, text: &str, error: &serde_saphyr::Error) -> Problem 
                 }
                 _ => SYNTAX_HINT,
             };
-            (format!("The file is not valid YAML: {message}."), hint)
+            let message = format!("The file is not valid YAML: {message}.");
+            if hint == SYNTAX_HINT
+                && let Some(hint) = braces()
+            {
+                return Problem::error(message).at(place).hint(hint);
+            }
+            (message, hint)
         }
     };
     Problem::error(message).at(place).hint(hint)

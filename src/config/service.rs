@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::limits::DAY;
 use super::place::Located;
 use super::settings::declare::settings;
+use super::settings::read::Reader;
 use super::value::name::{RequestKey, ResponseKey};
 use super::value::pattern::ServicePattern;
 
@@ -28,6 +29,7 @@ settings! {
         metadata: Metadata = Metadata::default(),
     }
     later { dialects, policy, streams, cors }
+    check check(service, upstream)
     example "Write a pattern, such as shop.v1.* or \"**\", or `service:` with a pattern."
 }
 
@@ -150,6 +152,19 @@ impl Service {
             json: Json::default(),
             errors: Errors::default(),
             metadata: Metadata::default(),
+        }
+    }
+
+    fn check(
+        reader: &mut Reader<'_>,
+        service: Option<&Located<ServicePattern>>,
+        upstream: Option<&Option<Located<String>>>,
+    ) {
+        if let Some(pattern) = service {
+            reader.once("pattern", pattern);
+        }
+        if let Some(name) = upstream.and_then(Option::as_ref) {
+            reader.refers_to_upstream(name);
         }
     }
 }

@@ -5,8 +5,8 @@ use std::ops::Deref;
 use serde_json::{Map, Value as Json, json};
 
 use super::Setting;
-use super::read::{Reader, Step};
-use crate::config::node::{Key, Node};
+use super::read::{MAX_NAME, Reader, Step};
+use crate::config::node::Node;
 use crate::config::place::Located;
 use crate::config::problem::Problem;
 use crate::config::schema::Schemas;
@@ -53,17 +53,26 @@ impl<T: Setting> Setting for NonEmpty<T> {
 
 /// A mapping whose keys are names that the user chooses, in the order of the file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Named<T>(Vec<(Located<String>, T)>);
+pub struct Named<T> {
+    entries: Vec<(Located<String>, T)>,
+    /// Names whose values are wrong. A file with any is refused, but nobody is told that they are not there.
+    broken: Vec<String>,
+}
 
 impl<T> Named<T> {
     /// A mapping of these entries.
     pub fn new(entries: Vec<(Located<String>, T)>) -> Self {
-        Self(entries)
+        Self { entries, broken: Vec::new() }
     }
 
     /// The value of a name.
     pub fn find(&self, name: &str) -> Option<&T> {
-        self.0.iter().find(|(key, _)| key.value == name).map(|(_, value)| value)
+        self.entries.iter().find(|(key, _)| key.value == name).map(|(_, value)| value)
+    }
+
+    /// All names, those with wrong values last.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|(name, _)| name.as_str()).chain(self.broken.iter().map(String::as_str))
     }
 }
 
@@ -71,7 +80,7 @@ impl<T> Deref for Named<T> {
     type Target = [(Located<String>, T)];
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.entries
     }
 }
 
@@ -85,14 +94,18 @@ impl<T: Setting> Setting for Named<T> {
             let hint = "Write at least one `name: value`.";
             return reader.error(Problem::error(message).at(node.place).hint(hint));
         }
-        let read = |(key, value): &(Key, Node)| {
-            let named = reader.name(key);
+        let mut named = Self::new(Vec::new());
+        for (key, value) in entries {
+            let name = reader.name(key);
             let value = reader.within(Step::Key(key.text.clone()), |reader| T::read(value, reader));
-            Some((named?, value?))
-        };
-        let all: Vec<_> = entries.iter().map(read).collect();
-        let unique = reader.unique(entries);
-        all.into_iter().collect::<Option<_>>().filter(|_| unique).map(Self)
+            match (name, value) {
+                (Some(name), Some(value)) => named.entries.push((name, value)),
+                _ if key.text.len() <= MAX_NAME => named.broken.push(key.text.clone()),
+                _ => {}
+            }
+        }
+        reader.unique(entries);
+        Some(named)
     }
 
     fn schema(schemas: &mut Schemas) -> Json {
@@ -106,6 +119,6 @@ impl<T: Setting> Setting for Named<T> {
 
     fn written(&self) -> Option<Json> {
         let entry = |(name, value): &(Located<String>, T)| Some((name.value.clone(), value.written()?));
-        self.0.iter().map(entry).collect::<Option<Map<_, _>>>().map(Json::Object)
+        self.entries.iter().map(entry).collect::<Option<Map<_, _>>>().map(Json::Object)
     }
 }

@@ -20,6 +20,8 @@
 //!   `short for [key]` as one element of it.
 //! - `pub enum Words { "word" => Variant, ... }` is one of several words.
 //! - `pub enum Choice { key: Variant(Type), ... }` is a mapping with exactly one of the keys.
+//! - `check function(key, ...)` after the keys calls a function of the type with those keys that could be
+//!   read, whether or not the others could; `check function` of a choice calls it with the choice.
 //!
 //! A reader reports everything that is wrong with its section before it gives up, so that a file is
 //! mended in one go.
@@ -37,6 +39,7 @@ macro_rules! settings {
             ),+ $(,)?
         }
         $(later { $($later:ident),+ $(,)? })?
+        $(check $check:ident($($part:ident),+))?
         $(example $example:expr)?
     ) => {
         $(#[doc = $doc])+
@@ -75,6 +78,7 @@ macro_rules! settings {
                         reader.bounds(stringify!($field), value, &$bounds)
                     });)?
                 )+
+                $(Self::$check(reader, $($part.as_ref()),+);)?
                 Some(Self { $($field: $field?),+ })
             }
 
@@ -153,6 +157,7 @@ macro_rules! settings {
         pub enum $name:ident {
             $($(#[doc = $key_doc:literal])+ $key:ident : $variant:ident($ty:ty)),+ $(,)?
         }
+        $(check $check:ident)?
     ) => {
         $(#[doc = $doc])+
         #[derive(Clone, Debug, PartialEq)]
@@ -186,6 +191,7 @@ macro_rules! settings {
                         found.push(value.map(Self::$variant));
                     }
                 )+
+                $(found.iter().flatten().for_each(|choice| Self::$check(choice, reader));)?
                 if found.len() != 1 {
                     reader.one_of(&section);
                     return None;

@@ -5,6 +5,8 @@
 
 pub mod collection;
 pub mod declare;
+mod facts;
+mod keys;
 pub mod read;
 pub mod word;
 
@@ -59,7 +61,7 @@ impl<T: Scalar> Setting for T {
         let text = reader.text(node, T::WHAT)?;
         match T::parse(&text, reader.base) {
             Ok(value) => Some(value),
-            Err(flaw) => reader.flaw(flaw, node.place),
+            Err(flaw) => reader.flaw_of(flaw, node),
         }
     }
 

@@ -5,12 +5,19 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use super::word::{listed, nearest};
-use crate::config::interpolate::{Environment, interpolate};
+use serde_json::Value as Json;
+
+use super::facts::Facts;
+use super::word::listed;
+use crate::config::braces;
+use crate::config::interpolate::{Environment, interpolate, without_braces};
 use crate::config::node::{Key, Node, Value};
 use crate::config::place::{Located, Place};
 use crate::config::problem::{Flaw, Problem, Problems, quote};
 use crate::config::schema::Shape;
+
+/// The longest name that a user may choose, in bytes.
+pub(super) const MAX_NAME: usize = 64;
 
 /// Where in the document a reader is.
 #[derive(Clone, Debug)]
@@ -21,25 +28,41 @@ pub(super) enum Step {
 
 /// What readers share: where they are, where problems go, and what variables and paths mean.
 pub struct Reader<'a> {
-    problems: &'a mut Problems,
+    pub(super) problems: &'a mut Problems,
     /// Absent where `${` is plain text.
     environment: Option<&'a Environment<'a>>,
     pub(super) base: &'a Path,
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
+    /// Makes the JSON Schema of the whole document, which knows where every key belongs.
+    pub(super) document: Option<fn() -> Json>,
+    pub(super) facts: Facts,
     /// Inside the short form of a section, whose path is that of the section: the keys and indexes of
     /// the long form are not in the file.
     short: bool,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader at the root of a document.
-    pub fn new(problems: &'a mut Problems, environment: &'a Environment<'a>, base: &'a Path) -> Self {
-        Self { problems, environment: Some(environment), base, steps: Vec::new(), short: false }
+    /// A reader at the root of a document with this JSON Schema.
+    pub fn new(
+        problems: &'a mut Problems,
+        environment: &'a Environment<'a>,
+        base: &'a Path,
+        document: fn() -> Json,
+    ) -> Self {
+        Self { environment: Some(environment), base, document: Some(document), ..Self::verbatim(problems) }
     }
 
     /// A reader of a document in which `${` is plain text and paths of files do not occur.
     pub fn verbatim(problems: &'a mut Problems) -> Self {
-        Self { problems, environment: None, base: Path::new(""), steps: Vec::new(), short: false }
+        Self {
+            problems,
+            environment: None,
+            base: Path::new(""),
+            steps: Vec::new(),
+            document: None,
+            facts: Facts::default(),
+            short: false,
+        }
     }
 
     pub(super) fn within<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> T) -> T {
@@ -84,6 +107,16 @@ impl<'a> Reader<'a> {
         self.error(Problem::error(message).at(place).hint(flaw.hint))
     }
 
+    /// A flaw of a scalar that was written like this.
+    pub(super) fn flaw_of<T>(&mut self, mut flaw: Flaw, node: &Node) -> Option<T> {
+        if let (Some(_), Value::Text(text)) = (self.environment, &node.value)
+            && let Some(name) = without_braces(text).filter(|name| name.len() <= MAX_NAME)
+        {
+            flaw.hint = format!("Did you mean `${{{name}}}`? Environment variables are written with braces.");
+        }
+        self.flaw(flaw, node.place)
+    }
+
     /// The text of a scalar with its variables replaced.
     pub(crate) fn text<'n>(&mut self, node: &'n Node, what: &str) -> Option<Cow<'n, str>> {
         let text = match &node.value {
@@ -95,7 +128,9 @@ impl<'a> Reader<'a> {
             }
             other => {
                 let message = format!("{} must be {what}, but here is {}.", self.path(), other.kind());
-                let hint = format!("Write {what} on the same line.");
+                let quotes = self.problems.sources.source(node.place.source());
+                let quotes = quotes.and_then(|source| braces::around(node, &source.text));
+                let hint = quotes.unwrap_or_else(|| format!("Write {what} on the same line."));
                 return self.error(Problem::error(message).at(node.place).hint(hint));
             }
         };
@@ -141,7 +176,7 @@ impl<'a> Reader<'a> {
     pub(super) fn name(&mut self, key: &Key) -> Option<Located<String>> {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
         let first = key.text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-        if first && key.text.len() <= 64 && key.text.bytes().all(legal) {
+        if first && key.text.len() <= MAX_NAME && key.text.bytes().all(legal) {
             return Some(Located::new(key.text.clone(), key.place));
         }
         let message = format!("{} is not a valid name.", quote(&key.text));
@@ -161,31 +196,9 @@ impl<'a> Reader<'a> {
             }
         };
         self.unique(&entries);
-        let mut strange = false;
-        for (key, _) in entries.iter().filter(|(key, _)| !shape.keys.contains(&key.text.as_str())) {
-            self.unknown(key, shape);
-            strange = true;
-        }
+        let mut entries = entries;
+        let strange = self.strange(&mut entries, shape);
         Some(Section { place: node.place, entries, shape, short: short.is_some(), strange })
-    }
-
-    fn unknown(&mut self, key: &Key, shape: &Shape) {
-        let name = quote(&key.text);
-        let all = listed(shape.keys);
-        let problem = if shape.later.contains(&key.text.as_str()) {
-            Problem::error(format!("This version of Transom does not support the key {name} yet."))
-                .hint(format!("Remove it. The keys that this version supports here are: {all}."))
-        } else {
-            let place = if self.steps.is_empty() { "the configuration".to_owned() } else { self.path() };
-            // Comparing costs something, and what would not be kept need not be said.
-            let near = if self.problems.is_full() { None } else { nearest(&key.text, shape.keys) };
-            let hint = near.map_or_else(
-                || format!("The keys here are: {all}."),
-                |near| format!("Did you mean `{near}`?"),
-            );
-            Problem::error(format!("There is no key {name} in {place}.")).hint(hint)
-        };
-        self.problems.push(problem.at(key.place));
     }
 
     /// Reports a section that must hold exactly one of its keys.

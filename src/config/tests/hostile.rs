@@ -81,6 +81,30 @@ fn many_problems_stay_few_and_small() {
     }
 }
 
+/// What is compared with all else, and what is searched in its line, stays cheap.
+#[test]
+fn many_names_and_braces_stay_cheap() {
+    let mut yaml = String::from("upstreams:\n");
+    (0..20_000).for_each(|name| writeln!(yaml, "  u{name}: http://h").unwrap());
+    yaml.push_str("services:\n");
+    (0..20_000).for_each(|name| writeln!(yaml, "  - {{service: a.B{name}, upstream: v{name}}}").unwrap());
+    let problems = read(&yaml).unwrap_err();
+    assert_eq!((problems.errors(), problems.in_order().len()), (20_000, MAX_PROBLEMS));
+    let hint = problems.in_order()[0].hint.clone().unwrap();
+    assert!(hint.starts_with("Did you mean `u0`? The upstreams are: u0, u1, "), "{hint}");
+    assert!(hint.ends_with(", u19, ..."), "{hint}");
+
+    for entry in ["{set: {a}}", "{sett: {a}}", "{include: {a}}"] {
+        let yaml = format!(
+            "upstreams: {{u: http://h}}\nservices: [a.B]\ndescriptors: [{}]",
+            [entry; 20_000].join(", ")
+        );
+        let problems = read(&yaml).unwrap_err();
+        assert_eq!(problems.in_order().len(), MAX_PROBLEMS, "{entry}");
+        assert!(problems.to_string().len() < 200_000, "{entry}");
+    }
+}
+
 #[test]
 fn control_characters_do_not_reach_the_terminal() {
     for yaml in ["a: \"\x1b[31m\"\n", "a: \u{9b}31m\n", "\x07: 1\n", "a: 'x\x08'\nb: 2"] {

@@ -1,0 +1,66 @@
+//! What sections say about one another.
+//!
+//! It is noted while they are read, so that it is checked whatever else is wrong with them.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+
+use super::Scalar;
+use super::collection::Named;
+use super::read::Reader;
+use super::word::{listed, nearest};
+use crate::config::place::{Located, Place};
+use crate::config::problem::{Problem, quote};
+use crate::config::schema::plain;
+
+/// How many names a hint lists.
+const MAX_LISTED: usize = 20;
+
+#[derive(Default)]
+pub(super) struct Facts {
+    /// The names of upstreams that sections refer to.
+    upstreams: Vec<Located<String>>,
+    /// Values that must not stand twice, by what they are, with the place of the first.
+    once: HashMap<(&'static str, String), Option<Place>>,
+}
+
+impl Reader<'_> {
+    /// Notes that a section refers to an upstream, for [`Self::check_upstreams`].
+    pub(crate) fn refers_to_upstream(&mut self, name: &Located<String>) {
+        self.facts.upstreams.push(name.clone());
+    }
+
+    /// Reports the names that sections refer to and that no upstream has.
+    pub(crate) fn check_upstreams<T>(&mut self, upstreams: &Named<T>) {
+        let known: Vec<_> = upstreams.names().collect();
+        let set: HashSet<_> = known.iter().copied().collect();
+        let references = std::mem::take(&mut self.facts.upstreams);
+        for name in references.iter().filter(|name| !set.contains(name.as_str())) {
+            let shown = listed(&known[..known.len().min(MAX_LISTED)]);
+            let more = if known.len() > MAX_LISTED { ", ..." } else { "." };
+            let mut hint = format!("The upstreams are: {shown}{more}");
+            // Comparing costs something, and what would not be kept need not be said.
+            let near = if self.problems.is_full() { None } else { nearest(name, &known) };
+            if let Some(near) = near {
+                hint = format!("Did you mean `{near}`? {hint}");
+            }
+            let message = format!("There is no upstream {}.", quote(name));
+            self.problems.push(Problem::error(message).at(name.place).hint(hint));
+        }
+    }
+
+    /// Reports a value that stands for the second time; `what` says of what kind it is.
+    pub(crate) fn once<T: Scalar>(&mut self, what: &'static str, value: &Located<T>) {
+        let text = plain(&value.value.to_json());
+        match self.facts.once.entry((what, text)) {
+            Entry::Vacant(entry) => {
+                entry.insert(value.place);
+            }
+            Entry::Occupied(first) => {
+                let message = format!("The {what} {} stands twice.", quote(&first.key().1));
+                let problem = Problem::error(message).at(value.place).related(*first.get(), "first here");
+                self.problems.push(problem.hint("Keep one of the two."));
+            }
+        }
+    }
+}
