@@ -41,7 +41,14 @@ fn the_deepest_json_is_read() {
         (1, r#"{"optionalNestedMessage":{"corecursive":"#, "{}", "}}", 2, 1),
         (2, r#"{"a":"#, "1", "}", 1, 0),
         (2, "[", "1", "]", 1, 0),
-        (3, r#"{"@type":"t/google.protobuf.Any","value":"#, r#"{"@type":"t/google.protobuf.Empty"}"#, "}", 1, 1),
+        (
+            3,
+            r#"{"@type":"t/google.protobuf.Any","value":"#,
+            r#"{"@type":"t/google.protobuf.Empty"}"#,
+            "}",
+            1,
+            1,
+        ),
         (
             3,
             r#"{"@type":"t/protobuf_test_messages.proto3.TestAllTypesProto3","optionalAny":"#,

@@ -101,7 +101,7 @@ fn in_either_way<'s>(
             seen: Vec::new(),
             keys: Keys::default(),
         };
-        let result = write(&mut writer);
+        let result = write(&mut writer).and_then(|()| writer.check_length());
         if result.is_err() {
             text.truncate(start);
         }
@@ -171,12 +171,20 @@ impl<'a> Writer<'a, '_> {
             let text = format!("messages are nested more than {} deep", self.options.max_depth);
             return Err(Stop::error(text));
         }
-        if self.out.len() > self.limit {
-            let text = format!("its JSON text is longer than {} bytes", self.options.max_text);
-            return Err(Stop::error(text));
-        }
+        self.check_length()?;
         self.depth += 1;
         Ok(())
+    }
+
+    /// To be asked wherever few bytes can make much text: once for each message, element and entry.
+    #[inline]
+    pub(super) fn check_length(&self) -> Result<()> {
+        if self.out.len() > self.limit { Err(self.too_long()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn too_long(&self) -> Stop {
+        Stop::error(format!("its JSON text is longer than {} bytes", self.options.max_text))
     }
 
     pub(super) fn leave(&mut self) {
@@ -317,11 +325,13 @@ impl<'a> Writer<'a, '_> {
             while !packed.is_at_end() {
                 self.value(field, of_one, &mut packed)?;
                 self.out.push(b',');
+                self.check_length()?;
             }
             return Ok(());
         }
         self.value(field, wire_type, wire).map_err(|stop| in_element(stop, *index))?;
         self.out.push(b',');
+        self.check_length()?;
         *index += 1;
         Ok(())
     }
@@ -346,6 +356,7 @@ impl<'a> Writer<'a, '_> {
             }
             self.map_value(value_field, &entry)?;
             self.out.push(b',');
+            self.check_length()?;
             let mut ahead = *wire;
             if ahead.is_at_end() || ahead.tag()? != (field.number(), WireType::Len) {
                 self.keys.close(&map);
