@@ -98,6 +98,116 @@ fn push_digit(value: i128, digit: u8) -> Result<i128, NumberError> {
     if value > i128::from(u64::MAX) { Err(NumberError::Range) } else { Ok(value) }
 }
 
+/// Digits read from the start of a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Digits {
+    /// Their value, meaningless for more than 19 of them.
+    pub(super) value: u64,
+    /// How many they are.
+    pub(super) count: usize,
+}
+
+/// Reads the digits that stand at `at`, behind others that were read before. Eight are read at once where
+/// they are.
+#[inline]
+pub(super) fn digits(text: &[u8], mut at: usize, before: Digits) -> Digits {
+    let Digits { mut value, mut count } = before;
+    while let Some(eight) =
+        text.get(at..).and_then(<[u8]>::first_chunk).and_then(|chunk| eight_digits(*chunk))
+    {
+        value = value.wrapping_mul(100_000_000).wrapping_add(eight);
+        (at, count) = (at + 8, count + 8);
+    }
+    while let Some(digit @ b'0'..=b'9') = text.get(at).copied() {
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+        (at, count) = (at + 1, count + 1);
+    }
+    Digits { value, count }
+}
+
+/// The value of eight digits, if that is what they are: pairs, then fours, then all are joined by
+/// multiplications of the whole word.
+#[inline]
+const fn eight_digits(chunk: [u8; 8]) -> Option<u64> {
+    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    let word = u64::from_le_bytes(chunk);
+    // A digit is 0x30 to 0x39: it has the high half 3, and still has it with 6 more.
+    let is_digits = word & HIGH & (word.wrapping_add(0x0606_0606_0606_0606)) == 0x3030_3030_3030_3030
+        && (word | word.wrapping_add(0x0606_0606_0606_0606)) & HIGH == 0x3030_3030_3030_3030;
+    if !is_digits {
+        return None;
+    }
+    let pairs = (word & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(10 << 8 | 1) >> 8;
+    let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul(100 << 16 | 1) >> 16;
+    let all = (fours & 0x0000_ffff_0000_ffff).wrapping_mul(10_000 << 32 | 1) >> 32;
+    Some(all)
+}
+
+/// A number of JSON's grammar as `mantissa * 10^exponent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Decimal {
+    /// How many bytes it takes.
+    pub(super) length: usize,
+    negative: bool,
+    digits: Digits,
+    exponent: i64,
+}
+
+impl Decimal {
+    /// Reads the number that stands at `at` (RFC 8259, section 6), as [`token_length`] does.
+    #[inline]
+    pub(super) fn read(text: &[u8], start: usize) -> Option<Self> {
+        let negative = text.get(start) == Some(&b'-');
+        let mut at = start + usize::from(negative);
+        let first = text.get(at);
+        let mut number = digits(text, at, Digits::default());
+        if number.count == 0 || (number.count > 1 && first == Some(&b'0')) {
+            return None;
+        }
+        at += number.count;
+        let mut shift = 0;
+        if text.get(at) == Some(&b'.') {
+            let whole = number.count;
+            number = digits(text, at + 1, number);
+            let fraction = number.count - whole;
+            if fraction == 0 {
+                return None;
+            }
+            at += 1 + fraction;
+            shift = -(fraction as i64);
+        }
+        if let Some(b'e' | b'E') = text.get(at) {
+            let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
+            let digits = digits(text, at + 1 + sign, Digits::default());
+            if digits.count == 0 {
+                return None;
+            }
+            let end = at + 1 + sign + digits.count;
+            shift += exponent(&text[at + 1..end]);
+            at = end;
+        }
+        Some(Self { length: at - start, negative, digits: number, exponent: shift })
+    }
+
+    /// The double next to it, if it follows from one exact operation: both the digits and the power of
+    /// ten are exact doubles then, and the rounding of the operation is the only one.
+    #[inline]
+    pub(super) fn simple_double(self) -> Option<f64> {
+        const EXACT: u64 = 1 << 53;
+        const POWERS: [f64; 23] = [
+            1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17,
+            1e18, 1e19, 1e20, 1e21, 1e22,
+        ];
+        if self.digits.count > 19 || self.digits.value > EXACT {
+            return None;
+        }
+        let power = *POWERS.get(usize::try_from(self.exponent.unsigned_abs()).ok()?)?;
+        let value = self.digits.value as f64;
+        let value = if self.exponent < 0 { value / power } else { value * power };
+        Some(if self.negative { -value } else { value })
+    }
+}
+
 /// The double that the whole of `text` stands for, correctly rounded.
 pub(super) fn double(text: &[u8]) -> Result<f64, NumberError> {
     let value: f64 = float_text(text)?.parse().map_err(|_| NumberError::Syntax)?;
@@ -140,6 +250,56 @@ mod tests {
         ];
         for (text, length) in table {
             assert_eq!(token_length(text.as_bytes()), length, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn decimals_are_the_tokens_and_simple_ones_are_exact() {
+        let table = [
+            "0",
+            "-0",
+            "12,",
+            "1.5e+10]",
+            "1E5",
+            "0.1",
+            "123456789.125",
+            "1e22",
+            "9007199254740992",
+            "1e-22",
+            "-87654321.12345678",
+            "12345678",
+            "123456789012345678",
+            "0.000001",
+            "4.35",
+            "3e2",
+        ];
+        for text in table {
+            let decimal = Decimal::read(text.as_bytes(), 0).unwrap();
+            assert_eq!(decimal.length, token_length(text.as_bytes()), "{text}");
+            if let Some(value) = decimal.simple_double() {
+                let expected: f64 = text[..decimal.length].parse().unwrap();
+                assert_eq!(value.to_bits(), expected.to_bits(), "{text}");
+            }
+        }
+        for text in ["01", "1.", ".5", "+1", "-", "1e", "1e+", "", "-a", "00000000000"] {
+            assert_eq!(Decimal::read(text.as_bytes(), 0), None, "{text}");
+        }
+        for text in ["9007199254740993", "1e23", "0.12345678901234567890", "1e-23"] {
+            assert_eq!(Decimal::read(text.as_bytes(), 0).unwrap().simple_double(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn eight_digits_are_read_at_once() {
+        for value in [0, 1, 12_345_678, 99_999_999, 90_000_009] {
+            assert_eq!(eight_digits(*format!("{value:08}").as_bytes().first_chunk().unwrap()), Some(value));
+        }
+        for place in 0..8 {
+            for byte in (0..=255).filter(|byte: &u8| !byte.is_ascii_digit()) {
+                let mut chunk = *b"12345678";
+                chunk[place] = byte;
+                assert_eq!(eight_digits(chunk), None, "{byte} at {place}");
+            }
         }
     }
 

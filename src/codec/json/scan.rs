@@ -11,33 +11,69 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 /// backslash or a control character. The length of `text` if there is none.
 #[inline]
 pub(super) fn plain_end(text: &[u8], at: usize) -> usize {
-    let mut at = at;
-    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let found = special(u64::from_le_bytes(*chunk));
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
+    run_end::<false>(text, at)
+}
+
+/// As [`plain_end`], but what is not ASCII ends the run too.
+#[inline]
+pub(super) fn ascii_end(text: &[u8], at: usize) -> usize {
+    run_end::<true>(text, at)
+}
+
+/// Short runs are the most, so words come first, and blocks of 32 bytes only behind two of them.
+#[inline]
+fn run_end<const ASCII: bool>(text: &[u8], mut at: usize) -> usize {
+    for _ in 0..2 {
+        match text.get(at..).and_then(<[u8]>::first_chunk) {
+            Some(chunk) => match ends::<ASCII>(*chunk) {
+                0 => at += 8,
+                found => return at + (found.trailing_zeros() / 8) as usize,
+            },
+            None => return slow_end::<ASCII>(text, at),
         }
-        at += 8;
     }
-    while let Some(&byte) = text.get(at) {
-        if byte < 0x20 || byte == b'"' || byte == b'\\' {
-            return at;
+    long_end::<ASCII>(text, at)
+}
+
+fn long_end<const ASCII: bool>(text: &[u8], mut at: usize) -> usize {
+    while let Some(block) = text.get(at..).and_then(<[u8]>::first_chunk::<32>) {
+        // Without a branch for each byte, so that it becomes vector instructions.
+        let is_special = block.iter().fold(false, |any, &byte| any | is_end::<ASCII>(byte));
+        if is_special {
+            break;
         }
-        at += 1;
+        at += 32;
     }
-    at
+    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk) {
+        match ends::<ASCII>(*chunk) {
+            0 => at += 8,
+            found => return at + (found.trailing_zeros() / 8) as usize,
+        }
+    }
+    slow_end::<ASCII>(text, at)
+}
+
+fn slow_end<const ASCII: bool>(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest.iter().position(|&byte| is_end::<ASCII>(byte)).unwrap_or(rest.len())
+}
+
+#[inline]
+const fn is_end<const ASCII: bool>(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (ASCII & (byte >= 0x80))
 }
 
 /// The high bit of each byte that is a quote, a backslash or a control character. The bits above the
 /// lowest one that is set may be wrong; the lowest one never is.
 #[inline]
-const fn special(word: u64) -> u64 {
+const fn ends<const ASCII: bool>(chunk: [u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(chunk);
     let quote = word ^ (ONES * b'"' as u64);
     let backslash = word ^ (ONES * b'\\' as u64);
     let is_control = word.wrapping_sub(ONES * 0x20) & !word;
     let is_quote = quote.wrapping_sub(ONES) & !quote;
     let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
-    (is_control | is_quote | is_backslash) & HIGHS
+    (is_control | is_quote | is_backslash | if ASCII { word } else { 0 }) & HIGHS
 }
 
 /// Appends the text of a string whose opening quote lies before `at` and returns the position behind
@@ -106,17 +142,24 @@ mod tests {
 
     #[test]
     fn the_end_of_a_plain_run_is_found_at_every_place() {
-        for length in 0..40 {
+        for length in 0..120 {
             for special in [b'"', b'\\', 0, 0x1f, b'\n'] {
                 for place in 0..length {
                     let mut text = vec![b'a'; length];
                     text[length / 2] = 0xc3;
                     text[place] = special;
                     assert_eq!(plain_end(&text, 0), place, "{special} at {place} of {length}");
+                    assert_eq!(
+                        ascii_end(&text, 0),
+                        place.min(length / 2),
+                        "{special} at {place} of {length}"
+                    );
                 }
             }
             for byte in [b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0x9f, 0xa2, 0xdc, 0xff] {
                 assert_eq!(plain_end(&vec![byte; length], 0), length, "{byte}");
+                let expected = if byte < 0x80 { length } else { 0 };
+                assert_eq!(ascii_end(&vec![byte; length], 0), expected, "{byte}");
             }
         }
     }
