@@ -119,7 +119,24 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn float_value(&mut self) -> Result<f32> {
+        if let Some(decimal) = Decimal::read(self.text, self.at)
+            && self.ends_number(decimal.length)
+        {
+            let start = self.at;
+            self.at += decimal.length;
+            return match decimal.simple_float() {
+                Some(value) => Ok(value),
+                None => number::float(&self.text[start..self.at])
+                    .map_err(|error| no_number(start, "a float", error)),
+            };
+        }
+        self.unusual_float()
+    }
+
+    /// A float in quotes, or none.
+    fn unusual_float(&mut self) -> Result<f32> {
         let start = self.at;
         let text = self.number_text("a number")?;
         match text.bytes(self) {

@@ -365,13 +365,11 @@ impl<'a> Writer<'a, '_> {
             self.map_value(value_field, &entry)?;
             self.out.push(b',');
             self.check_length()?;
-            let mut ahead = *wire;
-            if ahead.is_at_end() || ahead.tag()? != (field.number(), WireType::Len) {
+            if !wire.take_tag(field.tag()) {
                 self.keys.close(&map);
                 self.close_map();
                 return Ok(());
             }
-            *wire = ahead;
         }
     }
 
@@ -525,6 +523,9 @@ pub(super) struct Entry<'w> {
 
 impl<'w> Entry<'w> {
     pub(super) fn read(mut wire: Reader<'w>, key: &Field, value: &Field, groups: usize) -> Result<Self> {
+        if let Some(entry) = Self::usual(wire, key, value) {
+            return Ok(entry);
+        }
         let mut entry = Entry { key: None, value: None, is_split: false };
         while !wire.is_at_end() {
             let (number, wire_type) = wire.tag()?;
@@ -538,5 +539,18 @@ impl<'w> Entry<'w> {
             }
         }
         Ok(entry)
+    }
+
+    /// An entry that is its key and its value and nothing else, as nearly all are.
+    #[inline]
+    fn usual(mut wire: Reader<'w>, key: &Field, value: &Field) -> Option<Self> {
+        let mut part = |field: &Field| {
+            let wire_type = WireType::of_tag(field.tag()).filter(|_| wire.take_tag(field.tag()))?;
+            let here = wire;
+            wire.skip(field.number(), wire_type, 0).ok()?;
+            Some((wire_type, here))
+        };
+        let (key, value) = (part(key)?, part(value)?);
+        wire.is_at_end().then_some(Self { key: Some(key), value: Some(value), is_split: false })
     }
 }

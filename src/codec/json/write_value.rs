@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::scan::{ascii_end, plain_end};
 use super::write::{Result, Stop, Writer};
+use crate::codec::number;
 use crate::schema::EnumId;
 use crate::schema::enumeration::Enum;
 use crate::schema::message::{Field, Kind};
@@ -182,7 +183,7 @@ fn push_escaped(out: &mut Vec<u8>, text: &[u8], mut at: usize) {
 }
 
 /// What the first 128 characters are written as and how long that is; none for those that are plain.
-const ESCAPES: [Option<([u8; 8], usize)>; 128] = {
+static ESCAPES: [Option<([u8; 8], usize)>; 128] = {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut escapes = [None; 128];
     let mut byte = 0;
@@ -224,34 +225,11 @@ fn push_short(out: &mut Vec<u8>, part: &[u8]) {
     }
 }
 
-/// Appends a number in decimal digits, two at a time from the end.
+/// Appends a number with its sign.
 #[inline]
-pub(super) fn push_integer(out: &mut Vec<u8>, mut magnitude: u64, negative: bool) {
+pub(super) fn push_integer(out: &mut Vec<u8>, magnitude: u64, negative: bool) {
     if negative {
         out.push(b'-');
     }
-    let digits = magnitude.checked_ilog10().unwrap_or(0) as usize + 1;
-    let start = out.len();
-    out.extend_from_slice(&[0; 20]);
-    let room = &mut out[start..start + digits];
-    let mut pairs = room.rchunks_exact_mut(2);
-    for pair in &mut pairs {
-        pair.copy_from_slice(&PAIRS[(magnitude % 100) as usize]);
-        magnitude /= 100;
-    }
-    if let [first] = pairs.into_remainder() {
-        *first = b'0' + magnitude as u8;
-    }
-    out.truncate(start + digits);
+    number::push_unsigned(out, magnitude);
 }
-
-/// The numbers from 00 to 99.
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[0; 2]; 100];
-    let mut at = 0;
-    while at < 100 {
-        pairs[at] = [b'0' + (at / 10) as u8, b'0' + (at % 10) as u8];
-        at += 1;
-    }
-    pairs
-};
