@@ -3,6 +3,9 @@
 //!
 //! `cargo bench --no-default-features --profile dist --bench codec [-- NAME...]`
 //!
+//! With `--profile=read` or `--profile=write` only this codec runs, for two seconds a message, to be looked at
+//! with `perf`.
+//!
 //! All contenders run one after the other in each round, so that what else the machine does touches all
 //! alike; a ratio is the median over the rounds.
 
@@ -50,6 +53,7 @@ struct Row {
 
 fn main() {
     let wanted: Vec<_> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
+    let profiled = std::env::args().find_map(|arg| arg.strip_prefix("--profile=").map(str::to_owned));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/codec/corpus");
     let set = std::fs::read(folder.join("corpus.binpb")).unwrap();
     let schema = Schema::load(&[&set]).unwrap();
@@ -61,6 +65,10 @@ fn main() {
     let mut rows = Vec::new();
     for case in cases(&folder, &schema, &pool) {
         if wanted.is_empty() || wanted.iter().any(|name| case.name.contains(&**name)) {
+            if let Some(direction) = &profiled {
+                profile(&schema, &case, direction);
+                continue;
+            }
             let row = measure(&schema, &case);
             print(&case, &row);
             rows.push((case.name, row));
@@ -142,6 +150,20 @@ fn measure(schema: &Schema, case: &Case) -> Row {
         to_skip: ours_read.ratio(skip),
         allocations,
     }
+}
+
+fn profile(schema: &Schema, case: &Case, direction: &str) {
+    let run = || {
+        let mut out = Vec::new();
+        if direction == "read" {
+            read(schema, case.id, &case.json, &ReadOptions::default(), &mut out).unwrap();
+        } else {
+            write(schema, case.id, &case.wire, &WriteOptions::default(), &mut out).unwrap();
+        }
+        black_box(out);
+    };
+    let once = elapsed(&run, 10);
+    println!("{}: {:.2} us", case.name, elapsed(&run, (2.0 / once) as u32) * 1e6);
 }
 
 fn decoded(case: &Case, wire: &[u8]) -> DynamicMessage {

@@ -51,15 +51,16 @@ impl Arena {
     #[inline]
     pub(super) fn stands_at(&self, text: &[u8], at: usize, name: Name) -> bool {
         let (start, length) = (name.start as usize, name.length as usize);
-        let chunk =
-            |of: &[u8], at: usize| of.get(at..)?.first_chunk().map(|chunk| u128::from_le_bytes(*chunk));
         let own = self.text.as_bytes();
-        match (chunk(text, at), chunk(own, start)) {
-            (Some(there), Some(here)) if length <= 16 => (there ^ here) << (128 - 8 * length.max(1)) == 0,
-            (Some(there), Some(here)) if length <= 32 => {
-                there == here && chunk(text, at + length - 16) == chunk(own, start + length - 16)
-            }
-            _ => text.get(at..at + length) == Some(self.bytes(name)),
+        let word = |of: &[u8], at: usize| of.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk));
+        let (Some(there), Some(here)) = (word(text, at), word(own, start)) else {
+            return text.get(at..at + length) == Some(self.bytes(name));
+        };
+        // Two words that overlap for up to sixteen bytes; the first alone tells most names apart.
+        match length {
+            1..8 => (there ^ here) << (64 - 8 * length) == 0,
+            8..=16 => there == here && word(text, at + length - 8) == word(own, start + length - 8),
+            _ => there == here && text.get(at..at + length) == Some(self.bytes(name)),
         }
     }
 }

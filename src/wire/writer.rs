@@ -26,19 +26,29 @@ fn long_varint(out: &mut Vec<u8>, value: u64) {
 ///
 /// # Panics
 /// When the part does not lie inside `from`.
-#[inline]
+#[inline(always)]
 pub fn append(out: &mut Vec<u8>, from: &[u8], start: usize, end: usize) {
-    let part = &from[start..end];
     let rest = &from[start..];
-    let old = out.len();
-    if let (true, Some(chunk)) = (part.len() <= 16, rest.first_chunk::<16>()) {
+    let length = end - start;
+    if length <= 16
+        && let Some(chunk) = rest.first_chunk::<16>()
+    {
+        let old = out.len();
         out.extend_from_slice(chunk);
-        out.truncate(old + part.len());
-    } else if let (true, Some(chunk)) = (part.len() <= 32, rest.first_chunk::<32>()) {
-        out.extend_from_slice(chunk);
-        out.truncate(old + part.len());
+        out.truncate(old + length);
     } else {
-        out.extend_from_slice(part);
+        append_long(out, rest, length);
+    }
+}
+
+fn append_long(out: &mut Vec<u8>, from: &[u8], length: usize) {
+    let old = out.len();
+    match from.first_chunk::<32>() {
+        Some(chunk) if length <= 32 => {
+            out.extend_from_slice(chunk);
+            out.truncate(old + length);
+        }
+        _ => out.extend_from_slice(&from[..length]),
     }
 }
 

@@ -18,10 +18,12 @@ pub(super) type Place = (usize, usize);
 #[derive(Default)]
 pub(super) struct Keys {
     /// The first ones, so that a message with a small map needs no memory for it.
-    first: [Place; FEW],
+    first: [Place; FEW + 1],
     more: Vec<Place>,
     length: usize,
     hasher: Option<DefaultHashBuilder>,
+    /// The table of a map that was closed, for the next one.
+    spare: Option<HashTable<Place>>,
 }
 
 /// One open map.
@@ -37,9 +39,15 @@ impl Keys {
         OpenMap { base: self.length, start: 0, table: None }
     }
 
-    pub(super) fn close(&mut self, map: &OpenMap) {
+    pub(super) fn close(&mut self, map: OpenMap) {
         self.length = map.base;
-        self.more.truncate(self.length.saturating_sub(FEW));
+        self.more.truncate(self.length.saturating_sub(self.first.len()));
+        if let Some(mut table) = map.table
+            && table.capacity() <= MANY
+        {
+            table.clear();
+            self.spare = Some(table);
+        }
     }
 
     /// Remembers a key of the innermost open map, behind which `left` bytes of input are left to read.
@@ -70,7 +78,7 @@ impl Keys {
     }
 
     fn place(&self, at: usize) -> Place {
-        self.first.get(at).or_else(|| self.more.get(at - FEW)).copied().unwrap_or_default()
+        self.first.get(at).or_else(|| self.more.get(at - self.first.len())).copied().unwrap_or_default()
     }
 
     fn insert_among_many(&mut self, map: &mut OpenMap, output: &[u8], place: Place) -> bool {
@@ -88,7 +96,7 @@ impl Keys {
     fn hashed(&mut self, base: usize, output: &[u8], more: usize) -> HashTable<Place> {
         let hasher = self.hasher.get_or_insert_default().clone();
         let hash = |&place: &Place| hasher.hash_one(bytes(output, place));
-        let mut table = HashTable::with_capacity(2 * FEW + more);
+        let mut table = self.spare.take().unwrap_or_else(|| HashTable::with_capacity(2 * FEW + more));
         for place in (base..self.length).map(|at| self.place(at)) {
             table.insert_unique(hash(&place), place, hash);
         }
@@ -117,7 +125,7 @@ mod tests {
                 let mut inner = keys.open();
                 assert!(keys.insert(&mut inner, &output, place(0), 0));
                 assert!(!keys.insert(&mut inner, &output, place(0), 0));
-                keys.close(&inner);
+                keys.close(inner);
             }
             for key in 0..count {
                 assert!(!keys.insert(&mut map, &output, place(key), 100), "{key} of {count}");

@@ -364,7 +364,7 @@ impl<'a> Reader<'a> {
                 return Err(ReadError::new(start, "the key is there twice"));
             }
         }
-        self.keys.close(&map);
+        self.keys.close(map);
         Ok(())
     }
 

@@ -50,12 +50,13 @@ impl<'a> Reader<'a> {
             _ => !is_quoted,
         };
         let has_leading_zero = count > 1 && self.text.get(first) == Some(&b'0');
-        if count == 0 || count > 18 || !ends_well || has_leading_zero {
+        if count == 0 || count > 19 || !ends_well || has_leading_zero {
             return self.unusual_integer(kind);
         }
         self.at = end + usize::from(is_quoted);
-        let value = if negative { -(value as i64) } else { value as i64 };
-        narrow(value, kind).ok_or_else(|| no_number(start, integer_name(kind), NumberError::Range))
+        let value = i128::from(value);
+        narrowed(if negative { -value } else { value }, kind)
+            .ok_or_else(|| no_number(start, integer_name(kind), NumberError::Range))
     }
 
     /// An integer with a fraction or an exponent, very large, or out of range.
@@ -229,6 +230,15 @@ pub(super) fn put(out: &mut Vec<u8>, wire_type: WireType, bits: u64) {
 
 /// The bits of an integer on the wire, if it fits its type.
 #[inline]
+fn narrowed(value: i128, kind: Kind) -> Option<u64> {
+    match (i64::try_from(value), kind) {
+        (Ok(value), _) => narrow(value, kind),
+        (Err(_), Kind::Uint64 | Kind::Fixed64) => u64::try_from(value).ok(),
+        _ => None,
+    }
+}
+
+#[inline]
 fn narrow(value: i64, kind: Kind) -> Option<u64> {
     let signed = || i32::try_from(value).ok();
     let unsigned = || u32::try_from(value).ok();
@@ -244,13 +254,7 @@ fn narrow(value: i64, kind: Kind) -> Option<u64> {
 }
 
 pub(super) fn integer(text: &[u8], kind: Kind) -> std::result::Result<u64, NumberError> {
-    let value = number::integer(text)?;
-    let narrowed = match (i64::try_from(value), kind) {
-        (Ok(value), _) => narrow(value, kind),
-        (Err(_), Kind::Uint64 | Kind::Fixed64) => u64::try_from(value).ok(),
-        _ => None,
-    };
-    narrowed.ok_or(NumberError::Range)
+    narrowed(number::integer(text)?, kind).ok_or(NumberError::Range)
 }
 
 pub(super) const fn integer_name(kind: Kind) -> &'static str {

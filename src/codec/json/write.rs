@@ -366,7 +366,7 @@ impl<'a> Writer<'a, '_> {
             self.out.push(b',');
             self.check_length()?;
             if !wire.take_tag(field.tag()) {
-                self.keys.close(&map);
+                self.keys.close(map);
                 self.close_map();
                 return Ok(());
             }

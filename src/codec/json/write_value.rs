@@ -23,7 +23,7 @@ impl<'a> Writer<'a, '_> {
         wire: &mut Reader<'_>,
     ) -> Result<bool> {
         Ok(match field.kind() {
-            Kind::String => self.string(wire.bytes()?, field.verifies_utf8())?,
+            Kind::String => self.string(wire, field.verifies_utf8())?,
             Kind::Bytes => self.base64(wire.bytes()?),
             Kind::Message(id) => {
                 let nested = match wire_type {
@@ -109,17 +109,21 @@ impl<'a> Writer<'a, '_> {
         number == 0
     }
 
-    /// Text in quotes. Where the schema does not ask for UTF-8, what is none is replaced by U+FFFD.
+    /// The text of a string field in quotes. Where the schema does not ask for UTF-8, what is none is
+    /// replaced by U+FFFD.
     #[inline]
-    pub(super) fn string(&mut self, bytes: &[u8], verify_utf8: bool) -> Result<bool> {
+    fn string(&mut self, wire: &mut Reader<'_>, verify_utf8: bool) -> Result<bool> {
+        let length = wire.bytes()?.len();
+        let (whole, end) = (wire.wire(), wire.position());
+        let start = end - length;
+        let plain = ascii_end(whole, start, end);
         self.out.push(b'"');
-        let end = ascii_end(bytes, 0);
-        writer::append(self.out, bytes, 0, end);
-        if end < bytes.len() {
-            self.unusual_string(bytes, end, verify_utf8)?;
+        writer::append(self.out, whole, start, plain);
+        if plain < end {
+            self.unusual_string(&whole[start..end], plain - start, verify_utf8)?;
         }
         self.out.push(b'"');
-        Ok(bytes.is_empty())
+        Ok(length == 0)
     }
 
     /// The rest of a text from a byte on that is not ASCII or must be escaped.
