@@ -7,7 +7,8 @@ use http_body_util::Full;
 
 use super::Answer;
 use crate::codec::json::status::{write_details, write_status};
-use crate::codec::json::write::{WriteOptions, push_string};
+use crate::codec::json::write::WriteOptions;
+use crate::codec::json::write_value::push_string;
 use crate::schema::Schema;
 use crate::snapshot::EndpointOptions;
 use crate::status::{Code, Fault, Status};

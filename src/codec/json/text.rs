@@ -2,7 +2,7 @@
 
 use super::error::ReadError;
 use super::read::{ReadOptions, Reader};
-use super::write::push_string;
+use super::write_value::push_string;
 use crate::schema::message::{Field, Kind, WellKnown};
 use crate::schema::{EnumId, Schema};
 
@@ -34,7 +34,7 @@ pub fn read_text(
         Some(_) => push_string(&mut json, text),
     }
     let mut reader = Reader::new(schema, &json, options, wire)?;
-    reader.element(field)?;
+    reader.element(field, false)?;
     reader.finish()
 }
 
