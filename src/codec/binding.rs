@@ -230,25 +230,37 @@ struct Unbound {
     message: String,
 }
 
+type Step = (MessageId, usize);
+
 /// The fields that a query has set.
 #[derive(Default)]
 struct Seen {
-    singular: HashSet<FieldPath>,
-    oneofs: HashMap<(Vec<(MessageId, usize)>, usize), usize>,
+    fields: HashSet<Vec<Step>>,
+    /// The member that is set of each oneof, which is found by the path of its message and its position.
+    oneofs: HashMap<(Vec<Step>, usize), usize>,
 }
 
 impl Seen {
     fn add(&mut self, schema: &Schema, path: &FieldPath) -> Result<(), &'static str> {
-        for (depth, &(message, position)) in path.steps().iter().enumerate() {
+        let steps = path.steps();
+        for (depth, &(message, position)) in steps.iter().enumerate() {
             if let Some(oneof) = schema.message(message).fields()[position].oneof() {
-                let outer = path.steps()[..depth].to_vec();
+                let outer = steps[..depth].to_vec();
                 if *self.oneofs.entry((outer, oneof)).or_insert(position) != position {
                     return Err("another member of the same oneof is set already");
                 }
             }
         }
-        let is_singular = matches!(path.leaf(schema).cardinality(), Cardinality::Singular(_));
-        if is_singular && !self.singular.insert(path.clone()) {
+        // A time can be given as text or by its fields; both would be merged to a third.
+        let leaf = path.leaf(schema);
+        let has_whole = (1..steps.len()).any(|depth| self.fields.contains(&steps[..depth]));
+        let has_part = matches!(leaf.kind(), Kind::Message(_))
+            && self.fields.iter().any(|other| other.len() > steps.len() && other.starts_with(steps));
+        if has_whole || has_part {
+            return Err("a field and a part of it cannot both be set");
+        }
+        let is_new = self.fields.insert(steps.to_vec());
+        if !is_new && matches!(leaf.cardinality(), Cardinality::Singular(_)) {
             return Err("it is there twice, but its field holds a single value");
         }
         Ok(())

@@ -22,17 +22,24 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// Problem details if the caller names them in Accept.
+    /// Problem details if the caller names them in Accept, with another weight than 0.
     pub(super) fn of_request(headers: &HeaderMap) -> Self {
-        let asks = |value: &HeaderValue| {
-            let value = value.to_str().unwrap_or_default();
-            value.split(',').any(|range| {
-                let essence = range.split(';').next().unwrap_or_default().trim();
-                essence.eq_ignore_ascii_case("application/problem+json")
-            })
-        };
+        let asks =
+            |value: &HeaderValue| value.to_str().unwrap_or_default().split(',').any(accepts_problem_details);
         if headers.get_all(ACCEPT).iter().any(asks) { Self::Problem } else { Self::Status }
     }
+}
+
+/// Whether a media range of Accept names problem details, by RFC 9110 section 12.5.1.
+fn accepts_problem_details(range: &str) -> bool {
+    let mut parts = range.split(';').map(str::trim);
+    let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
+    let is_refused = |part: &str| {
+        part.strip_prefix(['q', 'Q'])
+            .and_then(|rest| rest.trim_start().strip_prefix('='))
+            .is_some_and(|weight| weight.trim().parse() == Ok(0.0))
+    };
+    is_named && !parts.any(is_refused)
 }
 
 /// The answer for a failed call.

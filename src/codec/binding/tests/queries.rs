@@ -123,12 +123,17 @@ fn repeated_keys_make_lists_in_their_order() {
 fn a_single_value_comes_once() {
     let ruled = get();
     let twice = "it is there twice, but its field holds a single value";
+    let part = "a field and a part of it cannot both be set";
     let oneof = "another member of the same oneof is set already";
     let table = [
         ("string=a&string=a", "string", twice),
         ("aNameOfManyWords=a&a_name_of_many_words=b", "a_name_of_many_words", twice),
         ("child.int32=1&int32=2&child.int32=1", "child.int32", twice),
         ("mask=a&mask=b", "mask", twice),
+        ("timestamp=1970-01-01T00:00:00Z&timestamp.seconds=1", "timestamp.seconds", part),
+        ("duration.nanos=1&duration=1s", "duration", part),
+        ("mask.paths=a&mask=b", "mask", part),
+        ("int64Value=1&int64Value.value=2", "int64Value.value", part),
         ("choiceInt32=1&choiceString=a", "choiceString", oneof),
         ("child.choiceInt32=1&child.choice_string=a", "child.choice_string", oneof),
     ];
