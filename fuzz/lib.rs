@@ -8,11 +8,12 @@ use std::iter;
 use std::sync::LazyLock;
 
 use transom::codec::binding::{Binding, BindingOptions, Rule};
-use transom::codec::json::read::{ReadOptions, read};
 use transom::codec::json::write::{WriteOptions, write};
 use transom::route::table::Table;
 use transom::route::template::Template;
 use transom::schema::{MessageId, Schema};
+
+pub mod codec;
 
 /// A target. It panics where it finds a bug.
 pub type Target = fn(&[u8]);
@@ -22,9 +23,9 @@ pub const TARGETS: [(&str, Target); 6] = [
     ("template", template),
     ("path", path),
     ("query", query),
-    ("json", json),
-    ("wire", wire),
-    ("descriptors", descriptors),
+    ("json_to_wire", codec::json_to_wire),
+    ("wire_to_json", codec::wire_to_json),
+    ("descriptor_load", codec::descriptor_load),
 ];
 
 /// The schema of the tests' echo service, whose messages have every type of field.
@@ -32,9 +33,6 @@ static ECHO: LazyLock<Schema> = LazyLock::new(|| {
     let set = include_bytes!("echo.binpb");
     Schema::load(&[set]).expect("the committed set is valid")
 });
-
-/// For the text of messages that lie as deep as they may.
-const DEEP: ReadOptions = ReadOptions { ignore_unknown: false, max_depth: 1_000 };
 
 /// Some templates, one overlapping the other.
 static ROUTES: LazyLock<Table<usize>> = LazyLock::new(|| {
@@ -93,67 +91,7 @@ pub fn query(input: &[u8]) {
     let binding = Binding::new(&ECHO, [everything(), everything()], rule, BindingOptions::default())
         .expect("the rule names no field");
     if let Ok(wire) = binding.request(&ECHO, iter::empty(), query, &[]) {
-        must_write(&wire);
+        let written = write(&ECHO, everything(), &wire, &WriteOptions::default(), &mut Vec::new());
+        assert!(written.is_ok(), "what was read cannot be written: {written:?}");
     }
-}
-
-/// The JSON of a request: what is accepted is JSON for others too, and its canonical form is read as the
-/// same message.
-pub fn json(input: &[u8]) {
-    let mut wire = Vec::new();
-    if read(&ECHO, everything(), input, &ReadOptions::default(), &mut wire).is_err() {
-        return;
-    }
-    must_be_json(input);
-    let text = must_write(&wire);
-    assert_eq!(must_write(&must_read(&text)), text, "the canonical form is another message");
-}
-
-/// The wire bytes of an answer: what can be written as JSON is JSON and can be read again, except for an
-/// Any whose type URL is none.
-pub fn wire(input: &[u8]) {
-    let mut text = Vec::new();
-    if write(&ECHO, everything(), input, &WriteOptions::default(), &mut text).is_err() {
-        assert!(text.is_empty(), "something is left of what could not be written");
-        return;
-    }
-    must_be_json(&text);
-    let mut wire = Vec::new();
-    match read(&ECHO, everything(), &text, &DEEP, &mut wire) {
-        Ok(()) => assert_eq!(must_write(&wire), text, "the text is another message"),
-        Err(error) => assert!(error.message().contains("@type"), "what was written cannot be read: {error}"),
-    }
-}
-
-/// A `FileDescriptorSet`.
-pub fn descriptors(input: &[u8]) {
-    if let Ok(schema) = Schema::load(&[input]) {
-        for service in schema.services() {
-            let _ = format!("{service:?}");
-        }
-    }
-}
-
-/// Asks another implementation, which goes no deeper than 128 levels.
-fn must_be_json(text: &[u8]) {
-    if let Err(error) = serde_json::from_slice::<serde_json::Value>(text) {
-        let is_deep = error.to_string().starts_with("recursion limit exceeded");
-        assert!(is_deep, "this is no JSON: {error}: {}", String::from_utf8_lossy(text));
-    }
-}
-
-fn must_write(wire: &[u8]) -> Vec<u8> {
-    let mut text = Vec::new();
-    // Reading allows for more than the writing of answers, as every message in an Any begins anew.
-    let options = WriteOptions { max_depth: 1_000, ..WriteOptions::default() };
-    write(&ECHO, everything(), wire, &options, &mut text)
-        .unwrap_or_else(|error| panic!("what was read cannot be written: {error}"));
-    text
-}
-
-fn must_read(text: &[u8]) -> Vec<u8> {
-    let mut wire = Vec::new();
-    read(&ECHO, everything(), text, &DEEP, &mut wire)
-        .unwrap_or_else(|error| panic!("what was written cannot be read: {error}"));
-    wire
 }

@@ -1,5 +1,6 @@
 //! Descriptors: from files, from proto sources, and from the backends' own reflection.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use super::upstreams::Upstream;
 use crate::config::Config;
 use crate::config::descriptors::{Descriptors, Protos};
 use crate::config::files::{proto_files, read_named};
+use crate::config::http_rules::{self, HttpRule};
 use crate::config::place::Place;
 use crate::config::problem::{Problem, Problems};
 use crate::schema::Schema;
@@ -20,15 +22,31 @@ use crate::wire::writer;
 /// The largest descriptor set, in bytes.
 const MAX_SET: u64 = 256 << 20;
 
-/// The schemas of all upstreams.
+/// The descriptors of all upstreams.
 pub(super) struct Catalogue {
     /// One for each upstream, in their order; those without descriptors of their own share one.
     schemas: Vec<Arc<Schema>>,
+    rules: Vec<Arc<Rules>>,
 }
+
+/// HTTP rules by the method's name, `package.Service.Method`.
+pub(super) type Rules = HashMap<String, HttpRule>;
 
 impl Catalogue {
     pub(super) fn schema_of(&self, upstream: usize) -> Option<&Arc<Schema>> {
         self.schemas.get(upstream)
+    }
+
+    /// The rules from files for a method of an upstream, in place of its annotation.
+    pub(super) fn rule_of(&self, upstream: usize, selector: &str) -> Option<&HttpRule> {
+        self.rules.get(upstream)?.get(selector)
+    }
+
+    /// All rules from files, each file once.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &HttpRule> {
+        let is_first =
+            |index: &usize| !self.rules[..*index].iter().any(|rules| Arc::ptr_eq(rules, &self.rules[*index]));
+        (0..self.rules.len()).filter(is_first).flat_map(|index| self.rules[index].values())
     }
 
     pub(super) fn first_schema(&self) -> Option<&Arc<Schema>> {
@@ -40,6 +58,7 @@ impl Catalogue {
 pub(super) async fn load(config: &Config, upstreams: &[Upstream], problems: &mut Problems) -> Catalogue {
     let mut schemas = Vec::with_capacity(upstreams.len());
     let mut shared = None;
+    let rules = load_rules(config, problems);
     for (index, (_, settings)) in config.upstreams.iter().enumerate() {
         let own = settings.descriptors.iter().any(is_source);
         let common = config.descriptors.iter().any(is_source);
@@ -58,7 +77,31 @@ pub(super) async fn load(config: &Config, upstreams: &[Upstream], problems: &mut
         let Some(schema) = schema else { break };
         schemas.push(schema);
     }
-    Catalogue { schemas }
+    Catalogue { schemas, rules }
+}
+
+/// The rules of each upstream: its own files, or else those at the top of the configuration.
+fn load_rules(config: &Config, problems: &mut Problems) -> Vec<Arc<Rules>> {
+    let common = Arc::new(read_rules(&config.descriptors, problems));
+    let upstreams = config.upstreams.iter();
+    upstreams
+        .map(|(_, settings)| match settings.descriptors.is_empty() {
+            true => Arc::clone(&common),
+            false => Arc::new(read_rules(&settings.descriptors, problems)),
+        })
+        .collect()
+}
+
+/// Of several rules for one method the last one counts, as google/api/http.proto says.
+fn read_rules(sources: &[Descriptors], problems: &mut Problems) -> Rules {
+    let mut rules = Rules::new();
+    for source in sources {
+        let Descriptors::HttpRules(path) = source else { continue };
+        for rule in http_rules::load(path, problems).unwrap_or_default() {
+            rules.insert(rule.selector.value.clone(), rule);
+        }
+    }
+    rules
 }
 
 /// Whether it brings descriptors, rather than rules for them.

@@ -1,5 +1,6 @@
 //! HTTP rules become routes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::descriptors::Catalogue;
@@ -45,8 +46,9 @@ pub(super) fn build(
         builder.configured(route, exposed);
     }
     for method in exposed {
-        builder.annotated(method, catalogue);
+        builder.mapped(method, catalogue);
     }
+    builder.warn_of_strangers(exposed, catalogue);
     builder.warn_of_streams(exposed);
     builder.table
 }
@@ -77,11 +79,25 @@ impl Builder<'_> {
         self.add(method, &mapping);
     }
 
-    fn annotated(&mut self, method: &Exposed<'_>, _: &Catalogue) {
+    fn mapped(&mut self, method: &Exposed<'_>, catalogue: &Catalogue) {
         if method.settings.http.value == HttpMapping::None {
             return;
         }
         let place = method.settings.service.place;
+        let selector = method.endpoint.full_name.replace('/', ".");
+        if let Some(rule) = catalogue.rule_of(method.upstream, &selector) {
+            for binding in &rule.bindings {
+                let mapping = Mapping {
+                    verb: &binding.verb,
+                    template: &binding.template,
+                    body: &binding.body,
+                    response_body: &binding.response_body,
+                    place: Some(binding.place),
+                };
+                self.add(method, &mapping);
+            }
+            return;
+        }
         match method.method().rule() {
             Some(rule) => {
                 for rule in std::iter::once(rule).chain(&rule.additional_bindings) {
@@ -174,6 +190,17 @@ impl Builder<'_> {
             max_parameters: self.config.http.query_parameters.value as usize,
             max_path: codec.query_depth.value as usize,
             max_depth: codec.message_depth.value as usize,
+        }
+    }
+
+    /// Rules for methods that nobody exposes are spelling mistakes in most cases.
+    fn warn_of_strangers(&mut self, exposed: &[Exposed<'_>], catalogue: &Catalogue) {
+        let known: HashSet<_> =
+            exposed.iter().map(|method| method.endpoint.full_name.replace('/', ".")).collect();
+        for rule in catalogue.rules().filter(|rule| !known.contains(&rule.selector.value)) {
+            let text = format!("The rule is for {}, which is not exposed.", rule.selector.value);
+            let hint = "Check the name, and that `services` has a pattern for its service.";
+            self.problems.push(Problem::warning(text).at(rule.selector.place).hint(hint));
         }
     }
 

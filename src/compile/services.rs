@@ -21,6 +21,8 @@ use crate::snapshot::{Endpoint, EndpointOptions};
 pub(super) struct Exposed<'c> {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) settings: &'c Settings,
+    /// The position of the upstream.
+    pub(super) upstream: usize,
     /// The positions of service and method in the schema.
     place: (usize, usize),
 }
@@ -59,6 +61,7 @@ pub(super) fn expose<'c>(
             exposed.extend(endpoint.map(|endpoint| Exposed {
                 endpoint,
                 settings,
+                upstream: offer.upstream,
                 place: (offer.service, position),
             }));
         }

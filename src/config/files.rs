@@ -18,8 +18,17 @@ const MAX_DEPTH: usize = 64;
 
 /// Reads a file that the configuration names. When there is nothing, an error at the path was added.
 pub fn read_named(path: &Located<FilePath>, max: u64, problems: &mut Problems) -> Option<Vec<u8>> {
-    match read(path, max) {
-        Ok(bytes) => Some(bytes),
+    reported(path, read(path, max), problems)
+}
+
+/// Like [`read_named`], for a file that is text in UTF-8. A byte order mark is kept.
+pub fn read_named_text(path: &Located<FilePath>, max: u64, problems: &mut Problems) -> Option<String> {
+    reported(path, read(path, max).and_then(utf8), problems)
+}
+
+fn reported<T>(path: &Located<FilePath>, read: Result<T, Reason>, problems: &mut Problems) -> Option<T> {
+    match read {
+        Ok(content) => Some(content),
         Err(reason) => {
             let message = format!("The file {} cannot be read: {}.", path.display(), reason.message);
             problems.push(Problem::error(message).at(path.place).hint(reason.hint));
@@ -62,6 +71,15 @@ pub(super) fn read(path: &Path, max: u64) -> Result<Vec<u8>, Reason> {
         return Err(Reason::new(format!("it is larger than {max} bytes"), hint));
     }
     Ok(bytes)
+}
+
+/// The text of a file.
+pub(super) fn utf8(bytes: Vec<u8>) -> Result<String, Reason> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        Reason::new(format!("line {line} is not valid UTF-8"), "Save the file in UTF-8.")
+    })
 }
 
 /// A proto file that was found.

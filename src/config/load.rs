@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Config;
-use super::files::{Reason, read};
+use super::files::{read, utf8};
 use super::interpolate::Environment;
 use super::node;
 use super::place::{Place, SourceId};
@@ -78,12 +78,4 @@ fn read_config(
     let config = Config::read(&root, &mut Reader::new(problems, environment, base))?;
     config.check(problems);
     Some(config)
-}
-
-fn utf8(bytes: Vec<u8>) -> Result<String, Reason> {
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-        Reason::new(format!("line {line} is not valid UTF-8"), "Save the file in UTF-8.")
-    })
 }

@@ -16,6 +16,7 @@ use std::path::Path;
 
 pub mod descriptors;
 pub mod files;
+pub mod http_rules;
 pub mod interpolate;
 pub mod limits;
 pub mod listen;

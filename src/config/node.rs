@@ -19,7 +19,7 @@ const MAX_NODES: usize = 200_000;
 
 const SYNTAX_HINT: &str = "Check indentation, colons and quotes here and in the line before. A text needs quotes \
                            when it begins with a special character such as * & ! % @, contains `: `, or holds \
-                           ${...} inside { } or [ ].";
+                           braces inside { } or [ ].";
 
 /// One value of the document.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,6 +139,9 @@ fn syntax(source: SourceId, text: &str, error: &serde_saphyr::Error) -> Problem 
             let message = one_line(error);
             let hint = match message.as_str() {
                 message if message.contains("tabs") => "Indent with spaces.",
+                message if message.contains("anchor or alias") => {
+                    "Put quotes around a text that begins with `*` or `&`: \"*\"."
+                }
                 message if message.contains("tag") => {
                     "Remove the tag, which is the word that begins with `!`."
                 }

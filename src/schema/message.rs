@@ -1,7 +1,7 @@
 //! Messages and their fields.
 
-use super::names::NumberIndex;
-use super::{EnumId, MessageId, Name, NameIndex, Presence, Schema};
+use super::names::{FieldNames, NameIndex, NumberIndex};
+use super::{EnumId, MessageId, Name, Presence, Schema};
 
 /// A message: its fields and how they are found.
 #[derive(Debug)]
@@ -61,7 +61,8 @@ impl Message {
         self.by_name
             .find(name, |position| {
                 let field = &self.fields[position as usize];
-                schema.text(field.json_name).as_bytes() == name || schema.text(field.name).as_bytes() == name
+                let is_name = |own: Name| schema.text(own).as_bytes() == name;
+                is_name(field.json_name()) || is_name(field.name())
             })
             .map(usize::from)
     }
@@ -86,10 +87,7 @@ pub struct Field {
     pub(super) verify_utf8: bool,
     /// Position of the oneof in its message plus one; zero for a field outside any.
     pub(super) oneof: u16,
-    pub(super) name: Name,
-    pub(super) json_name: Name,
-    pub(super) name_key: Name,
-    pub(super) json_key: Name,
+    pub(super) names: FieldNames,
 }
 
 impl Field {
@@ -129,26 +127,26 @@ impl Field {
         (self.oneof as usize).checked_sub(1)
     }
 
-    /// The name in the proto file.
+    /// The name in the proto file, `[package.extension]` for an extension.
     pub const fn name(&self) -> Name {
-        self.name
+        self.names.name()
     }
 
     /// The name in JSON.
     pub const fn json_name(&self) -> Name {
-        self.json_name
+        self.names.json_name()
     }
 
-    /// The proto name as a JSON key: quoted, escaped, with the colon.
+    /// The proto name as a JSON key: quoted, with the colon.
     #[inline]
     pub const fn name_key(&self) -> Name {
-        self.name_key
+        self.names.name_key()
     }
 
     /// The JSON name as a JSON key: quoted, escaped, with the colon.
     #[inline]
     pub const fn json_key(&self) -> Name {
-        self.json_key
+        self.names.json_key()
     }
 }
 

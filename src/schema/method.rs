@@ -1,13 +1,15 @@
 //! Services and methods.
 
+use super::names::NameIndex;
 use super::rule::HttpRule;
-use super::{MessageId, Name};
+use super::{MessageId, Name, Schema};
 
 /// A service.
 #[derive(Debug)]
 pub struct Service {
     pub(super) name: Name,
     pub(super) methods: Box<[Method]>,
+    pub(super) by_name: NameIndex,
 }
 
 impl Service {
@@ -19,6 +21,12 @@ impl Service {
     /// The methods in order of declaration.
     pub fn methods(&self) -> &[Method] {
         &self.methods
+    }
+
+    /// The method with this name.
+    pub fn method(&self, schema: &Schema, name: &str) -> Option<&Method> {
+        let is_match = |at: u16| schema.text(self.methods[at as usize].name) == name;
+        self.by_name.find(name.as_bytes(), is_match).map(|at| &self.methods[at as usize])
     }
 }
 

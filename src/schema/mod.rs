@@ -5,7 +5,9 @@
 //! tables tell presence, packing, UTF-8 and group encoding directly, so nothing above this room knows
 //! what a syntax is.
 
-use names::{Arena, NameIndex, TypeIndex};
+use std::fmt;
+
+use names::{Arena, ServiceIndex, TypeIndex};
 
 mod descriptor;
 pub mod enumeration;
@@ -42,13 +44,20 @@ pub enum TypeId {
 
 /// All messages, enums and services of a descriptor set and what is built in: `google/protobuf`,
 /// `google/rpc`, `google/api` and `google/type`.
-#[derive(Debug)]
 pub struct Schema {
     names: Arena,
     messages: Box<[Message]>,
     enums: Box<[Enum]>,
     services: Box<[Service]>,
     types: TypeIndex,
+    service_index: ServiceIndex,
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [messages, enums, services] = [self.messages.len(), self.enums.len(), self.services.len()];
+        write!(f, "Schema {{ {messages} messages, {enums} enums, {services} services }}")
+    }
 }
 
 impl Schema {
@@ -78,9 +87,9 @@ impl Schema {
     /// The method with this full name, `package.Service/Method`.
     pub fn method(&self, full_name: &str) -> Option<(&Service, &Method)> {
         let (service, method) = full_name.split_once('/')?;
-        let service = self.services.iter().find(|candidate| self.text(candidate.name()) == service)?;
-        let method = service.methods().iter().find(|candidate| self.text(candidate.name()) == method)?;
-        Some((service, method))
+        let name_of = |at: u32| self.text(self.services[at as usize].name());
+        let service = &self.services[self.service_index.find(service, name_of)? as usize];
+        Some((service, service.method(self, method)?))
     }
 
     /// The message or enum with this full name, without a leading dot.

@@ -70,20 +70,109 @@ impl Interner {
     }
 }
 
+/// The names of a field. Fields are many, so all are in one piece of the arena: the proto name as a JSON
+/// key, the JSON name as a JSON key unless it is the same, and once more the JSON name if it has escapes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FieldNames {
+    start: u32,
+    name: u16,
+    /// Where the JSON key starts in the piece.
+    json_offset: u16,
+    json_key: u16,
+    json_name: u16,
+}
+
+/// The two quotes and the colon of a key.
+const AROUND: u16 = 3;
+
+impl FieldNames {
+    /// The longest name in bytes: escapes can make it six times as long.
+    pub(super) const MAX: usize = 8_000;
+
+    /// Interns the names of a field: at most [`FieldNames::MAX`] bytes each, the proto name without
+    /// anything that JSON escapes.
+    pub(super) fn intern(names: &mut Interner, name: &str, json_name: &str) -> Self {
+        let mut json_key = String::with_capacity(json_name.len() + usize::from(AROUND));
+        push_quoted(&mut json_key, json_name);
+        json_key.push(':');
+        let is_same = name == json_name;
+        let is_plain = json_key.len() == json_name.len() + usize::from(AROUND);
+        let piece = names.intern_with(|text| {
+            text.extend(["\"", name, "\":"]);
+            if !is_same {
+                text.push_str(&json_key);
+            }
+            if !is_plain {
+                text.push_str(json_name);
+            }
+        });
+        let [name, json_name, json_key] =
+            [name.len(), json_name.len(), json_key.len()].map(|length| length as u16);
+        let json_offset = if is_same { 0 } else { name + AROUND };
+        Self { start: piece.start, name, json_offset, json_key, json_name }
+    }
+
+    pub(super) const fn name(&self) -> Name {
+        Name { start: self.start + 1, length: self.name as u32 }
+    }
+
+    pub(super) const fn json_name(&self) -> Name {
+        let key = self.json_key();
+        let is_plain = self.json_key == self.json_name + AROUND;
+        let start = key.start + if is_plain { 1 } else { key.length };
+        Name { start, length: self.json_name as u32 }
+    }
+
+    #[inline]
+    pub(super) const fn name_key(&self) -> Name {
+        Name { start: self.start, length: (self.name + AROUND) as u32 }
+    }
+
+    #[inline]
+    pub(super) const fn json_key(&self) -> Name {
+        Name { start: self.start + self.json_offset as u32, length: self.json_key as u32 }
+    }
+}
+
+/// Appends text as a JSON string, quotes included.
+pub(super) fn push_quoted(out: &mut String, text: &str) {
+    out.push('"');
+    for char in text.chars() {
+        match char {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\0'..='\x1f' => out.push_str(&format!("\\u{:04x}", u32::from(char))),
+            _ => out.push(char),
+        }
+    }
+    out.push('"');
+}
+
 /// Finds a message or an enum by its full name.
-#[derive(Debug, Default)]
-pub(super) struct TypeIndex {
-    table: HashTable<TypeId>,
+pub(super) type TypeIndex = FullNameIndex<TypeId>;
+
+/// Finds the position of a service by its full name.
+pub(super) type ServiceIndex = FullNameIndex<u32>;
+
+/// Finds something by its full name, which it knows itself.
+pub(super) struct FullNameIndex<Id> {
+    table: HashTable<Id>,
     hasher: DefaultHashBuilder,
 }
 
-impl TypeIndex {
-    pub(super) fn find<'a>(&self, name: &str, name_of: impl Fn(TypeId) -> &'a str) -> Option<TypeId> {
+impl<Id> Default for FullNameIndex<Id> {
+    fn default() -> Self {
+        Self { table: HashTable::default(), hasher: DefaultHashBuilder::default() }
+    }
+}
+
+impl<Id: Copy> FullNameIndex<Id> {
+    pub(super) fn find<'a>(&self, name: &str, name_of: impl Fn(Id) -> &'a str) -> Option<Id> {
         self.table.find(self.hasher.hash_one(name), |&id| name_of(id) == name).copied()
     }
 
-    /// Adds a type, unless one of this name is there already.
-    pub(super) fn insert<'a>(&mut self, id: TypeId, name_of: impl Fn(TypeId) -> &'a str) -> bool {
+    /// Adds one, unless one of this name is there already.
+    pub(super) fn insert<'a>(&mut self, id: Id, name_of: impl Fn(Id) -> &'a str) -> bool {
         let name = name_of(id);
         let is_new = self.find(name, &name_of).is_none();
         if is_new {

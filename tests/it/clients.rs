@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::support::backend;
-use crate::support::gateway::{Gateway, transom};
+use crate::support::gateway::Gateway;
 use crate::support::process::run;
 
 fn in_front_of_bookstore() -> Gateway {
@@ -47,18 +47,4 @@ fn h2load() {
         assert!(report.contains("2000 succeeded, 0 failed, 0 errored, 0 timeout"), "{report}");
         assert!(report.contains("2000 2xx"), "{report}");
     }
-}
-
-#[test]
-fn the_binary_explains_itself() {
-    let output = run(&mut transom(&["--help"]));
-    let help = String::from_utf8(output.stdout).unwrap();
-    for command in ["serve", "check", "routes", "call", "demo", "schema"] {
-        assert!(help.contains(command), "{command} is missing:\n{help}");
-    }
-    let output = transom(&["serve", "--no-such-flag"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "wrong usage");
-    let output = transom(&["check", "-c", "no-such-file.yaml"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "wrong configuration");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-file.yaml"));
 }

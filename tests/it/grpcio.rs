@@ -260,7 +260,7 @@ async fn deadlines_end_calls_on_both_sides() {
         let answer =
             client::send(setting.address(), Version::Http1, "GET", &target, &[(header, value)], Bytes::new())
                 .await;
-        expect(&answer, 504, &json!({"code": 4, "message": ANY}));
+        expect(&answer, 504, &json!({"code": 4, "message": ANY, "details": []}));
         let answer = client::get(setting.address(), &format!("/v1/await/CANCELLED/{id}")).await;
         expect(&answer, 200, &json!({"reached": true}));
     }
@@ -333,7 +333,7 @@ async fn sizes_are_bounded() {
     assert!(answer.json()["message"].as_str().is_some_and(|message| !message.is_empty()), "{answer:?}");
 
     let answer = setting.post("/v1/echo", &json!({"string": "x".repeat(4_200_000)})).await;
-    expect(&answer, 413, &json!({"code": 8, "message": ANY}));
+    expect(&answer, 413, &json!({"code": 8, "message": ANY, "details": []}));
     let deep = format!("{}{}", "{\"child\":".repeat(65), "}".repeat(65)).replace(":}", ":{}}");
     let headers = [("content-type", "application/json")];
     let answer = client::send(setting.address(), Version::Http1, "POST", "/v1/echo", &headers, deep).await;
@@ -349,7 +349,7 @@ async fn a_backend_that_is_gone_is_503() {
     assert_eq!(client::get(gateway.address(), "/v1/echo/x").await.status, 200);
     drop(backend);
     let answer = client::get(gateway.address(), "/v1/echo/x").await;
-    expect(&answer, 503, &json!({"code": 14, "message": ANY}));
+    expect(&answer, 503, &json!({"code": 14, "message": ANY, "details": []}));
 }
 
 #[tokio::test]

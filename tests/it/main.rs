@@ -7,11 +7,15 @@
 #![allow(clippy::unwrap_used, reason = "here a panic is how a test fails")]
 #![allow(clippy::print_stderr, reason = "what a failed test prints is its report")]
 
+mod cli;
 mod clients;
 mod dependencies;
+mod faults;
 mod generated;
 mod grpcio;
+mod hostile;
 #[path = "../layering.rs"]
 mod layering;
+mod life;
 mod replay;
 mod support;

@@ -7,7 +7,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::client::{self, Answer, Version};
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{Gateway, listening, transom};
+use crate::support::process::Server;
 use crate::support::{backend, json, root};
 
 #[tokio::test]
@@ -18,6 +19,13 @@ async fn bookstore_over_http1() {
 #[tokio::test]
 async fn bookstore_over_http2() {
     bookstore(Version::Http2).await;
+}
+
+#[tokio::test]
+async fn demo() {
+    let demo =
+        Server::start(transom(&["demo", "--address", "127.0.0.1:0", "--log-format", "json"]), listening);
+    replay("examples/bookstore/requests.http", demo.address(), Version::Http1).await;
 }
 
 #[tokio::test]

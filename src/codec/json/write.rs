@@ -3,7 +3,7 @@
 //! The fast way is one pass in wire order. Legal wire can be such that a later field changes what an
 //! earlier one meant: a singular field twice, a message in pieces, a list with other fields in between,
 //! two members of a oneof, a map key twice. Then the whole text is thrown away and written again by
-//! [`unusual`](super::unusual), so the cost of any input is at most one fast and one slow pass.
+//! `unusual`, so the cost of any input is at most one fast and one slow pass.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -66,7 +66,7 @@ pub fn write(
 /// of an HTTP answer that a rule binds to one field. An unset message is `null`.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_field(
     schema: &Schema,
     message: MessageId,
@@ -479,8 +479,11 @@ impl<'a> Writer<'a, '_> {
     fn enum_value(&mut self, id: EnumId, number: i32) -> bool {
         let each: &Enum = self.schema.enumeration(id);
         if each.is_null() {
+            // Whatever number it has is read back as the only one that there is.
             self.out.extend_from_slice(b"null");
-        } else if let (false, Some(value)) = (self.options.enum_numbers, each.value(number)) {
+            return true;
+        }
+        if let (false, Some(value)) = (self.options.enum_numbers, each.value(number)) {
             self.out.extend_from_slice(self.schema.text(value.quoted()).as_bytes());
         } else {
             self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());

@@ -108,17 +108,7 @@ impl<T: Setting> Setting for Vec<T> {
     const WHAT: &'static str = "a list";
 
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let Value::List(items) = &node.value else {
-            let path = reader.path();
-            let message = format!("{path} must be a list, but here is {}.", node.value.kind());
-            let hint = "Write each entry on a line of its own after `- `, or all of them as [first, second].";
-            return reader.error(Problem::error(message).at(node.place).hint(hint));
-        };
-        let read =
-            |(index, item): (usize, &Node)| reader.within(Step::Index(index), |reader| T::read(item, reader));
-        // All entries are read before the first that failed ends it.
-        let all: Vec<_> = items.iter().enumerate().map(read).collect();
-        all.into_iter().collect()
+        reader.list(node, T::read)
     }
 
     fn schema(schemas: &mut Schemas) -> Json {
@@ -161,6 +151,23 @@ pub(crate) fn edges<T: Scalar>(bounds: &RangeInclusive<T>) -> (Json, Json) {
 }
 
 impl Reader<'_> {
+    /// Reads each entry of a list.
+    pub(crate) fn list<T>(
+        &mut self,
+        node: &Node,
+        mut read: impl FnMut(&Node, &mut Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let Value::List(items) = &node.value else {
+            let message = format!("{} must be a list, but here is {}.", self.path(), node.value.kind());
+            let hint = "Write each entry on a line of its own after `- `, or all of them as [first, second].";
+            return self.error(Problem::error(message).at(node.place).hint(hint));
+        };
+        let entry = |(index, item)| self.within(Step::Index(index), |reader| read(item, reader));
+        // All entries are read before the first that failed ends it.
+        let all: Vec<_> = items.iter().enumerate().map(entry).collect();
+        all.into_iter().collect()
+    }
+
     /// Holds a value against its bounds.
     pub fn bounds<T: Bounded>(
         &mut self,
@@ -187,17 +194,31 @@ impl Reader<'_> {
 impl Section<'_> {
     /// Reads a key, or takes its default; without one, reports that the key is missing.
     pub fn read<T: Setting>(&self, reader: &mut Reader<'_>, key: &str, default: Option<T>) -> Option<T> {
-        if let Some((_, node)) = self.entries.iter().find(|(entry, _)| entry.text == key) {
-            return reader.within_short(self.short, |reader| {
-                reader.within(Step::Key(key.to_owned()), |reader| T::read(node, reader))
-            });
+        match self.read_with(reader, key, T::read) {
+            Some(value) => value,
+            None if default.is_some() => default,
+            None => self.lacks(reader, key, T::WHAT),
         }
-        if default.is_none() {
-            let problem = Problem::error(format!("{} lacks the key `{key}`.", reader.path())).at(self.place);
-            let hint =
-                self.shape.example.map_or_else(|| format!("Add `{key}:` with {}.", T::WHAT), str::to_owned);
-            return reader.error(problem.hint(hint));
-        }
-        default
+    }
+
+    /// Reads a key in a way of its own. Absent when the key is not written; absent within when there is
+    /// no value, and then at least one error was reported.
+    pub(crate) fn read_with<T>(
+        &self,
+        reader: &mut Reader<'_>,
+        key: &str,
+        read: impl FnOnce(&Node, &mut Reader<'_>) -> Option<T>,
+    ) -> Option<Option<T>> {
+        let (_, node) = self.entries.iter().find(|(entry, _)| entry.text == key)?;
+        Some(reader.within_short(self.short, |reader| {
+            reader.within(Step::Key(key.to_owned()), |reader| read(node, reader))
+        }))
+    }
+
+    /// Reports that a key is missing; `what` is the kind of its value with its article.
+    pub(crate) fn lacks<T>(&self, reader: &mut Reader<'_>, key: &str, what: &str) -> Option<T> {
+        let problem = Problem::error(format!("{} lacks the key `{key}`.", reader.path())).at(self.place);
+        let hint = self.shape.example.map_or_else(|| format!("Add `{key}:` with {what}."), str::to_owned);
+        reader.error(problem.hint(hint))
     }
 }

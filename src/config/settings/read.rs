@@ -22,7 +22,8 @@ pub(super) enum Step {
 /// What readers share: where they are, where problems go, and what variables and paths mean.
 pub struct Reader<'a> {
     problems: &'a mut Problems,
-    environment: &'a Environment<'a>,
+    /// Absent where `${` is plain text.
+    environment: Option<&'a Environment<'a>>,
     pub(super) base: &'a Path,
     steps: Vec<Step>,
     /// Inside the short form of a section, whose path is that of the section: the keys and indexes of
@@ -33,7 +34,12 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader at the root of a document.
     pub fn new(problems: &'a mut Problems, environment: &'a Environment<'a>, base: &'a Path) -> Self {
-        Self { problems, environment, base, steps: Vec::new(), short: false }
+        Self { problems, environment: Some(environment), base, steps: Vec::new(), short: false }
+    }
+
+    /// A reader of a document in which `${` is plain text and paths of files do not occur.
+    pub fn verbatim(problems: &'a mut Problems) -> Self {
+        Self { problems, environment: None, base: Path::new(""), steps: Vec::new(), short: false }
     }
 
     pub(super) fn within<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> T) -> T {
@@ -55,7 +61,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The path of the value that is being read, quoted: `services[0].timeout`.
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         let mut path = String::new();
         for step in &self.steps {
             let dot = if path.is_empty() { "" } else { "." };
@@ -68,18 +74,18 @@ impl<'a> Reader<'a> {
         if path.is_empty() { "The configuration".to_owned() } else { quote(&path) }
     }
 
-    pub(super) fn error<T>(&mut self, problem: Problem) -> Option<T> {
+    pub(crate) fn error<T>(&mut self, problem: Problem) -> Option<T> {
         self.problems.push(problem);
         None
     }
 
-    pub(super) fn flaw<T>(&mut self, flaw: Flaw, place: Place) -> Option<T> {
+    pub(crate) fn flaw<T>(&mut self, flaw: Flaw, place: Place) -> Option<T> {
         let message = format!("{}: {}", self.path(), flaw.message);
         self.error(Problem::error(message).at(place).hint(flaw.hint))
     }
 
     /// The text of a scalar with its variables replaced.
-    pub(super) fn text<'n>(&mut self, node: &'n Node, what: &str) -> Option<Cow<'n, str>> {
+    pub(crate) fn text<'n>(&mut self, node: &'n Node, what: &str) -> Option<Cow<'n, str>> {
         let text = match &node.value {
             Value::Text(text) => text,
             Value::Null => {
@@ -93,7 +99,8 @@ impl<'a> Reader<'a> {
                 return self.error(Problem::error(message).at(node.place).hint(hint));
             }
         };
-        match interpolate(text, self.environment) {
+        let Some(environment) = self.environment else { return Some(Cow::Borrowed(text)) };
+        match interpolate(text, environment) {
             Ok(text) => Some(text),
             Err(flaws) => {
                 for flaw in flaws {
@@ -202,13 +209,28 @@ pub struct Section<'n> {
     /// Written as one value.
     pub(super) short: bool,
     /// With a key that is not of this section.
-    strange: bool,
+    pub(super) strange: bool,
 }
 
 impl Section<'_> {
     /// Whether a key is written.
     pub fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|(entry, _)| entry.text == key)
+        self.key(key).is_some()
+    }
+
+    /// Where a key is written; the first time, when it stands twice.
+    pub fn key(&self, key: &str) -> Option<Place> {
+        self.entries.iter().find(|(entry, _)| entry.text == key).map(|(entry, _)| entry.place)
+    }
+
+    /// Whether a key that is not of this section was reported, which may be a missing one misspelt.
+    pub fn is_strange(&self) -> bool {
+        self.strange
+    }
+
+    /// Where the section is written.
+    pub fn place(&self) -> Place {
+        self.place
     }
 }
 

@@ -13,10 +13,10 @@ use crate::config::load::{MAX_FILE, load, load_with};
 use crate::config::problem::Problems;
 
 /// A directory that is removed at the end of a test.
-struct Directory(PathBuf);
+pub(super) struct Directory(PathBuf);
 
 impl Directory {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(super) fn new(files: &[(&str, &str)]) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("transom-config-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let directory = Self(std::env::temp_dir().join(name));
@@ -26,14 +26,18 @@ impl Directory {
         directory
     }
 
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
         path
     }
 
-    fn load(&self, name: &str) -> Result<(Config, Problems), Problems> {
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn load(&self, name: &str) -> Result<(Config, Problems), Problems> {
         load_with(&self.0.join(name), &|_: &str| Err(VarError::NotPresent))
     }
 }

@@ -13,6 +13,7 @@ use super::value::name::Verb;
 
 mod files;
 mod hostile;
+mod http_rules;
 mod schema;
 
 const FULL: &str = include_str!("full.yaml");

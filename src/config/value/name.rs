@@ -10,7 +10,7 @@ use crate::config::problem::{Flaw, quote};
 use crate::config::settings::Scalar;
 
 /// Whether a text is a full protobuf name: identifiers joined by dots, 512 bytes at most.
-pub(super) fn is_full_name(text: &str) -> bool {
+pub(crate) fn is_full_name(text: &str) -> bool {
     text.len() <= 512
         && text.split('.').all(|part| {
             part.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')

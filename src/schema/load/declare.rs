@@ -1,11 +1,11 @@
 //! The first pass: every message and enum gets its place and its name.
 
-use super::{Loader, MAX_MEMBERS, Scope, push_quoted, text_of};
+use super::{Loader, MAX_MEMBERS, Scope, repeated, text_of};
 use crate::schema::descriptor;
 use crate::schema::enumeration::{Enum, EnumValue};
 use crate::schema::features::{Features, edition_number};
 use crate::schema::message::{Message, WellKnown};
-use crate::schema::names::{NameIndex, NumberIndex};
+use crate::schema::names::{NameIndex, NumberIndex, push_quoted};
 use crate::schema::{EnumId, MessageId, TypeId};
 use crate::wire::reader::Error;
 
@@ -35,7 +35,11 @@ impl Loader {
         };
         let full_name = scope.join(message.name);
         if scope.depth >= MAX_NESTING {
-            return self.problems.add(scope.file, &full_name, "messages are nested too deeply");
+            return self.problems.add(
+                scope.file,
+                &full_name,
+                format!("messages are nested more than {MAX_NESTING} deep"),
+            );
         }
         let id = MessageId(self.messages.len() as u32);
         self.messages.push(Message {
@@ -96,6 +100,9 @@ impl Loader {
                 }),
                 Err(error) => self.broken(file, full_name, error),
             }
+        }
+        for name in repeated(read.iter().map(|value| self.names.text(value.name))) {
+            self.problems.add(file, full_name, format!("two values of the enum have the name {name}"));
         }
         read.into()
     }

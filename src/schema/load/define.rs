@@ -1,10 +1,11 @@
 //! The second pass: the fields of every message, with types and features resolved.
 
-use super::{Loader, MAX_MEMBERS, Scope, push_lower_camel, push_quoted};
+use super::{Extension, Loader, MAX_MEMBERS, Scope, lower_camel, repeated};
 use crate::schema::descriptor::{self, features as at};
 use crate::schema::features::{Features, edition_number};
 use crate::schema::message::{Cardinality, Field, Kind};
-use crate::schema::{MessageId, Name, Presence, TypeId};
+use crate::schema::names::FieldNames;
+use crate::schema::{MessageId, Presence, TypeId};
 use crate::wire::MAX_FIELD_NUMBER;
 
 const TYPE_GROUP: u64 = 10;
@@ -53,7 +54,7 @@ impl Loader {
 
     fn define_fields(&mut self, scope: &Scope<'_>, id: MessageId, message: &descriptor::Message<'_>) {
         if message.fields.len() + message.oneofs.len() > MAX_MEMBERS {
-            let text = format!("the message has more than {MAX_MEMBERS} fields");
+            let text = format!("the message has more than {MAX_MEMBERS} fields and oneofs");
             return self.problems.add(scope.file, scope.name, text);
         }
         let is_map_entry = self.messages[id.0 as usize].is_map_entry;
@@ -76,8 +77,8 @@ impl Loader {
     }
 
     fn check_unique(&mut self, scope: &Scope<'_>, fields: &[Field]) {
-        let mut numbers: Vec<_> = fields.iter().map(|field| (field.number, field.name)).collect();
-        numbers.sort_unstable();
+        let mut numbers: Vec<_> = fields.iter().map(|field| (field.number, field.name())).collect();
+        numbers.sort_by_key(|&(number, _)| number);
         for pair in numbers.windows(2) {
             if let [(number, _), (next, name)] = pair
                 && number == next
@@ -86,15 +87,9 @@ impl Loader {
                 self.problems.add(scope.file, &element, format!("the field number {number} is used twice"));
             }
         }
-        let mut names: Vec<_> = fields.iter().map(|field| field.name).collect();
-        names.sort_unstable();
-        for pair in names.windows(2) {
-            if let [name, next] = pair
-                && name == next
-            {
-                let element = scope.join(self.names.text(*name));
-                self.problems.add(scope.file, &element, "two fields of the message have this name");
-            }
+        for name in repeated(fields.iter().map(|field| self.names.text(field.name()))) {
+            let element = scope.join(name);
+            self.problems.add(scope.file, &element, "two fields of the message have this name");
         }
     }
 
@@ -112,19 +107,27 @@ impl Loader {
             None => None,
             Some((_, Ok(position))) if position < message.oneofs.len() => Some(position),
             Some((index, _)) => {
+                let index = index as i32;
                 let text = format!("it is a member of oneof number {index}, which the message does not have");
                 self.problems.add(scope.file, &element, text);
                 return None;
             }
         };
         let features = oneof.map_or(scope.features, |at| oneof_features(scope.features, message.oneofs[at]));
-        let names = [self.names.intern(parsed.name), self.json_name(&parsed)];
+        let made;
+        let json_name = if parsed.json_name.is_empty() {
+            made = lower_camel(parsed.name);
+            &made
+        } else {
+            parsed.json_name
+        };
+        let names = [parsed.name, json_name];
         let mut field = self.typed_field(&Scope { features, ..*scope }, &element, &parsed, names)?;
         // The oneof of a proto3 optional field exists only for old code generators.
         if let Some(at) = oneof.filter(|_| parsed.proto3_optional == 0) {
             field.oneof = at as u16 + 1;
         }
-        if in_map_entry {
+        if in_map_entry && matches!(field.cardinality, Cardinality::Singular(_)) {
             // Key and value count even where they are not on the wire; a map's message is never a group.
             field.cardinality = Cardinality::Singular(Presence::Explicit);
             field.delimited = false;
@@ -139,27 +142,23 @@ impl Loader {
         descriptor::Field::read(wire).map_err(|error| self.broken(scope.file, scope.name, error)).ok()
     }
 
-    fn json_name(&mut self, field: &descriptor::Field<'_>) -> Name {
-        if field.json_name.is_empty() {
-            self.names.intern_with(|text| push_lower_camel(text, field.name))
-        } else {
-            self.names.intern(field.json_name)
-        }
-    }
-
     /// All of a field that does not depend on the message around it.
     fn typed_field(
         &mut self,
         scope: &Scope<'_>,
         element: &str,
         parsed: &descriptor::Field<'_>,
-        [name, json_name]: [Name; 2],
+        [name, json_name]: [&str; 2],
     ) -> Option<Field> {
         let read = scope.features.with_options(parsed.options, at::FIELD);
         let (features, options) = read
             .and_then(|features| Ok((features, descriptor::FieldOptions::read(parsed.options)?)))
             .map_err(|error| self.broken(scope.file, element, error))
             .ok()?;
+        if let Some(problem) = name_problem(parsed.name, name, json_name) {
+            self.problems.add(scope.file, element, problem);
+            return None;
+        }
         if parsed.number == 0 || parsed.number > u64::from(MAX_FIELD_NUMBER) {
             // Numbers are signed in descriptor.proto.
             let text = format!("the field number {} is out of range", parsed.number as i32);
@@ -169,7 +168,6 @@ impl Loader {
         let kind = self.kind(scope, element, parsed)?;
         let cardinality = self.cardinality(parsed, &options, features, kind);
         let is_message = matches!(kind, Kind::Message(_)) && cardinality != Cardinality::Map;
-        let [name_key, json_key] = [name, json_name].map(|name| self.key(name));
         Some(Field {
             number: parsed.number as u32,
             kind,
@@ -177,18 +175,7 @@ impl Loader {
             delimited: is_message && (parsed.kind == TYPE_GROUP || features.delimited),
             verify_utf8: features.verify_utf8,
             oneof: 0,
-            name,
-            json_name,
-            name_key,
-            json_key,
-        })
-    }
-
-    fn key(&mut self, name: Name) -> Name {
-        let text = self.names.text(name).to_owned();
-        self.names.intern_with(|key| {
-            push_quoted(key, &text);
-            key.push(':');
+            names: FieldNames::intern(&mut self.names, name, json_name),
         })
     }
 
@@ -259,11 +246,12 @@ impl Loader {
         let Some(parsed) = self.read_field(scope, wire) else { return };
         let element = scope.join(parsed.name);
         let Some(extendee) = self.resolve_message(scope, &element, parsed.extendee) else { return };
-        let name = self.names.intern(&format!("[{element}]"));
-        let Some(mut field) = self.typed_field(scope, &element, &parsed, [name, name]) else { return };
+        let name = format!("[{element}]");
+        let Some(mut field) = self.typed_field(scope, &element, &parsed, [&name, &name]) else { return };
         field.make_explicit();
         if !self.messages[extendee.0 as usize].is_message_set {
-            self.extensions.push((extendee, field));
+            let file = self.names.intern(scope.file);
+            self.extensions.push(Extension { message: extendee, file, field });
         }
     }
 }
@@ -277,11 +265,26 @@ impl Field {
     }
 }
 
+/// What is wrong with the names of a field: its own, the one that it is known by, and the JSON name.
+fn name_problem(own: &str, name: &str, json_name: &str) -> Option<String> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'[' | b']');
+    if own.is_empty() {
+        Some("the field has no name".into())
+    } else if !name.bytes().all(is_part) {
+        Some("its name has characters other than ASCII letters, digits and underscores".into())
+    } else if name.len().max(json_name.len()) > FieldNames::MAX {
+        Some(format!("its name is longer than {} bytes", FieldNames::MAX))
+    } else {
+        None
+    }
+}
+
 fn is_entry(fields: &[Field]) -> bool {
     let [key, value] = fields else { return false };
     let is_key =
         !matches!(key.kind, Kind::Double | Kind::Float | Kind::Bytes | Kind::Message(_) | Kind::Enum(_));
-    is_key && key.number == 1 && value.number == 2
+    let is_single = |field: &Field| matches!(field.cardinality, Cardinality::Singular(_));
+    is_key && is_single(key) && is_single(value) && key.number == 1 && value.number == 2
 }
 
 /// The features inside a oneof: those around it with what its own options set.

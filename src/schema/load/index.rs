@@ -1,8 +1,8 @@
 //! After both passes: extensions join their messages, and every table gets its indexes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{Loader, MAX_MEMBERS};
+use super::{Extension, Loader, MAX_MEMBERS};
 use crate::schema::Schema;
 use crate::schema::message::{Cardinality, Field, Kind, Message};
 use crate::schema::names::{Arena, NameIndex, NumberIndex};
@@ -10,7 +10,6 @@ use crate::schema::{MessageId, Presence};
 
 impl Loader {
     pub(super) fn finish(mut self) -> Schema {
-        self.add_extensions();
         let names = self.names.finish();
         for message in &mut self.messages {
             index_fields(&names, message);
@@ -21,6 +20,12 @@ impl Loader {
                 values.iter().enumerate().map(|(at, value)| (value.name, at as u16)).collect();
             each.by_name = NameIndex::new(&names, &named, |at| [values[at as usize].name; 2]);
         }
+        for service in &mut self.services {
+            let methods = &service.methods;
+            let named: Vec<_> =
+                methods.iter().enumerate().map(|(at, method)| (method.name, at as u16)).collect();
+            service.by_name = NameIndex::new(&names, &named, |at| [methods[at as usize].name; 2]);
+        }
         mark_requiring(&mut self.messages);
         Schema {
             names,
@@ -28,19 +33,32 @@ impl Loader {
             enums: self.enums.into(),
             services: self.services.into(),
             types: self.types,
+            service_index: self.service_index,
         }
     }
 
-    fn add_extensions(&mut self) {
-        let mut by_message: HashMap<u32, Vec<Field>> = HashMap::new();
-        for (message, field) in std::mem::take(&mut self.extensions) {
-            by_message.entry(message.0).or_default().push(field);
-        }
-        for (message, extensions) in by_message {
-            let message = &mut self.messages[message as usize];
-            let room = MAX_MEMBERS - message.bits();
+    /// Appends the extensions to the fields of their messages.
+    pub(super) fn add_extensions(&mut self) {
+        let mut extensions = std::mem::take(&mut self.extensions);
+        extensions.sort_by_key(|extension| extension.message.0);
+        let mut extensions = extensions.into_iter().peekable();
+        while let Some(id) = extensions.peek().map(|extension| extension.message.0) {
+            let message = &mut self.messages[id as usize];
+            let mut taken: HashSet<_> = message.fields.iter().map(Field::number).collect();
             let mut fields = std::mem::take(&mut message.fields).into_vec();
-            fields.extend(extensions.into_iter().take(room));
+            while let Some(Extension { file, field, .. }) = extensions.next_if(|next| next.message.0 == id) {
+                let problem = if !taken.insert(field.number) {
+                    let of = self.names.text(message.name);
+                    format!("the field number {} is used twice in {of}", field.number)
+                } else if fields.len() + usize::from(message.oneofs) >= MAX_MEMBERS {
+                    format!("the message has more than {MAX_MEMBERS} fields and oneofs")
+                } else {
+                    fields.push(field);
+                    continue;
+                };
+                let element = self.names.text(field.name()).trim_matches(['[', ']']);
+                self.problems.add(self.names.text(file), element, problem);
+            }
             message.fields = fields.into();
         }
     }
@@ -50,13 +68,13 @@ fn index_fields(names: &Arena, message: &mut Message) {
     let fields = &message.fields;
     // Proto names first: where a JSON name equals another field's proto name, both were valid before
     // JSON names could be set, and the proto name is the one that cannot be spelled otherwise.
-    let named = |name: fn(&Field) -> crate::schema::Name| {
-        fields.iter().enumerate().map(move |(at, field)| (name(field), at as u16))
-    };
-    let all: Vec<_> = named(Field::name).chain(named(Field::json_name)).collect();
+    let numbered = || fields.iter().enumerate().map(|(at, field)| (field, at as u16));
+    let other = |field: &Field| Some(field.json_name()).filter(|&name| name != field.name());
+    let json_names = numbered().filter_map(|(field, at)| Some((other(field)?, at)));
+    let all: Vec<_> = numbered().map(|(field, at)| (field.name(), at)).chain(json_names).collect();
     message.by_name = NameIndex::new(names, &all, |at| {
         let field = &fields[at as usize];
-        [field.name, field.json_name]
+        [field.name(), field.json_name()]
     });
     message.by_number = NumberIndex::new(fields.iter().map(|field| field.number as i32));
 }

@@ -11,8 +11,8 @@ use super::enumeration::Enum;
 use super::features::Features;
 use super::message::{Field, Message};
 use super::method::Service;
-use super::names::{Interner, TypeIndex};
-use super::{MessageId, Schema, TypeId};
+use super::names::{Interner, ServiceIndex, TypeIndex};
+use super::{MessageId, Name, Schema, TypeId};
 use crate::wire::reader;
 
 mod declare;
@@ -65,6 +65,7 @@ impl Schema {
         for &file in &files {
             loader.define_file(file);
         }
+        loader.add_extensions();
         std::mem::take(&mut loader.problems).into_result()?;
         Ok(loader.finish())
     }
@@ -77,9 +78,16 @@ struct Loader {
     messages: Vec<Message>,
     enums: Vec<Enum>,
     services: Vec<Service>,
-    service_names: HashSet<String>,
-    extensions: Vec<(MessageId, Field)>,
+    service_index: ServiceIndex,
+    extensions: Vec<Extension>,
     problems: Problems,
+}
+
+/// A field that joins a message which may stand in another file.
+struct Extension {
+    message: MessageId,
+    file: Name,
+    field: Field,
 }
 
 /// The element around the one that is read: for names, features and the place of a problem.
@@ -112,6 +120,9 @@ impl Loader {
                     continue;
                 }
             };
+            if file.name.is_empty() {
+                self.problems.add("", "", "the file has no name");
+            }
             match selected.insert(file.name, wire) {
                 None => {
                     order.push(wire);
@@ -209,6 +220,13 @@ fn text_of<'a>(names: &'a Interner, messages: &[Message], enums: &[Enum], id: Ty
     })
 }
 
+/// The names that come more than once, sorted.
+fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect()
+}
+
 /// The full names of what a file defines at its top level.
 fn top_level(file: &descriptor::File<'_>) -> Vec<String> {
     let messages = file.messages.iter().filter_map(|wire| Some(descriptor::Message::read(wire).ok()?.name));
@@ -216,22 +234,9 @@ fn top_level(file: &descriptor::File<'_>) -> Vec<String> {
     messages.chain(enums).map(|name| format!("{}.{name}", file.package)).collect()
 }
 
-/// Appends text as a JSON string, quotes included.
-fn push_quoted(out: &mut String, text: &str) {
-    out.push('"');
-    for char in text.chars() {
-        match char {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\0'..='\x1f' => out.push_str(&format!("\\u{:04x}", u32::from(char))),
-            _ => out.push(char),
-        }
-    }
-    out.push('"');
-}
-
-/// Appends the JSON name that `protoc` gives a field.
-fn push_lower_camel(out: &mut String, name: &str) {
+/// The JSON name that `protoc` gives a field.
+fn lower_camel(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
     let mut upper = false;
     for char in name.chars() {
         if char == '_' {
@@ -241,4 +246,5 @@ fn push_lower_camel(out: &mut String, name: &str) {
             upper = false;
         }
     }
+    out
 }

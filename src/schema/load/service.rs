@@ -2,9 +2,10 @@
 
 use prost::Message;
 
-use super::{Loader, Scope};
+use super::{Loader, MAX_MEMBERS, Scope, repeated};
 use crate::schema::descriptor;
 use crate::schema::method::{Method, Service};
+use crate::schema::names::NameIndex;
 use crate::schema::rule::HttpRule;
 
 impl Loader {
@@ -16,11 +17,24 @@ impl Loader {
         let full_name = scope.join(service.name);
         let name = self.names.intern(&full_name);
         let inner = Scope { name: &full_name, ..*scope };
-        let methods = service.methods.iter().filter_map(|wire| self.method(&inner, wire)).collect();
-        if !self.service_names.insert(full_name.clone()) {
+        if service.name.is_empty() {
+            self.problems.add(scope.file, &full_name, "the service has no name");
+        }
+        if service.methods.len() > MAX_MEMBERS {
+            let text = format!("the service has more than {MAX_MEMBERS} methods");
+            return self.problems.add(scope.file, &full_name, text);
+        }
+        let methods: Box<[_]> = service.methods.iter().filter_map(|wire| self.method(&inner, wire)).collect();
+        for name in repeated(methods.iter().map(|method: &Method| self.names.text(method.name))) {
+            let element = inner.join(name);
+            self.problems.add(scope.file, &element, "two methods of the service have this name");
+        }
+        self.services.push(Service { name, methods, by_name: NameIndex::default() });
+        let Self { names, services, service_index, .. } = self;
+        let name_of = |at: u32| names.text(services[at as usize].name);
+        if !service_index.insert(services.len() as u32 - 1, name_of) {
             self.problems.add(scope.file, &full_name, "this service is defined twice in the descriptors");
         }
-        self.services.push(Service { name, methods });
     }
 
     fn method(&mut self, scope: &Scope<'_>, wire: &[u8]) -> Option<Method> {
@@ -30,6 +44,9 @@ impl Loader {
             .map_err(|error| self.broken(scope.file, scope.name, error))
             .ok()?;
         let element = scope.join(method.name);
+        if method.name.is_empty() {
+            self.problems.add(scope.file, &element, "the method has no name");
+        }
         Some(Method {
             name: self.names.intern(method.name),
             input: self.resolve_message(scope, &element, method.input)?,

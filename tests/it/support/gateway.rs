@@ -53,6 +53,11 @@ impl Gateway {
         format!("http://{}{path}", self.address())
     }
 
+    /// The process.
+    pub(crate) fn server(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
     /// Waits until it has logged a line with this text.
     pub(crate) fn wait_for_log(&self, text: &str) {
         self.server.wait_for(text);
@@ -73,7 +78,7 @@ fn serve(arguments: &[&str]) -> Command {
 }
 
 /// The address in the log line that a listening socket writes.
-fn listening(line: &str) -> Option<SocketAddr> {
+pub(crate) fn listening(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
     if line.get("message")? != "listening" {
         return None;

@@ -1,0 +1,129 @@
+//! Requests that no good client sends, byte by byte over TCP. Each gets a clear answer, or its connection is
+//! closed, and the gateway goes on.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::backend;
+use crate::support::gateway::Gateway;
+
+/// Sends a request that asks to close the connection, and reads until that is done.
+fn exchange(gateway: &Gateway, request: &[u8]) -> String {
+    connection(gateway, request, false)
+}
+
+/// Sends bytes after which no more will come, and reads until the gateway closes the connection too.
+fn break_off(gateway: &Gateway, request: &[u8]) -> String {
+    connection(gateway, request, true)
+}
+
+fn connection(gateway: &Gateway, request: &[u8], breaks_off: bool) -> String {
+    let mut stream = TcpStream::connect(gateway.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    // The gateway may answer and close before all is written.
+    let _ = stream.write_all(request);
+    if breaks_off {
+        let _ = stream.shutdown(Shutdown::Write);
+    }
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The status and the JSON body of an answer.
+fn parsed(answer: &str) -> (u16, Value) {
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let status = status.unwrap_or_else(|| panic!("no status: {answer:?}"));
+    (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("no JSON ({error}): {answer:?}")))
+}
+
+fn assert_alive(gateway: &Gateway) {
+    let answer = exchange(gateway, b"GET /v1/shelves/crime HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    assert!(answer.contains("\"shelves/crime\""), "{answer}");
+}
+
+#[test]
+fn bad_requests_are_answered_in_json() {
+    let gateway = Gateway::in_front_of(&[backend::bookstore()]);
+    let long = "x".repeat(9 << 10);
+    let table = [
+        ("no host", "GET /v1/shelves HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned(), 400, 3),
+        ("two hosts", "GET /v1/shelves HTTP/1.1\r\nconnection: close\r\nhost: a\r\nhost: b\r\n\r\n".to_owned(), 400, 3),
+        ("a path that is too long", format!("GET /{long} HTTP/1.1\r\nconnection: close\r\nhost: x\r\n\r\n"), 414, 3),
+        ("dot segments", "GET /v1/../admin HTTP/1.1\r\nconnection: close\r\nhost: x\r\n\r\n".to_owned(), 400, 3),
+        ("encoded dot segments", "GET /v1/%2e%2E/x HTTP/1.1\r\nconnection: close\r\nhost: x\r\n\r\n".to_owned(), 400, 3),
+        ("a null byte, encoded", "GET /v1/shelves/%00%ff HTTP/1.1\r\nconnection: close\r\nhost: x\r\n\r\n".to_owned(), 400, 3),
+        ("TRACE", "TRACE /v1/shelves HTTP/1.1\r\nconnection: close\r\nhost: x\r\n\r\n".to_owned(), 501, 12),
+        (
+            "an announced length beyond the limit",
+            "POST /v1/shelves HTTP/1.1\r\nconnection: close\r\nhost: x\r\ncontent-length: 99999999999\r\n\r\n".to_owned(),
+            413,
+            8,
+        ),
+        (
+            "an encoding that is not served",
+            "POST /v1/shelves HTTP/1.1\r\nconnection: close\r\nhost: x\r\ncontent-encoding: lzma\r\ncontent-length: 2\r\n\r\n{}"
+                .to_owned(),
+            415,
+            3,
+        ),
+    ];
+    for (what, request, status, code) in table {
+        let (found, body) = parsed(&exchange(&gateway, request.as_bytes()));
+        assert_eq!((found, &body["code"]), (status, &json!(code)), "{what}: {body}");
+        let message = body["message"].as_str().unwrap_or_default();
+        assert!(message.ends_with(['.', ')']) && message.contains(' '), "{what}: {message:?} is no sentence");
+    }
+    assert_alive(&gateway);
+}
+
+#[test]
+fn bytes_that_are_no_http_close_the_connection() {
+    let gateway = Gateway::in_front_of(&[backend::bookstore()]);
+    let many: String = (0..200).map(|number| format!("h{number}: v\r\n")).collect();
+    let table: [&[u8]; 7] = [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\r\n\r\n\0\0\0\0",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"POST /v1/shelves HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /v1/shelves HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}",
+        &[b"GET / HTTP/1.1\r\nhost: x\r\n", many.as_bytes(), b"\r\n"].concat(),
+    ];
+    for bytes in table {
+        let answer = break_off(&gateway, bytes);
+        let is_refusal =
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4") || !answer.starts_with("HTTP/1.1");
+        assert!(is_refusal, "{bytes:?}: {answer}");
+        assert_alive(&gateway);
+    }
+}
+
+#[test]
+fn a_body_that_breaks_off_runs_no_call() {
+    let gateway = Gateway::in_front_of(&[backend::bookstore()]);
+    let head = "POST /v1/shelves?shelfId=half HTTP/1.1\r\nhost: x\r\n";
+    for request in [
+        format!("{head}content-length: 100\r\n\r\n{{\"title\": \"Half\"}}"),
+        format!("{head}transfer-encoding: chunked\r\n\r\n11\r\n{{\"title\": \"Half\"}}\r\n"),
+    ] {
+        let answer = break_off(&gateway, request.as_bytes());
+        assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
+    }
+    let request = "GET /v1/shelves/half HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    assert_eq!(parsed(&exchange(&gateway, request.as_bytes())).0, 404, "the shelf was not added");
+}
+
+#[test]
+fn requests_that_follow_each_other_are_answered_in_order() {
+    let gateway = Gateway::in_front_of(&[backend::bookstore()]);
+    let one = "GET /v1/shelves/crime HTTP/1.1\r\nhost: x\r\n\r\n";
+    let two = "GET /v1/shelves/fiction HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answer = exchange(&gateway, format!("{one}{one}{two}").as_bytes());
+    let names: Vec<_> = answer.match_indices("\"shelves/").map(|(at, _)| &answer[at + 9..at + 14]).collect();
+    assert_eq!(names, ["crime", "crime", "ficti"], "{answer}");
+}
