@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::GeneralPurpose;
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
-use http::header::{AUTHORIZATION, DATE, LOCATION, SERVER, SET_COOKIE};
+use http::header::{AUTHORIZATION, CONNECTION, DATE, LOCATION, SERVER, SET_COOKIE};
 use http::{HeaderMap, HeaderName};
 
 use crate::call::metadata::is_reserved;
@@ -23,7 +23,8 @@ const FORWARDED: [HeaderName; 4] = [
 ];
 
 /// The metadata of a call from the headers of an HTTP request: what is always forwarded, what
-/// `configured` names, and `grpc-metadata-NAME` as NAME. Reserved and hop-by-hop names never cross.
+/// `configured` names, and `grpc-metadata-NAME` as NAME. Reserved and hop-by-hop names never cross, nor
+/// do those that the Connection header names (RFC 9110 section 7.6.1).
 ///
 /// # Errors
 /// When the value of a `-bin` name is not base64, the form in which gRPC carries bytes.
@@ -38,7 +39,7 @@ pub(super) fn of_request(headers: &HeaderMap, configured: &[HeaderName]) -> Resu
                 _ => continue,
             }
         };
-        if is_reserved(forwarded.as_str()) {
+        if is_reserved(forwarded.as_str()) || is_for_this_connection(headers, name) {
             continue;
         }
         if forwarded.as_str().ends_with("-bin") && !is_base64(value.as_bytes()) {
@@ -48,6 +49,11 @@ pub(super) fn of_request(headers: &HeaderMap, configured: &[HeaderName]) -> Resu
         metadata.append(forwarded, value.clone());
     }
     Ok(metadata)
+}
+
+fn is_for_this_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let named = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    named.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case(name.as_str()))
 }
 
 fn is_base64(value: &[u8]) -> bool {
@@ -139,6 +145,10 @@ mod tests {
             ("grpc-metadata-connection", "no"),
             ("grpc-metadata-data-bin", "AQID"),
             ("grpc-metadata-", "no"),
+            ("connection", "close, Tracestate"),
+            ("connection", "grpc-metadata-hop"),
+            ("tracestate", "no"),
+            ("grpc-metadata-hop", "no"),
         ]);
         let configured = [HeaderName::from_static("x-tenant")];
         let expected = map(&[

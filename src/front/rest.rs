@@ -1,12 +1,13 @@
 //! REST: a JSON request by a route of `google.api.http`, and the JSON answer.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts as Head;
-use http::{HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response};
 use http_body_util::Full;
 use tokio::time::Instant;
 
@@ -16,6 +17,8 @@ use crate::call::{Body, Call, Dialect, Origin, Reply};
 use crate::codec::binding;
 use crate::snapshot::{Limits, Route};
 use crate::status::{Code, Status};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request without its body, after its route was found.
 pub(super) struct Parts<'a> {
@@ -34,30 +37,39 @@ where
 {
     let options = &route.endpoint.options;
     let form = if options.problem_details { Form::Problem } else { parts.form };
-    let request_id = request_id(parts.head).to_owned();
+    let request_id = parts.head.headers.get(&REQUEST_ID).cloned();
     let Reply { metadata, message, status, trailers } = match call(&route, parts, body, limits) {
         Ok(call) => route.endpoint.service.call(call).await,
         Err(status) => Reply::from(status),
     };
     let written = if status.is_ok() { text(&route, &message) } else { Err(status) };
-    let mut answer = match written {
-        Ok(text) => success(text),
+    let (mut answer, hidden) = match written {
+        Ok(text) => (success(text), None),
         Err(status) => {
-            error::answer(&route.endpoint.schema, &error::for_caller(status, options, &request_id), form)
+            let (status, hidden) = error::for_caller(status, options);
+            (error::answer(&route.endpoint.schema, &status, form), hidden)
         }
     };
-    metadata::to_answer(metadata, trailers, &options.response_metadata, answer.headers_mut());
+    let headers = answer.headers_mut();
+    metadata::to_answer(metadata, trailers, &options.response_metadata, headers);
+    if let Some(hidden) = hidden {
+        let id = request_id.or_else(|| headers.get(&REQUEST_ID).cloned()).unwrap_or_else(made_up_id);
+        hidden.log(&route.endpoint.schema, &route.endpoint.full_name, id.to_str().unwrap_or_default());
+        headers.insert(REQUEST_ID, id);
+    }
     answer
+}
+
+/// A name for a request that has none: what is in the log about it can be found by what the caller got.
+fn made_up_id() -> HeaderValue {
+    let id = RandomState::new().hash_one(std::process::id());
+    HeaderValue::from_str(&format!("{id:016x}")).unwrap_or(HeaderValue::from_static("-"))
 }
 
 fn success(text: Vec<u8>) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from(text)));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
-}
-
-fn request_id(head: &Head) -> &str {
-    head.headers.get("x-request-id").and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// The call. Its message is read and decoded only when a layer asks for it.

@@ -155,6 +155,19 @@ async fn internals_of_a_backend_stay_inside() {
     let open = EndpointOptions { expose_debug_info: true, ..Default::default() };
     let details = failing(debug(), open).await.json()["details"].take();
     assert_eq!(details[0], json!({"@type": "type.googleapis.com/google.rpc.DebugInfo", "detail": "x"}));
+    // The caller can ask for the rest by a name: its own, the backend's, or one that is made up.
+    let answer = answer_to(Reply::from(debug()), EndpointOptions::default(), "*/*").await;
+    assert_eq!(answer.header("x-request-id"), Some("r7"));
+    let nameless =
+        |reply| async { Setting::replying(reply, EndpointOptions::default()).post(&[], "{}").await };
+    let mut named = Reply::from(debug());
+    named.metadata.append("x-request-id", "b9".parse().unwrap());
+    assert_eq!(nameless(named).await.header("x-request-id"), Some("b9"));
+    let names = [nameless(Reply::from(debug())).await, nameless(Reply::from(debug())).await];
+    let names = names.map(|answer| answer.header("x-request-id").unwrap().to_owned());
+    assert!(names[0].len() == 16 && names[0] != names[1], "{names:?}");
+    let shown = nameless(Reply::from(Status::backend(Code::Internal, "no"))).await;
+    assert_eq!(shown.header("x-request-id"), None);
     // What Transom itself says is for callers.
     failing(Status::gateway(Code::Unknown, "said"), EndpointOptions::default())
         .await

@@ -151,7 +151,7 @@ async fn a_body_that_breaks_off_never_runs_a_call() {
 
 #[tokio::test]
 async fn a_call_that_is_refused_reads_nothing() {
-    let setting = Setting::with(EndpointOptions::default(), true);
+    let setting = Setting::with(&EndpointOptions::default(), true);
     let body = Script::new([Stalls]);
     let was_polled = Arc::clone(&body.was_polled);
     // What is wrong with the body, its headers or the query matters to nobody then.

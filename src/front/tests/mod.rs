@@ -72,16 +72,16 @@ struct Setting {
 
 impl Setting {
     fn new() -> Self {
-        Self::with(EndpointOptions::default(), false)
+        Self::with(&EndpointOptions::default(), false)
     }
 
     fn replying(reply: Reply, options: EndpointOptions) -> Self {
-        let setting = Self::with(options, false);
+        let setting = Self::with(&options, false);
         *setting.backend.reply.lock().unwrap() = Some(reply);
         setting
     }
 
-    fn with(options: EndpointOptions, refuses: bool) -> Self {
+    fn with(options: &EndpointOptions, refuses: bool) -> Self {
         let schema = Arc::new(Schema::load(&[ECHO]).unwrap());
         let backend = Arc::new(Backend { refuses, reply: Mutex::default(), seen: Mutex::default() });
         let endpoint = |name: &str, streams: bool| {

@@ -75,7 +75,7 @@ async fn streaming_methods_are_not_served() {
 async fn headers_become_metadata() {
     let options =
         EndpointOptions { request_metadata: vec!["x-tenant".parse().unwrap()], ..Default::default() };
-    let setting = Setting::with(options, false);
+    let setting = Setting::with(&options, false);
     let headers = [
         ("authorization", "Bearer x"),
         ("x-tenant", "blue"),
@@ -103,7 +103,7 @@ async fn headers_become_metadata() {
 #[tokio::test(start_paused = true)]
 async fn the_smallest_timeout_is_the_deadline() {
     let options = EndpointOptions { timeout: Some(2 * SECOND), ..Default::default() };
-    let setting = Setting::with(options, false);
+    let setting = Setting::with(&options, false);
     let table: [(&[(&str, &str)], Duration); 4] = [
         (&[], 2 * SECOND),
         (&[("x-request-timeout", "1.5")], 3 * SECOND / 2),
