@@ -9,6 +9,7 @@ use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{self, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::compile::compile;
 use crate::config::Config;
@@ -103,26 +104,33 @@ pub fn run(
     }
     let (drain, stop) = Drain::new();
     let server = server(config, snapshot, stop);
+    let (failed, mut failures) = mpsc::unbounded_channel();
     let mut threads = Vec::with_capacity(cores);
     for (core, sockets) in sockets.into_iter().enumerate() {
-        let server = server.clone();
-        let run = move || serve_core(core, &server, sockets);
+        let (server, failed) = (server.clone(), failed.clone());
+        let run = move || serve_core(core, &server, sockets).or_else(|error| failed.send(error)).ok();
         threads.push(thread::Builder::new().name(format!("core-{core}")).spawn(run)?);
     }
     for address in &addresses {
         tracing::info!(%address, "listening");
     }
     listening(&addresses);
-    runtime.block_on(signals.stop());
+    drop(failed);
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            () = signals.stop() => Ok(()),
+            failure = failures.recv() => {
+                Err(failure.unwrap_or_else(|| io::Error::other("no core is left to serve")))
+            }
+        }
+    });
     tracing::info!("stopping: calls in flight may finish");
     drain.stop();
     for thread in threads {
         // A panic of a core was printed where it happened; the others still finish.
-        if let Ok(Err(error)) = thread.join() {
-            tracing::error!(%error, "a core could not serve");
-        }
+        let _ = thread.join();
     }
-    Ok(())
+    Ok(outcome?)
 }
 
 fn server(config: &Config, snapshot: Snapshot, stop: Signal) -> Server<Fronted> {

@@ -7,12 +7,12 @@ fn detail(name: &str, value: &'static [u8]) -> Detail {
     Detail { type_url: format!("type.googleapis.com/{name}"), value: Bytes::from_static(value) }
 }
 
-async fn answer_to(reply: Reply, options: EndpointOptions, accept: &str) -> Seen {
+async fn answer_to(reply: Reply, options: &EndpointOptions, accept: &str) -> Seen {
     let setting = Setting::replying(reply, options);
     setting.post(&[("accept", accept), ("x-request-id", "r7")], "{}").await
 }
 
-async fn failing(status: Status, options: EndpointOptions) -> Seen {
+async fn failing(status: Status, options: &EndpointOptions) -> Seen {
     answer_to(Reply::from(status), options, "*/*").await
 }
 
@@ -23,7 +23,7 @@ async fn a_message_is_written_as_the_service_wants() {
     let message = json!({"aNameOfManyWords": "x", "colour": "RED"});
     let write = WriteOptions { proto_names: true, enum_numbers: true, ..WriteOptions::default() };
     let options = EndpointOptions { write, ..Default::default() };
-    let answer = answer_to(ok(wire(&message)), options, "*/*").await;
+    let answer = answer_to(ok(wire(&message)), &options, "*/*").await;
     assert_eq!((answer.status, answer.json()), (200, json!({"a_name_of_many_words": "x", "colour": 1})));
 }
 
@@ -44,7 +44,7 @@ async fn metadata_becomes_headers() {
     }
     reply.trailers.append("x-rows", "3".parse().unwrap());
     reply.trailers.append("grpc-status", "0".parse().unwrap());
-    let answer = answer_to(reply, EndpointOptions::default(), "*/*").await;
+    let answer = answer_to(reply, &EndpointOptions::default(), "*/*").await;
     let mut found: Vec<_> =
         answer.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
     found.sort_unstable();
@@ -60,7 +60,7 @@ async fn metadata_becomes_headers() {
     let mut reply = Reply::from(Status::backend(Code::NotFound, "gone"));
     reply.metadata.append("x-cost", "1".parse().unwrap());
     reply.trailers.append("x-rows", "0".parse().unwrap());
-    let answer = answer_to(reply, EndpointOptions::default(), "*/*").await;
+    let answer = answer_to(reply, &EndpointOptions::default(), "*/*").await;
     answer.is_error(404, 5, "gone");
     assert_eq!((answer.header("x-cost"), answer.header("grpc-trailer-x-rows")), (Some("1"), Some("0")));
 }
@@ -86,7 +86,7 @@ async fn errors_have_two_forms() {
         (always(), "*/*", PROBLEM, &problem),
     ];
     for (options, accept, content_type, expected) in table {
-        let answer = answer_to(Reply::from(status()), options, accept).await;
+        let answer = answer_to(Reply::from(status()), &options, accept).await;
         assert_eq!((answer.status, answer.header("content-type")), (404, Some(content_type)), "{accept}");
         assert_eq!(&answer.json(), expected, "{accept}");
     }
@@ -106,7 +106,7 @@ async fn errors_have_two_forms() {
 #[tokio::test]
 async fn http_statuses_without_a_name_have_the_code_as_title() {
     let answer =
-        answer_to(Reply::from(Status::backend(Code::Cancelled, "")), EndpointOptions::default(), PROBLEM)
+        answer_to(Reply::from(Status::backend(Code::Cancelled, "")), &EndpointOptions::default(), PROBLEM)
             .await;
     assert_eq!((answer.status, &answer.json()["title"]), (499, &json!("CANCELLED")));
 }
@@ -128,38 +128,38 @@ async fn details_never_lose_the_rest() {
         {"@type": "no \"url\"", "value": "AQ=="},
         {"@type": "type.googleapis.com/google.protobuf.Duration", "value": "2s"},
     ]);
-    let answer = failing(status, EndpointOptions::default()).await;
+    let answer = failing(status, &EndpointOptions::default()).await;
     assert_eq!((answer.status, &answer.json()["details"]), (409, &expected));
 }
 
 #[tokio::test]
 async fn internals_of_a_backend_stay_inside() {
     let secret = || Status::backend(Code::Unknown, "NullPointerException at A.java:1");
-    failing(secret(), EndpointOptions::default()).await.is_error(500, 2, "The backend failed.");
+    failing(secret(), &EndpointOptions::default()).await.is_error(500, 2, "The backend failed.");
     let open = EndpointOptions { expose_unknown: true, ..Default::default() };
-    failing(secret(), open).await.is_error(500, 2, "NullPointerException at A.java:1");
+    failing(secret(), &open).await.is_error(500, 2, "NullPointerException at A.java:1");
     // Nobody is told about a text that there never was.
-    failing(Status::backend(Code::Unknown, ""), EndpointOptions::default()).await.is_error(500, 2, "");
+    failing(Status::backend(Code::Unknown, ""), &EndpointOptions::default()).await.is_error(500, 2, "");
 
     let debug = || {
         Status::backend(Code::Internal, "no")
             .with_detail(detail("google.rpc.DebugInfo", b"\x12\x01x"))
             .with_detail(detail("google.rpc.ErrorInfo", b"\x0a\x01R"))
     };
-    let answer = failing(debug(), EndpointOptions::default()).await;
+    let answer = failing(debug(), &EndpointOptions::default()).await;
     answer.is_error(500, 13, "no");
     assert_eq!(
         answer.json()["details"],
         json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "R"}])
     );
     let open = EndpointOptions { expose_debug_info: true, ..Default::default() };
-    let details = failing(debug(), open).await.json()["details"].take();
+    let details = failing(debug(), &open).await.json()["details"].take();
     assert_eq!(details[0], json!({"@type": "type.googleapis.com/google.rpc.DebugInfo", "detail": "x"}));
     // The caller can ask for the rest by a name: its own, the backend's, or one that is made up.
-    let answer = answer_to(Reply::from(debug()), EndpointOptions::default(), "*/*").await;
+    let answer = answer_to(Reply::from(debug()), &EndpointOptions::default(), "*/*").await;
     assert_eq!(answer.header("x-request-id"), Some("r7"));
     let nameless =
-        |reply| async { Setting::replying(reply, EndpointOptions::default()).post(&[], "{}").await };
+        |reply| async { Setting::replying(reply, &EndpointOptions::default()).post(&[], "{}").await };
     let mut named = Reply::from(debug());
     named.metadata.append("x-request-id", "b9".parse().unwrap());
     assert_eq!(nameless(named).await.header("x-request-id"), Some("b9"));
@@ -169,12 +169,12 @@ async fn internals_of_a_backend_stay_inside() {
     let shown = nameless(Reply::from(Status::backend(Code::Internal, "no"))).await;
     assert_eq!(shown.header("x-request-id"), None);
     // What Transom itself says is for callers.
-    failing(Status::gateway(Code::Unknown, "said"), EndpointOptions::default())
+    failing(Status::gateway(Code::Unknown, "said"), &EndpointOptions::default())
         .await
         .is_error(500, 2, "said");
     // The HTTP status is kept.
     let status = secret().with_http(502);
-    failing(status, EndpointOptions::default()).await.is_error(502, 2, "The backend failed.");
+    failing(status, &EndpointOptions::default()).await.is_error(502, 2, "The backend failed.");
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn a_message_that_is_none_is_the_backends_fault() {
         b"\xba\x04\x0a\x08\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
     ];
     for message in messages {
-        let answer = answer_to(ok(Bytes::from_static(message)), EndpointOptions::default(), "*/*").await;
+        let answer = answer_to(ok(Bytes::from_static(message)), &EndpointOptions::default(), "*/*").await;
         answer.is_error(502, 13, text);
     }
 }

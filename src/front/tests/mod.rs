@@ -75,8 +75,8 @@ impl Setting {
         Self::with(&EndpointOptions::default(), false)
     }
 
-    fn replying(reply: Reply, options: EndpointOptions) -> Self {
-        let setting = Self::with(&options, false);
+    fn replying(reply: Reply, options: &EndpointOptions) -> Self {
+        let setting = Self::with(options, false);
         *setting.backend.reply.lock().unwrap() = Some(reply);
         setting
     }
