@@ -72,7 +72,8 @@ fn success(text: Vec<u8>) -> Answer {
     answer
 }
 
-/// The call. Its message is read and decoded only when a layer asks for it.
+/// The call. Its message is read and decoded only when a layer asks for it, and only then the caller
+/// learns what is wrong with its request: whether it may call at all is decided before.
 fn call<B>(route: &Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Result<Call, Status>
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -86,19 +87,39 @@ where
         return Err(Status::caller(Code::Unimplemented, text));
     }
     let options = &endpoint.options;
-    let timeout = [deadline::timeout(&head.headers)?, options.timeout].into_iter().flatten().min();
-    let metadata = metadata::of_request(&head.headers, &options.request_metadata)?;
+    let (headers, mut check) = (&head.headers, Ok(()));
+    let timeout = or_refusal(deadline::timeout(headers), &mut check);
+    let timeout = timeout.into_iter().chain(options.timeout).min();
+    let metadata = or_refusal(metadata::of_request(headers, &options.request_metadata), &mut check);
     let origin = Origin { dialect: Dialect::Rest, route: Arc::clone(&route.template), peer };
     Ok(Call {
         method: Arc::clone(&endpoint.method),
         origin,
         metadata,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-        body: request(Arc::clone(route), head, values, body, limits.clone()),
+        body: message(Arc::clone(route), check, head, values, body, limits.clone()),
     })
 }
 
-fn request<B>(route: Arc<Route>, head: &Head, values: Vec<String>, body: B, limits: Limits) -> Body
+/// The value, or its default and the reason for which the request will be refused; the first one stays.
+fn or_refusal<T: Default>(result: Result<T, Status>, check: &mut Result<(), Status>) -> T {
+    result.unwrap_or_else(|status| {
+        if check.is_ok() {
+            *check = Err(status);
+        }
+        T::default()
+    })
+}
+
+/// The request message, unless `check` found something wrong already.
+fn message<B>(
+    route: Arc<Route>,
+    mut check: Result<(), Status>,
+    head: &Head,
+    values: Vec<String>,
+    body: B,
+    limits: Limits,
+) -> Body
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
@@ -106,7 +127,9 @@ where
     let query = head.uri.query().unwrap_or_default().to_owned();
     // A body that the rule does not bind is neither read nor looked at.
     let is_bound = *route.binding.body() != binding::Body::None && !body.is_end_stream();
-    let check = if is_bound { body::check_headers(&head.headers, &limits) } else { Ok(()) };
+    if is_bound {
+        or_refusal(body::check_headers(&head.headers, &limits), &mut check);
+    }
     Body::Pending(Box::pin(async move {
         check?;
         let body = if is_bound { body::read(body, &limits).await? } else { Bytes::new() };

@@ -154,8 +154,13 @@ async fn a_call_that_is_refused_reads_nothing() {
     let setting = Setting::with(&EndpointOptions::default(), true);
     let body = Script::new([Stalls]);
     let was_polled = Arc::clone(&body.was_polled);
-    // What is wrong with the body, its headers or the query matters to nobody then.
-    let headers = [("content-type", "text/plain"), ("content-length", "5000")];
+    // What is wrong with the body, the headers or the query matters to nobody then.
+    let headers = [
+        ("content-type", "text/plain"),
+        ("content-length", "5000"),
+        ("grpc-timeout", "soon"),
+        ("grpc-metadata-x-bin", "!"),
+    ];
     let answer = setting.send(with_body("POST", "/echo?nothing=1", &headers, body)).await;
     answer.is_error(403, 7, "You may not.");
     assert!(!*was_polled.lock().unwrap());
