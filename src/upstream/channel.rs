@@ -185,9 +185,8 @@ impl Shared {
             unopened(error)
         })?;
         let outgoing = Outgoing::new(stream, Piece::message(work.length, work.message.clone()));
-        let outcome = Exchange::new(lease, outgoing, head, work.deadline)
-            .run(work.message, self.settings.max_message)
-            .await;
+        let outcome =
+            Exchange::new(lease, outgoing, head, work.deadline).run(self.settings.max_message).await;
         outcome.map_err(|failure| at_deadline(failure, work.deadline))
     }
 
