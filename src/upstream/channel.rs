@@ -149,8 +149,8 @@ impl Shared {
         let mut refused = None;
         let mut tries = 1;
         loop {
-            let mut lease = self.pool.acquire(slot, refused).await.ok_or_else(unreachable)?;
-            let failure = match self.exchange(slot, &mut lease, work).await {
+            let lease = self.pool.acquire(slot, refused).await.ok_or_else(unreachable)?;
+            let failure = match self.exchange(slot, &lease, work).await {
                 Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
@@ -173,11 +173,11 @@ impl Shared {
     }
 
     /// One try on one connection.
-    async fn exchange(&self, slot: usize, lease: &mut Lease, work: &Try<'_>) -> Result<Reply, Failure> {
-        let timeout = work.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let request = self.request(lease, work, timeout)?;
-        let opened = match poll_fn(|cx| lease.sender.poll_ready(cx)).await {
-            Ok(()) => lease.sender.send_request(request, false),
+    async fn exchange(&self, slot: usize, lease: &Lease, work: &Try<'_>) -> Result<Reply, Failure> {
+        let mut sender = lease.sender.lock().await;
+        let request = self.request(lease, work)?;
+        let opened = match poll_fn(|cx| sender.poll_ready(cx)).await {
+            Ok(()) => sender.send_request(request, false),
             Err(error) => Err(error),
         };
         let (head, stream) = opened.map_err(|error| {
@@ -185,17 +185,16 @@ impl Shared {
             unopened(error)
         })?;
         let outgoing = Outgoing::new(stream, Piece::message(work.length, work.message.clone()));
-        let outcome =
-            Exchange::new(lease, outgoing, head, work.deadline).run(self.settings.max_message).await;
+        let exchange = Exchange::new(lease, outgoing, head, work.deadline);
+        // An error here is seen again by whoever reads the answer.
+        let _ = poll_fn(|cx| sender.poll_ready(cx)).await;
+        drop(sender);
+        let outcome = exchange.run(self.settings.max_message).await;
         outcome.map_err(|failure| at_deadline(failure, work.deadline))
     }
 
-    fn request(
-        &self,
-        lease: &Lease,
-        work: &Try<'_>,
-        timeout: Option<Duration>,
-    ) -> Result<Request<()>, Status> {
+    fn request(&self, lease: &Lease, work: &Try<'_>) -> Result<Request<()>, Status> {
+        let timeout = work.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let uri = self.pool.target(lease.target).uri(&work.method.path).map_err(|error| {
             Status::gateway(Code::Internal, format!("The path of the method is no HTTP path: {error}."))
         })?;
