@@ -103,7 +103,20 @@ struct Try<'a> {
     metadata: &'a HeaderMap,
     message: &'a Bytes,
     length: u32,
+    started: Instant,
     deadline: Option<Instant>,
+}
+
+impl Try<'_> {
+    /// What is left of the deadline. A call without any is not sent.
+    fn timeout(&self) -> Result<Option<Duration>, Status> {
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            Err(late(self.started, self.deadline))
+        } else {
+            Ok(left)
+        }
+    }
 }
 
 impl Shared {
@@ -122,7 +135,7 @@ impl Shared {
         let started = Instant::now();
         let limit = started.checked_add(self.settings.timeout);
         let deadline = deadline.into_iter().chain(limit).min();
-        let work = Try { method: &method, metadata: &metadata, message: &message, length, deadline };
+        let work = Try { method: &method, metadata: &metadata, message: &message, length, started, deadline };
         match before(deadline, self.send(&work)).await {
             Some(outcome) => outcome,
             None => Err(late(started, deadline)),
@@ -175,11 +188,9 @@ impl Shared {
     /// One try on one connection.
     async fn exchange(&self, slot: usize, lease: &Lease, work: &Try<'_>) -> Result<Reply, Failure> {
         let mut sender = lease.sender.lock().await;
+        let ready = poll_fn(|cx| sender.poll_ready(cx)).await;
         let request = self.request(lease, work)?;
-        let opened = match poll_fn(|cx| sender.poll_ready(cx)).await {
-            Ok(()) => sender.send_request(request, false),
-            Err(error) => Err(error),
-        };
+        let opened = ready.and_then(|()| sender.send_request(request, false));
         let (head, stream) = opened.map_err(|error| {
             self.pool.retire(slot, lease);
             unopened(error)
@@ -194,7 +205,7 @@ impl Shared {
     }
 
     fn request(&self, lease: &Lease, work: &Try<'_>) -> Result<Request<()>, Status> {
-        let timeout = work.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = work.timeout()?;
         let uri = self.pool.target(lease.target).uri(&work.method.path).map_err(|error| {
             Status::gateway(Code::Internal, format!("The path of the method is no HTTP path: {error}."))
         })?;

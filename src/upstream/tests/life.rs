@@ -345,9 +345,11 @@ async fn a_hanging_backend_meets_the_deadline_and_sees_a_cancel() {
         assert!(nanos <= most && nanos > most / 10, "{text}");
     }
 
+    // A call that is late from the start is not sent.
     let mut call = request("hello");
     call.deadline = Some(Instant::now());
     assert_eq!(channel.call(call).await.status.http(), 504);
+    tokio::time::timeout(Duration::from_millis(100), began.recv()).await.expect_err("nothing is sent");
 }
 
 #[tokio::test]
