@@ -472,6 +472,23 @@ async fn an_answer_before_the_request_is_read_ends_the_call_and_frees_the_stream
 }
 
 #[tokio::test]
+async fn an_early_answer_stands_when_the_backend_then_resets_the_rest_of_the_request() {
+    let target = backend(|(request, mut respond): Stream| async move {
+        let mut head = head();
+        head.headers_mut().extend(fields(&[("grpc-status", "16"), ("grpc-message", "who are you")]));
+        respond.send_response(head, true).unwrap();
+        // `h2` sends RST_STREAM with NO_ERROR for the body that nobody reads, as RFC 9113 section 8.1 has it.
+        drop(request);
+    })
+    .await;
+    let channel = channel(vec![target]);
+    for _ in 0..20 {
+        let reply = ask(&channel, vec![0; 1 << 20]).await;
+        assert_status(&reply.status, Code::Unauthenticated, 401, "who are you");
+    }
+}
+
+#[tokio::test]
 async fn calls_wait_for_a_free_stream() {
     let mut builder = h2::server::Builder::new();
     builder.max_concurrent_streams(1);
