@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::compile::compile;
 use crate::config::Config;
@@ -85,6 +86,12 @@ pub fn run(
     snapshot: Snapshot,
     listening: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), RunError> {
+    let runtime = runtime()?;
+    // Before anybody learns that the process serves: from now on signals do what they should.
+    let mut signals = {
+        let _entered = runtime.enter();
+        Signals::new()?
+    };
     let cores = cores();
     let mut sockets: Vec<Vec<std::net::TcpListener>> = (0..cores).map(|_| Vec::new()).collect();
     let mut addresses = Vec::new();
@@ -97,26 +104,33 @@ pub fn run(
     }
     let (drain, stop) = Drain::new();
     let server = server(config, snapshot, stop);
+    let (failed, mut failures) = mpsc::unbounded_channel();
     let mut threads = Vec::with_capacity(cores);
     for (core, sockets) in sockets.into_iter().enumerate() {
-        let server = server.clone();
-        let run = move || serve_core(core, &server, sockets);
+        let (server, failed) = (server.clone(), failed.clone());
+        let run = move || serve_core(core, &server, sockets).or_else(|error| failed.send(error)).ok();
         threads.push(thread::Builder::new().name(format!("core-{core}")).spawn(run)?);
     }
     for address in &addresses {
         tracing::info!(%address, "listening");
     }
     listening(&addresses);
-    let waited = runtime()?.block_on(stop_signal());
+    drop(failed);
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            () = signals.stop() => Ok(()),
+            failure = failures.recv() => {
+                Err(failure.unwrap_or_else(|| io::Error::other("no core is left to serve")))
+            }
+        }
+    });
     tracing::info!("stopping: calls in flight may finish");
     drain.stop();
     for thread in threads {
         // A panic of a core was printed where it happened; the others still finish.
-        if let Ok(Err(error)) = thread.join() {
-            tracing::error!(%error, "a core could not serve");
-        }
+        let _ = thread.join();
     }
-    Ok(waited?)
+    Ok(outcome?)
 }
 
 fn server(config: &Config, snapshot: Snapshot, stop: Signal) -> Server<Fronted> {
@@ -149,17 +163,32 @@ fn serve_core(core: usize, server: &Server<Fronted>, sockets: Vec<std::net::TcpL
     })
 }
 
-/// Waits for SIGTERM or SIGINT. SIGHUP asks for a reload, which never kills.
-async fn stop_signal() -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => {
-                tracing::warn!("SIGHUP is ignored: this version does not reload; restart it instead");
+/// The signals that the process answers.
+struct Signals {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+    hangup: unix::Signal,
+}
+
+impl Signals {
+    /// Takes the signals from the system's defaults. Needs a runtime.
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT. SIGHUP asks for a reload, which never kills.
+    async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    tracing::warn!("SIGHUP is ignored: this version does not reload; restart it instead");
+                }
             }
         }
     }

@@ -36,7 +36,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let (_, snapshot, problems) = match arguments.source.prepare() {
+    let (_, snapshot, problems) = match arguments.source.prepare(report) {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
@@ -68,8 +68,11 @@ fn request(arguments: &Arguments, endpoint: &Endpoint) -> Result<Call, Failure> 
     }
     let json = if arguments.request == "-" {
         let mut text = Vec::new();
-        let read = std::io::stdin().lock().take(MAX_INPUT).read_to_end(&mut text);
+        let read = std::io::stdin().lock().take(MAX_INPUT + 1).read_to_end(&mut text);
         read.map_err(|error| (INTERNAL, format!("Standard input cannot be read: {error}.")))?;
+        if text.len() as u64 > MAX_INPUT {
+            return Err((FAILED, format!("The request is larger than {MAX_INPUT} bytes.")));
+        }
         text
     } else {
         arguments.request.clone().into_bytes()

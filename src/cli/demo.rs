@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 
-use super::{fail, log, output, refuse};
+use super::{fail, failure_code, log, output, refuse};
 use crate::config::load::parse;
 use crate::{app, demo};
 
@@ -49,10 +49,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ app::RunError::Listen(_)) => fail(&format!(
-            "{error}\nName another address, for example `transom demo --address 127.0.0.1:8090`."
-        )),
-        Err(error) => fail(&error),
+        Err(error) => {
+            output::error(&error.to_string());
+            if matches!(error, app::RunError::Listen(_)) {
+                output::error("Name another address, for example `transom demo --address 127.0.0.1:8090`.");
+            }
+            ExitCode::from(failure_code(&error))
+        }
     }
 }
 

@@ -5,6 +5,9 @@ use std::io::IsTerminal;
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
+use super::output;
+use crate::config::problem::{Problem, Problems, Severity};
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
@@ -18,7 +21,11 @@ pub(super) enum Format {
 /// Starts the log. What is logged is set by the environment variable TRANSOM_LOG, such as `debug` or
 /// `transom::upstream=trace`; without it, `info`.
 pub(super) fn start(format: Format) {
-    let filter = EnvFilter::try_from_env("TRANSOM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var("TRANSOM_LOG").unwrap_or_else(|_| "info".into());
+    let (filter, error) = match EnvFilter::try_new(&wanted) {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new("info"), Some(error)),
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -28,4 +35,35 @@ pub(super) fn start(format: Format) {
         Format::Text => builder.with_target(false).try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),
     };
+    if let Some(error) = error {
+        tracing::warn!(TRANSOM_LOG = wanted, %error, "TRANSOM_LOG is not valid, so it counts as `info`");
+    }
+}
+
+impl Format {
+    /// Says what is wrong with a configuration: drawn for people, one record each for programs.
+    pub(super) fn report(self, problems: &Problems) {
+        match self {
+            Self::Text => super::report(problems),
+            Self::Json => problems.in_order().into_iter().for_each(|problem| record(problem, problems)),
+        }
+    }
+
+    /// Says why the process ends.
+    pub(super) fn fail(self, error: &impl std::fmt::Display) {
+        match self {
+            Self::Text => output::error(&error.to_string()),
+            Self::Json => tracing::error!("{error}"),
+        }
+    }
+}
+
+fn record(problem: &Problem, problems: &Problems) {
+    let place = problem.place.and_then(|place| problems.sources.position(place));
+    let place = place.map(|(name, line, column)| format!("{name}:{line}:{column}"));
+    let (place, hint, message) = (place.as_deref(), problem.hint.as_deref(), &problem.message);
+    match problem.severity {
+        Severity::Error => tracing::error!(place, hint, "{message}"),
+        Severity::Warning => tracing::warn!(place, hint, "{message}"),
+    }
 }

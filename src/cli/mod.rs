@@ -75,8 +75,12 @@ impl Source {
         load::load(self.config.as_ref().unwrap_or(&default))
     }
 
-    /// The configuration, what it compiles to, and the warnings. Errors are printed.
-    fn prepare(&self) -> Result<(Config, Snapshot, Problems), ExitCode> {
+    /// The configuration, what it compiles to, and the warnings. Errors go to `report`.
+    fn prepare(&self, report: impl Fn(&Problems)) -> Result<(Config, Snapshot, Problems), ExitCode> {
+        let refuse = |problems: &Problems| {
+            report(problems);
+            ExitCode::from(FAILED)
+        };
         let (config, mut problems) = self.load().map_err(|problems| refuse(&problems))?;
         match app::prepare(&config, &mut problems) {
             Ok(Some(snapshot)) => Ok((config, snapshot, problems)),
@@ -116,6 +120,14 @@ fn report(problems: &Problems) {
 fn refuse(problems: &Problems) -> ExitCode {
     report(problems);
     ExitCode::from(FAILED)
+}
+
+/// The exit code for an application that cannot run: an address is a matter of the configuration.
+const fn failure_code(error: &app::RunError) -> u8 {
+    match error {
+        app::RunError::Listen(_) => FAILED,
+        app::RunError::System(_) => INTERNAL,
+    }
 }
 
 fn fail(error: &impl std::fmt::Display) -> ExitCode {

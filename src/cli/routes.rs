@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let (_, snapshot, problems) = match arguments.source.prepare() {
+    let (_, snapshot, problems) = match arguments.source.prepare(report) {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };

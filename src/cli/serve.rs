@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{Source, fail, log, report};
+use super::{Source, failure_code, log};
 use crate::app;
 
 /// The arguments of `transom serve`.
@@ -16,17 +16,21 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    log::start(arguments.log_format);
-    let (config, snapshot, problems) = match arguments.source.prepare() {
+    let format = arguments.log_format;
+    log::start(format);
+    let (config, snapshot, problems) = match arguments.source.prepare(|problems| format.report(problems)) {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    report(&problems);
+    format.report(&problems);
     let routes = snapshot.routes.routes().len();
     let methods = snapshot.endpoints.len();
     tracing::info!(methods, routes, "the services are open to everybody who can connect: there is no policy");
     match app::run(&config, snapshot, |_| ()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => {
+            format.fail(&error);
+            ExitCode::from(failure_code(&error))
+        }
     }
 }

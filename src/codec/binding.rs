@@ -8,17 +8,20 @@ use std::collections::{HashMap, HashSet};
 
 use super::field_path::{FieldPath, PathError};
 use super::json::read::{self, ReadOptions};
-use super::json::text::{is_textual, read_text};
+use super::json::text::{is_textual, read_text, reset};
 use super::json::write::{self, WriteOptions};
 use super::query::{QueryError, pairs};
 use super::required::missing_field;
-use crate::schema::message::Cardinality;
+use crate::schema::message::{Cardinality, Kind, WellKnown};
 use crate::schema::{MessageId, Schema};
 use crate::status::details::{FieldViolation, bad_request};
 use crate::status::{Code, Status};
 
 /// Names in a path of a rule; the grammar itself sets no bound.
 const MAX_RULE_PATH: usize = 32;
+
+/// How many characters of a name error texts repeat: it comes from the caller.
+const MAX_SHOWN: usize = 200;
 
 /// What a request is bound by.
 #[derive(Clone, Debug)]
@@ -92,9 +95,13 @@ impl Binding {
         rule: Rule<'_>,
         options: BindingOptions,
     ) -> Result<Self, String> {
-        let mut variables = Vec::with_capacity(rule.variables.len());
+        let mut variables: Vec<(String, FieldPath)> = Vec::with_capacity(rule.variables.len());
         for name in rule.variables {
-            variables.push((name.clone(), variable(schema, input, name)?));
+            let path = variable(schema, input, name)?;
+            if variables.iter().any(|(_, other)| *other == path) {
+                return Err(format!("the path variable {{{name}}} stands twice"));
+            }
+            variables.push((name.clone(), path));
         }
         let body = match rule.body {
             "" => Body::None,
@@ -133,14 +140,24 @@ impl Binding {
             self.bind_body(schema, body, &mut wire)?;
         }
         for ((name, path), value) in self.variables.iter().zip(values) {
-            let read = |field, wire: &mut Vec<u8>| read_text(schema, field, value, &self.options.read, wire);
-            path.write(schema, &mut wire, read)
+            let read = |field, wire: &mut Vec<u8>| {
+                reset(schema, field, wire);
+                read_text(schema, field, value, &self.options.read, wire)
+            };
+            let is_known = path
+                .write(schema, &mut wire, read)
                 .map_err(|error| refused("path variable", name, error.message()))?;
+            if !is_known {
+                // What is ignored elsewhere cannot be left out here: the path wins over the body.
+                return Err(refused("path variable", name, "its enum has no value of this name"));
+            }
         }
         match missing_field(schema, self.input, &wire, self.options.max_depth) {
             Ok(None) => Ok(wire),
             Ok(Some(field)) => Err(refused("field", &field, "it is required and not set")),
-            Err(_) => Err(refused("request", "", "messages are nested too deeply")),
+            Err(error) => {
+                Err(Status::caller(Code::InvalidArgument, format!("The request is not valid: {error}.")))
+            }
         }
     }
 
@@ -213,26 +230,37 @@ struct Unbound {
     message: String,
 }
 
+type Step = (MessageId, usize);
+
 /// The fields that a query has set.
 #[derive(Default)]
 struct Seen {
-    singular: HashSet<FieldPath>,
-    oneofs: HashMap<(Vec<(MessageId, usize)>, usize), usize>,
+    fields: HashSet<Vec<Step>>,
+    /// The member that is set of each oneof, which is found by the path of its message and its position.
+    oneofs: HashMap<(Vec<Step>, usize), usize>,
 }
 
 impl Seen {
     fn add(&mut self, schema: &Schema, path: &FieldPath) -> Result<(), &'static str> {
-        for (depth, &(message, position)) in path.steps().iter().enumerate() {
+        let steps = path.steps();
+        for (depth, &(message, position)) in steps.iter().enumerate() {
             if let Some(oneof) = schema.message(message).fields()[position].oneof() {
-                let outer = path.steps()[..depth].to_vec();
+                let outer = steps[..depth].to_vec();
                 if *self.oneofs.entry((outer, oneof)).or_insert(position) != position {
                     return Err("another member of the same oneof is set already");
                 }
             }
         }
-        let is_singular =
-            path.leaf(schema).is_some_and(|leaf| matches!(leaf.cardinality(), Cardinality::Singular(_)));
-        if is_singular && !self.singular.insert(path.clone()) {
+        // A time can be given as text or by its fields; both would be merged to a third.
+        let leaf = path.leaf(schema);
+        let has_whole = (1..steps.len()).any(|depth| self.fields.contains(&steps[..depth]));
+        let has_part = matches!(leaf.kind(), Kind::Message(_))
+            && self.fields.iter().any(|other| other.len() > steps.len() && other.starts_with(steps));
+        if has_whole || has_part {
+            return Err("a field and a part of it cannot both be set");
+        }
+        let is_new = self.fields.insert(steps.to_vec());
+        if !is_new && matches!(leaf.cardinality(), Cardinality::Singular(_)) {
             return Err("it is there twice, but its field holds a single value");
         }
         Ok(())
@@ -242,14 +270,20 @@ impl Seen {
 fn variable(schema: &Schema, input: MessageId, name: &str) -> Result<FieldPath, String> {
     let path = FieldPath::resolve(schema, input, name, MAX_RULE_PATH)
         .map_err(|error| format!("the path variable {{{name}}} names no field of the request: {error}"))?;
-    let fits = path.leaf(schema).is_some_and(|leaf| {
-        matches!(leaf.cardinality(), Cardinality::Singular(_)) && is_textual(schema, leaf.kind())
-    });
+    let leaf = path.leaf(schema);
+    let fits = matches!(leaf.cardinality(), Cardinality::Singular(_))
+        && is_textual(schema, leaf.kind())
+        // The paths of a mask in the body would stand beside those of the variable.
+        && !is_field_mask(schema, leaf.kind());
     if fits {
         Ok(path)
     } else {
         Err(format!("the path variable {{{name}}} must name a field with a single plain value"))
     }
+}
+
+fn is_field_mask(schema: &Schema, kind: Kind) -> bool {
+    matches!(kind, Kind::Message(id) if schema.message(id).well_known() == Some(WellKnown::FieldMask))
 }
 
 fn body_field(schema: &Schema, input: MessageId, name: &str) -> Result<FieldPath, String> {
@@ -268,8 +302,9 @@ fn top_level(schema: &Schema, message: MessageId, name: &str, what: &str) -> Res
 }
 
 fn refused(what: &str, name: &str, message: &str) -> Status {
-    let place = if name.is_empty() { what.to_owned() } else { format!("{what} {name:?}") };
-    let violation = FieldViolation { field: name.chars().take(200).collect(), description: message.into() };
+    let name: String = name.chars().take(MAX_SHOWN).collect();
+    let place = format!("{what} {name:?}");
+    let violation = FieldViolation { field: name, description: message.into() };
     Status::caller(Code::InvalidArgument, format!("The {place} is not valid: {message}."))
         .with_detail(bad_request(vec![violation]))
 }
@@ -279,3 +314,6 @@ impl From<QueryError> for Status {
         Self::caller(Code::InvalidArgument, format!("The query is not valid: {error}."))
     }
 }
+
+#[cfg(test)]
+mod tests;

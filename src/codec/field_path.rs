@@ -88,8 +88,8 @@ impl FieldPath {
     }
 
     /// The last field.
-    pub fn leaf<'s>(&self, schema: &'s Schema) -> Option<&'s Field> {
-        self.steps.last().map(|&step| field_at(schema, step))
+    pub fn leaf<'s>(&self, schema: &'s Schema) -> &'s Field {
+        field_at(schema, *self.steps.last().expect("a path is never empty"))
     }
 
     /// Whether `self` is `other` or leads to something inside it.
@@ -99,17 +99,17 @@ impl FieldPath {
 
     /// Appends to a message what `write_leaf` appends for the last field, inside the messages that the
     /// path leads through. A parser merges them with what is there before: that is how protobuf reads a
-    /// message in pieces.
+    /// message in pieces. Returns what `write_leaf` returns.
     ///
     /// # Errors
     /// What `write_leaf` returns.
-    pub fn write<'s, E>(
+    pub fn write<'s, T, E>(
         &self,
         schema: &'s Schema,
         out: &mut Vec<u8>,
-        write_leaf: impl FnOnce(&'s Field, &mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let Some((&leaf, outer)) = self.steps.split_last() else { return Ok(()) };
+        write_leaf: impl FnOnce(&'s Field, &mut Vec<u8>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (&leaf, outer) = self.steps.split_last().expect("a path is never empty");
         let mut open = Vec::with_capacity(outer.len());
         for &step in outer {
             let field = field_at(schema, step);
@@ -121,14 +121,14 @@ impl FieldPath {
                 open.push((field, Some(Length::begin(out))));
             }
         }
-        write_leaf(field_at(schema, leaf), out)?;
+        let written = write_leaf(field_at(schema, leaf), out)?;
         for (field, length) in open.into_iter().rev() {
             match length {
                 Some(length) => length.end(out),
                 None => writer::tag(out, field.number(), WireType::EndGroup),
             }
         }
-        Ok(())
+        Ok(written)
     }
 }
 

@@ -101,13 +101,13 @@ pub(super) fn push_timestamp(out: &mut Vec<u8>, time: Time) -> bool {
     }
     let (days, second) = (time.seconds.div_euclid(DAY), time.seconds.rem_euclid(DAY));
     let (year, month, day) = civil_from_days(days);
-    push_padded(out, year, 4);
-    for (separator, value) in
-        [(b'-', month), (b'-', day), (b'T', second / 3600), (b':', second / 60 % 60), (b':', second % 60)]
-    {
-        out.push(separator);
-        push_padded(out, value, 2);
+    let mut text = *b"0000-00-00T00:00:00";
+    let parts = [year / 100, year % 100, month, day, second / 3600, second / 60 % 60, second % 60];
+    for (at, value) in [0, 2, 5, 8, 11, 14, 17].into_iter().zip(parts) {
+        text[at] += (value / 10) as u8;
+        text[at + 1] += (value % 10) as u8;
     }
+    out.extend_from_slice(&text);
     push_fraction(out, time.nanos);
     out.push(b'Z');
     true
@@ -129,22 +129,15 @@ pub(super) fn push_duration(out: &mut Vec<u8>, time: Time) -> bool {
 }
 
 fn push_fraction(out: &mut Vec<u8>, nanos: i32) {
-    let (value, width) = match nanos {
+    let groups = match nanos {
         0 => return,
-        nanos if nanos % 1_000_000 == 0 => (nanos / 1_000_000, 3),
-        nanos if nanos % 1_000 == 0 => (nanos / 1_000, 6),
-        nanos => (nanos, 9),
+        nanos if nanos % 1_000_000 == 0 => 1,
+        nanos if nanos % 1_000 == 0 => 2,
+        _ => 3,
     };
     out.push(b'.');
-    push_padded(out, value.into(), width);
-}
-
-fn push_padded(out: &mut Vec<u8>, mut value: i64, width: usize) {
-    let start = out.len();
-    out.resize(start + width, b'0');
-    for digit in out[start..].iter_mut().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        value /= 10;
+    for group in [nanos / 1_000_000, nanos / 1_000 % 1_000, nanos % 1_000].into_iter().take(groups) {
+        out.extend_from_slice(&[group / 100, group / 10 % 10, group % 10].map(|digit| b'0' + digit as u8));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Descriptors: from files, from proto sources, and from the backends' own reflection.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,9 +14,10 @@ use crate::config::files::{proto_files, read_named};
 use crate::config::http_rules::{self, HttpRule};
 use crate::config::place::Place;
 use crate::config::problem::{Problem, Problems};
+use crate::config::upstream;
 use crate::schema::Schema;
 use crate::schema::load::{BUILT_IN, LoadError};
-use crate::upstream::reflection::{self, Limits};
+use crate::upstream::reflection::{Limits, fetch};
 use crate::wire::writer;
 
 /// The largest descriptor set, in bytes.
@@ -56,26 +57,24 @@ impl Catalogue {
 
 /// Loads the descriptors of every upstream. After an error the catalogue is not complete.
 pub(super) async fn load(config: &Config, upstreams: &[Upstream], problems: &mut Problems) -> Catalogue {
-    let mut schemas = Vec::with_capacity(upstreams.len());
-    let mut shared = None;
     let rules = load_rules(config, problems);
-    for (index, (_, settings)) in config.upstreams.iter().enumerate() {
-        let own = settings.descriptors.iter().any(is_source);
-        let common = config.descriptors.iter().any(is_source);
-        let schema = match (&shared, own, common) {
-            (_, true, _) => load_sources(&settings.descriptors, upstreams, problems).await,
-            (Some(shared), false, true) => Some(Arc::clone(shared)),
-            (None, false, true) => {
-                let schema = load_sources(&config.descriptors, upstreams, problems).await;
-                shared.clone_from(&schema);
-                schema
-            }
-            (_, false, false) => reflect(&upstreams[index], None, problems)
-                .await
-                .and_then(|set| built(Schema::load(&[&set]), None, problems)),
-        };
-        let Some(schema) = schema else { break };
-        schemas.push(schema);
+    let has_own = |settings: &upstream::Upstream| settings.descriptors.iter().any(is_source);
+    let has_common = config.descriptors.iter().any(is_source);
+    let common = if has_common && config.upstreams.iter().any(|(_, settings)| !has_own(settings)) {
+        load_sources(&config.descriptors, upstreams, problems).await
+    } else {
+        None
+    };
+    let mut schemas = Vec::with_capacity(upstreams.len());
+    for ((_, settings), upstream) in config.upstreams.iter().zip(upstreams) {
+        schemas.extend(if has_own(settings) {
+            load_sources(&settings.descriptors, upstreams, problems).await
+        } else if has_common {
+            common.clone()
+        } else {
+            let set = reflect(upstream, None, problems).await;
+            set.and_then(|set| built(Schema::load(&[&set]), None, problems))
+        });
     }
     Catalogue { schemas, rules }
 }
@@ -114,10 +113,11 @@ async fn load_sources(
     upstreams: &[Upstream],
     problems: &mut Problems,
 ) -> Option<Arc<Schema>> {
+    let before = problems.errors();
     let mut sets = Vec::new();
-    let mut place = None;
+    let mut places = Vec::new();
     for source in sources {
-        let (set, at) = match source {
+        let (set, place) = match source {
             Descriptors::Set(path) => (read_named(path, MAX_SET, problems), path.place),
             Descriptors::Protos(protos) => {
                 (compile(protos, problems), protos.files.first().and_then(|file| file.place))
@@ -128,14 +128,22 @@ async fn load_sources(
             }
             Descriptors::HttpRules(_) => continue,
         };
-        place = place.or(at);
         sets.extend(set);
+        places.push(place);
     }
-    if problems.errors() > 0 {
+    if problems.errors() > before {
         return None;
     }
     let sets: Vec<&[u8]> = sets.iter().map(Vec::as_slice).collect();
-    built(Schema::load(&sets), place, problems)
+    let loaded = Schema::load(&sets);
+    let place = if loaded.is_err() { faulty(&sets, &places) } else { None };
+    built(loaded, place, problems)
+}
+
+/// The place of the first set that cannot be used even alone, or else of the first one.
+fn faulty(sets: &[&[u8]], places: &[Option<Place>]) -> Option<Place> {
+    let alone = sets.iter().position(|set| Schema::load(&[set]).is_err());
+    places.get(alone.unwrap_or(0)).copied().flatten()
 }
 
 fn built(
@@ -148,7 +156,9 @@ fn built(
         Err(error) => {
             for problem in error.problems {
                 let text = format!("The descriptors cannot be used: {problem}.");
-                problems.push(Problem::error(text).at(place));
+                let hint = "Make the set anew, with all that it imports: `protoc --include_imports -o` or `buf build -o`.";
+                let problem = Problem::error(text).at(place);
+                problems.push(if place.is_some() { problem.hint(hint) } else { problem });
             }
             None
         }
@@ -172,15 +182,24 @@ fn compile(protos: &Protos, problems: &mut Problems) -> Option<Vec<u8>> {
     }
     let mut compiler = Compiler::with_file_resolver(resolver);
     compiler.include_imports(true);
+    let mut failures = HashSet::new();
     for file in files {
         if let Err(error) = compiler.open_file(&file.name) {
+            // An import can be what is wrong, and then it is wrong for all that import it.
+            let own = file.path.display().to_string();
+            let name = error.file().filter(|name| *name != file.name).unwrap_or(&own);
+            let text = format!("{name} does not compile: {}.", explain(&error));
+            if !failures.insert(text.clone()) {
+                continue;
+            }
             let place = protos.files.first().and_then(|file| file.place);
-            let text = format!("{} does not compile: {}.", file.path.display(), explain(&error));
             let hint = "Mend the file. Files of protobuf editions cannot be compiled here: give a set that \
                         `protoc --include_imports -o` or `buf build -o` made.";
             problems.push(Problem::error(text).at(place).hint(hint));
-            return None;
         }
+    }
+    if !failures.is_empty() {
+        return None;
     }
     Some(compiler.encode_file_descriptor_set())
 }
@@ -204,7 +223,7 @@ fn explain(error: &protox::Error) -> String {
 async fn reflect(upstream: &Upstream, place: Option<Place>, problems: &mut Problems) -> Option<Vec<u8>> {
     let mut failure = None;
     for target in &upstream.targets {
-        match reflection::fetch(target, &Limits::default()).await {
+        match fetch(target, &Limits::default()).await {
             Ok(reflected) => {
                 let mut set = Vec::new();
                 for file in reflected.files {

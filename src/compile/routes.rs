@@ -25,7 +25,13 @@ struct Mapping<'a> {
     body: &'a str,
     response_body: &'a str,
     place: Option<Place>,
+    /// What to do when it is wrong, where the place does not show it.
+    hint: Option<&'static str>,
 }
+
+/// The place is that of the service's pattern, as the proto file may not be at hand.
+const ANNOTATION: &str = "The rule is the method's google.api.http annotation. Mend the proto file, or replace the rule \
+                          by a file under `descriptors` with `http_rules`.";
 
 struct Builder<'a> {
     config: &'a Config,
@@ -75,6 +81,7 @@ impl Builder<'_> {
             body: &body,
             response_body: &response_body,
             place: route.path.place,
+            hint: None,
         };
         self.add(method, &mapping);
     }
@@ -93,6 +100,7 @@ impl Builder<'_> {
                     body: &binding.body,
                     response_body: &binding.response_body,
                     place: Some(binding.place),
+                    hint: None,
                 };
                 self.add(method, &mapping);
             }
@@ -106,7 +114,14 @@ impl Builder<'_> {
             }
             None if super::services::is_auto(method.settings) => {
                 let path = format!("/{}", method.endpoint.full_name);
-                let mapping = Mapping { verb: "POST", template: &path, body: "*", response_body: "", place };
+                let mapping = Mapping {
+                    verb: "POST",
+                    template: &path,
+                    body: "*",
+                    response_body: "",
+                    place,
+                    hint: None,
+                };
                 self.add(method, &mapping);
             }
             None => {}
@@ -117,26 +132,23 @@ impl Builder<'_> {
         let name = &method.endpoint.full_name;
         let Some((verb, template)) = rule.verb_and_template() else {
             let text = format!("The google.api.http rule of {name} names no verb and path.");
-            return self.problems.push(
-                Problem::error(text)
-                    .at(place)
-                    .hint("Give it one of get, put, post, delete, patch or custom."),
-            );
+            let hint = "Give it one of get, put, post, delete, patch or custom.";
+            return self.problems.push(Problem::error(text).at(place).hint(hint));
         };
-        self.add(
-            method,
-            &Mapping { verb, template, body: &rule.body, response_body: &rule.response_body, place },
-        );
+        let (body, response_body) = (&*rule.body, &*rule.response_body);
+        self.add(method, &Mapping { verb, template, body, response_body, place, hint: Some(ANNOTATION) });
     }
 
     fn add(&mut self, method: &Exposed<'_>, mapping: &Mapping<'_>) {
         let name = &method.endpoint.full_name;
         let fault = |text: String| {
-            Problem::error(format!(
-                "The route {} {} of {name} is not valid: {text}",
-                mapping.verb, mapping.template
-            ))
-            .at(mapping.place)
+            let text =
+                format!("The route {} {} of {name} is not valid: {text}", mapping.verb, mapping.template);
+            let problem = Problem::error(text).at(mapping.place);
+            match mapping.hint {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            }
         };
         let template = match Template::parse(mapping.template) {
             Ok(template) => template,

@@ -51,8 +51,10 @@ pub(super) fn expose<'c>(
             .filter(|(_, settings)| settings.service.matches(name))
             .max_by_key(|(_, settings)| settings.service.specificity());
         let Some((index, settings)) = best else { continue };
-        is_used[index] = true;
-        let Some(offer) = choose(name, candidates, settings, upstreams, problems) else { continue };
+        let before = problems.errors();
+        let offer = choose(name, candidates, settings, upstreams, problems);
+        is_used[index] |= offer.is_some() || problems.errors() > before;
+        let Some(offer) = offer else { continue };
         let upstream = &upstreams[offer.upstream];
         let service = &offer.schema.services()[offer.service];
         for (position, method) in service.methods().iter().enumerate() {
@@ -188,13 +190,18 @@ fn report_unused(
 ) {
     for (settings, _) in config.services.iter().zip(is_used).filter(|(_, is_used)| !**is_used) {
         let pattern = &settings.service;
-        let is_shadowed = offers.iter().any(|(name, _)| pattern.matches(name));
-        let problem = match pattern.exact() {
-            Some(name) => Problem::error(format!("No upstream defines the service {name}.")),
-            None if is_shadowed => {
+        let mut matched = offers.iter().filter(|(name, _)| pattern.matches(name)).peekable();
+        let problem = match (pattern.exact(), &settings.upstream) {
+            (Some(name), _) => Problem::error(format!("No upstream defines the service {name}.")),
+            (None, Some(upstream)) if matched.peek().is_some() => {
+                let text = "This pattern has no effect: what it matches is matched by more specific ones, or is not \
+                            defined by the upstream";
+                Problem::warning(format!("{text} {:?}.", upstream.value))
+            }
+            (None, None) if matched.peek().is_some() => {
                 Problem::warning("This pattern has no effect: more specific ones match all its services.")
             }
-            None => Problem::warning("This pattern matches no service that an upstream defines."),
+            (None, _) => Problem::warning("This pattern matches no service that an upstream defines."),
         };
         let known: Vec<_> =
             offers.iter().map(|(name, _)| name.as_str()).filter(|name| !name.starts_with("grpc.")).collect();

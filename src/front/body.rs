@@ -16,7 +16,8 @@ use crate::status::{Code, Status};
 /// 415 for another type, a charset that is not UTF-8, or an encoding; 413 for a length over the bound.
 pub(super) fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), Status> {
     let unsupported = |text: String| Status::caller(Code::InvalidArgument, text).with_http(415);
-    if let Some(value) = headers.get(CONTENT_TYPE).filter(|value| !value.to_str().is_ok_and(is_json)) {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    if let Some(value) = types.find(|value| !value.to_str().is_ok_and(is_json)) {
         // What `curl -d` sends when nobody says otherwise deserves a word of its own.
         let is_form = value.as_bytes().starts_with(b"application/x-www-form-urlencoded");
         let hint = if is_form { " (with curl: --json in place of -d)" } else { "" };
@@ -24,13 +25,12 @@ pub(super) fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), 
             format!("The content type {} is not supported here. Send application/json{hint}.", shown(value));
         return Err(unsupported(text));
     }
-    let encodings = headers.get_all(CONTENT_ENCODING).iter();
-    if let Some(value) =
-        encodings.into_iter().find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
-        let value = String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect::<String>();
-        let text =
-            format!("The content encoding {value:?} is not supported here. Send the body without one.");
+    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+    if let Some(value) = encodings.find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let text = format!(
+            "The content encoding {} is not supported here. Send the body without one.",
+            shown(value)
+        );
         return Err(unsupported(text));
     }
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

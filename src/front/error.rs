@@ -7,10 +7,14 @@ use http_body_util::Full;
 
 use super::Answer;
 use crate::codec::json::status::{write_details, write_status};
-use crate::codec::json::write::{WriteOptions, push_string};
+use crate::codec::json::write::WriteOptions;
+use crate::codec::json::write_value::push_string;
 use crate::schema::Schema;
 use crate::snapshot::EndpointOptions;
-use crate::status::{Code, Fault, Status};
+use crate::status::{Code, Detail, Fault, Status};
+
+/// How much of hidden details the log gets, in bytes: a stack trace is long, and nobody reads more.
+const MAX_LOGGED: usize = 16 << 10;
 
 /// How errors are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +26,24 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// Problem details if the caller names them in Accept.
+    /// Problem details if the caller names them in Accept, with another weight than 0.
     pub(super) fn of_request(headers: &HeaderMap) -> Self {
-        let asks = |value: &HeaderValue| {
-            let value = value.to_str().unwrap_or_default();
-            value.split(',').any(|range| {
-                let essence = range.split(';').next().unwrap_or_default().trim();
-                essence.eq_ignore_ascii_case("application/problem+json")
-            })
-        };
+        let asks =
+            |value: &HeaderValue| value.to_str().unwrap_or_default().split(',').any(accepts_problem_details);
         if headers.get_all(ACCEPT).iter().any(asks) { Self::Problem } else { Self::Status }
     }
+}
+
+/// Whether a media range of Accept names problem details, by RFC 9110 section 12.5.1.
+fn accepts_problem_details(range: &str) -> bool {
+    let mut parts = range.split(';').map(str::trim);
+    let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
+    let is_refused = |part: &str| {
+        part.strip_prefix(['q', 'Q'])
+            .and_then(|rest| rest.trim_start().strip_prefix('='))
+            .is_some_and(|weight| weight.trim().parse() == Ok(0.0))
+    };
+    is_named && !parts.any(is_refused)
 }
 
 /// The answer for a failed call.
@@ -70,26 +81,38 @@ fn write_problem(schema: &Schema, status: &Status, options: &WriteOptions, text:
     text.push(b'}');
 }
 
-/// What of a failure the caller may read. A backend's UNKNOWN usually is an exception that nobody meant
-/// for the outside, and `google.rpc.DebugInfo` holds stack traces: both go to the log instead.
-pub(super) fn for_caller(status: Status, options: &EndpointOptions, request_id: &str) -> Status {
-    if status.fault() != Fault::Backend {
-        return status;
+/// The part of a backend's error that the caller does not get.
+pub(super) struct Hidden {
+    status: String,
+    details: Vec<Detail>,
+}
+
+impl Hidden {
+    /// Writes it to the log, under the name by which the caller can ask for it.
+    pub(super) fn log(&self, schema: &Schema, method: &str, request_id: &str) {
+        let mut details = Vec::new();
+        write_details(schema, &self.details, &WriteOptions::default(), &mut details);
+        let details = String::from_utf8_lossy(details.get(..MAX_LOGGED).unwrap_or(&details));
+        // As text and not by Display: a backend's line breaks must not look like lines of the log.
+        let (status, details) = (&*self.status, &*details);
+        tracing::warn!(request_id, method, status, details, "a part of a backend's error was not shown");
     }
+}
+
+/// Splits a failure into what the caller may read and the rest. A backend's UNKNOWN usually is an
+/// exception that nobody meant for the outside, and `google.rpc.DebugInfo` holds stack traces.
+pub(super) fn for_caller(status: Status, options: &EndpointOptions) -> (Status, Option<Hidden>) {
+    let is_hidden =
+        |detail: &Detail| detail.type_url.ends_with("/google.rpc.DebugInfo") && !options.expose_debug_info;
     let hides_message =
         status.code() == Code::Unknown && !options.expose_unknown && !status.message().is_empty();
-    let is_hidden =
-        |type_url: &str| type_url.ends_with("/google.rpc.DebugInfo") && !options.expose_debug_info;
-    let hides_detail = status.details().iter().any(|detail| is_hidden(&detail.type_url));
-    if !hides_message && !hides_detail {
-        return status;
+    let hides = hides_message || status.details().iter().any(is_hidden);
+    if status.fault() != Fault::Backend || !hides {
+        return (status, None);
     }
-    tracing::warn!(request_id, %status, "a part of a backend's error was not shown to the caller");
+    let (details, shown): (Vec<_>, Vec<_>) = status.details().iter().cloned().partition(is_hidden);
     let message = if hides_message { "The backend failed." } else { status.message() };
-    let shown = Status::backend(status.code(), message).with_http(status.http());
-    status
-        .details()
-        .iter()
-        .filter(|detail| !is_hidden(&detail.type_url))
-        .fold(shown, |shown, detail| shown.with_detail(detail.clone()))
+    let cut = Status::backend(status.code(), message).with_http(status.http());
+    let cut = shown.into_iter().fold(cut, Status::with_detail);
+    (cut, Some(Hidden { status: status.to_string(), details }))
 }

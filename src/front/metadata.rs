@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::GeneralPurpose;
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
-use http::header::{AUTHORIZATION, DATE, LOCATION, SERVER, SET_COOKIE};
+use http::header::{AUTHORIZATION, CONNECTION, DATE, LOCATION, SERVER, SET_COOKIE};
 use http::{HeaderMap, HeaderName};
 
 use crate::call::metadata::is_reserved;
@@ -23,10 +23,11 @@ const FORWARDED: [HeaderName; 4] = [
 ];
 
 /// The metadata of a call from the headers of an HTTP request: what is always forwarded, what
-/// `configured` names, and `grpc-metadata-NAME` as NAME. Reserved and hop-by-hop names never cross.
+/// `configured` names, and `grpc-metadata-NAME` as NAME. Reserved and hop-by-hop names never cross, nor
+/// do those that the Connection header names (RFC 9110 section 7.6.1).
 ///
 /// # Errors
-/// When the value of a `-bin` name is not base64, the form in which gRPC carries bytes.
+/// When a value is not what gRPC carries: base64 for `-bin` names, visible ASCII and spaces for others.
 pub(super) fn of_request(headers: &HeaderMap, configured: &[HeaderName]) -> Result<HeaderMap, Status> {
     let mut metadata = HeaderMap::new();
     for (name, value) in headers {
@@ -38,16 +39,30 @@ pub(super) fn of_request(headers: &HeaderMap, configured: &[HeaderName]) -> Resu
                 _ => continue,
             }
         };
-        if is_reserved(forwarded.as_str()) {
+        if is_reserved(forwarded.as_str()) || is_for_this_connection(headers, name) {
             continue;
         }
-        if forwarded.as_str().ends_with("-bin") && !is_base64(value.as_bytes()) {
-            let text = format!("The header {name} is not valid: names that end in -bin carry base64.");
+        let flaw = if forwarded.as_str().ends_with("-bin") {
+            (!is_base64(value.as_bytes())).then_some("names that end in -bin carry base64")
+        } else {
+            (!is_ascii(value.as_bytes())).then_some("metadata carries visible ASCII characters and spaces")
+        };
+        if let Some(flaw) = flaw {
+            let text = format!("The header {name} is not valid: {flaw}.");
             return Err(Status::caller(Code::InvalidArgument, text));
         }
         metadata.append(forwarded, value.clone());
     }
     Ok(metadata)
+}
+
+fn is_for_this_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let named = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    named.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case(name.as_str()))
+}
+
+fn is_ascii(value: &[u8]) -> bool {
+    value.iter().all(|byte| (0x20..=0x7e).contains(byte))
 }
 
 fn is_base64(value: &[u8]) -> bool {
@@ -139,6 +154,10 @@ mod tests {
             ("grpc-metadata-connection", "no"),
             ("grpc-metadata-data-bin", "AQID"),
             ("grpc-metadata-", "no"),
+            ("connection", "close, Tracestate"),
+            ("connection", "grpc-metadata-hop"),
+            ("tracestate", "no"),
+            ("grpc-metadata-hop", "no"),
         ]);
         let configured = [HeaderName::from_static("x-tenant")];
         let expected = map(&[
@@ -152,9 +171,20 @@ mod tests {
         ]);
         assert_eq!(of_request(&headers, &configured).unwrap(), expected);
 
-        let status = of_request(&map(&[("grpc-metadata-x-bin", "!")]), &[]).unwrap_err();
-        let text = "The header grpc-metadata-x-bin is not valid: names that end in -bin carry base64.";
-        assert_eq!((status.http(), status.message()), (400, text));
+        let ascii = "metadata carries visible ASCII characters and spaces";
+        let table: [(&str, &[u8], &str); 4] = [
+            ("grpc-metadata-x-bin", b"!", "names that end in -bin carry base64"),
+            ("grpc-metadata-x", b"\xe9", ascii),
+            ("x-request-id", b"\xc3\xa9", ascii),
+            ("authorization", b"a\tb", ascii),
+        ];
+        for (name, value, flaw) in table {
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
+            let status = of_request(&headers, &[]).unwrap_err();
+            let text = format!("The header {name} is not valid: {flaw}.");
+            assert_eq!((status.http(), status.message()), (400, &*text));
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! REST: a JSON request by a route of `google.api.http`, and the JSON answer.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts as Head;
-use http::{HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response};
 use http_body_util::Full;
 use tokio::time::Instant;
 
@@ -16,6 +17,8 @@ use crate::call::{Body, Call, Dialect, Origin, Reply};
 use crate::codec::binding;
 use crate::snapshot::{Limits, Route};
 use crate::status::{Code, Status};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request without its body, after its route was found.
 pub(super) struct Parts<'a> {
@@ -34,20 +37,33 @@ where
 {
     let options = &route.endpoint.options;
     let form = if options.problem_details { Form::Problem } else { parts.form };
-    let request_id = request_id(parts.head).to_owned();
+    let request_id = parts.head.headers.get(&REQUEST_ID).cloned();
     let Reply { metadata, message, status, trailers } = match call(&route, parts, body, limits) {
         Ok(call) => route.endpoint.service.call(call).await,
         Err(status) => Reply::from(status),
     };
     let written = if status.is_ok() { text(&route, &message) } else { Err(status) };
-    let mut answer = match written {
-        Ok(text) => success(text),
+    let (mut answer, hidden) = match written {
+        Ok(text) => (success(text), None),
         Err(status) => {
-            error::answer(&route.endpoint.schema, &error::for_caller(status, options, &request_id), form)
+            let (status, hidden) = error::for_caller(status, options);
+            (error::answer(&route.endpoint.schema, &status, form), hidden)
         }
     };
-    metadata::to_answer(metadata, trailers, &options.response_metadata, answer.headers_mut());
+    let headers = answer.headers_mut();
+    metadata::to_answer(metadata, trailers, &options.response_metadata, headers);
+    if let Some(hidden) = hidden {
+        let id = request_id.or_else(|| headers.get(&REQUEST_ID).cloned()).unwrap_or_else(made_up_id);
+        hidden.log(&route.endpoint.schema, &route.endpoint.full_name, id.to_str().unwrap_or_default());
+        headers.insert(REQUEST_ID, id);
+    }
     answer
+}
+
+/// A name for a request that has none: what is in the log about it can be found by what the caller got.
+fn made_up_id() -> HeaderValue {
+    let id = RandomState::new().hash_one(std::process::id());
+    HeaderValue::from_str(&format!("{id:016x}")).unwrap_or(HeaderValue::from_static("-"))
 }
 
 fn success(text: Vec<u8>) -> Answer {
@@ -56,11 +72,8 @@ fn success(text: Vec<u8>) -> Answer {
     answer
 }
 
-fn request_id(head: &Head) -> &str {
-    head.headers.get("x-request-id").and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-/// The call. Its message is read and decoded only when a layer asks for it.
+/// The call. Its message is read and decoded only when a layer asks for it, and only then the caller
+/// learns what is wrong with its request: whether it may call at all is decided before.
 fn call<B>(route: &Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Result<Call, Status>
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -74,19 +87,39 @@ where
         return Err(Status::caller(Code::Unimplemented, text));
     }
     let options = &endpoint.options;
-    let timeout = [deadline::timeout(&head.headers)?, options.timeout].into_iter().flatten().min();
-    let metadata = metadata::of_request(&head.headers, &options.request_metadata)?;
+    let (headers, mut check) = (&head.headers, Ok(()));
+    let timeout = or_refusal(deadline::timeout(headers), &mut check);
+    let timeout = timeout.into_iter().chain(options.timeout).min();
+    let metadata = or_refusal(metadata::of_request(headers, &options.request_metadata), &mut check);
     let origin = Origin { dialect: Dialect::Rest, route: Arc::clone(&route.template), peer };
     Ok(Call {
         method: Arc::clone(&endpoint.method),
         origin,
         metadata,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-        body: request(Arc::clone(route), head, values, body, limits.clone()),
+        body: message(Arc::clone(route), check, head, values, body, limits.clone()),
     })
 }
 
-fn request<B>(route: Arc<Route>, head: &Head, values: Vec<String>, body: B, limits: Limits) -> Body
+/// The value, or its default and the reason for which the request will be refused; the first one stays.
+fn or_refusal<T: Default>(result: Result<T, Status>, check: &mut Result<(), Status>) -> T {
+    result.unwrap_or_else(|status| {
+        if check.is_ok() {
+            *check = Err(status);
+        }
+        T::default()
+    })
+}
+
+/// The request message, unless `check` found something wrong already.
+fn message<B>(
+    route: Arc<Route>,
+    mut check: Result<(), Status>,
+    head: &Head,
+    values: Vec<String>,
+    body: B,
+    limits: Limits,
+) -> Body
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
@@ -94,7 +127,9 @@ where
     let query = head.uri.query().unwrap_or_default().to_owned();
     // A body that the rule does not bind is neither read nor looked at.
     let is_bound = *route.binding.body() != binding::Body::None && !body.is_end_stream();
-    let check = if is_bound { body::check_headers(&head.headers, &limits) } else { Ok(()) };
+    if is_bound {
+        or_refusal(body::check_headers(&head.headers, &limits), &mut check);
+    }
     Body::Pending(Box::pin(async move {
         check?;
         let body = if is_bound { body::read(body, &limits).await? } else { Bytes::new() };

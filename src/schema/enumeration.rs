@@ -59,8 +59,7 @@ impl Enum {
     /// The number of the value with this name.
     #[inline]
     pub fn number(&self, schema: &Schema, name: &[u8]) -> Option<i32> {
-        let position =
-            self.by_name.find(name, |at| schema.text(self.values[at as usize].name).as_bytes() == name)?;
+        let position = self.by_name.find(name, |at| schema.bytes(self.values[at as usize].name) == name)?;
         Some(self.values[position as usize].number)
     }
 

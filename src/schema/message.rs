@@ -2,6 +2,7 @@
 
 use super::names::{FieldNames, NameIndex, NumberIndex};
 use super::{EnumId, MessageId, Name, Presence, Schema};
+use crate::wire::WireType;
 
 /// A message: its fields and how they are found.
 #[derive(Debug)]
@@ -61,8 +62,8 @@ impl Message {
         self.by_name
             .find(name, |position| {
                 let field = &self.fields[position as usize];
-                let is_name = |own: Name| schema.text(own).as_bytes() == name;
-                is_name(field.json_name()) || is_name(field.name())
+                schema.bytes(field.json_name()) == name
+                    || (!field.names.are_same() && schema.bytes(field.name()) == name)
             })
             .map(usize::from)
     }
@@ -80,7 +81,8 @@ impl Message {
 /// A field of a message.
 #[derive(Debug)]
 pub struct Field {
-    pub(super) number: u32,
+    /// The number, and the wire type as a writer encodes the field.
+    pub(super) tag: u32,
     pub(super) kind: Kind,
     pub(super) cardinality: Cardinality,
     pub(super) delimited: bool,
@@ -94,7 +96,7 @@ impl Field {
     /// The field number.
     #[inline]
     pub const fn number(&self) -> u32 {
-        self.number
+        self.tag >> 3
     }
 
     /// The type of its value, or of one element.
@@ -137,6 +139,35 @@ impl Field {
         self.names.json_name()
     }
 
+    /// What comes before the value of a member that is not the first: a comma, the proto name or the JSON
+    /// name in quotes, and a colon.
+    #[inline]
+    pub const fn member(&self, proto_name: bool) -> Name {
+        self.names.member(proto_name)
+    }
+
+    /// Whether the proto name and the JSON name are one.
+    #[inline]
+    pub const fn has_one_name(&self) -> bool {
+        self.names.are_same()
+    }
+
+    /// The tag of its values as a writer encodes them; a packed list is one value.
+    #[inline]
+    pub const fn tag(&self) -> u64 {
+        self.tag as u64
+    }
+
+    /// Puts the wire type into the tag, which has the number already.
+    pub(super) const fn finish_tag(&mut self) {
+        let wire_type = match self.cardinality {
+            Cardinality::Repeated { packed: true } => WireType::Len,
+            _ if self.delimited => WireType::StartGroup,
+            _ => self.kind.wire_type(),
+        };
+        self.tag = self.number() << 3 | wire_type.bits() as u32;
+    }
+
     /// The proto name as a JSON key: quoted, with the colon.
     #[inline]
     pub const fn name_key(&self) -> Name {
@@ -174,6 +205,17 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// How one value of it is laid out on the wire.
+    #[inline]
+    pub const fn wire_type(self) -> WireType {
+        match self {
+            Self::Double | Self::Fixed64 | Self::Sfixed64 => WireType::Fixed64,
+            Self::Float | Self::Fixed32 | Self::Sfixed32 => WireType::Fixed32,
+            Self::String | Self::Bytes | Self::Message(_) => WireType::Len,
+            _ => WireType::Varint,
+        }
+    }
+
     /// Whether a list of it may be packed on the wire.
     pub const fn is_packable(self) -> bool {
         !matches!(self, Self::String | Self::Bytes | Self::Message(_))

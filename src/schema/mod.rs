@@ -67,6 +67,24 @@ impl Schema {
         self.names.text(name)
     }
 
+    /// The text of a name, in bytes.
+    #[inline]
+    pub fn bytes(&self, name: Name) -> &[u8] {
+        self.names.bytes(name)
+    }
+
+    /// Appends the text of a name.
+    #[inline]
+    pub fn append(&self, out: &mut Vec<u8>, name: Name) {
+        self.names.append(out, name);
+    }
+
+    /// Whether a name stands in `text` at the place `at`.
+    #[inline]
+    pub fn stands_at(&self, text: &[u8], at: usize, name: Name) -> bool {
+        self.names.stands_at(text, at, name)
+    }
+
     /// The table of a message.
     #[inline]
     pub fn message(&self, id: MessageId) -> &Message {

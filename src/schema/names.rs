@@ -5,12 +5,21 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::TypeId;
+use crate::wire::writer;
 
 /// A name in the arena of a [`Schema`](super::Schema).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name {
     start: u32,
     length: u32,
+}
+
+impl Name {
+    /// How many bytes it has.
+    #[inline]
+    pub const fn length(self) -> usize {
+        self.length as usize
+    }
 }
 
 /// The text of all names.
@@ -24,6 +33,35 @@ impl Arena {
     pub(super) fn text(&self, name: Name) -> &str {
         let start = name.start as usize;
         self.text.get(start..start + name.length as usize).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(super) fn bytes(&self, name: Name) -> &[u8] {
+        let start = name.start as usize;
+        self.text.as_bytes().get(start..start + name.length as usize).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(super) fn append(&self, out: &mut Vec<u8>, name: Name) {
+        let start = name.start as usize;
+        writer::append(out, self.text.as_bytes(), start, start + name.length as usize);
+    }
+
+    /// Whether the name stands in `text` at the place `at`.
+    #[inline]
+    pub(super) fn stands_at(&self, text: &[u8], at: usize, name: Name) -> bool {
+        let (start, length) = (name.start as usize, name.length as usize);
+        let own = self.text.as_bytes();
+        let word = |of: &[u8], at: usize| of.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk));
+        let (Some(there), Some(here)) = (word(text, at), word(own, start)) else {
+            return text.get(at..at + length) == Some(self.bytes(name));
+        };
+        // Two words that overlap for up to sixteen bytes; the first alone tells most names apart.
+        match length {
+            1..8 => (there ^ here) << (64 - 8 * length) == 0,
+            8..=16 => there == here && word(text, at + length - 8) == word(own, start + length - 8),
+            _ => there == here && text.get(at..at + length) == Some(self.bytes(name)),
+        }
     }
 }
 
@@ -65,13 +103,16 @@ impl Interner {
     }
 
     pub(super) fn finish(mut self) -> Arena {
+        // Room to copy and compare the last name in chunks.
+        self.arena.text.push_str(&" ".repeat(32));
         self.arena.text.shrink_to_fit();
         self.arena
     }
 }
 
 /// The names of a field. Fields are many, so all are in one piece of the arena: the proto name as a JSON
-/// key, the JSON name as a JSON key unless it is the same, and once more the JSON name if it has escapes.
+/// key, the JSON name as a JSON key unless it is the same, each behind a comma, and once more the JSON
+/// name if it has escapes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FieldNames {
     start: u32,
@@ -84,6 +125,14 @@ pub(super) struct FieldNames {
 
 /// The two quotes and the colon of a key.
 const AROUND: u16 = 3;
+
+impl Name {
+    /// A key with the comma that stands before it.
+    #[inline]
+    const fn with_comma(self) -> Self {
+        Self { start: self.start - 1, length: self.length + 1 }
+    }
+}
 
 impl FieldNames {
     /// The longest name in bytes: escapes can make it six times as long.
@@ -98,8 +147,9 @@ impl FieldNames {
         let is_same = name == json_name;
         let is_plain = json_key.len() == json_name.len() + usize::from(AROUND);
         let piece = names.intern_with(|text| {
-            text.extend(["\"", name, "\":"]);
+            text.extend([",\"", name, "\":"]);
             if !is_same {
+                text.push(',');
                 text.push_str(&json_key);
             }
             if !is_plain {
@@ -108,12 +158,12 @@ impl FieldNames {
         });
         let [name, json_name, json_key] =
             [name.len(), json_name.len(), json_key.len()].map(|length| length as u16);
-        let json_offset = if is_same { 0 } else { name + AROUND };
+        let json_offset = if is_same { 0 } else { 1 + name + AROUND };
         Self { start: piece.start, name, json_offset, json_key, json_name }
     }
 
     pub(super) const fn name(&self) -> Name {
-        Name { start: self.start + 1, length: self.name as u32 }
+        Name { start: self.start + 2, length: self.name as u32 }
     }
 
     pub(super) const fn json_name(&self) -> Name {
@@ -125,12 +175,24 @@ impl FieldNames {
 
     #[inline]
     pub(super) const fn name_key(&self) -> Name {
-        Name { start: self.start, length: (self.name + AROUND) as u32 }
+        Name { start: self.start + 1, length: (self.name + AROUND) as u32 }
     }
 
     #[inline]
     pub(super) const fn json_key(&self) -> Name {
-        Name { start: self.start + self.json_offset as u32, length: self.json_key as u32 }
+        Name { start: self.start + 1 + self.json_offset as u32, length: self.json_key as u32 }
+    }
+
+    /// The key of a member behind the first one: a comma, and the key.
+    #[inline]
+    pub(super) const fn member(&self, proto_name: bool) -> Name {
+        if proto_name { self.name_key().with_comma() } else { self.json_key().with_comma() }
+    }
+
+    /// Whether the proto name and the JSON name are one.
+    #[inline]
+    pub(super) const fn are_same(&self) -> bool {
+        self.json_offset == 0
     }
 }
 

@@ -221,11 +221,16 @@ impl Keeper {
             self.stopping = true;
             self.cut_after(self.limits.drain_timeout);
         }
+        let resets = if self.multiplexed { self.activity.resets() } else { 0 };
+        if resets > self.limits.resets.saturating_mul(2) {
+            // It does not listen to GOAWAY, or not soon enough.
+            return Poll::Ready(Wish::Cut);
+        }
         if self.finishing.is_none() {
             if self.stopping && !self.is_newcomer() {
                 return Poll::Ready(self.finish());
             }
-            if self.multiplexed && self.activity.resets() > self.limits.resets {
+            if resets > self.limits.resets {
                 tracing::debug!("a peer resets more calls than it completes; its connection is closed");
                 self.cut_after(self.limits.write_timeout);
                 return Poll::Ready(self.finish());

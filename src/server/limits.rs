@@ -24,7 +24,8 @@ pub struct Limits {
     pub stream_window: u32,
     /// The same for all calls of a connection together.
     pub connection_window: u32,
-    /// How many more calls of an HTTP/2 connection may be reset than are completed before it is closed.
+    /// How many more calls of an HTTP/2 connection may be reset than are completed before it is told to go. One
+    /// that goes on is cut at twice as many.
     pub resets: usize,
     /// How long a request's head may take from its first byte on; also the preface of HTTP/2.
     pub header_timeout: Duration,

@@ -103,7 +103,20 @@ struct Try<'a> {
     metadata: &'a HeaderMap,
     message: &'a Bytes,
     length: u32,
+    started: Instant,
     deadline: Option<Instant>,
+}
+
+impl Try<'_> {
+    /// What is left of the deadline. A call without any is not sent.
+    fn timeout(&self) -> Result<Option<Duration>, Status> {
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            Err(late(self.started, self.deadline))
+        } else {
+            Ok(left)
+        }
+    }
 }
 
 impl Shared {
@@ -122,7 +135,7 @@ impl Shared {
         let started = Instant::now();
         let limit = started.checked_add(self.settings.timeout);
         let deadline = deadline.into_iter().chain(limit).min();
-        let work = Try { method: &method, metadata: &metadata, message: &message, length, deadline };
+        let work = Try { method: &method, metadata: &metadata, message: &message, length, started, deadline };
         match before(deadline, self.send(&work)).await {
             Some(outcome) => outcome,
             None => Err(late(started, deadline)),
@@ -149,8 +162,8 @@ impl Shared {
         let mut refused = None;
         let mut tries = 1;
         loop {
-            let mut lease = self.pool.acquire(slot, refused).await.ok_or_else(unreachable)?;
-            let failure = match self.exchange(slot, &mut lease, work).await {
+            let lease = self.pool.acquire(slot, refused).await.ok_or_else(unreachable)?;
+            let failure = match self.exchange(slot, &lease, work).await {
                 Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
@@ -173,30 +186,26 @@ impl Shared {
     }
 
     /// One try on one connection.
-    async fn exchange(&self, slot: usize, lease: &mut Lease, work: &Try<'_>) -> Result<Reply, Failure> {
-        let timeout = work.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let request = self.request(lease, work, timeout)?;
-        let opened = match poll_fn(|cx| lease.sender.poll_ready(cx)).await {
-            Ok(()) => lease.sender.send_request(request, false),
-            Err(error) => Err(error),
-        };
+    async fn exchange(&self, slot: usize, lease: &Lease, work: &Try<'_>) -> Result<Reply, Failure> {
+        let mut sender = lease.sender.lock().await;
+        let ready = poll_fn(|cx| sender.poll_ready(cx)).await;
+        let request = self.request(lease, work)?;
+        let opened = ready.and_then(|()| sender.send_request(request, false));
         let (head, stream) = opened.map_err(|error| {
             self.pool.retire(slot, lease);
             unopened(error)
         })?;
         let outgoing = Outgoing::new(stream, Piece::message(work.length, work.message.clone()));
-        let outcome = Exchange::new(lease, outgoing, head, work.deadline)
-            .run(work.message, self.settings.max_message)
-            .await;
+        let exchange = Exchange::new(lease, outgoing, head, work.deadline);
+        // An error here is seen again by whoever reads the answer.
+        let _ = poll_fn(|cx| sender.poll_ready(cx)).await;
+        drop(sender);
+        let outcome = exchange.run(self.settings.max_message).await;
         outcome.map_err(|failure| at_deadline(failure, work.deadline))
     }
 
-    fn request(
-        &self,
-        lease: &Lease,
-        work: &Try<'_>,
-        timeout: Option<Duration>,
-    ) -> Result<Request<()>, Status> {
+    fn request(&self, lease: &Lease, work: &Try<'_>) -> Result<Request<()>, Status> {
+        let timeout = work.timeout()?;
         let uri = self.pool.target(lease.target).uri(&work.method.path).map_err(|error| {
             Status::gateway(Code::Internal, format!("The path of the method is no HTTP path: {error}."))
         })?;

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use h2::client::{Connection, SendRequest};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -25,6 +26,10 @@ const CONNECTION_WINDOW: u32 = 100 * STREAM_WINDOW;
 const MAX_HEADERS: u32 = 64 * 1024;
 /// No attempt takes longer, whatever is asked for.
 const LONGEST: Duration = Duration::from_secs(3600);
+/// How long what is sent may stay unacknowledged.
+const STALL: Duration = Duration::from_secs(10);
+/// How long a connection may be silent until the kernel asks whether the other side is still there.
+const PROBE_AFTER: Duration = Duration::from_secs(30);
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 16;
 
@@ -89,7 +94,7 @@ async fn dial_tcp(host: &str, port: u16, deadline: Instant) -> io::Result<TcpStr
         let share = deadline.saturating_duration_since(now) / left;
         match timeout_at(now + share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                stream.set_nodelay(true)?;
+                watch_over(&stream)?;
                 return Ok(stream);
             }
             Ok(Err(error)) => failure = error,
@@ -97,6 +102,22 @@ async fn dial_tcp(host: &str, port: u16, deadline: Instant) -> io::Result<TcpStr
         }
     }
     Err(failure)
+}
+
+/// Lets the kernel end a connection whose host is gone; without this, calls would go there and time out
+/// for a quarter of an hour. Probes also keep the state of firewalls alive.
+fn watch_over(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(STALL);
+    let watched = socket.set_tcp_keepalive(&probes);
+    #[cfg(target_os = "linux")]
+    let watched = watched.and_then(|()| socket.set_tcp_user_timeout(Some(STALL)));
+    if let Err(error) = watched {
+        // Some sandboxes lack it; the connection is good all the same.
+        tracing::debug!(%error, "the kernel does not watch over a connection to a backend");
+    }
+    Ok(())
 }
 
 /// A byte stream both ways.
@@ -227,6 +248,20 @@ mod tests {
         while let Some(Ok((_request, mut respond))) = server.accept().await {
             respond.send_response(Response::new(()), true).unwrap();
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_kernel_watches_for_a_backend_that_is_gone() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let stream = dial_tcp("127.0.0.1", port, deadline).await.unwrap();
+        let socket = SockRef::from(&stream);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(10)));
+        assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(30));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(10));
     }
 
     #[tokio::test]

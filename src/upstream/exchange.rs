@@ -48,15 +48,13 @@ impl<'a> Exchange<'a> {
         Self { lease, deadline, live: Some(Live { outgoing, answer: Answer::Head(head) }) }
     }
 
-    /// Sends the request and reads the answer. `message` is the caller's handle to the request's
-    /// message; `limit` bounds the answer's, in bytes.
-    pub(super) async fn run(mut self, message: &Bytes, limit: usize) -> Result<Reply, Failure> {
-        let live = self.live.as_mut().expect("only the lines below take it");
+    /// Sends the request and reads the answer. `limit` bounds the answer's message, in bytes.
+    pub(super) async fn run(mut self, limit: usize) -> Result<Reply, Failure> {
+        let live = self.live.as_mut().expect("only the line below takes it");
         let outcome = live.run(self.lease, limit).await;
-        if let Some(live) = self.live.take() {
-            // Of a backend that broke the protocol no more is read: the stream is reset at once.
-            live.outgoing.finish(message);
-        }
+        // What the backend has not read is taken back, and of one that broke the protocol no more is
+        // read: the stream is reset at once.
+        self.live = None;
         outcome
     }
 }
@@ -117,8 +115,9 @@ impl Live {
         }
     }
 
+    /// Reads on without sending on: a backend cannot act on a request that is not complete.
     async fn discard(mut self) {
-        while let Ok(Event::Head(_) | Event::Data(_)) = self.event().await {}
+        while let Ok(Event::Head(_) | Event::Data(_)) = poll_fn(|cx| self.answer.poll_event(cx)).await {}
     }
 
     async fn event(&mut self) -> Result<Event, h2::Error> {

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::Instant;
 
 use super::connect::{self, Ending, Sender};
@@ -67,7 +67,10 @@ enum State {
 /// The right to open one stream on a connection.
 #[derive(Clone)]
 pub(super) struct Lease {
-    pub(super) sender: Sender,
+    /// Held until the stream is open. When the backend takes no more streams, one call waits in `h2`
+    /// and the others here, from where they leave without a trace: what was once given to `h2` is sent
+    /// to the backend even if its caller is gone by then.
+    pub(super) sender: Arc<AsyncMutex<Sender>>,
     pub(super) target: usize,
     /// How often calls on this connection may be cancelled.
     pub(super) resets: Arc<Resets>,
@@ -197,6 +200,7 @@ impl Core {
         self.next_id += 1;
         let served = Arc::new(AtomicBool::new(false));
         let resets = Arc::new(Resets::new());
+        let sender = Arc::new(AsyncMutex::new(sender));
         self.links[target].state = State::Up(Lease { sender, target, resets, id, served });
         id
     }

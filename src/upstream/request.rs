@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use h2::{Reason, SendStream};
+use h2::SendStream;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE, USER_AGENT};
 
 use crate::call::metadata::is_reserved;
@@ -17,9 +17,6 @@ const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
 
 /// The flag and the length in front of a gRPC message.
 const PREFIX: usize = 5;
-/// A message that fits one frame of the size every peer accepts is queued at once, so that it leaves
-/// together with its headers; a larger one is queued only as far as the backend's windows grant.
-const ONE_FRAME: usize = 16 * 1024;
 
 /// The headers of a request. `timeout` is what is left of the deadline, if there is one.
 pub(super) fn headers(metadata: &HeaderMap, timeout: Option<Duration>) -> HeaderMap {
@@ -105,23 +102,21 @@ impl Buf for Piece {
     }
 }
 
-/// The sending half of an exchange. Dropping it before the backend has answered cancels the call.
+/// The sending half of an exchange. Nothing is queued beyond what the backend's windows grant, so that a
+/// stream ends once its answer has ended: either everything was sent, or dropping this takes the rest back.
+/// Dropping it before the backend has answered cancels the call.
 pub(super) struct Outgoing {
     stream: SendStream<Piece>,
     left: Option<Piece>,
 }
 
 impl Outgoing {
+    /// Sends what the windows grant at once, so that a small message leaves together with its headers.
     pub(super) fn new(mut stream: SendStream<Piece>, piece: Piece) -> Self {
-        let mut left = None;
-        if piece.remaining() <= ONE_FRAME {
-            // An error here is seen again, with its reason, by whoever waits for the answer.
-            let _ = stream.send_data(piece, true);
-        } else {
-            stream.reserve_capacity(piece.remaining());
-            left = Some(piece);
-        }
-        Self { stream, left }
+        stream.reserve_capacity(piece.remaining());
+        let mut outgoing = Self { stream, left: Some(piece) };
+        outgoing.send_granted();
+        outgoing
     }
 
     /// Polls a part of the answer and goes on sending meanwhile: a backend may begin to answer before
@@ -135,35 +130,27 @@ impl Outgoing {
         .await
     }
 
-    /// No more of the answer will be read. What the backend has not read of the request is taken back:
-    /// `message` is the caller's handle to it, the only one once all was written.
-    pub(super) fn finish(mut self, message: &Bytes) {
-        if !message.is_empty() && !message.is_unique() {
-            self.stream.send_reset(Reason::CANCEL);
-        }
-    }
-
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(piece) = &mut self.left {
-            let total = piece.remaining();
-            let granted = self.stream.capacity().min(total);
-            if granted == 0 {
-                match ready!(self.stream.poll_capacity(cx)) {
-                    Some(Ok(_)) => continue,
-                    Some(Err(_)) | None => self.left = None,
-                }
-            } else if granted < total {
-                let part = piece.split_to(granted);
-                if self.stream.send_data(part, false).is_err() {
-                    self.left = None;
-                } else {
-                    self.stream.reserve_capacity(total - granted);
-                }
-            } else if let Some(piece) = self.left.take() {
-                let _ = self.stream.send_data(piece, true);
+        while self.left.is_some() {
+            self.send_granted();
+            if self.left.is_some() && !matches!(ready!(self.stream.poll_capacity(cx)), Some(Ok(_))) {
+                self.left = None;
             }
         }
         Poll::Ready(())
+    }
+
+    /// Queues as much as is granted. An error here is seen again, with its reason, by whoever waits for
+    /// the answer.
+    fn send_granted(&mut self) {
+        let Some(mut piece) = self.left.take() else { return };
+        let (total, granted) = (piece.remaining(), self.stream.capacity());
+        if granted >= total {
+            let _ = self.stream.send_data(piece, true);
+        } else if granted == 0 || self.stream.send_data(piece.split_to(granted), false).is_ok() {
+            self.stream.reserve_capacity(piece.remaining());
+            self.left = Some(piece);
+        }
     }
 }
 

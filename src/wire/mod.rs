@@ -27,6 +27,20 @@ pub enum WireType {
 pub const MAX_FIELD_NUMBER: u32 = (1 << 29) - 1;
 
 impl WireType {
+    /// The wire type in a tag, unless it is one of the two that do not exist.
+    #[inline]
+    pub const fn of_tag(tag: u64) -> Option<Self> {
+        Some(match tag & 7 {
+            0 => Self::Varint,
+            1 => Self::Fixed64,
+            2 => Self::Len,
+            3 => Self::StartGroup,
+            4 => Self::EndGroup,
+            5 => Self::Fixed32,
+            _ => return None,
+        })
+    }
+
     /// The three bits that stand for it in a tag.
     #[inline]
     pub const fn bits(self) -> u64 {

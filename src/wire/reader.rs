@@ -102,6 +102,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Goes past a tag if it is this one.
+    #[inline]
+    pub fn take_tag(&mut self, tag: u64) -> bool {
+        let mut ahead = *self;
+        let is_this = ahead.varint() == Ok(tag);
+        if is_this {
+            *self = ahead;
+        }
+        is_this
+    }
+
     fn long_varint(&mut self) -> Result<u64, Error> {
         let rest = self.wire.get(self.position..).unwrap_or_default();
         let mut value = 0;
@@ -123,14 +134,8 @@ impl<'a> Reader<'a> {
     pub fn tag(&mut self) -> Result<(u32, WireType), Error> {
         let start = self.position;
         let tag = self.varint()?;
-        let wire_type = match tag & 7 {
-            0 => WireType::Varint,
-            1 => WireType::Fixed64,
-            2 => WireType::Len,
-            3 => WireType::StartGroup,
-            4 => WireType::EndGroup,
-            5 => WireType::Fixed32,
-            _ => return Err(Error { offset: start, kind: ErrorKind::WireType }),
+        let Some(wire_type) = WireType::of_tag(tag) else {
+            return Err(Error { offset: start, kind: ErrorKind::WireType });
         };
         let number = tag >> 3;
         if number == 0 || number > u64::from(MAX_FIELD_NUMBER) {

@@ -7,6 +7,8 @@ use super::WireType;
 pub fn varint(out: &mut Vec<u8>, value: u64) {
     if value < 0x80 {
         out.push(value as u8);
+    } else if value < 0x4000 {
+        out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]);
     } else {
         long_varint(out, value);
     }
@@ -14,7 +16,40 @@ pub fn varint(out: &mut Vec<u8>, value: u64) {
 
 fn long_varint(out: &mut Vec<u8>, value: u64) {
     let (bytes, size) = encode(value);
-    out.extend_from_slice(&bytes[..size]);
+    let start = out.len();
+    out.extend_from_slice(&bytes);
+    out.truncate(start + size);
+}
+
+/// Appends `from[start..end]`. A copy of a fixed size that is cut to length is much cheaper than one of
+/// an unknown size, so of short parts more is copied than needed, if it is there.
+///
+/// # Panics
+/// When the part does not lie inside `from`.
+#[inline(always)]
+pub fn append(out: &mut Vec<u8>, from: &[u8], start: usize, end: usize) {
+    let rest = &from[start..];
+    let length = end - start;
+    if length <= 16
+        && let Some(chunk) = rest.first_chunk::<16>()
+    {
+        let old = out.len();
+        out.extend_from_slice(chunk);
+        out.truncate(old + length);
+    } else {
+        append_long(out, rest, length);
+    }
+}
+
+fn append_long(out: &mut Vec<u8>, from: &[u8], length: usize) {
+    let old = out.len();
+    match from.first_chunk::<32>() {
+        Some(chunk) if length <= 32 => {
+            out.extend_from_slice(chunk);
+            out.truncate(old + length);
+        }
+        _ => out.extend_from_slice(&from[..length]),
+    }
 }
 
 /// A varint's bytes and how many of them count.
@@ -92,6 +127,18 @@ impl Length {
 mod tests {
     use super::*;
     use crate::wire::reader::{Reader, unzigzag};
+
+    #[test]
+    fn parts_of_every_length_are_appended_from_every_place() {
+        let from: Vec<u8> = (0..100).collect();
+        for start in 0..=100 {
+            for end in start..=100 {
+                let mut out = vec![0xaa];
+                append(&mut out, &from, start, end);
+                assert_eq!((out[0], &out[1..]), (0xaa, &from[start..end]));
+            }
+        }
+    }
 
     #[test]
     fn varints_are_read_back() {

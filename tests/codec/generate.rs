@@ -220,6 +220,25 @@ impl Generator<'_> {
             }
             _ => false,
         };
+        // A list may be in runs, packed and not.
+        let runs = if self.shape.is_tidy || !field.kind().is_packable() { 1 } else { 1 + choices.below(3) };
+        for run in 0..runs {
+            self.run(field, packed ^ (run % 2 == 1), count, choices, depth, out);
+            if matches!(field.cardinality(), Cardinality::Singular(_)) {
+                break;
+            }
+        }
+    }
+
+    fn run(
+        &self,
+        field: &Field,
+        packed: bool,
+        count: usize,
+        choices: &mut Choices<'_>,
+        depth: usize,
+        out: &mut Vec<u8>,
+    ) {
         if packed {
             self.tag(choices, field.number(), WireType::Len, out);
             self.nest(choices, out, |choices, out| {

@@ -1,11 +1,12 @@
 //! The commands of the binary, as somebody at a terminal sees them.
 
-use std::process::{Command, Output};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::gateway::{Gateway, transom};
-use crate::support::process::run;
+use crate::support::gateway::{Gateway, listening, transom};
+use crate::support::process::{Server, run};
 use crate::support::{backend, root};
 
 /// What a command printed for programs.
@@ -33,7 +34,11 @@ fn help_names_the_commands() {
     for command in ["serve", "check", "routes", "call", "demo", "schema"] {
         assert!(help.contains(command), "{command} is missing:\n{help}");
     }
-    failure(&mut transom(&["serve", "--no-such-flag"]), 2);
+    for wrong in [&["serve", "--no-such-flag"][..], &["sevre"], &[], &["call"]] {
+        let text = failure(&mut transom(wrong), 2);
+        assert!(text.contains("Usage: transom"), "{text}");
+    }
+    run(&mut transom(&["--version"]));
 }
 
 #[test]
@@ -94,12 +99,111 @@ fn call_reaches_a_method() {
     let request = r#"{"name": "shelves/fiction/books/the-time-machine", "readMask": "title,priceCents"}"#;
     let answer = json_of(&run(&mut call(&["bookstore.v1.Bookstore/GetBook", request])));
     assert_eq!(answer, json!({"title": "The Time Machine", "priceCents": "800"}));
-    let text = failure(&mut call(&["bookstore.v1.Bookstore/GetShelf", r#"{"name": "shelves/x"}"#]), 1);
-    assert!(text.contains("There is no Shelf shelves/x."), "{text}");
-    let text = failure(&mut call(&["bookstore.v1.Bookstore/GetShelf", r#"{"nam": 1}"#]), 1);
-    assert!(text.contains("nam"), "{text}");
-    let text = failure(&mut call(&["bookstore.v1.Bookstore/GetShelv"]), 1);
-    assert!(text.contains("GetShelv"), "{text}");
+}
+
+#[test]
+fn call_explains_what_is_wrong() {
+    let upstream = format!("http://{}", backend::bookstore());
+    let call = |arguments: &[&str], upstream: &str| {
+        let mut command = transom(&["call", "-c", &bookstore_config()]);
+        command.args(arguments).env("BOOKSTORE_URL", upstream);
+        command
+    };
+    let table: [(&[&str], &str); 5] = [
+        (
+            &["bookstore.v1.Bookstore/GetShelf", r#"{"name": "shelves/x"}"#],
+            "The call failed with NOT_FOUND:\n{\n  \"code\": 5,\n  \"message\": \"There is no Shelf shelves/x.\",\n",
+        ),
+        (&["bookstore.v1.Bookstore/GetShelf", "{"], "The request is not valid: "),
+        (&["bookstore.v1.Bookstore/GetShelf", "--", "-5"], "The request is not valid: "),
+        (
+            &["bookstore.v1.Bookstore/GetShelv"],
+            "The method bookstore.v1.Bookstore/GetShelv is not exposed. `transom routes` lists what is.\n",
+        ),
+        (
+            &["bookstore.v1.Bookstore/WatchShelf"],
+            "bookstore.v1.Bookstore/WatchShelf is a streaming method, which this version cannot call.\n",
+        ),
+    ];
+    for (arguments, expected) in table {
+        let text = failure(&mut call(arguments, &upstream), 1);
+        assert!(text.contains(expected), "{text}");
+    }
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = failure(&mut call(&["/bookstore.v1.Bookstore/ListShelves"], &format!("http://{nobody}")), 1);
+    assert!(text.contains("The call failed with UNAVAILABLE:"), "{text}");
+}
+
+#[test]
+fn call_reads_standard_input() {
+    let mut command = transom(&["call", "bookstore.v1.Bookstore/GetShelf", "-", "-c", &bookstore_config()]);
+    command.env("BOOKSTORE_URL", format!("http://{}", backend::bookstore()));
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(br#"{"name": "shelves/crime"}"#).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(json_of(&output), json!({"name": "shelves/crime", "title": "Crime", "bookCount": 1}));
+}
+
+#[test]
+fn routes_are_a_table_for_people() {
+    let table = String::from_utf8(run(&mut transom(&["routes", "-c", &bookstore_config()])).stdout).unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .map(|row| row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+        .collect();
+    assert_eq!(rows[0], ["VERB", "PATH", "METHOD", "DIALECTS", "UPSTREAM"]);
+    assert_eq!(rows.len(), 18);
+    let row = |verb: &str, path: &str, method: &str, dialects: &str| {
+        let method = format!("bookstore.v1.Bookstore/{method}");
+        assert!(rows.contains(&vec![verb, path, &method, dialects, "bookstore"]), "{table}");
+    };
+    row("PURGE", "/v1/{name=shelves/*}", "PurgeShelf", "rest");
+    row("POST", "/bookstore.v1.Bookstore/CountBooks", "CountBooks", "rest");
+    row("GET", "/v1/{name=shelves/*}:watch", "WatchShelf", "not served yet: streaming");
+}
+
+/// All that the introduction of the demo tells people to type.
+#[test]
+fn the_demo_shows_requests_that_work() {
+    let arguments = ["demo", "--address", "127.0.0.1:0", "--log-format", "json"];
+    let demo = Server::start(transom(&arguments), listening);
+    demo.wait_for("Stop with Ctrl-C.");
+    let introduction = demo.printed();
+    let lines: Vec<&str> = introduction.lines().map(str::trim).collect();
+    let mut requests = 0;
+    for pair in lines.windows(2) {
+        let [title, command] = pair else { continue };
+        if let Some(command) = command.strip_prefix("curl ") {
+            let script = format!(
+                "curl --silent --show-error --output /dev/null --write-out '%{{http_code}}' {command}"
+            );
+            let output = run(Command::new("sh").args(["-c", &script]));
+            let expected = if title.starts_with("An error") { "400" } else { "200" };
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "{title} {command}");
+            requests += 1;
+        }
+    }
+    assert_eq!(requests, 5, "{introduction}");
+    let routes =
+        lines.iter().find_map(|line| line.strip_prefix("The same from the terminal: transom ")).unwrap();
+    run(&mut transom(&routes.split(' ').collect::<Vec<_>>()));
+}
+
+#[test]
+fn serve_needs_the_variables_that_the_file_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("transom.yaml");
+    std::fs::write(&file, "upstreams: {shop: \"http://${TRANSOM_NO_SUCH}\"}\nservices: [\"**\"]\n").unwrap();
+    let text = failure(&mut transom(&["serve", "-c", file.to_str().unwrap()]), 1);
+    assert!(text.contains("TRANSOM_NO_SUCH") && text.contains("transom.yaml:1:"), "{text}");
+    // For programs it is a record.
+    let json = ["serve", "--log-format", "json", "-c", file.to_str().unwrap()];
+    let record: Value = serde_json::from_str(&failure(&mut transom(&json), 1)).unwrap();
+    assert_eq!(record["level"], "ERROR");
+    assert!(record["message"].as_str().unwrap().contains("TRANSOM_NO_SUCH"), "{record}");
+    assert!(record["place"].as_str().unwrap().contains("transom.yaml:1:"), "{record}");
 }
 
 #[test]
@@ -119,8 +223,6 @@ fn serve_refuses_a_port_that_is_taken() {
         backend::bookstore()
     );
     std::fs::write(&file, config).unwrap();
-    let output = transom(&["serve", "-c", file.to_str().unwrap()]).output().unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success());
+    let text = failure(&mut transom(&["serve", "-c", file.to_str().unwrap()]), 1);
     assert!(text.contains(&format!("Cannot listen on {}", taken.address())), "{text}");
 }

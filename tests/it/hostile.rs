@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::backend;
+use crate::support::client::{self, Version};
 use crate::support::gateway::Gateway;
 
 /// Sends a request that asks to close the connection, and reads until that is done.
@@ -126,4 +127,77 @@ fn requests_that_follow_each_other_are_answered_in_order() {
     let answer = exchange(&gateway, format!("{one}{one}{two}").as_bytes());
     let names: Vec<_> = answer.match_indices("\"shelves/").map(|(at, _)| &answer[at + 9..at + 14]).collect();
     assert_eq!(names, ["crime", "crime", "ficti"], "{answer}");
+}
+
+/// The status, the code and the message of an answer to a POST with this body.
+fn post(gateway: &Gateway, target: &str, headers: &str, body: &[u8]) -> (u16, Value, String) {
+    let length = body.len();
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n"
+    );
+    let (status, answer) = parsed(&exchange(gateway, &[head.as_bytes(), body].concat()));
+    (status, answer["code"].clone(), answer["message"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn requests_that_are_too_much_are_told_the_limit() {
+    let gateway = Gateway::in_front_of(&[backend::bookstore()]);
+    let count = "/bookstore.v1.Bookstore/CountBooks";
+    let shelves = "/v1/shelves";
+    let deep = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat();
+    let attributes = format!(r#"{{"attributes": {{"a": {}}}}}"#, deep(70));
+    let bombs = format!(r#"{{"attributes": {{"a": {}"#, "[".repeat(1_000_000));
+    let parameters =
+        format!("/v1/shelves/crime/books?{}", "filter.genres=1&".repeat(300) + &"a&".repeat(701));
+    let large = vec![b' '; (4 << 20) + 1];
+    // What it is, target, headers, body, and the answer's status and code.
+    type Case<'a> = (&'a str, &'a str, &'a str, &'a [u8], u16, u8);
+    let table: [Case<'_>; 6] = [
+        ("JSON too deep", "/v1/shelves/crime/books", "", attributes.as_bytes(), 400, 3),
+        ("JSON a million deep", "/v1/shelves/crime/books", "", bombs.as_bytes(), 400, 3),
+        ("no UTF-8", count, "", b"{\"filter\": {\"author\": \"\xff\"}}", 400, 3),
+        ("a byte too large", count, "", &large, 413, 8),
+        ("a form", shelves, "content-type: application/x-www-form-urlencoded\r\n", b"a=b", 415, 3),
+        ("a wrong field", shelves, "", br#"{"nothing": 1}"#, 400, 3),
+    ];
+    for (what, target, headers, body, status, code) in table {
+        let (found, found_code, message) = post(&gateway, target, headers, body);
+        assert_eq!((found, &found_code), (status, &json!(code)), "{what}: {message}");
+        assert!(message.ends_with('.') && message.contains(' '), "{what}: {message}");
+        assert_alive(&gateway);
+    }
+    let request = format!("GET {parameters} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let (status, answer) = parsed(&exchange(&gateway, request.as_bytes()));
+    assert_eq!((status, &answer["code"]), (400, &json!(3)), "{answer}");
+}
+
+/// What the HTTP library answers by itself, before there is a request, has no body.
+#[test]
+fn headers_over_the_limit_are_refused() {
+    let gateway = Gateway::in_front_of(&[backend::bookstore()]);
+    let long = format!("x-long: {}\r\n", "x".repeat(61 << 10));
+    let many: String = (0..101).map(|number| format!("h{number}: v\r\n")).collect();
+    for headers in [long, many] {
+        let request = format!("GET /v1/shelves HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
+        let answer = break_off(&gateway, request.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        assert_alive(&gateway);
+    }
+}
+
+/// As on HTTP/1.1.
+#[tokio::test]
+async fn headers_over_the_limit_are_refused_on_http2_too() {
+    let gateway = Gateway::in_front_of(&[backend::bookstore()]);
+    let long = "x".repeat(61 << 10);
+    let headers = [("x-long", &*long)];
+    let answer = client::send(gateway.address(), Version::Http2, "GET", "/v1/shelves", &headers, "").await;
+    assert_eq!(answer.status, 431);
+    for (target, status) in [(format!("/{}", "x".repeat(9 << 10)), 414), ("/v1/shelves/%ff".into(), 400)] {
+        let answer = client::send(gateway.address(), Version::Http2, "GET", &target, &[], "").await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (status, &json!(3)));
+    }
+    let answer = client::send(gateway.address(), Version::Http2, "HEAD", "/v1/shelves", &[], "").await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+    assert_alive(&gateway);
 }

@@ -1,6 +1,6 @@
-//! The process: how it stops.
+//! The process: its signals, its log, and how it stops.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::gateway::Gateway;
 use crate::support::{backend, client};
@@ -19,4 +19,51 @@ async fn sigterm_loses_no_call() {
     assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({})));
     assert_eq!(gateway.server().wait().code(), Some(0));
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn sighup_ends_nothing() {
+    let mut gateway = Gateway::in_front_of(&[backend::bookstore()]);
+    gateway.server().hang_up();
+    gateway.wait_for_log("SIGHUP is ignored");
+    assert_eq!(client::get(gateway.address(), "/v1/shelves").await.status, 200);
+    gateway.server().terminate();
+    assert_eq!(gateway.server().wait().code(), Some(0));
+}
+
+#[test]
+fn every_line_of_the_log_is_json_when_asked() {
+    // The bookstore has a streaming method, of which a warning tells.
+    let mut gateway = Gateway::in_front_of(&[backend::bookstore()]);
+    gateway.server().terminate();
+    gateway.server().wait();
+    gateway.wait_for_log("stopping");
+    let printed = gateway.server().printed();
+    let records: Vec<Value> = printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let warning = records.iter().find(|record| record["level"] == "WARN").unwrap();
+    assert!(
+        warning["message"].as_str().unwrap().starts_with("Streaming methods are not served"),
+        "{warning}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_caller_may_not_read_is_in_the_log_under_the_name_it_gets() {
+    let backend = backend::python_server("tests/python/echo_server.py");
+    let mut gateway = Gateway::in_front_of(&[backend.address()]);
+    let debug = json!({"@type": "type.googleapis.com/google.rpc.DebugInfo", "stackEntries": ["A.java:1"]});
+    let status = json!({"status": {"code": 2, "message": "null at A.java\nforged line", "details": [debug]}});
+    let answer = client::post(gateway.address(), "/v1/fail", &status).await;
+    assert_eq!(answer.json(), json!({"code": 2, "message": "The backend failed.", "details": []}));
+    let id = answer.header("x-request-id").unwrap().to_owned();
+    gateway.wait_for_log(&id);
+    let printed = gateway.server().printed();
+    let record: Value =
+        serde_json::from_str(printed.lines().find(|line| line.contains(&id)).unwrap()).unwrap();
+    assert_eq!(record["status"], "UNKNOWN: null at A.java\nforged line");
+    assert_eq!(record["method"], "echo.v1.Echo/Fail");
+    assert!(record["details"].as_str().unwrap().contains("A.java:1"), "{record}");
 }

@@ -1,8 +1,12 @@
 //! `google.protobuf.Any`: an object whose `@type` says what its other members are.
 
+use std::borrow::Cow;
+
 use super::error::ReadError;
-use super::read::{Reader, decode_base64};
+use super::read::Reader;
 use super::scan::Result;
+use super::token::Text;
+use super::value::decode_base64;
 use crate::schema::MessageId;
 use crate::wire::WireType;
 use crate::wire::writer::{self, Length};
@@ -16,16 +20,31 @@ const VALUE: u32 = 2;
 /// base64 in `value`.
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<()> {
     let start = reader.at;
-    let Some((offset, url)) = find_type(reader)? else { return Ok(()) };
-    let end = std::mem::replace(&mut reader.at, start);
+    reader.open(b'{', "an object")?;
+    reader.skip_space();
+    // With the type first, as most writers put it, the members are read on from there.
+    let is_ahead = reader.text.get(reader.at..).is_some_and(|rest| rest.starts_with(b"\"@type\""));
+    let (offset, url) = if is_ahead {
+        reader.key()?;
+        read_type(reader)?
+    } else {
+        reader.at = start;
+        reader.depth -= 1;
+        let Some(found) = find_type(reader)? else { return Ok(()) };
+        reader.at = start;
+        reader.open(b'{', "an object")?;
+        found
+    };
     writer::bytes(reader.out, TYPE_URL, &url);
     let value = reader.out.len();
     writer::tag(reader.out, VALUE, WireType::Len);
     let length = Length::begin(reader.out);
     match message_of(reader, &url) {
-        Some(id) if reader.schema.message(id).well_known().is_some() => value_member(reader, Some(id))?,
-        Some(id) => reader.object(reader.schema.message(id), true)?,
-        None if url.contains(&b'/') => value_member(reader, None).map_err(|mut error| {
+        Some(id) if reader.schema.message(id).well_known().is_some() => {
+            value_member(reader, start, Some(id), is_ahead)?;
+        }
+        Some(id) => reader.members(reader.schema.message(id), !is_ahead, !is_ahead)?,
+        None if url.contains(&b'/') => value_member(reader, start, None, is_ahead).map_err(|mut error| {
             let url = String::from_utf8_lossy(url.get(..200).unwrap_or(&url)).into_owned();
             error.message = format!("the type {url:?} is not known here");
             error.offset = offset;
@@ -38,7 +57,6 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<()> {
             ));
         }
     }
-    debug_assert_eq!(reader.at, end);
     if reader.out.len() == length.content() {
         reader.out.truncate(value);
     } else {
@@ -52,8 +70,23 @@ fn message_of(reader: &Reader<'_>, url: &[u8]) -> Option<MessageId> {
     reader.schema.find_message(name)
 }
 
-/// Reads an object through and returns its `@type` and where it stands; none for `{}`.
-fn find_type(reader: &mut Reader<'_>) -> Result<Option<(usize, Vec<u8>)>> {
+/// A type URL and where it stands.
+type Type<'a> = (usize, Cow<'a, [u8]>);
+
+fn read_type<'a>(reader: &mut Reader<'a>) -> Result<Type<'a>> {
+    let offset = reader.at;
+    if reader.text.get(offset) != Some(&b'"') {
+        return Err(reader.expected("a type URL"));
+    }
+    let url = match reader.string()? {
+        Text::Plain(url) => Cow::Borrowed(url),
+        Text::Unescaped => Cow::Owned(reader.scratch.clone()),
+    };
+    Ok((offset, url))
+}
+
+/// Reads an object through and returns its `@type`; none for `{}`.
+fn find_type<'a>(reader: &mut Reader<'a>) -> Result<Option<Type<'a>>> {
     let start = reader.at;
     let mut found = None;
     let mut is_first = true;
@@ -66,15 +99,14 @@ fn find_type(reader: &mut Reader<'_>) -> Result<Option<(usize, Vec<u8>)>> {
         } else if found.is_some() {
             return Err(reader.error("@type is there twice"));
         } else {
-            let offset = reader.at;
-            if reader.text.get(offset) != Some(&b'"') {
-                return Err(reader.expected("a type URL"));
-            }
-            let url = reader.string()?.bytes(reader).to_vec();
-            found = Some((offset, url));
+            found = Some(read_type(reader)?);
         }
     }
-    // Only the first member has been looked for in an object that has none.
+    // Types inside of types, each behind its other members, would have the text read again and again.
+    reader.lookahead = reader.lookahead.checked_sub(reader.at - start).ok_or_else(|| {
+        let text = "Anys are nested too deeply here for a @type that is not their first member";
+        ReadError::new(start, text)
+    })?;
     let is_empty = reader.text[start + 1..reader.at - 1].trim_ascii().is_empty();
     match found {
         None if !is_empty => Err(ReadError::new(start, "an Any needs the member @type")),
@@ -83,14 +115,13 @@ fn find_type(reader: &mut Reader<'_>) -> Result<Option<(usize, Vec<u8>)>> {
 }
 
 /// The members `@type` and `value` of a type with a JSON form of its own, or of an unknown one.
-fn value_member(reader: &mut Reader<'_>, id: Option<MessageId>) -> Result<()> {
-    let start = reader.at;
-    let mut is_first = true;
+fn value_member(reader: &mut Reader<'_>, start: usize, id: Option<MessageId>, is_ahead: bool) -> Result<()> {
+    let mut is_first = !is_ahead;
     let mut has_value = false;
-    reader.open(b'{', "an object")?;
     while reader.next_member(b'}', &mut is_first)? {
         let key = reader.key()?;
         match key.bytes(reader) {
+            b"@type" if is_ahead => return Err(reader.error("@type is there twice")),
             b"@type" => reader.skip_value()?,
             b"value" if !has_value => {
                 has_value = true;

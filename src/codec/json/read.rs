@@ -1,15 +1,12 @@
 //! JSON text to wire bytes.
 
-use base64::Engine;
-use base64::engine::general_purpose::GeneralPurpose;
-use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
-
 use super::error::ReadError;
 use super::keys::Keys;
-use super::scan::{Result, plain_end, unescape};
-use crate::codec::number::{self, NumberError};
+use super::scan::{Result, plain_end};
+use super::token::Text;
+use super::value::{integer, integer_name, no_number, put};
 use crate::schema::message::{Cardinality, Field, Kind, Message, WellKnown};
-use crate::schema::{EnumId, MessageId, Presence, Schema};
+use crate::schema::{MessageId, Presence, Schema};
 use crate::wire::WireType;
 use crate::wire::writer::{self, Length};
 
@@ -66,18 +63,23 @@ pub fn read_field(
     reader.finish()
 }
 
+/// The text may be looked through this many times for the types of Anys inside Anys.
+const LOOKAHEAD: usize = 8;
+
 pub(super) struct Reader<'a> {
     pub(super) schema: &'a Schema,
-    options: &'a ReadOptions,
+    pub(super) options: &'a ReadOptions,
     pub(super) text: &'a [u8],
     pub(super) at: usize,
     pub(super) out: &'a mut Vec<u8>,
-    depth: usize,
+    pub(super) depth: usize,
     /// Decoded text of the string that was read last, if it had escapes.
-    scratch: Vec<u8>,
+    pub(super) scratch: Vec<u8>,
     /// Which fields and oneofs are set, for the messages that are open and have more than 64.
     seen: Vec<u64>,
     keys: Keys,
+    /// How many bytes may yet be looked through for the type of an Any.
+    pub(super) lookahead: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -89,7 +91,8 @@ impl<'a> Reader<'a> {
     ) -> Result<Self> {
         simdutf8::compat::from_utf8(text)
             .map_err(|error| ReadError::new(error.valid_up_to(), "the text is not UTF-8"))?;
-        out.reserve(text.len() / 2 + 16);
+        // Few messages have a wire form that is longer than their text.
+        out.reserve(text.len() + 64);
         Ok(Self {
             schema,
             options,
@@ -100,6 +103,7 @@ impl<'a> Reader<'a> {
             scratch: Vec::new(),
             seen: Vec::new(),
             keys: Keys::default(),
+            lookahead: LOOKAHEAD * text.len(),
         })
     }
 
@@ -118,13 +122,19 @@ impl<'a> Reader<'a> {
         self.skip_space();
         let message = self.schema.message(id);
         match message.well_known() {
-            None => self.object(message, false),
+            None => self.object(message),
             Some(well_known) => self.well_known(message, well_known),
         }
     }
 
-    /// The members of an object. In an Any the member `@type` was read before and is passed over.
-    pub(super) fn object(&mut self, message: &'a Message, in_any: bool) -> Result<()> {
+    fn object(&mut self, message: &'a Message) -> Result<()> {
+        self.open(b'{', "an object")?;
+        self.members(message, true, false)
+    }
+
+    /// The members of an open object, the first one or those behind it. In an Any whose member `@type` was
+    /// read before from a later place it is passed over.
+    pub(super) fn members(&mut self, message: &'a Message, mut is_first: bool, in_any: bool) -> Result<()> {
         let words = message.bits().div_ceil(64);
         let base = self.seen.len();
         let mut few = 0;
@@ -133,8 +143,6 @@ impl<'a> Reader<'a> {
         }
         let fields = message.fields();
         let mut guess = 0;
-        self.open(b'{', "an object")?;
-        let mut is_first = true;
         while self.next_member(b'}', &mut is_first)? {
             let start = self.at;
             let Some(position) = self.member(message, guess, in_any)? else { continue };
@@ -162,14 +170,11 @@ impl<'a> Reader<'a> {
     #[inline]
     fn member(&mut self, message: &'a Message, guess: usize, in_any: bool) -> Result<Option<usize>> {
         if let Some(field) = message.fields().get(guess) {
-            let rest = self.text.get(self.at..).unwrap_or_default();
-            for key in [field.json_key(), field.name_key()] {
-                let key = self.schema.text(key).as_bytes();
-                if rest.starts_with(key) {
-                    self.at += key.len();
-                    self.skip_space();
-                    return Ok(Some(guess));
-                }
+            let key = field.json_key();
+            if self.schema.stands_at(self.text, self.at, key) {
+                self.at += key.length();
+                self.skip_space();
+                return Ok(Some(guess));
             }
         }
         self.named_member(message, in_any)
@@ -239,30 +244,23 @@ impl<'a> Reader<'a> {
     }
 
     fn singular(&mut self, field: &'a Field, presence: Presence) -> Result<bool> {
-        let start = self.out.len();
-        let is_set = self.element(field)?;
-        if presence == Presence::Implicit && is_set {
-            // The value lies behind the tag; a default is the same as no value.
-            let value = self.out[start..].iter().skip_while(|&&byte| byte >= 0x80).skip(1);
-            if value.copied().all(|byte| byte == 0) {
-                self.out.truncate(start);
-            }
-        }
-        Ok(is_set)
+        self.element(field, presence == Presence::Implicit)
     }
 
-    /// One value with its tag; false if it is an unknown enum name to be ignored.
+    /// One value with its tag, or nothing where a default is left out; false if it is an unknown enum name
+    /// to be ignored.
     #[inline]
-    pub(super) fn element(&mut self, field: &'a Field) -> Result<bool> {
+    pub(super) fn element(&mut self, field: &'a Field, leave_out: bool) -> Result<bool> {
         let number = field.number();
         match field.kind() {
-            Kind::String => {
+            Kind::String | Kind::Bytes => {
+                let start = self.out.len();
                 writer::tag(self.out, number, WireType::Len);
-                self.text_value()?;
-            }
-            Kind::Bytes => {
-                writer::tag(self.out, number, WireType::Len);
-                self.bytes_value()?;
+                let is_text = field.kind() == Kind::String;
+                let is_empty = if is_text { self.text_value()? } else { self.bytes_value()? };
+                if is_empty && leave_out {
+                    self.out.truncate(start);
+                }
             }
             Kind::Message(id) if field.is_delimited() => {
                 writer::tag(self.out, number, WireType::StartGroup);
@@ -277,9 +275,11 @@ impl<'a> Reader<'a> {
             }
             kind => {
                 let Some(value) = self.scalar(kind)? else { return Ok(false) };
-                let wire_type = wire_type(kind);
-                writer::tag(self.out, number, wire_type);
-                put(self.out, wire_type, value);
+                if value != 0 || !leave_out {
+                    let wire_type = kind.wire_type();
+                    writer::tag(self.out, number, wire_type);
+                    put(self.out, wire_type, value);
+                }
             }
         }
         Ok(true)
@@ -309,7 +309,7 @@ impl<'a> Reader<'a> {
     }
 
     fn packed(&mut self, kind: Kind, index: &mut usize) -> Result<()> {
-        let wire_type = wire_type(kind);
+        let wire_type = kind.wire_type();
         let mut is_first = true;
         while self.next_member(b']', &mut is_first)? {
             if let Some(value) = self.scalar(kind)? {
@@ -324,7 +324,7 @@ impl<'a> Reader<'a> {
         if self.text.get(self.at) == Some(&b'n') && !self.is_nullable(field.kind()) {
             return Err(self.error("null is not allowed in a list"));
         }
-        self.element(field).map(drop)
+        self.element(field, false).map(drop)
     }
 
     // Maps.
@@ -359,11 +359,12 @@ impl<'a> Reader<'a> {
             let content = self.out.len() - length.content();
             length.end(self.out);
             let place = (self.out.len() - content, key_length);
-            if !self.keys.insert(&mut map, self.out, place) {
+            let left = self.text.len() - self.at;
+            if !self.keys.insert(&mut map, self.out, place, left) {
                 return Err(ReadError::new(start, "the key is there twice"));
             }
         }
-        self.keys.close(&map);
+        self.keys.close(map);
         Ok(())
     }
 
@@ -371,7 +372,7 @@ impl<'a> Reader<'a> {
         if self.text.get(self.at) == Some(&b'n') && !self.is_nullable(value.kind()) {
             return Err(self.error("null is not allowed in a map"));
         }
-        self.element(value)
+        self.element(value, false)
     }
 
     fn map_key(&mut self, key: Text<'a>, kind: Kind, start: usize) -> Result<()> {
@@ -390,294 +391,10 @@ impl<'a> Reader<'a> {
             (Kind::Bool, _) => return Err(ReadError::new(start, "the key must be \"true\" or \"false\"")),
             _ => integer(text, kind).map_err(|error| no_number(start, integer_name(kind), error))?,
         };
-        let wire_type = wire_type(kind);
+        let wire_type = kind.wire_type();
         writer::tag(self.out, 1, wire_type);
         put(self.out, wire_type, value);
         Ok(())
-    }
-
-    // Values.
-
-    /// A number, bool or enum as the bits that go on the wire; none for an enum name to be ignored.
-    #[inline]
-    fn scalar(&mut self, kind: Kind) -> Result<Option<u64>> {
-        Ok(Some(match kind {
-            Kind::Bool => self.bool_value()?.into(),
-            Kind::Double => self.double_value()?.to_bits(),
-            Kind::Float => self.float_value()?.to_bits().into(),
-            Kind::Enum(id) => return Ok(self.enum_value(id)?.map(|number| i64::from(number) as u64)),
-            _ => self.integer_value(kind)?,
-        }))
-    }
-
-    fn bool_value(&mut self) -> Result<bool> {
-        match self.text.get(self.at) {
-            Some(b't') => self.literal(b"true").map(|()| true),
-            Some(b'f') => self.literal(b"false").map(|()| false),
-            _ => Err(self.expected("true or false")),
-        }
-    }
-
-    #[inline]
-    fn integer_value(&mut self, kind: Kind) -> Result<u64> {
-        // Up to 18 digits and nothing else to consider: nearly every integer.
-        let digits = self.text.get(self.at..).unwrap_or_default();
-        let (negative, digits) = match digits {
-            [b'-', rest @ ..] => (true, rest),
-            rest => (false, rest),
-        };
-        let mut value = 0_i64;
-        let mut length = 0;
-        while let Some(digit @ b'0'..=b'9') = digits.get(length).copied()
-            && length < 18
-        {
-            value = value * 10 + i64::from(digit - b'0');
-            length += 1;
-        }
-        let is_plain = !matches!(digits.get(length), Some(b'0'..=b'9' | b'.' | b'e' | b'E'));
-        let has_leading_zero = length > 1 && digits.first() == Some(&b'0');
-        if length == 0 || !is_plain || has_leading_zero {
-            return self.unusual_integer(kind);
-        }
-        let start = self.at;
-        self.at += length + usize::from(negative);
-        let value = if negative { -value } else { value };
-        narrow(value.into(), kind).ok_or_else(|| no_number(start, integer_name(kind), NumberError::Range))
-    }
-
-    /// An integer in quotes, with a fraction or an exponent, or out of range.
-    fn unusual_integer(&mut self, kind: Kind) -> Result<u64> {
-        let start = self.at;
-        let name = integer_name(kind);
-        let text = self.number_text(name)?;
-        integer(text.bytes(self), kind).map_err(|error| no_number(start, name, error))
-    }
-
-    /// A number as it stands in the text, or the text of a string.
-    fn number_text(&mut self, what: &str) -> Result<Text<'a>> {
-        let start = self.at;
-        match self.text.get(start) {
-            Some(b'"') => self.string(),
-            Some(b'-' | b'0'..=b'9') => {
-                let rest = &self.text[start..];
-                let length = number::token_length(rest);
-                if length == 0
-                    || matches!(rest.get(length), Some(b'0'..=b'9' | b'.' | b'a'..=b'z' | b'A'..=b'Z'))
-                {
-                    return Err(self.error("this is no number as JSON writes it"));
-                }
-                self.at += length;
-                Ok(Text::Plain(&rest[..length]))
-            }
-            _ => Err(self.expected(what)),
-        }
-    }
-
-    pub(super) fn double_value(&mut self) -> Result<f64> {
-        let start = self.at;
-        let text = self.number_text("a number")?;
-        match text.bytes(self) {
-            b"NaN" => Ok(f64::NAN),
-            b"Infinity" => Ok(f64::INFINITY),
-            b"-Infinity" => Ok(f64::NEG_INFINITY),
-            bytes => number::double(bytes).map_err(|error| no_number(start, "a double", error)),
-        }
-    }
-
-    fn float_value(&mut self) -> Result<f32> {
-        let start = self.at;
-        let text = self.number_text("a number")?;
-        match text.bytes(self) {
-            b"NaN" => Ok(f32::NAN),
-            b"Infinity" => Ok(f32::INFINITY),
-            b"-Infinity" => Ok(f32::NEG_INFINITY),
-            bytes => number::float(bytes).map_err(|error| no_number(start, "a float", error)),
-        }
-    }
-
-    /// An enum's number; none for an unknown name that is to be ignored.
-    fn enum_value(&mut self, id: EnumId) -> Result<Option<i32>> {
-        let each = self.schema.enumeration(id);
-        let start = self.at;
-        match self.text.get(start) {
-            Some(b'"') => {}
-            Some(b'n') if each.is_null() => {
-                self.literal(b"null")?;
-                return Ok(Some(0));
-            }
-            Some(b'-' | b'0'..=b'9') => {
-                return self.integer_value(Kind::Int32).map(|value| Some(value as i32));
-            }
-            _ => return Err(self.expected("the name of an enum value")),
-        }
-        let text = self.string()?;
-        let name = text.bytes(self);
-        if let Some(number) = each.number(self.schema, name) {
-            return Ok(Some(number));
-        }
-        if self.options.ignore_unknown {
-            return Ok(None);
-        }
-        let shown = String::from_utf8_lossy(name.get(..60).unwrap_or(name)).into_owned();
-        let of = self.schema.text(each.name());
-        Err(ReadError::new(start, format!("{of} has no value {shown:?}")))
-    }
-
-    /// A string with its length.
-    #[inline]
-    pub(super) fn text_value(&mut self) -> Result<()> {
-        if self.text.get(self.at) != Some(&b'"') {
-            return Err(self.expected("a string"));
-        }
-        let start = self.at + 1;
-        let end = plain_end(self.text, start);
-        if self.text.get(end) == Some(&b'"') {
-            self.at = end + 1;
-            writer::varint(self.out, (end - start) as u64);
-            self.out.extend_from_slice(&self.text[start..end]);
-            return Ok(());
-        }
-        let length = Length::begin(self.out);
-        self.at = unescape(self.text, start, self.out)?;
-        length.end(self.out);
-        Ok(())
-    }
-
-    /// Base64 with its length: either alphabet, with or without padding.
-    fn bytes_value(&mut self) -> Result<()> {
-        if self.text.get(self.at) != Some(&b'"') {
-            return Err(self.expected("a string with base64"));
-        }
-        let start = self.at;
-        let text = self.string()?;
-        let Self { out, scratch, .. } = self;
-        let length = Length::begin(out);
-        if !decode_base64(text.of(scratch), out) {
-            return Err(ReadError::new(start, "this is no base64"));
-        }
-        length.end(out);
-        Ok(())
-    }
-
-    // Tokens.
-
-    /// A string; its text stays valid until the next one is read.
-    #[inline]
-    pub(super) fn string(&mut self) -> Result<Text<'a>> {
-        let start = self.at + 1;
-        let end = plain_end(self.text, start);
-        if self.text.get(end) == Some(&b'"') {
-            self.at = end + 1;
-            return Ok(Text::Plain(&self.text[start..end]));
-        }
-        self.scratch.clear();
-        self.at = unescape(self.text, start, &mut self.scratch)?;
-        Ok(Text::Unescaped)
-    }
-
-    pub(super) fn literal(&mut self, word: &[u8]) -> Result<()> {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        if !rest.starts_with(word) || rest.get(word.len()).is_some_and(u8::is_ascii_alphanumeric) {
-            return Err(self.error("this is no JSON value"));
-        }
-        self.at += word.len();
-        Ok(())
-    }
-
-    #[inline]
-    pub(super) fn skip_space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.get(self.at) {
-            self.at += 1;
-        }
-    }
-
-    /// Enters an object or a list.
-    #[inline]
-    pub(super) fn open(&mut self, bracket: u8, what: &str) -> Result<()> {
-        if self.text.get(self.at) != Some(&bracket) {
-            return Err(self.expected(what));
-        }
-        if self.depth >= self.options.max_depth {
-            let text = format!("objects and lists are nested more than {} deep", self.options.max_depth);
-            return Err(self.error(text));
-        }
-        self.depth += 1;
-        self.at += 1;
-        Ok(())
-    }
-
-    /// Goes to the next member or element; false behind the last one, whose bracket is passed.
-    #[inline]
-    pub(super) fn next_member(&mut self, bracket: u8, is_first: &mut bool) -> Result<bool> {
-        self.skip_space();
-        let is_first = std::mem::replace(is_first, false);
-        match self.text.get(self.at) {
-            Some(&byte) if byte == bracket => {
-                self.depth -= 1;
-                self.at += 1;
-                Ok(false)
-            }
-            Some(b',') if !is_first => {
-                self.at += 1;
-                self.skip_space();
-                if self.text.get(self.at) == Some(&bracket) {
-                    return Err(self.error("a comma stands before the closing bracket"));
-                }
-                Ok(true)
-            }
-            Some(_) if is_first => Ok(true),
-            _ => Err(self.expected(if bracket == b'}' { "a comma or }" } else { "a comma or ]" })),
-        }
-    }
-
-    /// Passes over a value, checking that it is JSON.
-    pub(super) fn skip_value(&mut self) -> Result<()> {
-        self.skip_space();
-        match self.text.get(self.at) {
-            Some(b'"') => self.string().map(drop),
-            Some(b'{') => {
-                self.open(b'{', "an object")?;
-                let mut is_first = true;
-                while self.next_member(b'}', &mut is_first)? {
-                    self.key()?;
-                    self.skip_value()?;
-                }
-                Ok(())
-            }
-            Some(b'[') => {
-                self.open(b'[', "a list")?;
-                let mut is_first = true;
-                while self.next_member(b']', &mut is_first)? {
-                    self.skip_value()?;
-                }
-                Ok(())
-            }
-            Some(b't') => self.literal(b"true"),
-            Some(b'f') => self.literal(b"false"),
-            Some(b'n') => self.literal(b"null"),
-            _ => self.number_text("a value").map(drop),
-        }
-    }
-
-    pub(super) fn error(&self, message: impl Into<String>) -> Box<ReadError> {
-        ReadError::new(self.at, message)
-    }
-
-    pub(super) fn expected(&self, what: &str) -> Box<ReadError> {
-        let found = match self.text.get(self.at) {
-            None => "the end of the text",
-            Some(b'"') => "a string",
-            Some(b'{') => "an object",
-            Some(b'[') => "a list",
-            Some(b't' | b'f') => "a bool",
-            Some(b'n') => "null",
-            Some(b'-' | b'0'..=b'9') => "a number",
-            Some(&byte) if byte.is_ascii_graphic() => {
-                return self.error(format!("{what} is needed, found {:?}", char::from(byte)));
-            }
-            Some(_) => "something that is no JSON",
-        };
-        self.error(format!("{what} is needed, found {found}"))
     }
 
     /// Names the map key that stands at `start`, as the text spells it.
@@ -693,29 +410,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The text of a string: a part of the input, or what [`Reader::scratch`] holds.
-#[derive(Clone, Copy)]
-pub(super) enum Text<'a> {
-    Plain(&'a [u8]),
-    Unescaped,
-}
-
-impl<'a> Text<'a> {
-    pub(super) fn bytes<'r>(self, reader: &'r Reader<'a>) -> &'r [u8] {
-        self.of(&reader.scratch)
-    }
-
-    fn of<'r>(self, scratch: &'r [u8]) -> &'r [u8]
-    where
-        'a: 'r,
-    {
-        match self {
-            Self::Plain(text) => text,
-            Self::Unescaped => scratch,
-        }
-    }
-}
-
 /// Sets a bit and tells whether it was set before.
 #[inline]
 fn set(words: &mut [u64], bit: usize) -> bool {
@@ -727,89 +421,7 @@ fn set(words: &mut [u64], bit: usize) -> bool {
     })
 }
 
-#[inline]
-pub(super) const fn wire_type(kind: Kind) -> WireType {
-    match kind {
-        Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => WireType::Fixed64,
-        Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => WireType::Fixed32,
-        Kind::String | Kind::Bytes | Kind::Message(_) => WireType::Len,
-        _ => WireType::Varint,
-    }
-}
-
-#[inline]
-fn put(out: &mut Vec<u8>, wire_type: WireType, bits: u64) {
-    match wire_type {
-        WireType::Fixed32 => out.extend_from_slice(&(bits as u32).to_le_bytes()),
-        WireType::Fixed64 => out.extend_from_slice(&bits.to_le_bytes()),
-        _ => writer::varint(out, bits),
-    }
-}
-
-/// The bits of an integer on the wire, if it fits its type.
-#[inline]
-fn narrow(value: i128, kind: Kind) -> Option<u64> {
-    Some(match kind {
-        Kind::Int32 => i64::from(i32::try_from(value).ok()?) as u64,
-        Kind::Sfixed32 => u64::from(i32::try_from(value).ok()? as u32),
-        Kind::Sint32 => u64::from(writer::zigzag(i32::try_from(value).ok()?.into()) as u32),
-        Kind::Uint32 | Kind::Fixed32 => u32::try_from(value).ok()?.into(),
-        Kind::Int64 | Kind::Sfixed64 => i64::try_from(value).ok()? as u64,
-        Kind::Sint64 => writer::zigzag(i64::try_from(value).ok()?),
-        _ => u64::try_from(value).ok()?,
-    })
-}
-
-fn integer(text: &[u8], kind: Kind) -> std::result::Result<u64, NumberError> {
-    narrow(number::integer(text)?, kind).ok_or(NumberError::Range)
-}
-
-const fn integer_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => "a signed 32-bit integer",
-        Kind::Uint32 | Kind::Fixed32 => "an unsigned 32-bit integer",
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => "a signed 64-bit integer",
-        _ => "an unsigned 64-bit integer",
-    }
-}
-
-fn no_number(offset: usize, name: &str, error: NumberError) -> Box<ReadError> {
-    let text = match error {
-        NumberError::Syntax => format!("{name} is needed, found text that is no number"),
-        NumberError::Fraction => format!("{name} is needed, found a number with a fraction"),
-        NumberError::Range => format!("{name} is needed, found a number that does not fit it"),
-    };
-    ReadError::new(offset, text)
-}
-
 fn in_element(mut error: Box<ReadError>, index: usize) -> Box<ReadError> {
     error.path.push_index(index);
     error
-}
-
-const STANDARD: GeneralPurpose = base64_engine(&base64::alphabet::STANDARD);
-const URL_SAFE: GeneralPurpose = base64_engine(&base64::alphabet::URL_SAFE);
-
-const fn base64_engine(alphabet: &base64::alphabet::Alphabet) -> GeneralPurpose {
-    let config = GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true);
-    GeneralPurpose::new(alphabet, config)
-}
-
-/// Appends what base64 `text` of either alphabet stands for; false if it is none.
-pub(super) fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> bool {
-    let engine = if memchr::memchr2(b'-', b'_', text).is_some() { URL_SAFE } else { STANDARD };
-    let start = out.len();
-    out.resize(start + base64::decoded_len_estimate(text.len()), 0);
-    match engine.decode_slice(text, &mut out[start..]) {
-        Ok(length) => {
-            out.truncate(start + length);
-            true
-        }
-        Err(_) => {
-            out.truncate(start);
-            false
-        }
-    }
 }

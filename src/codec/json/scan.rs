@@ -1,6 +1,7 @@
 //! Finding the ends of JSON's tokens, many bytes at a time.
 
 use super::error::ReadError;
+use crate::wire::writer::append;
 
 pub(super) type Result<T> = std::result::Result<T, Box<ReadError>>;
 
@@ -11,33 +12,73 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 /// backslash or a control character. The length of `text` if there is none.
 #[inline]
 pub(super) fn plain_end(text: &[u8], at: usize) -> usize {
-    let mut at = at;
-    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let found = special(u64::from_le_bytes(*chunk));
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
+    run_end::<false>(text, at, text.len())
+}
+
+/// As [`plain_end`] up to `end`, but what is not ASCII ends the run too. Bytes behind `end` are looked at
+/// where they are there, as whole words are faster.
+#[inline]
+pub(super) fn ascii_end(text: &[u8], at: usize, end: usize) -> usize {
+    run_end::<true>(text, at, end)
+}
+
+/// Short runs are the most, so words come first, and blocks of 32 bytes only behind two of them.
+#[inline]
+fn run_end<const ASCII: bool>(text: &[u8], mut at: usize, end: usize) -> usize {
+    for _ in 0..2 {
+        match text.get(at..).and_then(<[u8]>::first_chunk) {
+            Some(chunk) => match ends::<ASCII>(*chunk) {
+                0 => at += 8,
+                found => return end.min(at + (found.trailing_zeros() / 8) as usize),
+            },
+            None => return slow_end::<ASCII>(text, at, end),
         }
-        at += 8;
-    }
-    while let Some(&byte) = text.get(at) {
-        if byte < 0x20 || byte == b'"' || byte == b'\\' {
-            return at;
+        if at >= end {
+            return end;
         }
-        at += 1;
     }
-    at
+    long_end::<ASCII>(text, at, end)
+}
+
+fn long_end<const ASCII: bool>(text: &[u8], mut at: usize, end: usize) -> usize {
+    while let Some(block) = text.get(at..end).and_then(<[u8]>::first_chunk::<32>) {
+        // Without a branch for each byte, so that it becomes vector instructions.
+        let is_special = block.iter().fold(false, |any, &byte| any | is_end::<ASCII>(byte));
+        if is_special {
+            break;
+        }
+        at += 32;
+    }
+    while let (true, Some(chunk)) = (at < end, text.get(at..).and_then(<[u8]>::first_chunk)) {
+        match ends::<ASCII>(*chunk) {
+            0 => at += 8,
+            found => return end.min(at + (found.trailing_zeros() / 8) as usize),
+        }
+    }
+    slow_end::<ASCII>(text, at.min(end), end)
+}
+
+fn slow_end<const ASCII: bool>(text: &[u8], at: usize, end: usize) -> usize {
+    let rest = text.get(at..end).unwrap_or_default();
+    at + rest.iter().position(|&byte| is_end::<ASCII>(byte)).unwrap_or(rest.len())
+}
+
+#[inline]
+const fn is_end<const ASCII: bool>(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (ASCII & (byte >= 0x80))
 }
 
 /// The high bit of each byte that is a quote, a backslash or a control character. The bits above the
 /// lowest one that is set may be wrong; the lowest one never is.
 #[inline]
-const fn special(word: u64) -> u64 {
+const fn ends<const ASCII: bool>(chunk: [u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(chunk);
     let quote = word ^ (ONES * b'"' as u64);
     let backslash = word ^ (ONES * b'\\' as u64);
     let is_control = word.wrapping_sub(ONES * 0x20) & !word;
     let is_quote = quote.wrapping_sub(ONES) & !quote;
     let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
-    (is_control | is_quote | is_backslash) & HIGHS
+    (is_control | is_quote | is_backslash | if ASCII { word } else { 0 }) & HIGHS
 }
 
 /// Appends the text of a string whose opening quote lies before `at` and returns the position behind
@@ -45,7 +86,7 @@ const fn special(word: u64) -> u64 {
 pub(super) fn unescape(text: &[u8], mut at: usize, out: &mut Vec<u8>) -> Result<usize> {
     loop {
         let end = plain_end(text, at);
-        out.extend_from_slice(&text[at..end]);
+        append(out, text, at, end);
         match text.get(end) {
             Some(b'"') => return Ok(end + 1),
             Some(b'\\') => at = escape(text, end, out)?,
@@ -90,6 +131,10 @@ fn unicode_escape(text: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize> {
         }
         code => (code, at + 6),
     };
+    if let Ok(ascii @ 0..0x80) = u8::try_from(code) {
+        out.push(ascii);
+        return Ok(end);
+    }
     let char = char::from_u32(code).ok_or_else(unpaired)?;
     out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
     Ok(end)
@@ -97,8 +142,22 @@ fn unicode_escape(text: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize> {
 
 fn hex4(text: &[u8], at: usize) -> Option<u32> {
     let digits: &[u8; 4] = text.get(at..)?.first_chunk()?;
-    digits.iter().try_fold(0, |value, &digit| Some(value << 4 | char::from(digit).to_digit(16)?))
+    let [a, b, c, d] = digits.map(|digit| u32::from(HEX[usize::from(digit)]));
+    // What is no digit has bits above the lowest four.
+    (a | b | c | d < 16).then_some(a << 12 | b << 8 | c << 4 | d)
 }
+
+/// The values of hexadecimal digits, 255 for all other bytes.
+static HEX: [u8; 256] = {
+    let mut values = [255; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        values[b"0123456789abcdef"[digit as usize] as usize] = digit;
+        values[b"0123456789ABCDEF"[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {
@@ -106,17 +165,22 @@ mod tests {
 
     #[test]
     fn the_end_of_a_plain_run_is_found_at_every_place() {
-        for length in 0..40 {
+        for length in 0..120 {
             for special in [b'"', b'\\', 0, 0x1f, b'\n'] {
                 for place in 0..length {
                     let mut text = vec![b'a'; length];
                     text[length / 2] = 0xc3;
                     text[place] = special;
                     assert_eq!(plain_end(&text, 0), place, "{special} at {place} of {length}");
+                    let end = place.min(length / 2);
+                    assert_eq!(ascii_end(&text, 0, length), end, "{special} at {place} of {length}");
+                    assert_eq!(ascii_end(&text, 0, end / 2), end / 2, "{special} at {place} of {length}");
                 }
             }
             for byte in [b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0x9f, 0xa2, 0xdc, 0xff] {
                 assert_eq!(plain_end(&vec![byte; length], 0), length, "{byte}");
+                let expected = if byte < 0x80 { length } else { 0 };
+                assert_eq!(ascii_end(&vec![byte; length], 0, length), expected, "{byte}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! `google.rpc.Status` as JSON: the body of an error.
 
-use super::write::{WriteOptions, push_string, write};
+use super::write::{WriteOptions, write};
+use super::write_value::push_string;
 use crate::schema::Schema;
 use crate::status::{Detail, Status};
 use crate::wire::writer;

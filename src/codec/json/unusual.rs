@@ -173,6 +173,7 @@ impl<'a> Writer<'a, '_> {
                 self.map_value(value_field, &entry)?;
             }
             self.out.push(b',');
+            self.check_length()?;
         }
         self.close_map();
         Ok(())

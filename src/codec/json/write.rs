@@ -5,18 +5,12 @@
 //! two members of a oneof, a map key twice. Then the whole text is thrown away and written again by
 //! `unusual`, so the cost of any input is at most one fast and one slow pass.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::error::WriteError;
 use super::keys::Keys;
-use super::read::wire_type as wire_type_of;
-use super::scan::plain_end;
-use crate::schema::enumeration::Enum;
 use crate::schema::message::{Cardinality, Field, Kind, Message};
-use crate::schema::{EnumId, MessageId, Presence, Schema};
+use crate::schema::{MessageId, Presence, Schema};
 use crate::wire::WireType;
-use crate::wire::reader::{self, Reader, unzigzag};
+use crate::wire::reader::{self, Reader};
 
 /// How JSON text is written.
 #[derive(Clone, Debug)]
@@ -89,7 +83,8 @@ fn in_either_way<'s>(
     write: impl Fn(&mut Writer<'s, '_>) -> Result<(), Stop>,
 ) -> Result<(), Box<WriteError>> {
     let start = text.len();
-    text.reserve(size + size / 2 + 16);
+    // Names and digits make most texts about twice as long as the wire.
+    text.reserve(2 * size + size / 2 + 64);
     for is_fast in [true, false] {
         let mut writer = Writer {
             schema,
@@ -101,7 +96,7 @@ fn in_either_way<'s>(
             seen: Vec::new(),
             keys: Keys::default(),
         };
-        let result = write(&mut writer);
+        let result = write(&mut writer).and_then(|()| writer.check_length());
         if result.is_err() {
             text.truncate(start);
         }
@@ -171,12 +166,20 @@ impl<'a> Writer<'a, '_> {
             let text = format!("messages are nested more than {} deep", self.options.max_depth);
             return Err(Stop::error(text));
         }
-        if self.out.len() > self.limit {
-            let text = format!("its JSON text is longer than {} bytes", self.options.max_text);
-            return Err(Stop::error(text));
-        }
+        self.check_length()?;
         self.depth += 1;
         Ok(())
+    }
+
+    /// To be asked wherever few bytes can make much text: once for each message, element and entry.
+    #[inline]
+    pub(super) fn check_length(&self) -> Result<()> {
+        if self.out.len() > self.limit { Err(self.too_long()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn too_long(&self) -> Stop {
+        Stop::error(format!("its JSON text is longer than {} bytes", self.options.max_text))
     }
 
     pub(super) fn leave(&mut self) {
@@ -207,22 +210,8 @@ impl<'a> Writer<'a, '_> {
         let fields = message.fields();
         let mut guess = 0;
         while !wire.is_at_end() {
-            let (number, wire_type) = wire.tag()?;
-            let position = match fields.get(guess) {
-                Some(field) if field.number() == number => guess,
-                _ => match message.field_by_number(number) {
-                    Some(position) => position,
-                    None => {
-                        wire.skip(number, wire_type, self.groups_left())?;
-                        continue;
-                    }
-                },
-            };
+            let Some((position, wire_type)) = self.next_field(message, guess, &mut wire)? else { continue };
             let field = &fields[position];
-            if !fits(field, wire_type) {
-                wire.skip(number, wire_type, self.groups_left())?;
-                continue;
-            }
             guess = position + 1;
             let seen = if words > 1 { &mut self.seen[base..] } else { std::slice::from_mut(&mut few) };
             let is_repeated =
@@ -240,6 +229,31 @@ impl<'a> Writer<'a, '_> {
         }
         self.seen.truncate(base);
         Ok(())
+    }
+
+    /// Goes past the next tag and returns the position of its field, most often the one behind the last.
+    /// An unknown field is skipped.
+    #[inline]
+    fn next_field(
+        &self,
+        message: &Message,
+        guess: usize,
+        wire: &mut Reader<'_>,
+    ) -> Result<Option<(usize, WireType)>> {
+        if let Some(field) = message.fields().get(guess)
+            && wire.take_tag(field.tag())
+            && let Some(wire_type) = WireType::of_tag(field.tag())
+        {
+            return Ok(Some((guess, wire_type)));
+        }
+        let (number, wire_type) = wire.tag()?;
+        match message.field_by_number(number) {
+            Some(position) if fits(&message.fields()[position], wire_type) => Ok(Some((position, wire_type))),
+            _ => {
+                wire.skip(number, wire_type, self.groups_left())?;
+                Ok(None)
+            }
+        }
     }
 
     /// A field whose first tag was read; a list or map with all that follows of it.
@@ -272,9 +286,7 @@ impl<'a> Writer<'a, '_> {
     /// A comma and the key of a member.
     #[inline]
     pub(super) fn member_key(&mut self, field: &Field) {
-        let key = if self.options.proto_names { field.name_key() } else { field.json_key() };
-        self.out.push(b',');
-        self.out.extend_from_slice(self.schema.text(key).as_bytes());
+        self.schema.append(self.out, field.member(self.options.proto_names));
     }
 
     /// Closes a list whose elements, from `content` on, each end with a comma.
@@ -290,6 +302,10 @@ impl<'a> Writer<'a, '_> {
         let mut index = 0;
         loop {
             self.occurrence(field, wire_type, wire, &mut index)?;
+            if wire.take_tag(field.tag()) {
+                wire_type = WireType::of_tag(field.tag()).unwrap_or(wire_type);
+                continue;
+            }
             let mut ahead = *wire;
             if ahead.is_at_end() {
                 return Ok(());
@@ -313,15 +329,17 @@ impl<'a> Writer<'a, '_> {
     ) -> Result<()> {
         if wire_type == WireType::Len && field.kind().is_packable() {
             let mut packed = wire.nested()?;
-            let of_one = wire_type_of(field.kind());
+            let of_one = field.kind().wire_type();
             while !packed.is_at_end() {
                 self.value(field, of_one, &mut packed)?;
                 self.out.push(b',');
+                self.check_length()?;
             }
             return Ok(());
         }
         self.value(field, wire_type, wire).map_err(|stop| in_element(stop, *index))?;
         self.out.push(b',');
+        self.check_length()?;
         *index += 1;
         Ok(())
     }
@@ -341,18 +359,17 @@ impl<'a> Writer<'a, '_> {
             let start = self.out.len();
             self.map_key(key_field, entry.key)?;
             let place = (start, self.out.len() - start);
-            if !self.keys.insert(&mut map, self.out, place) {
+            if !self.keys.insert(&mut map, self.out, place, wire.wire().len() - wire.position()) {
                 return Err(Stop::Unusual);
             }
             self.map_value(value_field, &entry)?;
             self.out.push(b',');
-            let mut ahead = *wire;
-            if ahead.is_at_end() || ahead.tag()? != (field.number(), WireType::Len) {
-                self.keys.close(&map);
+            self.check_length()?;
+            if !wire.take_tag(field.tag()) {
+                self.keys.close(map);
                 self.close_map();
                 return Ok(());
             }
-            *wire = ahead;
         }
     }
 
@@ -400,117 +417,6 @@ impl<'a> Writer<'a, '_> {
                 Ok(())
             }
         }
-    }
-
-    // Values.
-
-    /// A value whose tag was read; true if it is the default of its type.
-    #[inline]
-    pub(super) fn value(
-        &mut self,
-        field: &'a Field,
-        wire_type: WireType,
-        wire: &mut Reader<'_>,
-    ) -> Result<bool> {
-        Ok(match field.kind() {
-            Kind::String => self.string(wire.bytes()?, field.verifies_utf8())?,
-            Kind::Bytes => self.base64(wire.bytes()?),
-            Kind::Message(id) => {
-                let nested = match wire_type {
-                    WireType::StartGroup => wire.group(field.number(), self.groups_left())?,
-                    _ => wire.nested()?,
-                };
-                self.message(id, nested)?;
-                false
-            }
-            Kind::Enum(id) => self.enum_value(id, wire.varint()? as i32),
-            Kind::Bool => {
-                let value = wire.varint()? != 0;
-                self.out.extend_from_slice(if value { b"true" } else { b"false" });
-                !value
-            }
-            Kind::Int32 => self.integer(i64::from(wire.varint()? as i32)),
-            Kind::Sint32 => self.integer(i64::from(unzigzag(u64::from(wire.varint()? as u32)) as i32)),
-            Kind::Sfixed32 => self.integer(i64::from(wire.fixed32()? as i32)),
-            Kind::Uint32 => self.integer(i64::from(wire.varint()? as u32)),
-            Kind::Fixed32 => self.integer(i64::from(wire.fixed32()?)),
-            Kind::Int64 => self.quoted_integer(wire.varint()? as i64),
-            Kind::Sint64 => self.quoted_integer(unzigzag(wire.varint()?)),
-            Kind::Sfixed64 => self.quoted_integer(wire.fixed64()? as i64),
-            Kind::Uint64 => self.quoted_integer(wire.varint()?),
-            Kind::Fixed64 => self.quoted_integer(wire.fixed64()?),
-            Kind::Double => self.double(f64::from_bits(wire.fixed64()?)),
-            Kind::Float => self.float(f32::from_bits(wire.fixed32()?)),
-        })
-    }
-
-    #[inline]
-    fn integer(&mut self, value: i64) -> bool {
-        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        value == 0
-    }
-
-    #[inline]
-    fn quoted_integer<I: itoa::Integer + PartialEq + Default + Copy>(&mut self, value: I) -> bool {
-        self.out.push(b'"');
-        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        self.out.push(b'"');
-        value == I::default()
-    }
-
-    pub(super) fn double(&mut self, value: f64) -> bool {
-        if value.is_finite() {
-            self.out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
-        } else {
-            self.out.extend_from_slice(not_finite(value.is_nan(), value.is_sign_negative()));
-        }
-        value.to_bits() == 0
-    }
-
-    fn float(&mut self, value: f32) -> bool {
-        if value.is_finite() {
-            self.out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
-        } else {
-            self.out.extend_from_slice(not_finite(value.is_nan(), value.is_sign_negative()));
-        }
-        value.to_bits() == 0
-    }
-
-    fn enum_value(&mut self, id: EnumId, number: i32) -> bool {
-        let each: &Enum = self.schema.enumeration(id);
-        if each.is_null() {
-            // Whatever number it has is read back as the only one that there is.
-            self.out.extend_from_slice(b"null");
-            return true;
-        }
-        if let (false, Some(value)) = (self.options.enum_numbers, each.value(number)) {
-            self.out.extend_from_slice(self.schema.text(value.quoted()).as_bytes());
-        } else {
-            self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-        }
-        number == 0
-    }
-
-    /// Text in quotes. Where the schema does not ask for UTF-8, what is none is replaced by U+FFFD.
-    pub(super) fn string(&mut self, bytes: &[u8], verify_utf8: bool) -> Result<bool> {
-        match simdutf8::basic::from_utf8(bytes) {
-            Ok(text) => push_string(self.out, text),
-            Err(_) if verify_utf8 => return Err(Stop::error("the text is not UTF-8")),
-            Err(_) => push_string(self.out, &String::from_utf8_lossy(bytes)),
-        }
-        Ok(bytes.is_empty())
-    }
-
-    pub(super) fn base64(&mut self, bytes: &[u8]) -> bool {
-        self.out.push(b'"');
-        let start = self.out.len();
-        let length = base64::encoded_len(bytes.len(), true).unwrap_or(0);
-        self.out.resize(start + length, 0);
-        // The room is exactly what the encoder says it needs.
-        let written = STANDARD.encode_slice(bytes, &mut self.out[start..]).unwrap_or(0);
-        self.out.truncate(start + written);
-        self.out.push(b'"');
-        bytes.is_empty()
     }
 
     // Defaults.
@@ -592,16 +498,8 @@ pub(super) fn fits(field: &Field, wire_type: WireType) -> bool {
             let is_packed = matches!(field.cardinality(), Cardinality::Repeated { .. })
                 && kind.is_packable()
                 && wire_type == WireType::Len;
-            wire_type == wire_type_of(kind) || is_packed
+            wire_type == kind.wire_type() || is_packed
         }
-    }
-}
-
-const fn not_finite(is_nan: bool, is_negative: bool) -> &'static [u8] {
-    match (is_nan, is_negative) {
-        (true, _) => b"\"NaN\"",
-        (false, false) => b"\"Infinity\"",
-        (false, true) => b"\"-Infinity\"",
     }
 }
 
@@ -615,34 +513,6 @@ fn in_element(stop: Stop, index: usize) -> Stop {
     }
 }
 
-/// Appends text as a JSON string.
-pub fn push_string(out: &mut Vec<u8>, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let bytes = text.as_bytes();
-    out.push(b'"');
-    let mut at = 0;
-    loop {
-        let end = plain_end(bytes, at);
-        out.extend_from_slice(&bytes[at..end]);
-        let Some(&byte) = bytes.get(end) else { break };
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            _ => {
-                let [high, low] = [byte >> 4, byte & 15].map(|nibble| HEX[usize::from(nibble)]);
-                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
-            }
-        }
-        at = end + 1;
-    }
-    out.push(b'"');
-}
-
 /// A map entry as it lies on the wire: the last key and the last value.
 pub(super) struct Entry<'w> {
     pub(super) key: Option<(WireType, Reader<'w>)>,
@@ -653,6 +523,9 @@ pub(super) struct Entry<'w> {
 
 impl<'w> Entry<'w> {
     pub(super) fn read(mut wire: Reader<'w>, key: &Field, value: &Field, groups: usize) -> Result<Self> {
+        if let Some(entry) = Self::usual(wire, key, value) {
+            return Ok(entry);
+        }
         let mut entry = Entry { key: None, value: None, is_split: false };
         while !wire.is_at_end() {
             let (number, wire_type) = wire.tag()?;
@@ -666,5 +539,18 @@ impl<'w> Entry<'w> {
             }
         }
         Ok(entry)
+    }
+
+    /// An entry that is its key and its value and nothing else, as nearly all are.
+    #[inline]
+    fn usual(mut wire: Reader<'w>, key: &Field, value: &Field) -> Option<Self> {
+        let mut part = |field: &Field| {
+            let wire_type = WireType::of_tag(field.tag()).filter(|_| wire.take_tag(field.tag()))?;
+            let here = wire;
+            wire.skip(field.number(), wire_type, 0).ok()?;
+            Some((wire_type, here))
+        };
+        let (key, value) = (part(key)?, part(value)?);
+        wire.is_at_end().then_some(Self { key: Some(key), value: Some(value), is_split: false })
     }
 }

@@ -1,6 +1,7 @@
 //! The JSON forms of well-known types, written.
 
-use super::write::{Result, Stop, Writer, fits, push_string};
+use super::write::{Result, Stop, Writer, fits};
+use super::write_value::push_string;
 use crate::codec::mask;
 use crate::codec::time::{self, Time};
 use crate::schema::message::{Field, Message, WellKnown};

@@ -39,7 +39,8 @@ impl Scalar for FilePath {
             let hint = "Write a path; a relative one begins at the directory of this file.";
             return Err(Flaw::new("The path is empty or holds a zero byte.", hint));
         }
-        Ok(Self { written: text.to_owned(), path: base.join(text) })
+        // Through its components, so that messages do not show `/./`.
+        Ok(Self { written: text.to_owned(), path: base.join(text).components().collect() })
     }
 
     fn schema() -> Json {

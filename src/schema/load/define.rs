@@ -77,7 +77,7 @@ impl Loader {
     }
 
     fn check_unique(&mut self, scope: &Scope<'_>, fields: &[Field]) {
-        let mut numbers: Vec<_> = fields.iter().map(|field| (field.number, field.name())).collect();
+        let mut numbers: Vec<_> = fields.iter().map(|field| (field.number(), field.name())).collect();
         numbers.sort_by_key(|&(number, _)| number);
         for pair in numbers.windows(2) {
             if let [(number, _), (next, name)] = pair
@@ -169,7 +169,7 @@ impl Loader {
         let cardinality = self.cardinality(parsed, &options, features, kind);
         let is_message = matches!(kind, Kind::Message(_)) && cardinality != Cardinality::Map;
         Some(Field {
-            number: parsed.number as u32,
+            tag: (parsed.number as u32) << 3,
             kind,
             cardinality,
             delimited: is_message && (parsed.kind == TYPE_GROUP || features.delimited),
@@ -284,7 +284,7 @@ fn is_entry(fields: &[Field]) -> bool {
     let is_key =
         !matches!(key.kind, Kind::Double | Kind::Float | Kind::Bytes | Kind::Message(_) | Kind::Enum(_));
     let is_single = |field: &Field| matches!(field.cardinality, Cardinality::Singular(_));
-    is_key && is_single(key) && is_single(value) && key.number == 1 && value.number == 2
+    is_key && is_single(key) && is_single(value) && key.number() == 1 && value.number() == 2
 }
 
 /// The features inside a oneof: those around it with what its own options set.

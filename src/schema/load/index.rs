@@ -47,9 +47,9 @@ impl Loader {
             let mut taken: HashSet<_> = message.fields.iter().map(Field::number).collect();
             let mut fields = std::mem::take(&mut message.fields).into_vec();
             while let Some(Extension { file, field, .. }) = extensions.next_if(|next| next.message.0 == id) {
-                let problem = if !taken.insert(field.number) {
+                let problem = if !taken.insert(field.number()) {
                     let of = self.names.text(message.name);
-                    format!("the field number {} is used twice in {of}", field.number)
+                    format!("the field number {} is used twice in {of}", field.number())
                 } else if fields.len() + usize::from(message.oneofs) >= MAX_MEMBERS {
                     format!("the message has more than {MAX_MEMBERS} fields and oneofs")
                 } else {
@@ -65,6 +65,7 @@ impl Loader {
 }
 
 fn index_fields(names: &Arena, message: &mut Message) {
+    message.fields.iter_mut().for_each(Field::finish_tag);
     let fields = &message.fields;
     // Proto names first: where a JSON name equals another field's proto name, both were valid before
     // JSON names could be set, and the proto name is the one that cannot be spelled otherwise.
@@ -76,7 +77,7 @@ fn index_fields(names: &Arena, message: &mut Message) {
         let field = &fields[at as usize];
         [field.name(), field.json_name()]
     });
-    message.by_number = NumberIndex::new(fields.iter().map(|field| field.number as i32));
+    message.by_number = NumberIndex::new(fields.iter().map(|field| field.number() as i32));
 }
 
 /// Marks the messages that have required fields, and those that can hold such a message.

@@ -222,3 +222,49 @@ async fn the_number_of_calls_at_a_time_is_bounded() {
     harness.site.go.add_permits(5);
     assert_eq!(calls.join_all().await, [200; 5]);
 }
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a short payload");
+    [&length.to_be_bytes()[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_on_resetting_is_cut() {
+    let harness = Harness::with(Limits { resets: 20, ..Limits::default() }, 1);
+    let (stream, task) = harness.connect(1 << 16);
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    // What the server says, GOAWAY too, is read and ignored.
+    tokio::spawn(async move { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await });
+    // :method GET, :scheme http, and literal values for :path and :authority.
+    let head = [&b"\x82\x86\x04\x06"[..], b"/never", b"\x01\x01a"].concat();
+    let settings = frame(4, 0, 0, b"");
+    writer.write_all(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings].concat()).await.expect("room");
+    let start = Instant::now();
+    let mut sent = 0;
+    for call in 0..1_000 {
+        let id = 2 * call + 1;
+        if writer.write_all(&frame(1, 5, id, &head)).await.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let _ = writer.write_all(&frame(3, 0, id, &8_u32.to_be_bytes())).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        sent += 1;
+    }
+    let served = harness.site.dropped.available_permits();
+    assert!(sent < 1_000 && served <= 2 * 20 + 1, "{served} calls in {:?}", start.elapsed());
+    task.await.expect("the connection ends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_never_opens_its_window_loses_its_call() {
+    let harness = Harness::new();
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(0);
+    let (mut client, _connection, _task) = client_of(&harness, &builder).await;
+    let start = Instant::now();
+    let response = send(&mut client, request("GET", "/a")).await;
+    let error = body(response).await.expect_err("the call is reset");
+    assert_eq!((error.reason(), start.elapsed()), (Some(Reason::CANCEL), 10 * SECOND));
+}

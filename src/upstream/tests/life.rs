@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use h2::Reason;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::super::core;
@@ -345,9 +345,11 @@ async fn a_hanging_backend_meets_the_deadline_and_sees_a_cancel() {
         assert!(nanos <= most && nanos > most / 10, "{text}");
     }
 
+    // A call that is late from the start is not sent.
     let mut call = request("hello");
     call.deadline = Some(Instant::now());
     assert_eq!(channel.call(call).await.status.http(), 504);
+    tokio::time::timeout(Duration::from_millis(100), began.recv()).await.expect_err("nothing is sent");
 }
 
 #[tokio::test]
@@ -447,7 +449,7 @@ async fn large_messages_pass_through_small_windows_both_ways() {
 
 #[tokio::test]
 async fn an_answer_before_the_request_is_read_ends_the_call_and_frees_the_stream() {
-    for size in [100, 1 << 20] {
+    for size in [0, 100, 1 << 20] {
         let mut builder = h2::server::Builder::new();
         builder.initial_window_size(0).max_concurrent_streams(1);
         let target = backend_with(builder, |(request, mut respond): Stream| async move {
@@ -466,6 +468,23 @@ async fn an_answer_before_the_request_is_read_ends_the_call_and_frees_the_stream
             let reply = ask(&channel, vec![0; size]).await;
             assert_status(&reply.status, Code::PermissionDenied, 403, "go away");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_early_answer_stands_when_the_backend_then_resets_the_rest_of_the_request() {
+    let target = backend(|(request, mut respond): Stream| async move {
+        let mut head = head();
+        head.headers_mut().extend(fields(&[("grpc-status", "16"), ("grpc-message", "who are you")]));
+        respond.send_response(head, true).unwrap();
+        // `h2` sends RST_STREAM with NO_ERROR for the body that nobody reads, as RFC 9113 section 8.1 has it.
+        drop(request);
+    })
+    .await;
+    let channel = channel(vec![target]);
+    for _ in 0..20 {
+        let reply = ask(&channel, vec![0; 1 << 20]).await;
+        assert_status(&reply.status, Code::Unauthenticated, 401, "who are you");
     }
 }
 
@@ -490,6 +509,82 @@ async fn calls_wait_for_a_free_stream() {
     for (index, reply) in futures_util::future::join_all(calls).await.into_iter().enumerate() {
         assert_echo(&reply, &vec![index as u8; 30_000]);
     }
+}
+
+/// A backend that takes one call at a time and holds it until the test lets it go on. It tells the test
+/// how many it has taken.
+async fn one_at_a_time() -> (Target, mpsc::UnboundedReceiver<usize>, Arc<Notify>) {
+    let (taken, takes) = mpsc::unbounded_channel();
+    let (go, count) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let gone = Arc::clone(&go);
+    let mut builder = h2::server::Builder::new();
+    builder.max_concurrent_streams(1);
+    let target = backend_with(builder, move |stream| {
+        let (taken, go) = (taken.clone(), Arc::clone(&go));
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        async move {
+            taken.send(number).unwrap();
+            go.notified().await;
+            echo(stream).await;
+        }
+    })
+    .await;
+    (target, takes, gone)
+}
+
+#[tokio::test]
+async fn calls_that_leave_before_their_stream_is_open_never_reach_the_backend() {
+    let (target, mut taken, go) = one_at_a_time().await;
+    let channel = channel(vec![target]);
+    // The backend's SETTINGS arrive with the first answer.
+    go.notify_one();
+    assert_echo(&ask(&channel, "first").await, b"first");
+    let calls: Vec<_> = (0..60).map(|_| tokio::spawn(channel.call(request("hello")))).collect();
+    assert_eq!((taken.recv().await, taken.recv().await), (Some(1), Some(2)));
+    // All are on their way: those that were spawned have run before this task runs again.
+    for call in &calls[1..] {
+        call.abort();
+    }
+    go.notify_one();
+    for call in calls {
+        let _ = call.await;
+    }
+    let last = tokio::spawn(channel.call(request("last")));
+    // Before it, the backend may see the one whose stream was next, taken back.
+    let number = taken.recv().await.unwrap();
+    go.notify_one();
+    go.notify_one();
+    assert_echo(&last.await.unwrap(), b"last");
+    assert!(number <= 4, "{number}");
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_a_stream_survives_the_connection() {
+    let (listener, target) = listen().await;
+    tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut builder = h2::server::Builder::new();
+        let builder = builder.max_concurrent_streams(1);
+        let mut connection = builder.handshake::<_, Bytes>(socket).await.unwrap();
+        tokio::spawn(echo(connection.accept().await.unwrap().unwrap()));
+        let held = connection.accept().await;
+        // The second call is held, the others wait.
+        let _ = tokio::time::timeout(Duration::from_millis(100), connection.accept()).await;
+        drop(connection);
+        drop(held);
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut connection = handshake(socket).await;
+        while let Some(Ok(stream)) = connection.accept().await {
+            tokio::spawn(echo(stream));
+        }
+    });
+    let channel = channel(vec![target]);
+    assert_echo(&ask(&channel, "first").await, b"first");
+    let calls = (0..10).map(|_| ask(&channel, "hello"));
+    let replies = futures_util::future::join_all(calls).await;
+    let failed = replies.iter().filter(|reply| !reply.status.is_ok()).count();
+    // The one in flight, and the one whose stream was next.
+    assert!(failed <= 2, "{failed} of 10 failed");
 }
 
 #[tokio::test]

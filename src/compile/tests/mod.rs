@@ -1,0 +1,152 @@
+//! What a configuration compiles to, and what is said about one that does not.
+
+use std::env::VarError;
+use std::net::TcpListener;
+use std::path::Path;
+
+use super::*;
+use crate::config::load::parse;
+use crate::route::table::Found;
+
+const BOOKSTORE: &[u8] = include_bytes!("../../../examples/bookstore/bookstore.binpb");
+
+/// A folder with the bookstore's descriptors, a broken set, and the files of a case.
+fn folder(files: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &[u8]| std::fs::write(folder.path().join(name), content).unwrap();
+    write("bookstore.binpb", BOOKSTORE);
+    write("broken.binpb", b"\x0a\xff\xff\xff\xff\x0fno set");
+    write("cut.binpb", &BOOKSTORE[..BOOKSTORE.len() / 2]);
+    for file in files.split("==== ").skip(1) {
+        let (name, content) = file.split_once('\n').unwrap();
+        write(name, content.as_bytes());
+    }
+    folder
+}
+
+async fn compiled(yaml: &str, base: &Path) -> (Option<Snapshot>, Problems) {
+    let environment = |_: &str| Err(VarError::NotPresent);
+    let (config, mut problems) =
+        parse("transom.yaml", yaml, base, &environment).unwrap_or_else(|problems| panic!("{problems}"));
+    let snapshot = compile(&config, &mut problems, 1).await;
+    (snapshot, problems)
+}
+
+/// Each case of `problems.txt` is a name, a configuration, files beside it, and everything that is said.
+#[tokio::test]
+async fn problems_say_what_is_wrong_where_and_what_to_do() {
+    for case in include_str!("problems.txt").split("#### ").skip(1) {
+        let (name, rest) = case.split_once('\n').unwrap();
+        let (input, expected) = rest.split_once("----\n").unwrap();
+        let at = input.find("==== ").unwrap_or(input.len());
+        let folder = folder(&input[at..]);
+        let (snapshot, problems) = compiled(&input[..at], folder.path()).await;
+        let said = problems.to_string().replace(folder.path().to_str().unwrap(), "DIR");
+        assert_eq!(unbroken(&said), unbroken(expected), "{name}:\n{said}");
+        assert_eq!(snapshot.is_none(), problems.errors() > 0, "{name}");
+    }
+}
+
+/// Lines break by the length of the folder's name, which is another each time.
+fn unbroken(text: &str) -> String {
+    text.split_whitespace().filter(|word| *word != "|").collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn unreachable_backends_are_all_reported() {
+    // Ports where nobody listens.
+    let [one, other] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let yaml = format!("upstreams:\n  one: http://{one}\n  other: http://{other}\nservices: [\"**\"]\n");
+    let (snapshot, problems) = compiled(&yaml, Path::new("")).await;
+    assert!(snapshot.is_none());
+    let said = problems.to_string();
+    for (name, address) in [("one", one), ("other", other)] {
+        let wanted = format!("The descriptors of upstream \"{name}\" cannot be had:");
+        assert!(said.contains(&wanted), "{said}");
+        assert!(said.contains(&address.to_string()), "{said}");
+    }
+}
+
+const CONFIGURED: &str = "
+descriptors: [{set: bookstore.binpb}]
+upstreams: {shop: http://127.0.0.1:1}
+services:
+  - service: bookstore.v1.*
+    timeout: 2s
+    json: {names: proto, defaults: emit, enums: number, unknown_fields: ignore}
+    errors: {form: problem, expose: [UNKNOWN]}
+    metadata: {request: [x-tenant], response: [location]}
+routes:
+  - {path: '/books/{name=**}', method: GET, call: bookstore.v1.Bookstore/GetBook}
+  - {path: /v1/shelves, method: GET, call: bookstore.v1.Bookstore/ListAuthors, response_body: authors}
+http: {body: 2KiB, body_timeout: 3s, request_timeout: 4s}
+";
+
+#[tokio::test]
+async fn settings_reach_the_snapshot() {
+    let folder = folder("");
+    let (snapshot, problems) = compiled(CONFIGURED, folder.path()).await;
+    let snapshot = snapshot.unwrap_or_else(|| panic!("{problems}"));
+    let limits = &snapshot.limits;
+    let found = (limits.body, limits.body_pause.as_secs(), limits.request.as_secs());
+    assert_eq!(found, (2048, 3, 4));
+    let options = &snapshot.endpoints["bookstore.v1.Bookstore/GetBook"].options;
+    assert!(options.write.proto_names && options.write.emit_defaults && options.write.enum_numbers);
+    assert!(options.problem_details && options.expose_unknown && !options.expose_debug_info);
+    assert_eq!(options.timeout.unwrap().as_secs(), 2);
+    assert_eq!(
+        (&options.request_metadata[0], &options.response_metadata[0]),
+        (&"x-tenant".parse().unwrap(), &http::header::LOCATION)
+    );
+}
+
+#[tokio::test]
+async fn routes_of_the_configuration_come_first() {
+    let folder = folder("");
+    let (snapshot, _) = compiled(CONFIGURED, folder.path()).await;
+    let snapshot = snapshot.unwrap();
+    let table = [
+        ("GET", "/books/shelves/a/books/b", "GetBook"),
+        ("GET", "/v1/shelves", "ListAuthors"),
+        ("GET", "/v1/shelves/a", "GetShelf"),
+        ("POST", "/bookstore.v1.Bookstore/CountBooks", "CountBooks"),
+        ("PURGE", "/v1/shelves/a", "PurgeShelf"),
+    ];
+    for (verb, path, method) in table {
+        let Found::Match { route, .. } = snapshot.routes.find(verb, path) else { panic!("{verb} {path}") };
+        assert_eq!(route.target().endpoint.full_name, format!("bookstore.v1.Bookstore/{method}"));
+    }
+    // A method with an annotation is not reached by its name as well.
+    let unreached = snapshot.routes.find("POST", "/bookstore.v1.Bookstore/GetBook");
+    assert!(matches!(unreached, Found::NotFound), "{unreached:?}");
+}
+
+#[tokio::test]
+async fn services_are_mapped_as_far_as_they_should() {
+    let folder = folder("");
+    for (http, routes) in [("auto", 17), ("annotations", 16), ("none", 0)] {
+        let yaml = format!(
+            "descriptors: [{{set: bookstore.binpb}}]\nupstreams: {{shop: http://127.0.0.1:1}}\n\
+             services: [{{service: \"**\", http: {http}}}]\n"
+        );
+        let (snapshot, problems) = compiled(&yaml, folder.path()).await;
+        let snapshot = snapshot.unwrap_or_else(|| panic!("{problems}"));
+        assert_eq!(snapshot.routes.routes().len(), routes, "{http}");
+        assert_eq!(snapshot.endpoints.len(), 16, "{http}");
+    }
+}
+
+const TWO: &str = "
+upstreams:
+  one: {targets: [http://127.0.0.1:1], descriptors: [{set: bookstore.binpb}]}
+  two: {targets: [http://127.0.0.1:2], descriptors: [{set: bookstore.binpb}]}
+services:
+  - {service: bookstore.v1.*, upstream: two}
+";
+
+#[tokio::test]
+async fn an_upstream_can_be_chosen() {
+    let folder = folder("");
+    let (snapshot, _) = compiled(TWO, folder.path()).await;
+    assert!(snapshot.unwrap().endpoints.values().all(|endpoint| endpoint.upstream == "two"));
+}

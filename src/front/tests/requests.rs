@@ -1,0 +1,167 @@
+//! What of a request becomes the call.
+
+use super::*;
+
+#[tokio::test]
+async fn a_request_becomes_a_call() {
+    let setting = Setting::new();
+    let peer = "192.0.2.1:5000".parse().unwrap();
+    let answer = setting.front.answer(request("GET", "/echo/a%20b?int32=5", &[], ""), Some(peer)).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["content-type"], "application/json");
+    let call = setting.call();
+    assert_eq!(call.method.path, "/echo.v1.Echo/Echo");
+    assert_eq!(call.origin.dialect, Dialect::Rest);
+    assert_eq!(&*call.origin.route, "/echo/{string}");
+    assert_eq!(call.origin.peer, Some(peer));
+    assert!(call.metadata.is_empty());
+    assert_eq!(call.deadline, None);
+
+    let answer = setting.get("/echo/a%20b?int32=5").await;
+    assert_eq!(answer.json(), json!({"string": "a b", "int32": 5}));
+    assert_eq!(setting.message(), json!({"string": "a b", "int32": 5}));
+    let answer = setting.send(request("PUT", "/echo/x?int32=5", &[], r#"{"bool":true}"#)).await;
+    assert_eq!(answer.json(), json!({"string": "x", "int32": 5, "child": {"bool": true}}));
+}
+
+#[tokio::test]
+async fn routes_decide() {
+    let setting = Setting::new();
+    let nothing = |verb: &str, path: &str| format!("There is no route for {verb} {path}.");
+    for path in ["/", "/nothing", "/echo/", "/echo/a/b", "/Echo", "/echo.v1.Echo/Echo"] {
+        setting.get(path).await.is_error(404, 12, &nothing("GET", path));
+    }
+    let long = format!("/{}", "x".repeat(5000));
+    setting.get(&long).await.is_error(404, 12, &nothing("GET", &format!("{}…", &long[..100])));
+    setting.send(request("OPTIONS", "/nothing", &[], "")).await.is_error(
+        404,
+        12,
+        &nothing("OPTIONS", "/nothing"),
+    );
+
+    let answer = setting.send(request("DELETE", "/echo/x", &[], "")).await;
+    let text = "This path does not answer DELETE. It answers GET, HEAD, OPTIONS, PUT.";
+    answer.is_error(405, 12, text);
+    assert_eq!(answer.header("allow"), Some("GET, HEAD, OPTIONS, PUT"));
+
+    let answer = setting.send(request("OPTIONS", "/echo", &[], "")).await;
+    assert_eq!((answer.status, answer.header("allow")), (204, Some("OPTIONS, POST")));
+    assert_eq!(answer.header("content-type"), None);
+    assert!(answer.body.is_empty());
+    assert!(!setting.was_called());
+
+    for verb in ["HEAD", "GET"] {
+        let answer = setting.send(request(verb, "/echo/x", &[], "")).await;
+        assert_eq!((answer.status, answer.json()), (200, json!({"string": "x"})));
+    }
+    for verb in ["GET", "HEAD", "OPTIONS", "BREW"] {
+        assert_eq!(setting.send(request(verb, "/any", &[], "")).await.status, 200, "{verb}");
+    }
+    for path in ["/echo/%zz", "/echo/%ff", "/echo/%2e%2e", "/echo/.."] {
+        let answer = setting.get(path).await;
+        assert_eq!((answer.status, &answer.json()["code"]), (400, &json!(3)), "{path}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn streaming_methods_are_not_served() {
+    let setting = Setting::new();
+    let text = "echo.v1.Echo/Watch is a streaming method, which this version does not serve.";
+    setting.send(request("POST", "/watch", &[], "{}")).await.is_error(501, 12, text);
+    assert!(!setting.was_called());
+}
+
+#[tokio::test]
+async fn headers_become_metadata() {
+    let options =
+        EndpointOptions { request_metadata: vec!["x-tenant".parse().unwrap()], ..Default::default() };
+    let setting = Setting::with(&options, false);
+    let headers = [
+        ("authorization", "Bearer x"),
+        ("x-tenant", "blue"),
+        ("cookie", "secret"),
+        ("grpc-metadata-colour", "red"),
+        ("grpc-metadata-grpc-status", "0"),
+        ("grpc-metadata-host", "evil"),
+        ("grpc-metadata-content-type", "text/plain"),
+        ("content-type", "application/json"),
+        ("te", "trailers"),
+        ("user-agent", "curl"),
+    ];
+    assert_eq!(setting.post(&headers, "{}").await.status, 200);
+    let found = setting.call().metadata;
+    let mut found: Vec<_> =
+        found.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    found.sort_unstable();
+    assert_eq!(found, [("authorization", "Bearer x"), ("colour", "red"), ("x-tenant", "blue")]);
+
+    let text = "The header grpc-metadata-x-bin is not valid: names that end in -bin carry base64.";
+    setting.post(&[("grpc-metadata-x-bin", "!")], "{}").await.is_error(400, 3, text);
+    assert!(!setting.was_called());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_smallest_timeout_is_the_deadline() {
+    let options = EndpointOptions { timeout: Some(2 * SECOND), ..Default::default() };
+    let setting = Setting::with(&options, false);
+    let table: [(&[(&str, &str)], Duration); 4] = [
+        (&[], 2 * SECOND),
+        (&[("x-request-timeout", "1.5")], 3 * SECOND / 2),
+        (&[("x-request-timeout", "5"), ("grpc-timeout", "4S")], 2 * SECOND),
+        (&[("connect-timeout-ms", "0")], Duration::ZERO),
+    ];
+    for (headers, expected) in table {
+        setting.post(headers, "{}").await;
+        assert_eq!(setting.call().deadline, Some(Instant::now() + expected), "{headers:?}");
+    }
+    let text = "The header x-request-timeout is not valid: seconds are needed, such as 2.5.";
+    setting.post(&[("x-request-timeout", "soon")], "{}").await.is_error(400, 3, text);
+
+    let setting = Setting::new();
+    setting.post(&[("grpc-timeout", "99999999H")], "{}").await;
+    assert!(setting.call().deadline.is_some());
+}
+
+#[tokio::test]
+async fn only_json_is_read() {
+    let setting = Setting::new();
+    for content_type in [
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        "application/vnd.api+json",
+        "application/json;",
+    ] {
+        assert_eq!(setting.post(&[("content-type", content_type)], "{}").await.status, 200, "{content_type}");
+    }
+    assert_eq!(setting.post(&[], "{}").await.status, 200, "without a type");
+    let unsupported = |what: &str, hint: &str| {
+        format!("The content type {what} is not supported here. Send application/json{hint}.")
+    };
+    let curl = " (with curl: --json in place of -d)";
+    let table = [
+        ("text/plain", "\"text/plain\"", ""),
+        ("application/x-www-form-urlencoded", "\"application/x-www-form-urlencoded\"", curl),
+        ("application/json; charset=latin1", "\"application/json; charset=latin1\"", ""),
+        ("application/x-ndjson", "\"application/x-ndjson\"", ""),
+        ("", "\"\"", ""),
+    ];
+    for (content_type, shown, hint) in table {
+        let answer = setting.post(&[("content-type", content_type)], "{}").await;
+        answer.is_error(415, 3, &unsupported(shown, hint));
+    }
+    let two = [("content-type", "application/json"), ("content-type", "text/plain")];
+    setting.post(&two, "{}").await.is_error(415, 3, &unsupported("\"text/plain\"", ""));
+
+    let encoded = |what: &str| {
+        format!("The content encoding {what:?} is not supported here. Send the body without one.")
+    };
+    for encoding in ["gzip", "br", "identity, gzip"] {
+        setting.post(&[("content-encoding", encoding)], "{}").await.is_error(415, 3, &encoded(encoding));
+    }
+    assert_eq!(setting.post(&[("content-encoding", "Identity")], "{}").await.status, 200);
+
+    // Where there is no body, or it is not looked at, its headers say nothing.
+    assert_eq!(setting.post(&[("content-type", "text/plain")], "").await.status, 200);
+    let get = request("GET", "/echo/x", &[("content-type", "text/plain")], "not looked at");
+    assert_eq!(setting.send(get).await.status, 200);
+}
