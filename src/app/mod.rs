@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -75,7 +76,8 @@ pub fn prepare(config: &Config, problems: &mut Problems) -> io::Result<Option<Sn
     Ok(runtime()?.block_on(compile(config, problems, cores())))
 }
 
-/// Serves until the process is told to stop by SIGTERM or SIGINT, and then until all calls are done.
+/// Serves until the process is told to stop by SIGTERM or SIGINT, and then until all calls are done or a
+/// second signal comes.
 ///
 /// `listening` is called with the addresses once they are open.
 ///
@@ -103,6 +105,7 @@ pub fn run(
         }
     }
     let (drain, stop) = Drain::new();
+    raise_descriptor_limit();
     let server = server(config, snapshot, stop);
     let (failed, mut failures) = mpsc::unbounded_channel();
     let mut threads = Vec::with_capacity(cores);
@@ -126,11 +129,25 @@ pub fn run(
     });
     tracing::info!("stopping: calls in flight may finish");
     drain.stop();
-    for thread in threads {
-        // A panic of a core was printed where it happened; the others still finish.
-        let _ = thread.join();
-    }
+    runtime.block_on(async {
+        tokio::select! {
+            () = all_ended(threads) => {}
+            () = signals.stop() => tracing::warn!("stopping at once: calls in flight are cut"),
+        }
+    });
+    // A second signal leaves threads behind, which end with the process.
+    runtime.shutdown_background();
     Ok(outcome?)
+}
+
+async fn all_ended<T: Send + 'static>(threads: Vec<thread::JoinHandle<T>>) {
+    let joined = tokio::task::spawn_blocking(move || {
+        for thread in threads {
+            // A panic of a core was printed where it happened; the others still finish.
+            let _ = thread.join();
+        }
+    });
+    let _ = joined.await;
 }
 
 fn server(config: &Config, snapshot: Snapshot, stop: Signal) -> Server<Fronted> {
@@ -151,7 +168,8 @@ fn server(config: &Config, snapshot: Snapshot, stop: Signal) -> Server<Fronted> 
 /// One core: a runtime of its own, which serves its sockets until the drain is over.
 fn serve_core(core: usize, server: &Server<Fronted>, sockets: Vec<std::net::TcpListener>) -> io::Result<()> {
     upstream::core::enter(core);
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let served = runtime.block_on(async {
         let mut serving = tokio::task::JoinSet::new();
         for socket in sockets {
             serving.spawn(server.clone().serve(socket));
@@ -160,7 +178,10 @@ fn serve_core(core: usize, server: &Server<Fronted>, sockets: Vec<std::net::TcpL
             served.map_err(io::Error::other)??;
         }
         Ok(())
-    })
+    });
+    // A name that is still being looked up for an upstream must not hold the process back.
+    runtime.shutdown_background();
+    served
 }
 
 /// The signals that the process answers.
@@ -191,6 +212,16 @@ impl Signals {
                 }
             }
         }
+    }
+}
+
+/// Takes all the file descriptors that the process may have. The soft limit is low only for the sake of
+/// programs that use `select`.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    if let Err(error) = raised {
+        tracing::debug!(%error, "the limit of file descriptors stays as it is");
     }
 }
 

@@ -33,6 +33,13 @@ pub struct Method {
     pub idempotent: bool,
 }
 
+impl Method {
+    /// Whether one side or both send a stream.
+    pub const fn is_streaming(&self) -> bool {
+        self.client_streaming || self.server_streaming
+    }
+}
+
 /// The dialect that a caller speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {

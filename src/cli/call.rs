@@ -11,10 +11,11 @@ use tokio::time::Instant;
 
 use super::{FAILED, INTERNAL, Source, output, report};
 use crate::call::{Body, Call, Dialect, Origin, Reply};
-use crate::codec::json::read::{self, ReadOptions};
+use crate::codec::json::read;
 use crate::codec::json::status::write_status;
 use crate::codec::json::write::{self, WriteOptions};
-use crate::snapshot::Endpoint;
+use crate::config::value::duration::parse_duration;
+use crate::snapshot::{Endpoint, Snapshot};
 use crate::status::Status;
 
 /// The largest request that is read from standard input, in bytes.
@@ -30,20 +31,20 @@ pub(super) struct Arguments {
     request: String,
     #[command(flatten)]
     source: Source,
-    /// How long to wait, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
-    timeout: u64,
+    /// How long to wait, such as 2.5s or 300ms.
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = parse_duration)]
+    timeout: Duration,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let (_, snapshot, problems) = match arguments.source.prepare(report) {
+    let (_, snapshot, _) = match arguments.source.prepare(report) {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    report(&problems);
     let name = arguments.method.trim_start_matches('/');
     let Some(endpoint) = snapshot.endpoints.get(name) else {
-        output::error(&format!("The method {name} is not exposed. `transom routes` lists what is."));
+        let hint = meant(name, &snapshot).unwrap_or_else(|| "`transom routes` lists what is.".into());
+        output::error(&format!("The method {name} is not exposed. {hint}"));
         return ExitCode::from(FAILED);
     };
     let result = request(arguments, endpoint).and_then(|call| perform(endpoint, call));
@@ -59,10 +60,24 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
+/// The method that somebody may have meant who left out the package, wrote a point for the slash, or
+/// another case.
+fn meant(name: &str, snapshot: &Snapshot) -> Option<String> {
+    let plain = |name: &str| name.replace('/', ".").to_ascii_lowercase();
+    let wanted = plain(name);
+    let mut fitting: Vec<_> = snapshot
+        .endpoints
+        .keys()
+        .filter(|known| plain(known) == wanted || plain(known).ends_with(&format!(".{wanted}")))
+        .collect();
+    fitting.sort();
+    fitting.first().map(|known| format!("Did you mean {known}?"))
+}
+
 type Failure = (u8, String);
 
 fn request(arguments: &Arguments, endpoint: &Endpoint) -> Result<Call, Failure> {
-    if endpoint.method.client_streaming || endpoint.method.server_streaming {
+    if endpoint.method.is_streaming() {
         let text = format!("{} is a streaming method, which this version cannot call.", endpoint.full_name);
         return Err((FAILED, text));
     }
@@ -80,13 +95,13 @@ fn request(arguments: &Arguments, endpoint: &Endpoint) -> Result<Call, Failure> 
     let mut wire = Vec::new();
     let types = endpoint.schema.method(&endpoint.full_name).map(|(_, method)| method.input());
     let input = types.ok_or_else(|| (INTERNAL, "The method is not in its own schema.".to_owned()))?;
-    read::read(&endpoint.schema, input, &json, &ReadOptions::default(), &mut wire)
+    read::read(&endpoint.schema, input, &json, &endpoint.options.read, &mut wire)
         .map_err(|error| (FAILED, format!("The request is not valid: {error}.")))?;
     Ok(Call {
         method: Arc::clone(&endpoint.method),
         origin: Origin { dialect: Dialect::Rest, route: "".into(), peer: None },
         metadata: HeaderMap::new(),
-        deadline: Instant::now().checked_add(Duration::from_secs(arguments.timeout)),
+        deadline: Instant::now().checked_add(arguments.timeout),
         body: Body::Message(Bytes::from(wire)),
     })
 }

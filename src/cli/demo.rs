@@ -8,13 +8,14 @@ use std::thread;
 
 use super::{fail, failure_code, log, output, refuse};
 use crate::config::load::parse;
+use crate::config::value::address::parse_listen;
 use crate::{app, demo};
 
 /// The arguments of `transom demo`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
     /// Where the gateway listens.
-    #[arg(long, value_name = "ADDRESS", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_listen, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
     address: SocketAddr,
     /// How log lines look.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
@@ -101,7 +102,7 @@ Try, in another terminal:
     curl '{url}/v1/shelves/fiction/books?bookId=new' --json '{{\"title\": \"New\", \"priceCents\": \"1200\"}}'
 
   A method without annotation, by its gRPC name:
-    curl '{url}/bookstore.v1.Bookstore/CountBooks' --json '{{\"filter\": {{\"genres\": [\"POETRY\"]}}}}'
+    curl '{url}/bookstore.v1.Bookstore/CountBooks' --json '{{\"filter\": {{\"genres\": [\"SCIENCE_FICTION\"]}}}}'
 
   An error, with the field that is wrong:
     curl '{url}/v1/shelves/fiction/books' --json '{{\"title\": 7}}'

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{Source, output, report};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Endpoint, Snapshot};
 
 /// The arguments of `transom routes`.
 #[derive(clap::Args, Debug)]
@@ -18,11 +18,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let (_, snapshot, problems) = match arguments.source.prepare(report) {
+    let (_, snapshot, _) = match arguments.source.prepare(report) {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    report(&problems);
     if arguments.json {
         print_json(&snapshot);
     } else {
@@ -39,7 +38,7 @@ fn print_json(snapshot: &Snapshot) {
             "path": route.template().as_str(),
             "method": endpoint.full_name,
             "upstream": endpoint.upstream,
-            "dialects": ["rest"],
+            "dialects": dialects(endpoint),
             "client_streaming": endpoint.method.client_streaming,
             "server_streaming": endpoint.method.server_streaming,
         })
@@ -47,11 +46,15 @@ fn print_json(snapshot: &Snapshot) {
     output::line(&format!("{:#}", routes.collect::<serde_json::Value>()));
 }
 
+/// The dialects that the route is served in. Streaming methods are not served by this version.
+fn dialects(endpoint: &Endpoint) -> &'static [&'static str] {
+    if endpoint.method.is_streaming() { &[] } else { &["rest"] }
+}
+
 fn print_table(snapshot: &Snapshot) {
     let rows = snapshot.routes.routes().iter().map(|route| {
         let endpoint = &route.target().endpoint;
-        let streams = endpoint.method.client_streaming || endpoint.method.server_streaming;
-        let served = if streams { "not served yet: streaming" } else { "rest" };
+        let served = dialects(endpoint).first().copied().unwrap_or("none yet: streaming");
         [route.method(), route.template().as_str(), &endpoint.full_name, served, &endpoint.upstream]
     });
     let rows: Vec<[&str; 5]> =

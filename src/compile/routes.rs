@@ -6,17 +6,16 @@ use std::sync::Arc;
 use super::descriptors::Catalogue;
 use super::services::Exposed;
 use crate::codec::binding::{Binding, BindingOptions, Rule};
-use crate::codec::json::read::ReadOptions;
 use crate::config::Config;
 use crate::config::place::Place;
 use crate::config::problem::{Problem, Problems};
 use crate::config::route;
-use crate::config::service::{HttpMapping, Service as Settings, Unknown};
+use crate::config::service::{HttpMapping, Unknown};
 use crate::config::value::name::Verb;
 use crate::route::table::{Inserted, Table};
 use crate::route::template::Template;
 use crate::schema::rule::HttpRule;
-use crate::snapshot::{Endpoint, Route};
+use crate::snapshot::Route;
 
 /// One verb and path for a method, wherever it was written.
 struct Mapping<'a> {
@@ -187,18 +186,15 @@ impl Builder<'_> {
         let rule = Rule { variables: &variables, body: mapping.body, response_body: mapping.response_body };
         let table = method.method();
         let types = [table.input(), table.output()];
-        let binding = Binding::new(&endpoint.schema, types, rule, self.options(method.settings))?;
+        let binding = Binding::new(&endpoint.schema, types, rule, self.options(method))?;
         Ok(Route { endpoint: Arc::clone(endpoint), binding, template: mapping.template.into() })
     }
 
-    fn options(&self, settings: &Settings) -> BindingOptions {
+    fn options(&self, method: &Exposed<'_>) -> BindingOptions {
         let codec = &self.config.codec;
         BindingOptions {
-            read: ReadOptions {
-                ignore_unknown: settings.json.unknown_fields.value == Unknown::Ignore,
-                max_depth: codec.json_depth.value as usize,
-            },
-            ignore_unknown_query: settings.json.unknown_query.value == Unknown::Ignore,
+            read: method.endpoint.options.read.clone(),
+            ignore_unknown_query: method.settings.json.unknown_query.value == Unknown::Ignore,
             max_parameters: self.config.http.query_parameters.value as usize,
             max_path: codec.query_depth.value as usize,
             max_depth: codec.message_depth.value as usize,
@@ -217,11 +213,9 @@ impl Builder<'_> {
     }
 
     fn warn_of_streams(&mut self, exposed: &[Exposed<'_>]) {
-        let is_stream =
-            |endpoint: &Endpoint| endpoint.method.client_streaming || endpoint.method.server_streaming;
         let names: Vec<_> = exposed
             .iter()
-            .filter(|method| is_stream(&method.endpoint))
+            .filter(|method| method.endpoint.method.is_streaming())
             .map(|method| method.endpoint.full_name.as_str())
             .collect();
         if names.is_empty() {

@@ -9,10 +9,13 @@ use http::uri::PathAndQuery;
 use super::descriptors::Catalogue;
 use super::upstreams::Upstream;
 use crate::call;
+use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
 use crate::config::Config;
 use crate::config::problem::{Problem, Problems};
-use crate::config::service::{Defaults, Enums, ErrorForm, Expose, HttpMapping, Names, Service as Settings};
+use crate::config::service::{
+    Defaults, Enums, ErrorForm, Expose, HttpMapping, Names, Service as Settings, Unknown,
+};
 use crate::schema::Schema;
 use crate::schema::method::{Method, Service};
 use crate::snapshot::{Endpoint, EndpointOptions};
@@ -165,6 +168,10 @@ fn options(config: &Config, settings: &Settings) -> EndpointOptions {
     let names =
         |names: Vec<&str>| names.into_iter().filter_map(|name| HeaderName::try_from(name).ok()).collect();
     EndpointOptions {
+        read: ReadOptions {
+            ignore_unknown: json.unknown_fields.value == Unknown::Ignore,
+            max_depth: config.codec.json_depth.value as usize,
+        },
         write: WriteOptions {
             proto_names: json.names.value == Names::Proto,
             emit_defaults: json.defaults.value == Defaults::Emit,

@@ -81,7 +81,7 @@ where
 {
     let Parts { head, values, peer, .. } = parts;
     let endpoint = &route.endpoint;
-    if endpoint.method.client_streaming || endpoint.method.server_streaming {
+    if endpoint.method.is_streaming() {
         let text =
             format!("{} is a streaming method, which this version does not serve.", endpoint.full_name);
         return Err(Status::caller(Code::Unimplemented, text));

@@ -10,6 +10,7 @@ use http::HeaderName;
 use crate::call::Method;
 use crate::call::service::CallService;
 use crate::codec::binding::Binding;
+use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
 use crate::route::table::Table;
 use crate::schema::Schema;
@@ -76,6 +77,8 @@ impl std::fmt::Debug for Endpoint {
 /// What a service's settings say about its methods.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointOptions {
+    /// How requests are read.
+    pub read: ReadOptions,
     /// How answers are written.
     pub write: WriteOptions,
     /// How long a call may take, when shorter than the upstream's own bound.

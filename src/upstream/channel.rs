@@ -122,7 +122,7 @@ impl Try<'_> {
 impl Shared {
     async fn answer(&self, call: Call) -> Result<Reply, Status> {
         let Call { method, metadata, deadline, body, .. } = call;
-        if method.client_streaming || method.server_streaming {
+        if method.is_streaming() {
             let text =
                 "This method streams; only methods with one request and one answer can be called here.";
             return Err(Status::gateway(Code::Unimplemented, text));

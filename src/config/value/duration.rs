@@ -20,6 +20,14 @@ const MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// A decimal number directly followed by `ms`, `s`, `m` or `h`, up to 366 days. A bare number is
 /// refused, because whoever reads the file cannot see its unit.
+/// Reads a duration from the command line, in the form that configuration files have.
+///
+/// # Errors
+/// What is wrong with the text, and what to write instead.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    <Duration as Scalar>::parse(text, Path::new("")).map_err(|flaw| format!("{} {}", flaw.message, flaw.hint))
+}
+
 impl Scalar for Duration {
     const WHAT: &'static str = "a duration such as 15s or 300ms";
 
