@@ -142,5 +142,5 @@ fn base64_value(reader: &mut Reader<'_>) -> Result<()> {
         return Err(reader.expected("base64"));
     }
     let text = reader.string()?.bytes(reader).to_vec();
-    if decode_base64(&text, reader.out) { Ok(()) } else { Err(reader.error("this is no base64")) }
+    if decode_base64(&text, reader.out) { Ok(()) } else { Err(reader.error("base64 text is needed")) }
 }

@@ -40,10 +40,19 @@ impl Path {
     }
 }
 
+/// A path with more segments than twice this is shown without its middle.
+const SHOWN_ENDS: usize = 8;
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left_out = SHOWN_ENDS..self.segments.len().saturating_sub(SHOWN_ENDS).max(SHOWN_ENDS);
         for (index, segment) in self.segments.iter().rev().enumerate() {
             match segment {
+                _ if left_out.contains(&index) => {
+                    if index == left_out.start {
+                        f.write_str("[…]")?;
+                    }
+                }
                 Segment::Field(name) if index > 0 && !name.starts_with('[') => write!(f, ".{name}")?,
                 Segment::Field(name) => f.write_str(name)?,
                 Segment::Index(index) => write!(f, "[{index}]")?,

@@ -157,13 +157,32 @@ impl<'a> Reader<'a> {
             if let (true, Some(oneof)) = (is_set, field.oneof()) {
                 let seen = if words > 1 { &mut self.seen[base..] } else { std::slice::from_mut(&mut few) };
                 if set(seen, fields.len() + oneof) {
-                    let error = ReadError::new(start, "another member of the same oneof is set already");
-                    return Err(self.in_field(error, field));
+                    let seen = seen.to_vec();
+                    return Err(self.second_member(message, position, &seen, start));
                 }
             }
         }
         self.seen.truncate(base);
         Ok(())
+    }
+
+    /// The member of a oneof at `position` of which another member is set as well.
+    #[cold]
+    fn second_member(
+        &self,
+        message: &Message,
+        position: usize,
+        seen: &[u64],
+        start: usize,
+    ) -> Box<ReadError> {
+        let fields = message.fields();
+        let oneof = fields[position].oneof();
+        let other = fields.iter().enumerate().find(|(at, field)| {
+            *at != position && field.oneof() == oneof && seen[at / 64] & (1 << (at % 64)) != 0
+        });
+        let other = other.map_or("another member", |(_, field)| self.schema.text(field.json_name()));
+        let text = format!("{other} of the same oneof is set already, and only one of them can be");
+        self.in_field(ReadError::new(start, text), &fields[position])
     }
 
     /// The key of a member with its colon; the position of its field, none if the member was skipped.
@@ -197,7 +216,9 @@ impl<'a> Reader<'a> {
         }
         let shown = String::from_utf8_lossy(name.get(..60).unwrap_or(name)).into_owned();
         let of = self.schema.text(message.name());
-        Err(ReadError::new(start, format!("{of} has no field {shown:?}")))
+        let mut error = ReadError::new(start, format!("{of} has no field {shown:?}"));
+        error.path.push_field(&shown);
+        Err(error)
     }
 
     /// A key and its colon.
@@ -349,7 +370,7 @@ impl<'a> Reader<'a> {
             writer::tag(self.out, number, WireType::Len);
             let length = Length::begin(self.out);
             let key = self.key()?;
-            self.map_key(key, key_kind, start)?;
+            self.map_key(key, key_kind, start).map_err(|error| self.in_key(error, start))?;
             let key_length = self.out.len() - length.content();
             let is_set = self.map_value(value).map_err(|error| self.in_key(error, start))?;
             if !is_set {
@@ -389,7 +410,9 @@ impl<'a> Reader<'a> {
             (Kind::Bool, b"true") => 1,
             (Kind::Bool, b"false") => 0,
             (Kind::Bool, _) => return Err(ReadError::new(start, "the key must be \"true\" or \"false\"")),
-            _ => integer(text, kind).map_err(|error| no_number(start, integer_name(kind), error))?,
+            _ => integer(text, kind).map_err(|_| {
+                ReadError::new(start, format!("the key must be {} in quotes", integer_name(kind)))
+            })?,
         };
         let wire_type = kind.wire_type();
         writer::tag(self.out, 1, wire_type);

@@ -22,7 +22,7 @@ impl<'a> Reader<'a> {
     pub(super) fn literal(&mut self, word: &[u8]) -> Result<()> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         if !rest.starts_with(word) || rest.get(word.len()).is_some_and(u8::is_ascii_alphanumeric) {
-            return Err(self.error("this is no JSON value"));
+            return Err(self.expected("a JSON value"));
         }
         self.at += word.len();
         Ok(())
@@ -114,19 +114,32 @@ impl<'a> Reader<'a> {
     #[cold]
     pub(super) fn expected(&self, what: &str) -> Box<ReadError> {
         let found = match self.text.get(self.at) {
-            None => "the end of the text",
+            None => return self.error(format!("the text ends where {what} is needed")),
             Some(b'"') => "a string",
             Some(b'{') => "an object",
             Some(b'[') => "a list",
-            Some(b't' | b'f') => "a bool",
-            Some(b'n') => "null",
             Some(b'-' | b'0'..=b'9') => "a number",
+            Some(b'A'..=b'Z' | b'a'..=b'z' | b'_') => match self.word() {
+                b"null" => "null",
+                b"true" | b"false" => "a bool",
+                word => {
+                    let word = String::from_utf8_lossy(word.get(..60).unwrap_or(word)).into_owned();
+                    return self.error(format!("{what} is needed, found the word {word:?} without quotes"));
+                }
+            },
             Some(&byte) if byte.is_ascii_graphic() => {
                 return self.error(format!("{what} is needed, found {:?}", char::from(byte)));
             }
             Some(_) => "something that is no JSON",
         };
         self.error(format!("{what} is needed, found {found}"))
+    }
+
+    /// The letters, digits and underscores from here on.
+    fn word(&self) -> &'a [u8] {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let length = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+        &rest[..length]
     }
 }
 

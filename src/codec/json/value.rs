@@ -173,7 +173,12 @@ impl<'a> Reader<'a> {
         }
         let shown = String::from_utf8_lossy(name.get(..60).unwrap_or(name)).into_owned();
         let of = self.schema.text(each.name());
-        Err(ReadError::new(start, format!("{of} has no value {shown:?}")))
+        let known = each.values().iter().map(|value| self.schema.text(value.name()));
+        let known = match each.values().len() {
+            0..=8 => format!("; its values are {}", known.collect::<Vec<_>>().join(", ")),
+            _ => String::new(),
+        };
+        Err(ReadError::new(start, format!("{of} has no value {shown:?}{known}")))
     }
 
     /// A string with its length; true if it is empty.
@@ -214,7 +219,7 @@ impl<'a> Reader<'a> {
         if decode_base64(text, out) {
             Ok(text.is_empty())
         } else {
-            Err(ReadError::new(start, "this is no base64"))
+            Err(ReadError::new(start, "base64 text is needed"))
         }
     }
 }
