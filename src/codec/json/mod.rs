@@ -17,3 +17,6 @@ mod well_known;
 pub mod write;
 pub mod write_value;
 mod write_well_known;
+
+#[cfg(test)]
+mod tests;

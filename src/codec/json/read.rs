@@ -4,7 +4,7 @@ use super::error::ReadError;
 use super::keys::Keys;
 use super::scan::{Result, plain_end};
 use super::token::Text;
-use super::value::{integer, integer_name, no_number, put};
+use super::value::{integer, integer_name, put};
 use crate::schema::message::{Cardinality, Field, Kind, Message, WellKnown};
 use crate::schema::{MessageId, Presence, Schema};
 use crate::wire::WireType;
