@@ -152,7 +152,7 @@ const fn eight_digits(word: u64) -> u64 {
 /// digits are parted by multiplications of the whole word.
 #[inline]
 const fn to_eight_digits(value: u64) -> u64 {
-    let fours = value / 10_000 | (value % 10_000) << 32;
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
     // 10,486 / 2^20 and 103 / 2^10 are 1/100 and 1/10 for numbers of four and two digits.
     let hundreds = (fours * 10_486) >> 20 & 0x0000_007f_0000_007f;
     let pairs = hundreds | (fours - 100 * hundreds) << 16;

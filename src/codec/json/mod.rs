@@ -13,5 +13,6 @@ mod unusual;
 mod value;
 mod well_known;
 pub mod write;
+mod write_map;
 mod write_value;
 mod write_well_known;

@@ -27,7 +27,7 @@ impl<'a> Writer<'a, '_> {
             Kind::Bytes => self.base64(wire.bytes()?),
             Kind::Message(id) => {
                 let nested = match wire_type {
-                    WireType::StartGroup => wire.group(field.number(), self.groups_left())?,
+                    WireType::StartGroup => self.group_content(field.number(), wire)?,
                     _ => wire.nested()?,
                 };
                 self.message(id, nested)?;
