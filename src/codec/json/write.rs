@@ -3,7 +3,7 @@
 //! The fast way is one pass in wire order. Legal wire can be such that a later field changes what an
 //! earlier one meant: a singular field twice, a message in pieces, a list with other fields in between,
 //! two members of a oneof, a map key twice. Then the whole text is thrown away and written again by
-//! [`unusual`](super::unusual), so the cost of any input is at most one fast and one slow pass.
+//! the module `unusual`, so the cost of any input is at most one fast and one slow pass.
 
 use super::error::WriteError;
 use super::keys::Keys;
@@ -60,7 +60,7 @@ pub fn write(
 /// of an HTTP answer that a rule binds to one field. An unset message is `null`.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_field(
     schema: &Schema,
     message: MessageId,
