@@ -123,8 +123,8 @@ fn write_file(file: &mut Vec<u8>, at: usize, methods: usize) {
     // Files of one package must not share names.
     let resource = format!("{noun}{at}");
     write_message(file, &package, &resource, 12);
-    for aspect in 0..(3 + at % 4) {
-        write_message(file, &package, &format!("{resource}{}", ASPECTS[aspect]), 8);
+    for aspect in &ASPECTS[..3 + at % 4] {
+        write_message(file, &package, &format!("{resource}{aspect}"), 8);
     }
     write_enum(file, &resource);
     if methods > 0 {

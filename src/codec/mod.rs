@@ -2,6 +2,7 @@
 //! synchronous, without I/O, without a tree in between.
 
 pub mod binding;
+mod decimal;
 pub mod field_path;
 pub mod json;
 mod mask;

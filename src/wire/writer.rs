@@ -14,11 +14,29 @@ pub fn varint(out: &mut Vec<u8>, value: u64) {
     }
 }
 
+/// A varint of three bytes and more: groups of seven bits are spread over a word at once, as nobody can
+/// foretell how many they are.
 fn long_varint(out: &mut Vec<u8>, value: u64) {
-    let (bytes, size) = encode(value);
+    const MORE: u64 = 0x8080_8080_8080_8080;
+    let low = value & 0x00ff_ffff_ffff_ffff;
+    let halves = low & 0x0fff_ffff | (low & 0x00ff_ffff_f000_0000) << 4;
+    let quarters = halves & 0x0000_3fff_0000_3fff | (halves & 0x0fff_c000_0fff_c000) << 2;
+    let groups = quarters & 0x007f_007f_007f_007f | (quarters & 0x3f80_3f80_3f80_3f80) << 1;
     let start = out.len();
-    out.extend_from_slice(&bytes);
-    out.truncate(start + size);
+    let high = (value >> 56) as u8;
+    if high == 0 {
+        let more = (groups | 1).ilog2() / 8;
+        // All bytes but the last one say that more follows.
+        out.extend_from_slice(&(groups | MORE & ((1 << (8 * more)) - 1)).to_le_bytes());
+        out.truncate(start + more as usize + 1);
+    } else {
+        out.extend_from_slice(&(groups | MORE).to_le_bytes());
+        if high < 0x80 {
+            out.push(high);
+        } else {
+            out.extend_from_slice(&[high, 1]);
+        }
+    }
 }
 
 /// Appends `from[start..end]`. A copy of a fixed size that is cut to length is much cheaper than one of
@@ -142,9 +160,12 @@ mod tests {
 
     #[test]
     fn varints_are_read_back() {
-        for value in [0, 1, 127, 128, 300, 16_383, 16_384, u64::from(u32::MAX), u64::MAX] {
+        let edges = (0..64).flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) | 1]);
+        for value in edges.chain([300, u64::MAX, 0x0123_4567_89ab_cdef]) {
             let mut out = Vec::new();
             varint(&mut out, value);
+            let (bytes, size) = encode(value);
+            assert_eq!(out, &bytes[..size], "{value:#x}");
             assert_eq!(Reader::new(&out).varint(), Ok(value));
         }
     }

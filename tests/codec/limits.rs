@@ -91,6 +91,9 @@ fn group(number: u32, inner: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Makes a message from the one inside it.
+type Wrap = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
+
 /// A message of `levels`, each made by `wrap` from the one inside.
 fn nested(levels: usize, wrap: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     (0..levels).fold(Vec::new(), |inner, _| wrap(&inner))
@@ -101,7 +104,7 @@ fn the_deepest_wire_is_written() {
     const RECURSIVE: u32 = 27;
     let any = |inner: &[u8]| [around(1, b"t/google.protobuf.Any"), around(2, inner)].concat();
     // Each makes one level, or two where a Value holds a list.
-    let table: [(&str, usize, Box<dyn Fn(&[u8]) -> Vec<u8> + Send>); 6] = [
+    let table: [(&str, usize, Wrap); 6] = [
         (TYPES[0], 1, Box::new(|inner| around(RECURSIVE, inner))),
         (TYPES[0], 1, Box::new(|inner| group(RECURSIVE, inner))),
         // Twice is unusual, and the pieces are merged on each level.
@@ -123,6 +126,16 @@ fn the_deepest_wire_is_written() {
         let error = write_deep(TYPES[0], &nested(DEPTH + 1, |inner| group(3000, inner))).unwrap_err();
         assert!(error.contains("groups are nested too deeply"), "{error}");
     });
+}
+
+#[test]
+fn the_ends_of_groups_are_not_looked_for_again_and_again() {
+    // Each level looks for its end through all that is inside: 90 levels around 200 KB.
+    let text = around(14, &[b'a'; 100]).repeat(2_000);
+    let deep = |levels| (0..levels).fold(text.clone(), |inner, _| group(27, &inner));
+    assert!(write_deep(TYPES[0], &deep(10)).is_ok());
+    let error = write_deep(TYPES[0], &deep(90)).unwrap_err();
+    assert!(error.ends_with("groups are nested too deeply for their size"), "{error}");
 }
 
 #[test]

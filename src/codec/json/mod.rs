@@ -15,6 +15,7 @@ mod unusual;
 mod value;
 mod well_known;
 pub mod write;
+mod write_map;
 pub mod write_value;
 mod write_well_known;
 

@@ -81,12 +81,32 @@ const fn ends<const ASCII: bool>(chunk: [u8; 8]) -> u64 {
     (is_control | is_quote | is_backslash | if ASCII { word } else { 0 }) & HIGHS
 }
 
+/// Appends the plain run that starts at `at` and returns its end. Between escapes runs are short, so the
+/// first word is copied before it is known how much of it is plain.
+#[inline]
+pub(super) fn push_plain(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
+    let mut copied = at;
+    if let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk) {
+        let found = ends::<false>(*chunk);
+        let plain = (found.trailing_zeros() / 8) as usize;
+        let start = out.len();
+        out.extend_from_slice(chunk);
+        out.truncate(start + plain);
+        if found != 0 {
+            return at + plain;
+        }
+        copied += 8;
+    }
+    let end = plain_end(text, copied);
+    append(out, text, copied, end);
+    end
+}
+
 /// Appends the text of a string whose opening quote lies before `at` and returns the position behind
 /// its closing quote. The text is UTF-8 already; what escapes stand for is checked here.
 pub(super) fn unescape(text: &[u8], mut at: usize, out: &mut Vec<u8>) -> Result<usize> {
     loop {
-        let end = plain_end(text, at);
-        append(out, text, at, end);
+        let end = push_plain(text, at, out);
         match text.get(end) {
             Some(b'"') => return Ok(end + 1),
             Some(b'\\') => at = escape(text, end, out)?,
@@ -97,21 +117,39 @@ pub(super) fn unescape(text: &[u8], mut at: usize, out: &mut Vec<u8>) -> Result<
 }
 
 /// Appends what the escape at `at` stands for and returns the position behind it.
+#[inline]
 fn escape(text: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize> {
-    let byte = match text.get(at + 1) {
-        Some(&byte @ (b'"' | b'\\' | b'/')) => byte,
-        Some(b'n') => b'\n',
-        Some(b't') => b'\t',
-        Some(b'r') => b'\r',
-        Some(b'b') => 0x08,
-        Some(b'f') => 0x0c,
-        Some(b'u') => return unicode_escape(text, at, out),
-        Some(_) => return Err(ReadError::new(at, "a string holds an escape that JSON does not know")),
-        None => return Err(ReadError::new(at, "the text ends inside a string")),
-    };
-    out.push(byte);
-    Ok(at + 2)
+    // A table, as a branch for each of the letters would be foretold wrongly.
+    let letter = text.get(at + 1).copied().unwrap_or_default();
+    match ESCAPES[usize::from(letter)] {
+        0 => unusual_escape(text, at, out),
+        byte => {
+            out.push(byte);
+            Ok(at + 2)
+        }
+    }
 }
+
+fn unusual_escape(text: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize> {
+    match text.get(at + 1) {
+        Some(b'u') => unicode_escape(text, at, out),
+        Some(_) => Err(ReadError::new(at, "a string holds an escape that JSON does not know")),
+        None => Err(ReadError::new(at, "the text ends inside a string")),
+    }
+}
+
+/// What the letters behind a backslash stand for, zero for all other bytes.
+static ESCAPES: [u8; 256] = {
+    let mut escapes = [0; 256];
+    let letters = *b"\"\\/bfnrt";
+    let bytes = *b"\"\\/\x08\x0c\n\r\t";
+    let mut at = 0;
+    while at < letters.len() {
+        escapes[letters[at] as usize] = bytes[at];
+        at += 1;
+    }
+    escapes
+};
 
 fn unicode_escape(text: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize> {
     let wrong = || ReadError::new(at, "a \\u escape needs four hexadecimal digits");

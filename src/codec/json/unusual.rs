@@ -4,7 +4,8 @@
 
 use std::collections::HashMap;
 
-use super::write::{Entry, Result, Stop, Writer, fits};
+use super::write::{Result, Stop, Writer, fits};
+use super::write_map::Entry;
 use crate::schema::Presence;
 use crate::schema::message::{Cardinality, Field, Kind, Message};
 use crate::wire::WireType;
@@ -137,7 +138,7 @@ impl<'a> Writer<'a, '_> {
         for occurrence in group {
             let mut reader = occurrence.reader(wire);
             let piece = match occurrence.wire_type {
-                WireType::StartGroup => reader.group(field.number(), self.groups_left())?,
+                WireType::StartGroup => self.group_content(field.number(), &mut reader)?,
                 _ => reader.nested()?,
             };
             joined.extend_from_slice(piece.wire().get(piece.position()..).unwrap_or_default());

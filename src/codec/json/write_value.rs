@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::scan::{ascii_end, plain_end};
+use super::scan::{ascii_end, push_plain};
 use super::write::{Result, Stop, Writer};
 use crate::codec::number;
 use crate::schema::EnumId;
@@ -27,7 +27,7 @@ impl<'a> Writer<'a, '_> {
             Kind::Bytes => self.base64(wire.bytes()?),
             Kind::Message(id) => {
                 let nested = match wire_type {
-                    WireType::StartGroup => wire.group(field.number(), self.groups_left())?,
+                    WireType::StartGroup => self.group_content(field.number(), wire)?,
                     _ => wire.nested()?,
                 };
                 self.message(id, nested)?;
@@ -180,9 +180,7 @@ fn push_escaped(out: &mut Vec<u8>, text: &[u8], mut at: usize) {
         if at >= text.len() {
             return;
         }
-        let end = plain_end(text, at);
-        writer::append(out, text, at, end);
-        at = end;
+        at = push_plain(text, at, out);
     }
 }
 

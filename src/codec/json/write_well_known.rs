@@ -8,6 +8,10 @@ use crate::schema::message::{Field, Message, WellKnown};
 use crate::wire::WireType;
 use crate::wire::reader::Reader;
 
+/// The tags of `seconds` and `nanos` of Timestamp and Duration.
+const SECONDS: u64 = 1 << 3 | WireType::Varint.bits();
+const NANOS: u64 = 2 << 3 | WireType::Varint.bits();
+
 impl<'a> Writer<'a, '_> {
     pub(super) fn well_known(
         &mut self,
@@ -35,6 +39,13 @@ impl<'a> Writer<'a, '_> {
 
     fn time(&mut self, mut wire: Reader<'_>, push: fn(&mut Vec<u8>, Time) -> bool, what: &str) -> Result<()> {
         let mut time = Time { seconds: 0, nanos: 0 };
+        // The usual order first; the loop takes what is left.
+        if wire.take_tag(SECONDS) {
+            time.seconds = wire.varint()? as i64;
+        }
+        if wire.take_tag(NANOS) {
+            time.nanos = wire.varint()? as i32;
+        }
         while !wire.is_at_end() {
             match wire.tag()? {
                 (1, WireType::Varint) => time.seconds = wire.varint()? as i64,
