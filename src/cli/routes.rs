@@ -54,7 +54,7 @@ fn dialects(endpoint: &Endpoint) -> &'static [&'static str] {
 fn print_table(snapshot: &Snapshot) {
     let rows = snapshot.routes.routes().iter().map(|route| {
         let endpoint = &route.target().endpoint;
-        let served = dialects(endpoint).first().copied().unwrap_or("none yet: streaming");
+        let served = dialects(endpoint).first().copied().unwrap_or("not served yet: streaming");
         [route.method(), route.template().as_str(), &endpoint.full_name, served, &endpoint.upstream]
     });
     let rows: Vec<[&str; 5]> =

@@ -164,6 +164,35 @@ fn routes_are_a_table_for_people() {
     row("GET", "/v1/{name=shelves/*}:watch", "WatchShelf", "not served yet: streaming");
 }
 
+#[test]
+fn call_names_the_method_that_was_meant() {
+    for name in ["Bookstore/GetShelf", "bookstore.v1.Bookstore.GetShelf", "getshelf"] {
+        let output = transom(&["call", name, "{}", "-c", &bookstore_config()]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stderr).unwrap();
+        let expected =
+            format!("The method {name} is not exposed. Did you mean bookstore.v1.Bookstore/GetShelf?\n");
+        assert_eq!(text, expected);
+    }
+}
+
+#[test]
+fn an_address_and_a_time_without_unit_are_explained() {
+    let table: [(&[&str], &str); 2] = [
+        (
+            &["serve", "--upstream", "http://127.0.0.1:1", "--address", "8090"],
+            "`8090` is not an address with a port. Did you mean `0.0.0.0:8090` (all interfaces) or `localhost:8090`",
+        ),
+        (&["call", "a.B/C", "--timeout", "1"], "`1` has no unit. Write the unit, for example 1s or 1ms."),
+    ];
+    for (arguments, expected) in table {
+        let output = transom(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
 /// All that the introduction of the demo tells people to type.
 #[test]
 fn the_demo_shows_requests_that_work() {
