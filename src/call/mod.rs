@@ -11,11 +11,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{Stream, stream};
 use http::HeaderMap;
 use http::uri::PathAndQuery;
 use tokio::time::Instant;
 
-use crate::status::Status;
+use crate::status::{Code, Status};
 
 pub mod metadata;
 pub mod service;
@@ -79,10 +80,16 @@ pub enum Body {
     /// One message that is read and decoded by the first layer that asks for it, so that a call that
     /// is refused before costs no reading and no parsing.
     Pending(Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>),
+    /// The messages of a method with client streaming, read and decoded as they are pulled.
+    Stream(Messages),
 }
 
+/// Messages in wire form that are made when they are pulled, and an error after which nothing comes:
+/// what the front found wrong with the caller's body, which ends the call.
+pub type Messages = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
+
 impl Body {
-    /// Reads and decodes the message.
+    /// Reads and decodes the message of a method that takes exactly one.
     ///
     /// # Errors
     /// What the front found wrong with the caller's body.
@@ -90,6 +97,18 @@ impl Body {
         match self {
             Self::Message(bytes) => Ok(bytes),
             Self::Pending(future) => future.await,
+            Self::Stream(_) => {
+                Err(Status::gateway(Code::Internal, "A stream of messages came for a method that takes one."))
+            }
+        }
+    }
+
+    /// The messages of a method that takes a stream.
+    pub fn messages(self) -> Messages {
+        match self {
+            Self::Message(bytes) => Box::pin(stream::iter([Ok(bytes)])),
+            Self::Pending(future) => Box::pin(stream::once(future)),
+            Self::Stream(messages) => messages,
         }
     }
 }
@@ -99,25 +118,58 @@ impl fmt::Debug for Body {
         match self {
             Self::Message(bytes) => write!(f, "Message({} bytes)", bytes.len()),
             Self::Pending(_) => f.write_str("Pending"),
+            Self::Stream(_) => f.write_str("Stream"),
         }
     }
 }
 
 /// The answer to a call.
-#[derive(Debug)]
 pub struct Reply {
     /// The initial metadata that the backend sent.
     pub metadata: HeaderMap,
-    /// The message in wire form; empty unless `status` is OK.
+    /// The message in wire form; empty unless `status` is OK and there is no `stream`.
     pub message: Bytes,
-    /// How the call ended.
+    /// How the call ended; OK while there is a `stream`.
     pub status: Status,
-    /// The trailing metadata that the backend sent.
+    /// The trailing metadata that the backend sent; empty while there is a `stream`.
     pub trailers: HeaderMap,
+    /// The messages of a method with server streaming that has begun to answer. How the call ends is its
+    /// last part. Dropping it before cancels the call.
+    pub stream: Option<Replies>,
+}
+
+/// The rest of a streaming answer: messages as they are pulled and then exactly one [`Part::End`].
+pub type Replies = Pin<Box<dyn Stream<Item = Part> + Send>>;
+
+/// A part of a streaming answer.
+#[derive(Debug)]
+pub enum Part {
+    /// A message in wire form.
+    Message(Bytes),
+    /// How the call ended, with the trailing metadata that the backend sent.
+    End(Status, HeaderMap),
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("metadata", &self.metadata)
+            .field("message", &self.message)
+            .field("status", &self.status)
+            .field("trailers", &self.trailers)
+            .field("streams", &self.stream.is_some())
+            .finish()
+    }
 }
 
 impl From<Status> for Reply {
     fn from(status: Status) -> Self {
-        Self { metadata: HeaderMap::new(), message: Bytes::new(), status, trailers: HeaderMap::new() }
+        Self {
+            metadata: HeaderMap::new(),
+            message: Bytes::new(),
+            status,
+            trailers: HeaderMap::new(),
+            stream: None,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Unary calls to an upstream with one or several targets.
+//! Calls to an upstream with one or several targets.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -8,35 +8,36 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Version};
 use tokio::time::{Instant, timeout_at};
-use tracing::field::display;
 
 use crate::call::service::{BoxFuture, CallService};
-use crate::call::{self, Call, Reply};
+use crate::call::{self, Call, Messages, Reply};
 use crate::status::{Code, Status};
 
-use super::core;
-use super::exchange::Exchange;
-use super::fault::{Again, Failure, unopened, unreachable};
+use super::exchange::{Exchange, Sending};
+use super::fault::{Again, Failure, Told, late, unopened, unreachable};
 use super::pool::{Lease, Pool};
 use super::request::{self, Outgoing, Piece};
 use super::target::Target;
+use super::upload::Upload;
+use super::watch::{Activity, Watch};
+use super::{core, stream};
 
 /// How often one call is sent at most, all reasons taken together.
 const TRIES: usize = 3;
-/// A backend whose own timer for the deadline fires first resets the call up to this much earlier.
-const CLOCK_SLACK: Duration = Duration::from_millis(5);
 
 /// What bounds the calls of a [`Channel`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How long a backend may take for one call, counted from when the request is complete. A call's
-    /// own deadline may be earlier, never later. Default 15 s.
+    /// own deadline may be earlier, never later. It does not bound streaming answers. Default 15 s.
     pub timeout: Duration,
     /// How long connecting to one target may take, all its addresses and the name lookup together.
     /// Default 1 s.
     pub connect_timeout: Duration,
     /// The largest message in either direction, in bytes. Default 4 MiB.
     pub max_message: usize,
+    /// How long a stream may go without a message in either direction. Default 15 min.
+    pub idle: Duration,
 }
 
 impl Default for Settings {
@@ -45,11 +46,12 @@ impl Default for Settings {
             timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(1),
             max_message: 4 * 1024 * 1024,
+            idle: Duration::from_secs(15 * 60),
         }
     }
 }
 
-/// An upstream: carries unary calls to its targets in turn.
+/// An upstream: carries calls to its targets in turn.
 ///
 /// One channel serves all cores; it is cheap to clone. Each core opens one connection per target when
 /// calls first need it (see [`core::enter`]) and replaces it when it ends. A target that cannot be
@@ -64,7 +66,11 @@ impl Default for Settings {
 /// attack, so beyond 20 at once and 5 a second on one connection they wait their turn, while the
 /// answers are read and thrown away.
 ///
-/// Streaming methods are refused with UNIMPLEMENTED. The futures run on tokio with time and I/O.
+/// The reply of a method with server streaming comes with the backend's initial metadata; from there on it
+/// is not sent again. What the caller does not pull stays with the backend, on its stream alone. Messages
+/// of the caller are pulled one after the other as the backend takes them, on a task of their own.
+///
+/// The futures and streams run on tokio with time and I/O.
 #[derive(Clone)]
 pub struct Channel {
     shared: Arc<Shared>,
@@ -98,16 +104,22 @@ impl CallService for Channel {
 }
 
 /// The parts of a call that each try needs.
-struct Try<'a> {
-    method: &'a call::Method,
-    metadata: &'a HeaderMap,
-    message: &'a Bytes,
-    length: u32,
+struct Try {
+    method: Arc<call::Method>,
+    metadata: HeaderMap,
+    input: Input,
     started: Instant,
     deadline: Option<Instant>,
 }
 
-impl Try<'_> {
+/// What a try sends.
+enum Input {
+    Message(Bytes),
+    /// Absent once a try has begun to pull messages: they cannot be sent again.
+    Stream(Option<Messages>),
+}
+
+impl Try {
     /// What is left of the deadline. A call without any is not sent.
     fn timeout(&self) -> Result<Option<Duration>, Status> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -117,94 +129,124 @@ impl Try<'_> {
             Ok(left)
         }
     }
+
+    /// The messages, to be asked for once.
+    fn take_messages(&mut self) -> Messages {
+        match &mut self.input {
+            Input::Stream(messages) => messages.take().unwrap_or_else(|| Box::pin(futures_util::stream::empty())),
+            Input::Message(message) => Box::pin(futures_util::stream::iter([Ok(message.clone())])),
+        }
+    }
+
+    /// Whether there is something that another try could send.
+    const fn is_whole(&self) -> bool {
+        !matches!(self.input, Input::Stream(None))
+    }
 }
 
 impl Shared {
     async fn answer(&self, call: Call) -> Result<Reply, Status> {
         let Call { method, metadata, deadline, body, .. } = call;
-        if method.is_streaming() {
-            let text =
-                "This method streams; only methods with one request and one answer can be called here.";
-            return Err(Status::gateway(Code::Unimplemented, text));
+        let mut started = Instant::now();
+        let input = if method.client_streaming {
+            Input::Stream(Some(body.messages()))
+        } else {
+            let message = before(deadline, body.message()).await;
+            Input::Message(message.unwrap_or_else(|| Err(late(started, deadline)))?)
+        };
+        let mut deadline = deadline;
+        if !method.is_streaming() {
+            started = Instant::now();
+            deadline = deadline.into_iter().chain(started.checked_add(self.settings.timeout)).min();
         }
-        let started = Instant::now();
-        let message =
-            before(deadline, body.message()).await.unwrap_or_else(|| Err(late(started, deadline)))?;
-        let length = self.measure(&message)?;
-
-        let started = Instant::now();
-        let limit = started.checked_add(self.settings.timeout);
-        let deadline = deadline.into_iter().chain(limit).min();
-        let work = Try { method: &method, metadata: &metadata, message: &message, length, started, deadline };
-        match before(deadline, self.send(&work)).await {
+        let mut work = Try { method, metadata, input, started, deadline };
+        match before(deadline, self.send(&mut work)).await {
             Some(outcome) => outcome,
             None => Err(late(started, deadline)),
         }
     }
 
-    /// The length for the frame of a request.
-    fn measure(&self, message: &Bytes) -> Result<u32, Status> {
-        let limit = self.settings.max_message;
-        match u32::try_from(message.len()) {
-            Ok(length) if message.len() <= limit => Ok(length),
-            _ => {
-                let size = message.len();
-                let text = format!(
-                    "The request of {size} bytes is larger than the limit of {limit} bytes; send less at once."
-                );
-                Err(Status::caller(Code::ResourceExhausted, text).with_http(413))
-            }
-        }
-    }
-
-    async fn send(&self, work: &Try<'_>) -> Result<Reply, Status> {
+    async fn send(&self, work: &mut Try) -> Result<Reply, Status> {
         let slot = core::slot(self.pool.cores());
         let mut refused = None;
         let mut tries = 1;
         loop {
             let lease = self.pool.acquire(slot, refused).await.ok_or_else(unreachable)?;
-            let failure = match self.exchange(slot, &lease, work).await {
+            let target = lease.target;
+            let failure = match self.exchange(slot, lease, work).await {
                 Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
             let again = match failure.again {
                 Again::No => false,
-                Again::Refused => refused.replace(lease.target).is_none(),
+                Again::Refused => refused.replace(target).is_none(),
                 Again::Unsent => true,
                 Again::Lost => work.method.idempotent,
             };
-            let (upstream, target) = (self.pool.name(), self.pool.target(lease.target));
-            let (method, cause) = (work.method.path.as_str(), failure.cause.as_ref().map(display));
-            let status = failure.status;
-            if !again || tries == TRIES {
-                tracing::warn!(upstream, %target, method, tries, %status, cause, "a backend failed a call");
-                return Err(status);
+            let told = self.told(target, work);
+            if !again || tries == TRIES || !work.is_whole() {
+                told.warn(&failure, tries);
+                return Err(failure.status);
             }
-            tracing::debug!(upstream, %target, method, tries, %status, cause, "a call is sent again");
+            told.again(&failure, tries);
             tries += 1;
         }
     }
 
-    /// One try on one connection.
-    async fn exchange(&self, slot: usize, lease: &Lease, work: &Try<'_>) -> Result<Reply, Failure> {
-        let mut sender = lease.sender.lock().await;
-        let ready = poll_fn(|cx| sender.poll_ready(cx)).await;
-        let request = self.request(lease, work)?;
-        let opened = ready.and_then(|()| sender.send_request(request, false));
-        let (head, stream) = opened.map_err(|error| {
-            self.pool.retire(slot, lease);
-            unopened(error)
-        })?;
-        let outgoing = Outgoing::new(stream, Piece::message(work.length, work.message.clone()));
-        let exchange = Exchange::new(lease, outgoing, head, work.deadline);
-        // An error here is seen again by whoever reads the answer.
-        let _ = poll_fn(|cx| sender.poll_ready(cx)).await;
-        drop(sender);
-        let outcome = exchange.run(self.settings.max_message).await;
-        outcome.map_err(|failure| at_deadline(failure, work.deadline))
+    fn told(&self, target: usize, work: &Try) -> Told {
+        Told { pool: Arc::clone(&self.pool), target, method: Arc::clone(&work.method) }
     }
 
-    fn request(&self, lease: &Lease, work: &Try<'_>) -> Result<Request<()>, Status> {
+    /// One try on one connection.
+    async fn exchange(&self, slot: usize, lease: Lease, work: &mut Try) -> Result<Reply, Failure> {
+        let target = lease.target;
+        let exchange = self.open(slot, lease, work).await?;
+        let limit = self.settings.max_message;
+        if work.method.server_streaming {
+            stream::open(exchange, limit, self.told(target, work)).await
+        } else {
+            exchange.run(limit).await
+        }
+    }
+
+    /// Opens a stream and begins to send.
+    async fn open(&self, slot: usize, lease: Lease, work: &mut Try) -> Result<Exchange, Failure> {
+        let limit = self.settings.max_message;
+        let sender = Arc::clone(&lease.sender);
+        let mut sender = sender.lock().await;
+        let ready = poll_fn(|cx| sender.poll_ready(cx)).await;
+        let request = self.request(&lease, work)?;
+        // Before the stream is opened: what is too large is not begun.
+        let piece = match &work.input {
+            Input::Message(message) => Some(Piece::message(message.clone(), limit)?),
+            Input::Stream(_) => None,
+        };
+        let opened = ready.and_then(|()| sender.send_request(request, false));
+        let (head, stream) = opened.map_err(|error| {
+            self.pool.retire(slot, &lease);
+            unopened(error)
+        })?;
+        let activity = Activity::default();
+        let sending = match piece {
+            Some(piece) => Sending::Message(Outgoing::new(stream, piece)),
+            None => {
+                let messages = work.take_messages();
+                Sending::Stream(Upload::start(stream, messages, limit, activity.clone()))
+            }
+        };
+        let watch = work.method.is_streaming().then(|| self.watch(work, activity));
+        let exchange = Exchange::new(lease, sending, head, work.deadline, watch);
+        // An error here is seen again by whoever reads the answer.
+        let _ = poll_fn(|cx| sender.poll_ready(cx)).await;
+        Ok(exchange)
+    }
+
+    fn watch(&self, work: &Try, activity: Activity) -> Watch {
+        let answer_within = (!work.method.server_streaming).then_some(self.settings.timeout);
+        Watch::new(work.started, work.deadline, self.settings.idle, answer_within, activity)
+    }
+
+    fn request(&self, lease: &Lease, work: &Try) -> Result<Request<()>, Status> {
         let timeout = work.timeout()?;
         let uri = self.pool.target(lease.target).uri(&work.method.path).map_err(|error| {
             Status::gateway(Code::Internal, format!("The path of the method is no HTTP path: {error}."))
@@ -213,7 +255,7 @@ impl Shared {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         *request.version_mut() = Version::HTTP_2;
-        *request.headers_mut() = request::headers(work.metadata, timeout);
+        *request.headers_mut() = request::headers(&work.metadata, timeout);
         Ok(request)
     }
 }
@@ -224,21 +266,4 @@ async fn before<F: Future>(deadline: Option<Instant>, work: F) -> Option<F::Outp
         Some(deadline) => timeout_at(deadline, work).await.ok(),
         None => Some(work.await),
     }
-}
-
-fn late(started: Instant, deadline: Option<Instant>) -> Status {
-    let allowed = deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(started));
-    let millis = allowed.as_nanos().div_ceil(1_000_000);
-    let text = format!("The call was not answered within its deadline of {millis} ms.");
-    Status::backend(Code::DeadlineExceeded, text)
-}
-
-/// A backend cancels a call whose deadline has passed on its side.
-fn at_deadline(mut failure: Failure, deadline: Option<Instant>) -> Failure {
-    let Some(deadline) = deadline else { return failure };
-    if failure.status.code() == Code::Cancelled && Instant::now() + CLOCK_SLACK >= deadline {
-        failure.status =
-            Status::backend(Code::DeadlineExceeded, "The backend cancelled the call at its deadline.");
-    }
-    failure
 }

@@ -20,8 +20,9 @@ use super::target::{Place, Target};
 
 /// Bytes that a backend may send on one stream before they are consumed.
 const STREAM_WINDOW: u32 = 64 * 1024;
-/// The same for a whole connection: a hundred full streams do not hold each other up.
-const CONNECTION_WINDOW: u32 = 100 * STREAM_WINDOW;
+/// The same for a whole connection: all that there can be, so that streams which nobody reads, however many,
+/// never hold up the others. What may lie unread is bounded by the streams' own windows.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// Decoded header bytes of one answer, and of its trailers.
 const MAX_HEADERS: u32 = 64 * 1024;
 /// No attempt takes longer, whatever is asked for.

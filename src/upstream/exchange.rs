@@ -15,11 +15,14 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::call::Reply;
+use crate::status::{Code, Status};
 
 use super::fault::{Failure, stream_error};
 use super::pool::Lease;
 use super::request::Outgoing;
 use super::response::{Reading, no_status};
+use super::upload::Upload;
+use super::watch::Watch;
 
 /// How many calls of one connection may be cancelled at once, and how long each takes to be regained.
 ///
@@ -29,43 +32,88 @@ const BURST: u32 = 20;
 const INTERVAL: Duration = Duration::from_millis(200);
 /// How long a backend may take to end a call by itself once the deadline that it knows has passed.
 const GRACE: Duration = Duration::from_secs(1);
+/// A backend whose own timer for the deadline fires first resets the call up to this much earlier.
+const CLOCK_SLACK: Duration = Duration::from_millis(5);
 
 /// A call on its stream. When it is dropped before its end, the call is cancelled.
-pub(super) struct Exchange<'a> {
-    lease: &'a Lease,
+pub(super) struct Exchange {
+    lease: Lease,
     deadline: Option<Instant>,
     /// Absent once the call has ended.
     live: Option<Live>,
 }
 
-impl<'a> Exchange<'a> {
-    pub(super) const fn new(
-        lease: &'a Lease,
-        outgoing: Outgoing,
-        head: ResponseFuture,
-        deadline: Option<Instant>,
-    ) -> Self {
-        Self { lease, deadline, live: Some(Live { outgoing, answer: Answer::Head(head) }) }
-    }
-
-    /// Sends the request and reads the answer. `limit` bounds the answer's message, in bytes.
-    pub(super) async fn run(mut self, limit: usize) -> Result<Reply, Failure> {
-        let live = self.live.as_mut().expect("only the line below takes it");
-        let outcome = live.run(self.lease, limit).await;
-        // What the backend has not read is taken back, and of one that broke the protocol no more is
-        // read: the stream is reset at once.
-        self.live = None;
-        outcome
-    }
+/// What goes to the backend.
+pub(super) enum Sending {
+    Message(Outgoing),
+    Stream(Upload),
 }
 
-impl Exchange<'_> {
+impl Exchange {
+    /// `deadline` is the one that the backend was told; `watch` is for calls that nobody else keeps within
+    /// a bound of time.
+    pub(super) fn new(
+        lease: Lease,
+        sending: Sending,
+        head: ResponseFuture,
+        deadline: Option<Instant>,
+        watch: Option<Watch>,
+    ) -> Self {
+        Self { lease, deadline, live: Some(Live { sending, answer: Answer::Head(head), watch }) }
+    }
+
+    /// Sends the request and reads the answer of a method that gives one message. `limit` bounds it, in
+    /// bytes.
+    pub(super) async fn run(mut self, limit: usize) -> Result<Reply, Failure> {
+        let outcome = self.read_one(limit).await;
+        self.end();
+        outcome
+    }
+
+    async fn read_one(&mut self, limit: usize) -> Result<Reply, Failure> {
+        let mut reading = None;
+        loop {
+            match self.event().await? {
+                Event::Head(head) => reading = Some(Reading::start(head, limit)?),
+                Event::Data(data) => {
+                    if let Some(reading) = &mut reading {
+                        reading.push(data)?;
+                    }
+                }
+                Event::End(trailers) => {
+                    let reading = reading.ok_or_else(no_status)?;
+                    return Ok(reading.end(trailers)?);
+                }
+            }
+        }
+    }
+
+    pub(super) async fn event(&mut self) -> Result<Event, Failure> {
+        poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    /// Sends what can be sent and waits for the next event of the answer.
+    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Failure>> {
+        let Some(live) = &mut self.live else { return Poll::Ready(Err(no_status().into())) };
+        let event = ready!(live.poll_event(cx)).map_err(|failure| at_deadline(failure, self.deadline))?;
+        if matches!(event, Event::Head(_)) {
+            self.lease.served();
+        }
+        Poll::Ready(Ok(event))
+    }
+
+    /// The call has ended. What the backend has not read is taken back, and of one that broke the protocol
+    /// no more is read: the stream is reset at once.
+    pub(super) fn end(&mut self) {
+        self.live = None;
+    }
+
     fn deadline_with_grace(&self) -> Option<Instant> {
         self.deadline.and_then(|deadline| deadline.checked_add(GRACE))
     }
 }
 
-impl Drop for Exchange<'_> {
+impl Drop for Exchange {
     fn drop(&mut self) {
         let Some(live) = self.live.take() else { return };
         let now = Instant::now();
@@ -86,42 +134,58 @@ impl Drop for Exchange<'_> {
     }
 }
 
+/// A backend cancels a call whose deadline has passed on its side.
+fn at_deadline(mut failure: Failure, deadline: Option<Instant>) -> Failure {
+    let Some(deadline) = deadline else { return failure };
+    if failure.status.code() == Code::Cancelled && Instant::now() + CLOCK_SLACK >= deadline {
+        failure.status =
+            Status::backend(Code::DeadlineExceeded, "The backend cancelled the call at its deadline.");
+    }
+    failure
+}
+
 /// The two halves of a stream. Dropped before the answer has ended, it resets the stream.
 struct Live {
-    outgoing: Outgoing,
+    sending: Sending,
     answer: Answer,
+    watch: Option<Watch>,
 }
 
 impl Live {
-    async fn run(&mut self, lease: &Lease, limit: usize) -> Result<Reply, Failure> {
-        let mut reading = None;
-        loop {
-            match self.event().await {
-                Ok(Event::Head(head)) => {
-                    lease.served();
-                    reading = Some(Reading::start(head, limit)?);
-                }
-                Ok(Event::Data(data)) => {
-                    if let Some(reading) = &mut reading {
-                        reading.push(data)?;
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Failure>> {
+        match &mut self.sending {
+            // A backend may begin to answer before it has read everything.
+            Sending::Message(outgoing) => {
+                let _ = outgoing.poll_send(cx);
+            }
+            Sending::Stream(upload) => {
+                if let Poll::Ready(outcome) = upload.poll(cx) {
+                    outcome?;
+                    if let Some(watch) = &mut self.watch {
+                        watch.uploaded();
                     }
                 }
-                Ok(Event::End(trailers)) => {
-                    let reading = reading.ok_or_else(no_status)?;
-                    return Ok(reading.end(trailers)?);
-                }
-                Err(error) => return Err(stream_error(error, reading.is_some())),
             }
         }
+        let answered = matches!(self.answer, Answer::Body(_));
+        let polled = self.answer.poll_event(cx).map_err(|error| stream_error(error, answered));
+        let Some(watch) = &mut self.watch else { return polled };
+        if polled.is_ready() {
+            watch.touch();
+            return polled;
+        }
+        watch.poll(cx).map(|status| Err(status.into()))
     }
 
     /// Reads on without sending on: a backend cannot act on a request that is not complete.
-    async fn discard(mut self) {
-        while let Ok(Event::Head(_) | Event::Data(_)) = poll_fn(|cx| self.answer.poll_event(cx)).await {}
-    }
-
-    async fn event(&mut self) -> Result<Event, h2::Error> {
-        self.outgoing.alongside(poll_fn(|cx| self.answer.poll_event(cx))).await
+    async fn discard(self) {
+        let Self { sending, mut answer, .. } = self;
+        // The half of a message is kept, as dropping it would reset the stream.
+        let _half = match sending {
+            Sending::Message(outgoing) => Some(outgoing),
+            Sending::Stream(_) => None,
+        };
+        while let Ok(Event::Head(_) | Event::Data(_)) = poll_fn(|cx| answer.poll_event(cx)).await {}
     }
 }
 
@@ -130,7 +194,7 @@ enum Answer {
     Body(RecvStream),
 }
 
-enum Event {
+pub(super) enum Event {
     Head(Parts),
     Data(Bytes),
     End(Option<HeaderMap>),

@@ -1,9 +1,18 @@
 //! What went wrong between Transom and a backend, as a status for the caller.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use h2::Reason;
 use http::StatusCode;
+use tokio::time::Instant;
+use tracing::field::display;
 
+use crate::call::Method;
 use crate::status::{Code, Status, http as table};
+
+use super::pool::Pool;
+use super::target::Target;
 
 /// Why an exchange with a backend has no reply of the backend's own.
 #[derive(Debug)]
@@ -27,10 +36,46 @@ pub(super) enum Again {
     Lost,
 }
 
+/// What the log says a call was.
+#[derive(Clone)]
+pub(super) struct Told {
+    pub(super) pool: Arc<Pool>,
+    pub(super) target: usize,
+    pub(super) method: Arc<Method>,
+}
+
+impl Told {
+    /// Notes that a call failed for good.
+    pub(super) fn warn(&self, failure: &Failure, tries: usize) {
+        let (upstream, target, method) = self.names();
+        let (status, cause) = (&failure.status, failure.cause.as_ref().map(display));
+        tracing::warn!(upstream, %target, method, tries, %status, cause, "a backend failed a call");
+    }
+
+    /// Notes that a call failed and is sent once more.
+    pub(super) fn again(&self, failure: &Failure, tries: usize) {
+        let (upstream, target, method) = self.names();
+        let (status, cause) = (&failure.status, failure.cause.as_ref().map(display));
+        tracing::debug!(upstream, %target, method, tries, %status, cause, "a call is sent again");
+    }
+
+    fn names(&self) -> (&str, &Target, &str) {
+        (self.pool.name(), self.pool.target(self.target), self.method.path.as_str())
+    }
+}
+
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         Self { status, again: Again::No, cause: None }
     }
+}
+
+/// The deadline passed.
+pub(super) fn late(started: Instant, deadline: Option<Instant>) -> Status {
+    let allowed = deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(started));
+    let millis = allowed.as_nanos().div_ceil(1_000_000);
+    let text = format!("The call was not answered within its deadline of {millis} ms.");
+    Status::backend(Code::DeadlineExceeded, text)
 }
 
 /// The backend does not keep to the protocol.

@@ -15,11 +15,15 @@ pub mod target;
 mod connect;
 mod exchange;
 mod fault;
+mod frames;
 mod gather;
 mod pool;
 mod request;
 mod response;
+mod stream;
 mod trailers;
+mod upload;
+mod watch;
 
 #[cfg(test)]
 mod tests;

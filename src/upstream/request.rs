@@ -1,8 +1,6 @@
 //! The request side of a unary call: headers, the framed message, and sending it as flow control
 //! allows.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,6 +9,7 @@ use h2::SendStream;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE, USER_AGENT};
 
 use crate::call::metadata::is_reserved;
+use crate::status::{Code, Status};
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
@@ -69,13 +68,37 @@ pub(super) struct Piece {
 
 impl Piece {
     /// The whole message, uncompressed.
-    pub(super) fn message(length: u32, body: Bytes) -> Self {
-        let [a, b, c, d] = length.to_be_bytes();
-        Self { prefix: [0, a, b, c, d], at: 0, body }
+    ///
+    /// # Errors
+    /// When it has more bytes than `limit`.
+    pub(super) fn message(body: Bytes, limit: usize) -> Result<Self, Status> {
+        let size = body.len();
+        match u32::try_from(size) {
+            Ok(length) if size <= limit => {
+                let [a, b, c, d] = length.to_be_bytes();
+                Ok(Self { prefix: [0, a, b, c, d], at: 0, body })
+            }
+            _ => {
+                let text = format!(
+                    "The request of {size} bytes is larger than the limit of {limit} bytes; send less at once."
+                );
+                Err(Status::caller(Code::ResourceExhausted, text).with_http(413))
+            }
+        }
+    }
+
+    /// No message at all, to end a stream with.
+    pub(super) const fn none() -> Self {
+        Self { prefix: [0; PREFIX], at: PREFIX, body: Bytes::new() }
+    }
+
+    /// How many bytes are left.
+    pub(super) fn left(&self) -> usize {
+        self.remaining()
     }
 
     /// Cuts off the first `count` bytes.
-    fn split_to(&mut self, count: usize) -> Self {
+    pub(super) fn split_to(&mut self, count: usize) -> Self {
         let head = count.min(PREFIX - self.at);
         let mut prefix = self.prefix;
         // The part ends its prefix where the rest goes on, so its own is moved to the end.
@@ -119,18 +142,8 @@ impl Outgoing {
         outgoing
     }
 
-    /// Polls a part of the answer and goes on sending meanwhile: a backend may begin to answer before
-    /// it has read everything.
-    pub(super) async fn alongside<F: Future>(&mut self, answer: F) -> F::Output {
-        let mut answer = pin!(answer);
-        poll_fn(|cx| {
-            let _ = self.poll_send(cx);
-            answer.as_mut().poll(cx)
-        })
-        .await
-    }
-
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Goes on sending.
+    pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.left.is_some() {
             self.send_granted();
             if self.left.is_some() && !matches!(ready!(self.stream.poll_capacity(cx)), Some(Ok(_))) {
@@ -215,7 +228,7 @@ mod tests {
         let whole = [&[0, 0, 0, 0, 8][..], &body].concat();
         for first in 0..=whole.len() {
             for second in first..=whole.len() {
-                let mut rest = Piece::message(8, body.clone());
+                let mut rest = Piece::message(body.clone(), 8).unwrap();
                 let mut read = Vec::new();
                 for count in [first, second - first, whole.len() - second] {
                     let mut part = rest.split_to(count);

@@ -8,6 +8,7 @@ pub mod error;
 mod keys;
 pub mod read;
 mod scan;
+pub mod split;
 pub mod status;
 pub mod text;
 mod token;

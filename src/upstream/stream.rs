@@ -1,0 +1,100 @@
+//! The answer side of a call with server streaming.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::Stream;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+
+use crate::call::{Part, Reply};
+use crate::status::Status;
+
+use super::exchange::{Event, Exchange};
+use super::fault::{Failure, Told};
+use super::frames::Frames;
+use super::response::{check_head, end, no_status};
+
+/// Waits for the beginning of a streaming answer. `limit` bounds each message, in bytes.
+pub(super) async fn open(mut exchange: Exchange, limit: usize, told: Told) -> Result<Reply, Failure> {
+    let head = match exchange.event().await? {
+        Event::Head(head) => head,
+        _ => return Err(no_status().into()),
+    };
+    if let Err(status) = check_head(&head) {
+        exchange.end();
+        return Err(status.into());
+    }
+    let mut metadata = head.headers;
+    let mut frames = Frames::new(limit);
+    if metadata.contains_key("grpc-status") {
+        // Headers that end the answer, or that only an empty DATA frame follows, are trailers.
+        match exchange.event().await? {
+            Event::Data(data) => frames.push(data),
+            Event::End(trailers) => {
+                exchange.end();
+                let (metadata, trailers) = match trailers {
+                    Some(trailers) => (metadata, trailers),
+                    None => (HeaderMap::new(), metadata),
+                };
+                let (status, trailers) = end(Some(trailers), &frames)?;
+                return Ok(Reply { metadata, trailers, ..Reply::from(status) });
+            }
+            Event::Head(_) => {}
+        }
+    }
+    metadata.remove(CONTENT_TYPE);
+    let stream = Answers { exchange, frames, told, ended: false };
+    Ok(Reply { metadata, stream: Some(Box::pin(stream)), ..Reply::from(Status::ok()) })
+}
+
+/// The messages of an answer. Nothing is read from the backend before it is pulled.
+struct Answers {
+    exchange: Exchange,
+    frames: Frames,
+    told: Told,
+    ended: bool,
+}
+
+impl Answers {
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Part, Failure>> {
+        loop {
+            if let Some(message) = self.frames.next()? {
+                return Poll::Ready(Ok(Part::Message(message)));
+            }
+            match ready!(self.exchange.poll_event(cx))? {
+                Event::Head(_) => {}
+                Event::Data(data) => self.frames.push(data),
+                Event::End(trailers) => {
+                    let (status, trailers) = end(trailers, &self.frames)?;
+                    if status.is_ok() {
+                        self.frames.check_end()?;
+                    }
+                    return Poll::Ready(Ok(Part::End(status, trailers)));
+                }
+            }
+        }
+    }
+}
+
+impl Stream for Answers {
+    type Item = Part;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Part>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let part = match ready!(self.poll_part(cx)) {
+            Ok(part) => part,
+            Err(failure) => {
+                self.told.warn(&failure, 1);
+                Part::End(failure.status, HeaderMap::new())
+            }
+        };
+        if matches!(part, Part::End(..)) {
+            self.ended = true;
+            self.exchange.end();
+        }
+        Poll::Ready(Some(part))
+    }
+}
