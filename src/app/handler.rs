@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 
-use crate::front::Front;
+use crate::front::{AnswerBody, Front};
 use crate::server::refusal::Refusal;
 use crate::server::{Handler, Peer};
 use crate::status::Status;
@@ -23,7 +21,7 @@ impl Fronted {
 }
 
 impl Handler for Fronted {
-    type Body = Full<Bytes>;
+    type Body = AnswerBody;
 
     async fn call(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Response<Self::Body> {
         self.0.answer(request, peer.remote).await

@@ -6,15 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::{FAILED, INTERNAL, Source, output, report};
-use crate::call::{Body, Call, Dialect, Origin, Reply};
+use crate::call::{Body, Call, Dialect, Origin, Part};
 use crate::codec::json::read;
+use crate::codec::json::split::{SplitError, Splitter};
 use crate::codec::json::status::write_status;
 use crate::codec::json::write::{self, WriteOptions};
 use crate::config::value::duration::parse_duration;
+use crate::schema::MessageId;
 use crate::snapshot::{Endpoint, Snapshot};
 use crate::status::Status;
 
@@ -26,7 +29,8 @@ const MAX_INPUT: u64 = 64 << 20;
 pub(super) struct Arguments {
     /// The method, such as bookstore.v1.Bookstore/GetBook.
     method: String,
-    /// The request in JSON; `-` reads it from standard input.
+    /// The request in JSON; `-` reads it from standard input. A method with client streaming takes several
+    /// messages, one behind the other or in an array.
     #[arg(default_value = "{}")]
     request: String,
     #[command(flatten)]
@@ -49,10 +53,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     let result = request(arguments, endpoint).and_then(|call| perform(endpoint, call));
     match result {
-        Ok(text) => {
-            output::line(&text);
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err((code, text)) => {
             output::error(&text);
             ExitCode::from(code)
@@ -77,10 +78,6 @@ fn meant(name: &str, snapshot: &Snapshot) -> Option<String> {
 type Failure = (u8, String);
 
 fn request(arguments: &Arguments, endpoint: &Endpoint) -> Result<Call, Failure> {
-    if endpoint.method.is_streaming() {
-        let text = format!("{} is a streaming method, which this version cannot call.", endpoint.full_name);
-        return Err((FAILED, text));
-    }
     let json = if arguments.request == "-" {
         let mut text = Vec::new();
         let read = std::io::stdin().lock().take(MAX_INPUT + 1).read_to_end(&mut text);
@@ -92,41 +89,90 @@ fn request(arguments: &Arguments, endpoint: &Endpoint) -> Result<Call, Failure> 
     } else {
         arguments.request.clone().into_bytes()
     };
-    let mut wire = Vec::new();
-    let types = endpoint.schema.method(&endpoint.full_name).map(|(_, method)| method.input());
-    let input = types.ok_or_else(|| (INTERNAL, "The method is not in its own schema.".to_owned()))?;
-    read::read(&endpoint.schema, input, &json, &endpoint.options.read, &mut wire)
-        .map_err(|error| (FAILED, format!("The request is not valid: {error}.")))?;
     Ok(Call {
         method: Arc::clone(&endpoint.method),
         origin: Origin { dialect: Dialect::Rest, route: "".into(), peer: None },
         metadata: HeaderMap::new(),
         deadline: Instant::now().checked_add(arguments.timeout),
-        body: Body::Message(Bytes::from(wire)),
+        body: body(endpoint, &json)?,
     })
 }
 
-fn perform(endpoint: &Endpoint, call: Call) -> Result<String, Failure> {
+/// The request's message, or its messages for a method with client streaming.
+fn body(endpoint: &Endpoint, json: &[u8]) -> Result<Body, Failure> {
+    let (input, _) = types(endpoint)?;
+    let read = |json: &[u8]| {
+        let mut wire = Vec::new();
+        read::read(&endpoint.schema, input, json, &endpoint.options.read, &mut wire)
+            .map_err(|error| (FAILED, format!("The request is not valid: {error}.")))?;
+        Ok(Bytes::from(wire))
+    };
+    if !endpoint.method.client_streaming {
+        return Ok(Body::Message(read(json)?));
+    }
+    let uncut =
+        |error: SplitError| (FAILED, format!("The request is not a stream of JSON messages: {error}."));
+    let mut splitter = Splitter::values(json.len());
+    let mut messages = Vec::new();
+    splitter.push(json);
+    while let Some(text) = splitter.next().map_err(uncut)? {
+        messages.push(Ok(read(text)?));
+    }
+    if let Some(text) = splitter.finish().map_err(uncut)? {
+        messages.push(Ok(read(text)?));
+    }
+    Ok(Body::Stream(Box::pin(stream::iter(messages))))
+}
+
+/// The messages that a method takes and gives.
+fn types(endpoint: &Endpoint) -> Result<(MessageId, MessageId), Failure> {
+    let method = endpoint.schema.method(&endpoint.full_name);
+    method
+        .map(|(_, method)| (method.input(), method.output()))
+        .ok_or_else(|| (INTERNAL, "The method is not in its own schema.".to_owned()))
+}
+
+/// Calls and prints the answer, each message of a stream as it comes.
+fn perform(endpoint: &Endpoint, call: Call) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| (INTERNAL, format!("No runtime could be started: {error}.")))?;
-    let reply: Reply = runtime.block_on(endpoint.service.call(call));
-    if !reply.status.is_ok() {
-        return Err((FAILED, describe(endpoint, &reply.status)));
-    }
-    let Some((_, method)) = endpoint.schema.method(&endpoint.full_name) else {
-        return Err((INTERNAL, "The method is not in its own schema.".into()));
-    };
+    let (_, output) = types(endpoint)?;
+    runtime.block_on(async {
+        let mut reply = endpoint.service.call(call).await;
+        let Some(mut parts) = reply.stream.take() else {
+            check(endpoint, &reply.status)?;
+            return if endpoint.method.server_streaming {
+                Ok(())
+            } else {
+                print(endpoint, output, &reply.message)
+            };
+        };
+        while let Some(part) = parts.next().await {
+            match part {
+                Part::Message(message) => print(endpoint, output, &message)?,
+                Part::End(status, _) => check(endpoint, &status)?,
+            }
+        }
+        Ok(())
+    })
+}
+
+fn print(endpoint: &Endpoint, output: MessageId, message: &[u8]) -> Result<(), Failure> {
     let mut text = Vec::new();
-    write::write(&endpoint.schema, method.output(), &reply.message, &endpoint.options.write, &mut text)
+    write::write(&endpoint.schema, output, message, &endpoint.options.write, &mut text)
         .map_err(|error| (FAILED, format!("The answer cannot be written as JSON: {error}.")))?;
-    Ok(pretty(&text))
+    output::line(&pretty(&text));
+    Ok(())
 }
 
 /// The status as the gateway would answer it, behind its name.
-fn describe(endpoint: &Endpoint, status: &Status) -> String {
+fn check(endpoint: &Endpoint, status: &Status) -> Result<(), Failure> {
+    if status.is_ok() {
+        return Ok(());
+    }
     let mut text = Vec::new();
     write_status(&endpoint.schema, status, &WriteOptions::default(), &mut text);
-    format!("The call failed with {}:\n{}", status.code(), pretty(&text))
+    Err((FAILED, format!("The call failed with {}:\n{}", status.code(), pretty(&text))))
 }
 
 /// JSON for people. Numbers keep their digits only as JSON values do, so text that is no JSON value is

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{Source, output, report};
-use crate::snapshot::{Endpoint, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// The arguments of `transom routes`.
 #[derive(clap::Args, Debug)]
@@ -38,7 +38,7 @@ fn print_json(snapshot: &Snapshot) {
             "path": route.template().as_str(),
             "method": endpoint.full_name,
             "upstream": endpoint.upstream,
-            "dialects": dialects(endpoint),
+            "dialects": DIALECTS,
             "client_streaming": endpoint.method.client_streaming,
             "server_streaming": endpoint.method.server_streaming,
         })
@@ -46,20 +46,30 @@ fn print_json(snapshot: &Snapshot) {
     output::line(&format!("{:#}", routes.collect::<serde_json::Value>()));
 }
 
-/// The dialects that the route is served in. Streaming methods are not served by this version.
-fn dialects(endpoint: &Endpoint) -> &'static [&'static str] {
-    if endpoint.method.is_streaming() { &[] } else { &["rest"] }
-}
+/// The dialects that routes are served in.
+const DIALECTS: [&str; 1] = ["rest"];
 
 fn print_table(snapshot: &Snapshot) {
     let rows = snapshot.routes.routes().iter().map(|route| {
         let endpoint = &route.target().endpoint;
-        let served = dialects(endpoint).first().copied().unwrap_or("not served yet: streaming");
-        [route.method(), route.template().as_str(), &endpoint.full_name, served, &endpoint.upstream]
+        let streams = match (endpoint.method.client_streaming, endpoint.method.server_streaming) {
+            (false, false) => "-",
+            (true, false) => "client",
+            (false, true) => "server",
+            (true, true) => "both",
+        };
+        [
+            route.method(),
+            route.template().as_str(),
+            &endpoint.full_name,
+            streams,
+            DIALECTS[0],
+            &endpoint.upstream,
+        ]
     });
-    let rows: Vec<[&str; 5]> =
-        std::iter::once(["VERB", "PATH", "METHOD", "DIALECTS", "UPSTREAM"]).chain(rows).collect();
-    let widths: [usize; 5] =
+    let rows: Vec<[&str; 6]> =
+        std::iter::once(["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM"]).chain(rows).collect();
+    let widths: [usize; 6] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     for row in rows {
         let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));

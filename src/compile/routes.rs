@@ -54,7 +54,6 @@ pub(super) fn build(
         builder.mapped(method, catalogue);
     }
     builder.warn_of_strangers(exposed, catalogue);
-    builder.warn_of_streams(exposed);
     builder.table
 }
 
@@ -210,20 +209,5 @@ impl Builder<'_> {
             let hint = "Check the name, and that `services` has a pattern for its service.";
             self.problems.push(Problem::warning(text).at(rule.selector.place).hint(hint));
         }
-    }
-
-    fn warn_of_streams(&mut self, exposed: &[Exposed<'_>]) {
-        let names: Vec<_> = exposed
-            .iter()
-            .filter(|method| method.endpoint.method.is_streaming())
-            .map(|method| method.endpoint.full_name.as_str())
-            .collect();
-        if names.is_empty() {
-            return;
-        }
-        let shown = names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
-        let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
-        let text = format!("Streaming methods are not served by this version and answer 501: {shown}{more}.");
-        self.problems.push(Problem::warning(text));
     }
 }

@@ -7,24 +7,48 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::codec::json::split::Splitter;
 use crate::snapshot::Limits;
 use crate::status::{Code, Status};
 
-/// Whether the body is JSON without an encoding: what the headers say of it.
+/// Whether the body is one JSON text without an encoding: what the headers say of it.
 ///
 /// # Errors
 /// 415 for another type, a charset that is not UTF-8, or an encoding; 413 for a length over the bound.
 pub(super) fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), Status> {
-    let unsupported = |text: String| Status::caller(Code::InvalidArgument, text).with_http(415);
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    if let Some(value) = types.find(|value| !value.to_str().is_ok_and(is_json)) {
-        // What `curl -d` sends when nobody says otherwise deserves a word of its own.
-        let is_form = value.as_bytes().starts_with(b"application/x-www-form-urlencoded");
-        let hint = if is_form { " (with curl: --json in place of -d)" } else { "" };
-        let text =
-            format!("The content type {} is not supported here. Send application/json{hint}.", shown(value));
-        return Err(unsupported(text));
+    check_type(headers, is_json, "application/json")?;
+    check_encoding(headers)?;
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limits.body as u64) {
+        Err(too_large(limits.body))
+    } else {
+        Ok(())
     }
+}
+
+/// How the messages of a streaming body are cut: what the headers say of it. Such a body may be of any
+/// length.
+///
+/// # Errors
+/// 415 for another type, a charset that is not UTF-8, or an encoding.
+pub(super) fn splitter(headers: &HeaderMap, limits: &Limits) -> Result<Splitter, Status> {
+    check_type(headers, |kind| is_json(kind) || is_lines(kind), "application/x-ndjson or application/json")?;
+    check_encoding(headers)?;
+    let is_lines = headers.get(CONTENT_TYPE).is_some_and(|value| value.to_str().is_ok_and(is_lines));
+    Ok(if is_lines { Splitter::lines(limits.body) } else { Splitter::values(limits.body) })
+}
+
+fn check_type(headers: &HeaderMap, fits: impl Fn(&str) -> bool, wanted: &str) -> Result<(), Status> {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let Some(value) = types.find(|value| !value.to_str().is_ok_and(&fits)) else { return Ok(()) };
+    // What `curl -d` sends when nobody says otherwise deserves a word of its own.
+    let is_form = value.as_bytes().starts_with(b"application/x-www-form-urlencoded");
+    let hint = if is_form { " (with curl: --json in place of -d)" } else { "" };
+    let text = format!("The content type {} is not supported here. Send {wanted}{hint}.", shown(value));
+    Err(unsupported(text))
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     if let Some(value) = encodings.find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
         let text = format!(
@@ -33,12 +57,11 @@ pub(super) fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), 
         );
         return Err(unsupported(text));
     }
-    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > limits.body as u64) {
-        Err(too_large(limits.body))
-    } else {
-        Ok(())
-    }
+    Ok(())
+}
+
+fn unsupported(text: String) -> Status {
+    Status::caller(Code::InvalidArgument, text).with_http(415)
 }
 
 /// A header's value for an error text: it comes from the caller, so it is cut.
@@ -57,6 +80,14 @@ fn is_json(content_type: &str) -> bool {
             let value = value.trim().trim_matches('"');
             !name.trim().eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8")
         })
+}
+
+/// JSON with one message on each line, by its usual names.
+fn is_lines(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"]
+        .iter()
+        .any(|name| essence.eq_ignore_ascii_case(name))
 }
 
 /// Reads the body to its end.
@@ -104,7 +135,7 @@ fn too_slow() -> Status {
     Status::caller(Code::DeadlineExceeded, "The request body did not arrive in time.")
 }
 
-fn broken(error: &impl std::fmt::Display) -> Status {
+pub(super) fn broken(error: &impl std::fmt::Display) -> Status {
     tracing::debug!(%error, "a request body broke off");
     Status::caller(Code::InvalidArgument, "The request body is incomplete or not framed as HTTP asks.")
 }

@@ -1,11 +1,10 @@
 //! Failures as HTTP answers: `google.rpc.Status` in JSON, or RFC 9457 problem details.
 
-use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 
-use super::Answer;
+use super::accept::preferred;
+use super::answer::{Answer, AnswerBody};
 use crate::codec::json::status::{write_details, write_status};
 use crate::codec::json::write::WriteOptions;
 use crate::codec::json::write_value::push_string;
@@ -26,24 +25,10 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// Problem details if the caller names them in Accept, with another weight than 0.
+    /// Problem details if the caller names them in Accept.
     pub(super) fn of_request(headers: &HeaderMap) -> Self {
-        let asks =
-            |value: &HeaderValue| value.to_str().unwrap_or_default().split(',').any(accepts_problem_details);
-        if headers.get_all(ACCEPT).iter().any(asks) { Self::Problem } else { Self::Status }
+        if preferred(headers, &["application/problem+json"]).is_some() { Self::Problem } else { Self::Status }
     }
-}
-
-/// Whether a media range of Accept names problem details, by RFC 9110 section 12.5.1.
-fn accepts_problem_details(range: &str) -> bool {
-    let mut parts = range.split(';').map(str::trim);
-    let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
-    let is_refused = |part: &str| {
-        part.strip_prefix(['q', 'Q'])
-            .and_then(|rest| rest.trim_start().strip_prefix('='))
-            .is_some_and(|weight| weight.trim().parse() == Ok(0.0))
-    };
-    is_named && !parts.any(is_refused)
 }
 
 /// The answer for a failed call.
@@ -60,7 +45,7 @@ pub(super) fn answer(schema: &Schema, status: &Status, form: Form) -> Answer {
             "application/problem+json"
         }
     };
-    let mut answer = Response::new(Full::new(Bytes::from(text)));
+    let mut answer = Response::new(AnswerBody::from(text));
     // Every status of the table is valid.
     *answer.status_mut() = StatusCode::from_u16(status.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -9,23 +9,25 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
 
 use crate::route::table::Found;
 use crate::snapshot::handle::Handle;
 use crate::status::{Code, Status};
 
+mod accept;
+mod answer;
 mod body;
 mod deadline;
 mod error;
 mod metadata;
 mod rest;
+mod stream;
+mod upload;
 
 #[cfg(test)]
 mod tests;
 
-/// The body of an answer.
-pub type Answer = Response<Full<Bytes>>;
+pub use answer::{Answer, AnswerBody, Cut};
 
 /// Answers HTTP requests by the current snapshot.
 #[derive(Clone, Debug)]
@@ -79,7 +81,7 @@ impl Front {
 }
 
 fn no_content(allow: &[&str]) -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(AnswerBody::empty());
     *answer.status_mut() = StatusCode::NO_CONTENT;
     set_allow(&mut answer, &allow.join(", "));
     answer

@@ -7,16 +7,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts as Head;
-use http::{HeaderName, HeaderValue, Response};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::answer::{Answer, AnswerBody};
 use super::error::Form;
-use super::{Answer, body, deadline, error, metadata};
+use super::stream::{Beginning, Streamed};
+use super::upload::{Outside, Upload};
+use super::{body, deadline, error, metadata, stream};
 use crate::call::{Body, Call, Dialect, Origin, Reply};
 use crate::codec::binding;
+use crate::codec::json::split::Splitter;
 use crate::snapshot::{Limits, Route};
-use crate::status::{Code, Status};
+use crate::status::Status;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -35,29 +39,92 @@ where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
 {
-    let options = &route.endpoint.options;
-    let form = if options.problem_details { Form::Problem } else { parts.form };
-    let request_id = parts.head.headers.get(&REQUEST_ID).cloned();
-    let Reply { metadata, message, status, trailers } = match call(&route, parts, body, limits) {
+    if route.endpoint.method.server_streaming {
+        return answer_stream(route, parts, body, limits).await;
+    }
+    let teller = Teller::new(&route, &parts);
+    let reply = match call(&route, parts, body, limits, None) {
         Ok(call) => route.endpoint.service.call(call).await,
         Err(status) => Reply::from(status),
     };
-    let written = if status.is_ok() { text(&route, &message) } else { Err(status) };
-    let (mut answer, hidden) = match written {
-        Ok(text) => (success(text), None),
-        Err(status) => {
-            let (status, hidden) = error::for_caller(status, options);
-            (error::answer(&route.endpoint.schema, &status, form), hidden)
-        }
-    };
-    let headers = answer.headers_mut();
-    metadata::to_answer(metadata, trailers, &options.response_metadata, headers);
-    if let Some(hidden) = hidden {
-        let id = request_id.or_else(|| headers.get(&REQUEST_ID).cloned()).unwrap_or_else(made_up_id);
-        hidden.log(&route.endpoint.schema, &route.endpoint.full_name, id.to_str().unwrap_or_default());
-        headers.insert(REQUEST_ID, id);
+    if !reply.status.is_ok() {
+        return teller.failure(reply);
     }
-    answer
+    match text(&route, &reply.message) {
+        Ok(text) => {
+            let mut answer = success(text);
+            teller.metadata(reply.metadata, reply.trailers, &mut answer);
+            answer
+        }
+        Err(status) => teller.failure(Reply { status, ..reply }),
+    }
+}
+
+/// Calls a method with server streaming and answers with its messages as they come.
+async fn answer_stream<B>(route: Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
+where
+    B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::fmt::Display,
+{
+    let teller = Teller::new(&route, &parts);
+    let form = stream::Form::of_request(&parts.head.headers);
+    if let Some(answer) = stream::already_ended(form, &parts.head.headers) {
+        return answer;
+    }
+    let (sender, accepted) = oneshot::channel();
+    let reply = match call(&route, parts, body, limits, Some(sender)) {
+        Ok(call) => route.endpoint.service.call(call),
+        Err(status) => return teller.failure(Reply::from(status)),
+    };
+    match stream::begin(reply, accepted, form).await {
+        Beginning::Failed(reply) => teller.failure(reply),
+        Beginning::Begun(metadata, source) => {
+            // What fails later cannot name itself in a header any more.
+            let id = teller.request_id(&metadata);
+            let mut answer = Streamed::answer(Arc::clone(&route), form, source, id.clone());
+            teller.metadata(metadata, HeaderMap::new(), &mut answer);
+            answer.headers_mut().insert(REQUEST_ID, id);
+            answer
+        }
+    }
+}
+
+/// What an answer says beside its messages.
+struct Teller<'a> {
+    route: &'a Route,
+    form: Form,
+    request_id: Option<HeaderValue>,
+}
+
+impl<'a> Teller<'a> {
+    fn new(route: &'a Route, parts: &Parts<'_>) -> Self {
+        let form = if route.endpoint.options.problem_details { Form::Problem } else { parts.form };
+        Self { route, form, request_id: parts.head.headers.get(&REQUEST_ID).cloned() }
+    }
+
+    /// The answer for a call that failed.
+    fn failure(&self, reply: Reply) -> Answer {
+        let endpoint = &self.route.endpoint;
+        let (status, hidden) = error::for_caller(reply.status, &endpoint.options);
+        let mut answer = error::answer(&endpoint.schema, &status, self.form);
+        let id = hidden.as_ref().map(|_| self.request_id(&reply.metadata));
+        self.metadata(reply.metadata, reply.trailers, &mut answer);
+        if let Some((hidden, id)) = hidden.zip(id) {
+            hidden.log(&endpoint.schema, &endpoint.full_name, id.to_str().unwrap_or_default());
+            answer.headers_mut().insert(REQUEST_ID, id);
+        }
+        answer
+    }
+
+    fn metadata(&self, metadata: HeaderMap, trailers: HeaderMap, answer: &mut Answer) {
+        let configured = &self.route.endpoint.options.response_metadata;
+        metadata::to_answer(metadata, trailers, configured, answer.headers_mut());
+    }
+
+    /// The name of the request: the caller's, the backend's or one that is made up.
+    fn request_id(&self, metadata: &HeaderMap) -> HeaderValue {
+        self.request_id.clone().or_else(|| metadata.get(&REQUEST_ID).cloned()).unwrap_or_else(made_up_id)
+    }
 }
 
 /// A name for a request that has none: what is in the log about it can be found by what the caller got.
@@ -67,25 +134,28 @@ fn made_up_id() -> HeaderValue {
 }
 
 fn success(text: Vec<u8>) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(text)));
+    let mut answer = Response::new(AnswerBody::from(text));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }
 
 /// The call. Its message is read and decoded only when a layer asks for it, and only then the caller
 /// learns what is wrong with its request: whether it may call at all is decided before.
-fn call<B>(route: &Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Result<Call, Status>
+///
+/// `accepted` is told when that time has come and the request is right.
+fn call<B>(
+    route: &Arc<Route>,
+    parts: Parts<'_>,
+    body: B,
+    limits: &Limits,
+    accepted: Option<oneshot::Sender<()>>,
+) -> Result<Call, Status>
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::fmt::Display,
 {
     let Parts { head, values, peer, .. } = parts;
     let endpoint = &route.endpoint;
-    if endpoint.method.is_streaming() {
-        let text =
-            format!("{} is a streaming method, which this version does not serve.", endpoint.full_name);
-        return Err(Status::caller(Code::Unimplemented, text));
-    }
     let options = &endpoint.options;
     let (headers, mut check) = (&head.headers, Ok(()));
     let timeout = or_refusal(deadline::timeout(headers), &mut check);
@@ -97,7 +167,7 @@ where
         origin,
         metadata,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-        body: message(Arc::clone(route), check, head, values, body, limits.clone()),
+        body: request(Arc::clone(route), check, head, values, body, limits.clone(), accepted),
     })
 }
 
@@ -111,14 +181,15 @@ fn or_refusal<T: Default>(result: Result<T, Status>, check: &mut Result<(), Stat
     })
 }
 
-/// The request message, unless `check` found something wrong already.
-fn message<B>(
+/// The request, unless `check` found something wrong already.
+fn request<B>(
     route: Arc<Route>,
     mut check: Result<(), Status>,
     head: &Head,
     values: Vec<String>,
     body: B,
     limits: Limits,
+    accepted: Option<oneshot::Sender<()>>,
 ) -> Body
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -127,6 +198,16 @@ where
     let query = head.uri.query().unwrap_or_default().to_owned();
     // A body that the rule does not bind is neither read nor looked at.
     let is_bound = *route.binding.body() != binding::Body::None && !body.is_end_stream();
+    if route.endpoint.method.client_streaming {
+        let splitter =
+            if is_bound { body::splitter(&head.headers, &limits) } else { Ok(Splitter::values(0)) };
+        let splitter = splitter.unwrap_or_else(|status| {
+            or_refusal(Err::<(), _>(status), &mut check);
+            Splitter::values(0)
+        });
+        let (body, outside) = (is_bound.then_some(body), Outside { values, query });
+        return Body::Stream(Box::pin(Upload::new(route, outside, body, splitter, check, accepted)));
+    }
     if is_bound {
         or_refusal(body::check_headers(&head.headers, &limits), &mut check);
     }
@@ -135,6 +216,10 @@ where
         let body = if is_bound { body::read(body, &limits).await? } else { Bytes::new() };
         let values = values.iter().map(String::as_str);
         let wire = route.binding.request(&route.endpoint.schema, values, &query, &body)?;
+        if let Some(accepted) = accepted {
+            // Whoever waited for it may be gone.
+            let _ = accepted.send(());
+        }
         Ok(Bytes::from(wire))
     }))
 }

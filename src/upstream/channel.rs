@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Version};
 use tokio::time::{Instant, timeout_at};
 
@@ -114,7 +113,7 @@ struct Try {
 
 /// What a try sends.
 enum Input {
-    Message(Bytes),
+    Message(Piece),
     /// Absent once a try has begun to pull messages: they cannot be sent again.
     Stream(Option<Messages>),
 }
@@ -127,14 +126,6 @@ impl Try {
             Err(late(self.started, self.deadline))
         } else {
             Ok(left)
-        }
-    }
-
-    /// The messages, to be asked for once.
-    fn take_messages(&mut self) -> Messages {
-        match &mut self.input {
-            Input::Stream(messages) => messages.take().unwrap_or_else(|| Box::pin(futures_util::stream::empty())),
-            Input::Message(message) => Box::pin(futures_util::stream::iter([Ok(message.clone())])),
         }
     }
 
@@ -152,7 +143,8 @@ impl Shared {
             Input::Stream(Some(body.messages()))
         } else {
             let message = before(deadline, body.message()).await;
-            Input::Message(message.unwrap_or_else(|| Err(late(started, deadline)))?)
+            let message = message.unwrap_or_else(|| Err(late(started, deadline)))?;
+            Input::Message(Piece::message(message, self.settings.max_message)?)
         };
         let mut deadline = deadline;
         if !method.is_streaming() {
@@ -211,27 +203,22 @@ impl Shared {
 
     /// Opens a stream and begins to send.
     async fn open(&self, slot: usize, lease: Lease, work: &mut Try) -> Result<Exchange, Failure> {
-        let limit = self.settings.max_message;
         let sender = Arc::clone(&lease.sender);
         let mut sender = sender.lock().await;
         let ready = poll_fn(|cx| sender.poll_ready(cx)).await;
         let request = self.request(&lease, work)?;
-        // Before the stream is opened: what is too large is not begun.
-        let piece = match &work.input {
-            Input::Message(message) => Some(Piece::message(message.clone(), limit)?),
-            Input::Stream(_) => None,
-        };
         let opened = ready.and_then(|()| sender.send_request(request, false));
         let (head, stream) = opened.map_err(|error| {
             self.pool.retire(slot, &lease);
             unopened(error)
         })?;
         let activity = Activity::default();
-        let sending = match piece {
-            Some(piece) => Sending::Message(Outgoing::new(stream, piece)),
-            None => {
-                let messages = work.take_messages();
-                Sending::Stream(Upload::start(stream, messages, limit, activity.clone()))
+        let sending = match &mut work.input {
+            Input::Message(piece) => Sending::Message(Outgoing::new(stream, piece.clone())),
+            Input::Stream(messages) => {
+                // Only the first try gets here with them.
+                let messages = messages.take().unwrap_or_else(|| Box::pin(futures_util::stream::empty()));
+                Sending::Stream(Upload::start(stream, messages, self.settings.max_message, activity.clone()))
             }
         };
         let watch = work.method.is_streaming().then(|| self.watch(work, activity));

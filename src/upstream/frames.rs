@@ -143,7 +143,9 @@ mod tests {
                 for second in first..=bytes.len() {
                     match (feed(bytes, first, second), expected) {
                         (Ok(messages), Ok(expected)) => assert_eq!(messages, expected),
-                        (Err(status), Err(text)) => assert_eq!((status.message(), status.http()), (text, 502)),
+                        (Err(status), Err(text)) => {
+                            assert_eq!((status.message(), status.http()), (text, 502))
+                        }
                         (got, _) => panic!("{bytes:?} cut at {first} and {second}: {got:?}"),
                     }
                 }

@@ -60,6 +60,7 @@ fn timeout_value(left: Duration) -> HeaderValue {
 }
 
 /// A part of a framed message: what is left of the prefix, and bytes of the message.
+#[derive(Clone)]
 pub(super) struct Piece {
     prefix: [u8; PREFIX],
     at: usize,

@@ -86,7 +86,8 @@ impl Watch {
             }
             self.quiet = if self.activity.0.swap(false, Relaxed) { 0 } else { self.quiet + 1 };
             if self.quiet >= PARTS {
-                let text = format!("No message passed for {} s, so the stream was ended.", self.idle.as_secs());
+                let text =
+                    format!("No message passed for {} s, so the stream was ended.", self.idle.as_secs());
                 return Poll::Ready(Status::backend(Code::DeadlineExceeded, text));
             }
             self.arm(now);

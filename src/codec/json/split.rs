@@ -277,7 +277,8 @@ fn nested(text: &[u8], depth: &mut usize, in_string: &mut bool) -> (usize, bool)
                 return (at, true);
             }
         }
-        let Some(length) = text[at..].iter().position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']'))
+        let Some(length) =
+            text[at..].iter().position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']'))
         else {
             return (text.len(), false);
         };
@@ -318,7 +319,8 @@ mod tests {
     /// The messages of `text` in pieces that are cut at two places, without the space around them.
     fn split(mut splitter: Splitter, text: &str, cuts: [usize; 2]) -> Result<Vec<String>, String> {
         let mut messages = Vec::new();
-        let mut add = |message: &[u8]| messages.push(String::from_utf8_lossy(message.trim_ascii()).into_owned());
+        let mut add =
+            |message: &[u8]| messages.push(String::from_utf8_lossy(message.trim_ascii()).into_owned());
         let bytes = text.as_bytes();
         for piece in [&bytes[..cuts[0]], &bytes[cuts[0]..cuts[1]], &bytes[cuts[1]..]] {
             splitter.push(piece);
@@ -336,7 +338,8 @@ mod tests {
         for first in 0..=text.len() {
             for second in first..=text.len() {
                 let found = split(new(LIMIT), text, [first, second]);
-                let found = found.as_ref().map(|messages| messages.iter().map(String::as_str).collect::<Vec<_>>());
+                let found =
+                    found.as_ref().map(|messages| messages.iter().map(String::as_str).collect::<Vec<_>>());
                 let expected = expected.map(<[_]>::to_vec).map_err(str::to_owned);
                 assert_eq!(found.map_err(Clone::clone), expected, "{text:?} cut at {first} and {second}");
             }

@@ -7,6 +7,8 @@ use std::sync::Mutex;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
@@ -25,6 +27,7 @@ use crate::snapshot::{Endpoint, EndpointOptions, Limits, Route, Snapshot};
 mod answers;
 mod bodies;
 mod requests;
+mod streams;
 
 const ECHO: &[u8] = include_bytes!("../../../fuzz/echo.binpb");
 const TYPE: &str = "echo.v1.Everything";
@@ -33,6 +36,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Records the call, reads its message unless it is told not to, and gives the reply that was laid out.
 struct Backend {
     refuses: bool,
+    /// How long it takes to answer.
+    delay: Mutex<Option<Duration>>,
     reply: Mutex<Option<Reply>>,
     seen: Mutex<Option<(Call, Option<Bytes>)>>,
 }
@@ -49,14 +54,28 @@ impl CallService for Shared {
                 return Reply::from(Status::gateway(Code::PermissionDenied, "You may not."));
             }
             let body = std::mem::replace(&mut call.body, call::Body::Message(Bytes::new()));
-            let message = match body.message().await {
+            let message = match read_all(body).await {
                 Ok(message) => message,
                 Err(status) => return Reply::from(status),
             };
             *backend.seen.lock().unwrap() = Some((call, Some(message.clone())));
+            let delay = backend.delay.lock().unwrap().take();
+            if let Some(delay) = delay {
+                tokio::time::sleep(delay).await;
+            }
             reply.unwrap_or_else(|| ok(message))
         })
     }
+}
+
+/// The message, or those of a stream merged: what protobuf makes of them one behind the other.
+async fn read_all(body: call::Body) -> Result<Bytes, Status> {
+    let mut messages = body.messages();
+    let mut all = Vec::new();
+    while let Some(message) = messages.next().await {
+        all.extend_from_slice(&message?);
+    }
+    Ok(all.into())
 }
 
 fn ok(message: Bytes) -> Reply {
@@ -83,13 +102,18 @@ impl Setting {
 
     fn with(options: &EndpointOptions, refuses: bool) -> Self {
         let schema = Arc::new(Schema::load(&[ECHO]).unwrap());
-        let backend = Arc::new(Backend { refuses, reply: Mutex::default(), seen: Mutex::default() });
-        let endpoint = |name: &str, streams: bool| {
+        let backend = Arc::new(Backend {
+            refuses,
+            delay: Mutex::default(),
+            reply: Mutex::default(),
+            seen: Mutex::default(),
+        });
+        let endpoint = |name: &str, [client, server]: [bool; 2]| {
             Arc::new(Endpoint {
                 method: Arc::new(call::Method {
                     path: format!("/echo.v1.Echo/{name}").parse().unwrap(),
-                    client_streaming: false,
-                    server_streaming: streams,
+                    client_streaming: client,
+                    server_streaming: server,
                     idempotent: false,
                 }),
                 service: Arc::new(Shared(Arc::clone(&backend))),
@@ -99,13 +123,19 @@ impl Setting {
                 options: options.clone(),
             })
         };
-        let (echo, watch) = (endpoint("Echo", false), endpoint("Watch", true));
+        let (echo, watch) = (endpoint("Echo", [false; 2]), endpoint("Watch", [false, true]));
+        let (gather, chat) = (endpoint("Gather", [true, false]), endpoint("Chat", [true; 2]));
         let mut routes = Table::new();
         for (verb, template, body, endpoint) in [
             ("POST", "/echo", "*", &echo),
             ("GET", "/echo/{string}", "", &echo),
             ("PUT", "/echo/{string}", "child", &echo),
             ("POST", "/watch", "*", &watch),
+            ("GET", "/watch/{string}", "", &watch),
+            ("POST", "/gather", "*", &gather),
+            ("POST", "/gather/{string}", "child", &gather),
+            ("GET", "/gather/{string}", "", &gather),
+            ("POST", "/chat", "*", &chat),
             ("*", "/any", "", &echo),
         ] {
             let parsed = Template::parse(template).unwrap();

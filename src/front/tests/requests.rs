@@ -64,14 +64,6 @@ async fn routes_decide() {
 }
 
 #[tokio::test]
-async fn streaming_methods_are_not_served() {
-    let setting = Setting::new();
-    let text = "echo.v1.Echo/Watch is a streaming method, which this version does not serve.";
-    setting.send(request("POST", "/watch", &[], "{}")).await.is_error(501, 12, text);
-    assert!(!setting.was_called());
-}
-
-#[tokio::test]
 async fn headers_become_metadata() {
     let options =
         EndpointOptions { request_metadata: vec!["x-tenant".parse().unwrap()], ..Default::default() };

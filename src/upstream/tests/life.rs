@@ -603,9 +603,4 @@ async fn what_must_not_be_sent_is_answered_here() {
     call.body = Body::Pending(Box::pin(std::future::pending()));
     call.deadline = Some(Instant::now() + Duration::from_millis(10));
     assert_eq!(channel.call(call).await.status.code(), Code::DeadlineExceeded);
-
-    let mut call = request("");
-    call.method = Arc::new(Method { server_streaming: true, ..method() });
-    let text = "This method streams; only methods with one request and one answer can be called here.";
-    assert_status(&channel.call(call).await.status, Code::Unimplemented, 501, text);
 }

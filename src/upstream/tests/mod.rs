@@ -22,6 +22,7 @@ mod faults;
 mod life;
 mod peers;
 mod reflected;
+mod streams;
 
 type Stream = (Request<RecvStream>, SendResponse<Bytes>);
 

@@ -1,0 +1,80 @@
+//! The body of an answer.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
+
+use super::stream::Streamed;
+
+/// An answer to an HTTP request.
+pub type Answer = Response<AnswerBody>;
+
+/// The body of an answer: known as a whole, or written as the backend's messages come.
+#[derive(Debug)]
+pub struct AnswerBody(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Whole(Full<Bytes>),
+    Streamed(Box<Streamed>),
+}
+
+/// The answer ends too early, which its form cannot say in any other way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut;
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the backend failed in the middle of the answer")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+impl AnswerBody {
+    pub(super) fn empty() -> Self {
+        Self::from(Vec::new())
+    }
+}
+
+impl From<Vec<u8>> for AnswerBody {
+    fn from(text: Vec<u8>) -> Self {
+        Self(Kind::Whole(Full::new(Bytes::from(text))))
+    }
+}
+
+impl From<Streamed> for AnswerBody {
+    fn from(streamed: Streamed) -> Self {
+        Self(Kind::Streamed(Box::new(streamed)))
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match &mut self.0 {
+            Kind::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Kind::Streamed(body) => body.poll_text(cx).map(|text| text.map(|text| text.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Whole(body) => body.is_end_stream(),
+            Kind::Streamed(body) => body.has_ended(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Whole(body) => body.size_hint(),
+            Kind::Streamed(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The answers of methods with server streaming: a JSON array, NDJSON or server-sent events.
+//!
+//! An array and NDJSON end, when the call fails after the answer began, with an element of its own:
+//! `{"error":{"@type":"type.googleapis.com/google.rpc.Status",…}}`. Server-sent events, by
+//! <https://html.spec.whatwg.org/multipage/server-sent-events.html>, count their messages in `id`; a failure
+//! is an event `status` with the same element, since `error` would be taken for the connection's; the end
+//! is an event `end`, whose id a browser that reconnects sends back, so that the call is not run again.
+
+use std::fmt;
+use std::future::{Future, pending, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::accept::preferred;
+use super::answer::{Answer, AnswerBody, Cut};
+use super::error;
+use crate::call::service::BoxFuture;
+use crate::call::{Part, Replies, Reply};
+use crate::codec::json::status::write_status;
+use crate::codec::json::write::WriteOptions;
+use crate::snapshot::Route;
+use crate::status::Status;
+
+/// How long the backend may take before the answer starts without it.
+const HEAD_START: Duration = Duration::from_secs(1);
+/// How often server-sent events carry a comment while there is nothing to say, as proxies end silent
+/// connections.
+const COMMENT: Duration = Duration::from_secs(15);
+/// What is ready together is written together, up to this many bytes.
+const PACK: usize = 16 << 10;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Asks nginx and others to pass events on as they come.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// How the messages of a stream are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One JSON array.
+    Array,
+    /// One message on each line.
+    Lines,
+    /// Server-sent events.
+    Events,
+}
+
+impl Form {
+    /// The form that the caller asks for in Accept, an array if it does not.
+    pub(super) fn of_request(headers: &HeaderMap) -> Self {
+        const EVENTS: &str = "text/event-stream";
+        match preferred(headers, &[EVENTS, "application/x-ndjson", "application/ndjson"]) {
+            Some(EVENTS) => Self::Events,
+            Some(_) => Self::Lines,
+            None => Self::Array,
+        }
+    }
+
+    const fn content_type(self) -> &'static str {
+        match self {
+            Self::Array => "application/json",
+            Self::Lines => "application/x-ndjson",
+            Self::Events => "text/event-stream",
+        }
+    }
+}
+
+/// The answer to a browser that reconnects behind the end of a stream of events: 204 tells it to stay away.
+pub(super) fn already_ended(form: Form, headers: &HeaderMap) -> Option<Answer> {
+    let is_end = headers.get(LAST_EVENT_ID).is_some_and(|id| id == "end");
+    (form == Form::Events && is_end).then(|| {
+        let mut answer = Response::new(AnswerBody::empty());
+        *answer.status_mut() = StatusCode::NO_CONTENT;
+        answer
+    })
+}
+
+/// How a streaming call begins.
+pub(super) enum Beginning {
+    /// It failed before there was anything to answer with. The metadata is that of the reply.
+    Failed(Reply),
+    /// It goes on, after the initial metadata if there was any yet.
+    Begun(HeaderMap, Source),
+}
+
+/// Waits for the beginning. `accepted` resolves when policy has let the call through and its request was
+/// read.
+pub(super) async fn begin(
+    mut reply: BoxFuture<Reply>,
+    mut accepted: oneshot::Receiver<()>,
+    form: Form,
+) -> Beginning {
+    let mut is_accepted = false;
+    let patience = async {
+        match (&mut accepted).await {
+            Ok(()) => is_accepted = true,
+            Err(_) => pending().await,
+        }
+        // A browser learns that it is connected as soon as that is true.
+        if form != Form::Events {
+            sleep(HEAD_START).await;
+        }
+    };
+    let mut reply = tokio::select! {
+        biased;
+        reply = &mut reply => reply,
+        () = patience => return Beginning::Begun(HeaderMap::new(), Source::Waiting(reply)),
+    };
+    let is_accepted = is_accepted || accepted.try_recv().is_ok();
+    let Some(mut stream) = reply.stream.take() else {
+        if !reply.status.is_ok() && !(form == Form::Events && is_accepted) {
+            return Beginning::Failed(reply);
+        }
+        return Beginning::Begun(reply.metadata, Source::Part(Part::End(reply.status, reply.trailers), None));
+    };
+    // An end that is there already still decides the HTTP status.
+    match poll_fn(|cx| Poll::Ready(stream.as_mut().poll_next(cx))).await {
+        Poll::Ready(Some(Part::End(status, trailers))) if !status.is_ok() && form != Form::Events => {
+            Beginning::Failed(Reply { status, trailers, ..reply })
+        }
+        Poll::Ready(Some(part)) => Beginning::Begun(reply.metadata, Source::Part(part, Some(stream))),
+        _ => Beginning::Begun(reply.metadata, Source::Replies(stream)),
+    }
+}
+
+/// Where the messages come from.
+pub(super) enum Source {
+    /// The backend has not begun to answer.
+    Waiting(BoxFuture<Reply>),
+    /// One part is there.
+    Part(Part, Option<Replies>),
+    /// The backend answers.
+    Replies(Replies),
+    /// The call has ended.
+    Ended,
+}
+
+impl Source {
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Part> {
+        loop {
+            *self = match std::mem::replace(self, Self::Ended) {
+                Self::Waiting(mut reply) => match reply.as_mut().poll(cx) {
+                    Poll::Pending => {
+                        *self = Self::Waiting(reply);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(Reply { stream: Some(stream), .. }) => Self::Replies(stream),
+                    Poll::Ready(reply) => Self::Part(Part::End(reply.status, reply.trailers), None),
+                },
+                Self::Part(part, rest) => {
+                    *self = rest.map_or(Self::Ended, Self::Replies);
+                    return Poll::Ready(part);
+                }
+                Self::Replies(mut replies) => {
+                    let part = replies.as_mut().poll_next(cx);
+                    if !matches!(part, Poll::Ready(Some(Part::End(..)) | None)) {
+                        *self = Self::Replies(replies);
+                    }
+                    return Poll::Ready(ready!(part).unwrap_or_else(ended));
+                }
+                Self::Ended => return Poll::Ready(ended()),
+            }
+        }
+    }
+}
+
+fn ended() -> Part {
+    Part::End(Status::ok(), HeaderMap::new())
+}
+
+/// A streaming answer that is being written.
+pub(super) struct Streamed {
+    route: Arc<Route>,
+    form: Form,
+    source: Source,
+    request_id: HeaderValue,
+    /// How many messages were written.
+    count: u64,
+    text: Vec<u8>,
+    comment: Option<Pin<Box<Sleep>>>,
+    ended: bool,
+}
+
+impl fmt::Debug for Streamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streamed")
+            .field("form", &self.form)
+            .field("count", &self.count)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Streamed {
+    /// The answer; its headers are to be completed. `request_id` names what is in the log about it.
+    pub(super) fn answer(route: Arc<Route>, form: Form, source: Source, request_id: HeaderValue) -> Answer {
+        let comment = (form == Form::Events).then(|| Box::pin(sleep(COMMENT)));
+        let body =
+            Self { route, form, source, request_id, count: 0, text: Vec::new(), comment, ended: false };
+        let mut answer = Response::new(AnswerBody::from(body));
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+        if form == Form::Events {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        }
+        answer
+    }
+
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended && self.text.is_empty()
+    }
+
+    /// The next part of the answer's text. What is ready together comes together.
+    pub(super) fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        while !self.ended && self.text.len() < PACK {
+            match self.source.poll_part(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Part::Message(message)) => self.message(&message),
+                Poll::Ready(Part::End(status, _)) => self.end(status),
+            }
+        }
+        if self.text.is_empty() && !self.ended {
+            ready!(self.poll_comment(cx));
+            self.text.extend_from_slice(b":\n\n");
+        }
+        if self.text.is_empty() {
+            return Poll::Ready(None);
+        }
+        if let Some(comment) = &mut self.comment {
+            comment.as_mut().reset(Instant::now() + COMMENT);
+        }
+        let next = Vec::with_capacity(if self.ended { 0 } else { self.text.len() });
+        Poll::Ready(Some(Ok(Bytes::from(std::mem::replace(&mut self.text, next)))))
+    }
+
+    fn poll_comment(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.comment.as_mut().map_or(Poll::Pending, |comment| comment.as_mut().poll(cx))
+    }
+
+    fn message(&mut self, message: &[u8]) {
+        let endpoint = &self.route.endpoint;
+        let start = self.text.len();
+        match self.form {
+            Form::Array => self.text.extend_from_slice(if self.count == 0 { b"[" } else { b",\n" }),
+            Form::Lines => {}
+            Form::Events => {
+                self.text.extend_from_slice(b"id: ");
+                self.text.extend_from_slice(itoa::Buffer::new().format(self.count + 1).as_bytes());
+                self.text.extend_from_slice(b"\ndata: ");
+            }
+        }
+        match self.route.binding.answer(&endpoint.schema, message, &endpoint.options.write, &mut self.text) {
+            Ok(()) => {
+                self.count += 1;
+                self.text.extend_from_slice(match self.form {
+                    Form::Array => b"",
+                    Form::Lines => b"\n",
+                    Form::Events => b"\n\n",
+                });
+            }
+            Err(error) => {
+                self.text.truncate(start);
+                tracing::warn!(method = endpoint.full_name, %error, "a backend's message cannot be written as JSON");
+                self.end(error.into());
+            }
+        }
+    }
+
+    fn end(&mut self, status: Status) {
+        self.ended = true;
+        self.source = Source::Ended;
+        let is_ok = status.is_ok();
+        match self.form {
+            Form::Array => {
+                if self.count == 0 {
+                    self.text.push(b'[');
+                }
+                if !is_ok {
+                    self.text.extend_from_slice(if self.count == 0 { b"" } else { b",\n" });
+                    self.failure(status);
+                }
+                self.text.extend_from_slice(b"]\n");
+            }
+            Form::Lines => {
+                if !is_ok {
+                    self.failure(status);
+                    self.text.push(b'\n');
+                }
+            }
+            Form::Events if is_ok => self.text.extend_from_slice(b"id: end\nevent: end\ndata: {}\n\n"),
+            Form::Events => {
+                self.text.extend_from_slice(b"event: status\ndata: ");
+                self.failure(status);
+                self.text.extend_from_slice(b"\n\n");
+            }
+        }
+    }
+
+    /// The element that says how the call failed.
+    fn failure(&mut self, status: Status) {
+        let endpoint = &self.route.endpoint;
+        let (status, hidden) = error::for_caller(status, &endpoint.options);
+        if let Some(hidden) = hidden {
+            let id = self.request_id.to_str().unwrap_or_default();
+            hidden.log(&endpoint.schema, &endpoint.full_name, id);
+        }
+        // The type first, as callers look for it there.
+        self.text.extend_from_slice(br#"{"error":{"@type":"type.googleapis.com/google.rpc.Status""#);
+        let start = self.text.len();
+        write_status(&endpoint.schema, &status, &WriteOptions::default(), &mut self.text);
+        // The object goes on where the status would begin.
+        if let Some(brace) = self.text.get_mut(start) {
+            *brace = b',';
+        }
+        self.text.push(b'}');
+    }
+}

@@ -1,0 +1,280 @@
+//! Methods that stream: how their requests are read and their answers written.
+
+use futures_util::stream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+use super::*;
+use crate::call::Part;
+use crate::status::Detail;
+
+/// A reply of these messages, each a string, that ends with this status.
+fn streaming(messages: &[&str], end: Status) -> Reply {
+    let parts: Vec<Part> = messages
+        .iter()
+        .map(|text| Part::Message(wire(&json!({ "string": text }))))
+        .chain([Part::End(end, http::HeaderMap::new())])
+        .collect();
+    Reply { stream: Some(Box::pin(stream::iter(parts))), ..Reply::from(Status::ok()) }
+}
+
+fn failed() -> Status {
+    Status::backend(Code::NotFound, "no such \"thing\"")
+}
+
+const ERROR: &str = concat!(
+    r#"{"error":{"@type":"type.googleapis.com/google.rpc.Status","code":5,"#,
+    r#""message":"no such \"thing\"","details":[]}}"#
+);
+
+async fn watch(reply: Reply, accept: &str) -> Seen {
+    let setting = Setting::replying(reply, &EndpointOptions::default());
+    setting.send(request("GET", "/watch/x", &[("accept", accept)], "")).await
+}
+
+#[tokio::test]
+async fn answers_are_written_as_the_caller_accepts() {
+    let array = "application/json";
+    let lines = "application/x-ndjson";
+    let events = "text/event-stream";
+    let end = "id: end\nevent: end\ndata: {}\n\n";
+    let table: [(&str, &[&str], Status, &str, String); 9] = [
+        ("*/*", &[], Status::ok(), array, "[]\n".into()),
+        ("application/json", &["a"], Status::ok(), array, "[{\"string\":\"a\"}]\n".into()),
+        ("*/*", &["a", "b"], Status::ok(), array, "[{\"string\":\"a\"},\n{\"string\":\"b\"}]\n".into()),
+        ("*/*", &["a"], failed(), array, format!("[{{\"string\":\"a\"}},\n{ERROR}]\n")),
+        (lines, &[], Status::ok(), lines, String::new()),
+        (
+            lines,
+            &["a", "b"],
+            failed(),
+            lines,
+            format!("{{\"string\":\"a\"}}\n{{\"string\":\"b\"}}\n{ERROR}\n"),
+        ),
+        (events, &[], Status::ok(), events, end.into()),
+        (
+            events,
+            &["a", "b"],
+            Status::ok(),
+            events,
+            format!("id: 1\ndata: {{\"string\":\"a\"}}\n\nid: 2\ndata: {{\"string\":\"b\"}}\n\n{end}"),
+        ),
+        (events, &[], failed(), events, format!("event: status\ndata: {ERROR}\n\n")),
+    ];
+    for (accept, messages, status, kind, text) in table {
+        let seen = watch(streaming(messages, status), accept).await;
+        assert_eq!((seen.status, seen.header("content-type")), (200, Some(kind)));
+        assert_eq!(String::from_utf8_lossy(&seen.body), text);
+        assert_eq!(seen.header("cache-control"), (kind == events).then_some("no-cache"));
+    }
+}
+
+#[tokio::test]
+async fn a_failure_before_the_first_message_has_its_own_status() {
+    for accept in ["*/*", "application/x-ndjson"] {
+        watch(streaming(&[], failed()), accept).await.is_error(404, 5, "no such \"thing\"");
+        watch(Reply::from(failed()), accept).await.is_error(404, 5, "no such \"thing\"");
+    }
+    let seen = watch(Reply::from(failed()), "text/event-stream").await;
+    assert_eq!((seen.status, &*seen.body), (200, format!("event: status\ndata: {ERROR}\n\n").as_bytes()));
+
+    // What is wrong with the request or forbidden is an ordinary error, also for events.
+    let setting = Setting::new();
+    let seen =
+        setting.send(request("GET", "/watch/x?nothing=1", &[("accept", "text/event-stream")], "")).await;
+    assert_eq!((seen.status, &seen.json()["code"]), (400, &json!(3)));
+    let refusing = Setting::with(&EndpointOptions::default(), true);
+    let seen = refusing.send(request("GET", "/watch/x", &[("accept", "text/event-stream")], "")).await;
+    seen.is_error(403, 7, "You may not.");
+}
+
+#[tokio::test]
+async fn a_browser_that_comes_back_after_the_end_is_sent_away() {
+    let setting = Setting::new();
+    let headers = [("accept", "text/event-stream"), ("last-event-id", "end")];
+    let seen = setting.send(request("GET", "/watch/x", &headers, "")).await;
+    assert_eq!((seen.status, &*seen.body), (204, &b""[..]));
+    assert!(!setting.was_called());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_starts_after_a_second_or_at_once_for_events() {
+    for (accept, patience) in [("*/*", Duration::from_secs(1)), ("text/event-stream", Duration::ZERO)] {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let setting = Setting::new();
+        *setting.backend.delay.lock().unwrap() = Some(Duration::from_secs(20));
+        let reply = Reply {
+            stream: Some(Box::pin(UnboundedReceiverStream::new(receiver))),
+            ..Reply::from(Status::ok())
+        };
+        *setting.backend.reply.lock().unwrap() = Some(reply);
+        let started = Instant::now();
+        let answer = setting.front.answer(request("GET", "/watch/x", &[("accept", accept)], ""), None).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(started.elapsed(), patience, "{accept}");
+        let mut body = answer.into_body();
+        if patience == Duration::ZERO {
+            let comment =
+                http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap().into_data().unwrap();
+            assert_eq!((&*comment, started.elapsed()), (&b":\n\n"[..], Duration::from_secs(15)));
+        }
+        sender.send(Part::End(failed(), http::HeaderMap::new())).unwrap();
+        let rest = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
+        assert!(String::from_utf8_lossy(&rest).contains(ERROR), "{rest:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_ready_together_leaves_together_and_the_rest_at_once() {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let reply =
+        Reply { stream: Some(Box::pin(UnboundedReceiverStream::new(receiver))), ..Reply::from(Status::ok()) };
+    let setting = Setting::replying(reply, &EndpointOptions::default());
+    let message = |text: &str| Part::Message(wire(&json!({ "string": text })));
+    let headers = [("accept", "application/x-ndjson")];
+    let answer = setting.front.answer(request("GET", "/watch/x", &headers, ""), None).await;
+    let mut body = answer.into_body();
+    for texts in [&["a"][..], &["b", "c", "d"], &["e"]] {
+        for text in texts {
+            sender.send(message(text)).unwrap();
+        }
+        let data = http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap().into_data().unwrap();
+        let expected: String = texts.iter().map(|text| format!("{{\"string\":\"{text}\"}}\n")).collect();
+        assert_eq!(String::from_utf8_lossy(&data), expected);
+    }
+    let large = "x".repeat(10_000);
+    for _ in 0..4 {
+        sender.send(message(&large)).unwrap();
+    }
+    let data = http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap().into_data().unwrap();
+    assert!(data.len() < 30_000, "a part is bounded: {}", data.len());
+}
+
+#[tokio::test]
+async fn hidden_failures_of_streams_are_named_by_the_answers_request_id() {
+    let debug = Detail { type_url: "type.googleapis.com/google.rpc.DebugInfo".into(), value: Bytes::new() };
+    let status = Status::backend(Code::Unknown, "null at A.java").with_detail(debug);
+    let seen = watch(streaming(&["a"], status), "*/*").await;
+    assert!(!String::from_utf8_lossy(&seen.body).contains("java"));
+    assert!(String::from_utf8_lossy(&seen.body).contains("The backend failed."));
+    assert_eq!(seen.header("x-request-id").map(str::len), Some(16));
+}
+
+#[tokio::test]
+async fn a_message_that_json_cannot_hold_ends_the_stream() {
+    let parts = [
+        Part::Message(wire(&json!({"string": "a"}))),
+        Part::Message(Bytes::from_static(&[0xff])),
+        Part::Message(wire(&json!({"string": "never"}))),
+    ];
+    let reply = Reply { stream: Some(Box::pin(stream::iter(parts))), ..Reply::from(Status::ok()) };
+    let seen = watch(reply, "application/x-ndjson").await;
+    let text = String::from_utf8_lossy(&seen.body).into_owned();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert_eq!(lines[1]["error"]["code"], json!(13));
+}
+
+#[tokio::test]
+async fn requests_are_streams_in_each_form_however_they_arrive() {
+    // Strings are kept from the last message, lists are joined: what protobuf merges shows each message.
+    let lines = "{\"string\":\"a\",\"int32s\":[1]}\n\n{\"string\":\"b\",\"int32s\":[2,3]}\n";
+    let array = "[{\"string\":\"a\",\"int32s\":[1]}, {\"string\":\"b\",\"int32s\":[2,3]}]";
+    for (kind, text) in [
+        ("application/x-ndjson", lines),
+        ("application/jsonl; charset=utf-8", lines),
+        ("application/json", lines),
+        ("application/json", array),
+    ] {
+        for cut in 0..text.len() {
+            let setting = Setting::new();
+            let pieces = [&text[..cut], &text[cut..]].map(|piece| Bytes::from(piece.to_owned()));
+            let body = Pieces(pieces.into());
+            let seen = setting.send(with_body("POST", "/gather", &[("content-type", kind)], body)).await;
+            assert_eq!(seen.status, 200, "{seen:?}");
+            assert_eq!(setting.message(), json!({"string": "b", "int32s": [1, 2, 3]}));
+        }
+    }
+}
+
+/// A body of these pieces.
+struct Pieces(VecDeque<Bytes>);
+
+impl HttpBody for Pieces {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(self.0.pop_front().map(|data| Ok(Frame::data(data))))
+    }
+}
+
+#[tokio::test]
+async fn path_and_query_belong_to_the_first_message() {
+    let table = [
+        (
+            "POST",
+            "/gather/p?int32=7",
+            "{\"string\":\"x\"}{\"string\":\"y\"}",
+            json!({"string": "p", "int32": 7, "child": {"string": "y"}}),
+        ),
+        ("POST", "/gather/p?int32=7", "", json!({"string": "p", "int32": 7})),
+        ("GET", "/gather/p?int32=7", "", json!({"string": "p", "int32": 7})),
+        ("GET", "/gather/p", "this is not looked at", json!({"string": "p"})),
+        ("POST", "/gather", "", json!({})),
+    ];
+    for (verb, target, body, expected) in table {
+        let setting = Setting::new();
+        let seen = setting.send(request(verb, target, &[], body)).await;
+        assert_eq!(seen.status, 200, "{seen:?}");
+        assert_eq!(setting.message(), expected, "{verb} {target}");
+    }
+}
+
+#[tokio::test]
+async fn flaws_of_a_stream_name_the_message() {
+    let table = [
+        ("{} {\"nothing\":1}", 400, 3, "Message 2 of the stream: The request body is not valid: nothing: "),
+        (
+            "{} {",
+            400,
+            3,
+            "The request body is not a stream of JSON messages: the stream ends within message 2.",
+        ),
+        (
+            "[{}",
+            400,
+            3,
+            "The request body is not a stream of JSON messages: the stream ends before message 2 without a `]` for the array.",
+        ),
+        (
+            "[{}]{}",
+            400,
+            3,
+            "The request body is not a stream of JSON messages: there is more text behind the array that holds the messages.",
+        ),
+    ];
+    for (body, http, code, text) in table {
+        for target in ["/gather", "/chat"] {
+            let seen = Setting::new().send(request("POST", target, &[], body)).await;
+            assert_eq!((seen.status, &seen.json()["code"]), (http, &json!(code)), "{body}");
+            let message = seen.json()["message"].as_str().unwrap().to_owned();
+            assert!(message.starts_with(text), "{message}");
+        }
+    }
+    let long = format!("{{\"string\":\"{}\"}}", "x".repeat(1000));
+    let seen = Setting::new().send(request("POST", "/gather", &[], &long)).await;
+    seen.is_error(413, 8, "The request body is not a stream of JSON messages: message 1 of the stream is longer than 1000 bytes.");
+    let seen = Setting::new().send(request("POST", "/gather", &[("content-type", "text/csv")], "1")).await;
+    seen.is_error(
+        415,
+        3,
+        "The content type \"text/csv\" is not supported here. Send application/x-ndjson or application/json.",
+    );
+    // A stream as a whole may be longer than a body.
+    let many = "{\"string\":\"x\"}\n".repeat(1000);
+    assert_eq!(Setting::new().send(request("POST", "/gather", &[], &many)).await.status, 200);
+}

@@ -1,0 +1,143 @@
+//! The requests of methods with client streaming: NDJSON, JSON values one behind the other, or one array.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use hyper::body::Body;
+use tokio::sync::oneshot;
+
+use super::body::broken;
+use crate::codec::json::split::{SplitError, SplitErrorKind, Splitter};
+use crate::snapshot::Route;
+use crate::status::{Code, Status};
+
+/// What a request says outside its body. It is bound to the first message.
+pub(super) struct Outside {
+    /// The values of the path's variables.
+    pub(super) values: Vec<String>,
+    pub(super) query: String,
+}
+
+/// The messages of a request, read as they are pulled. Between two pulls one piece of the body and one
+/// message at most are kept.
+pub(super) struct Upload<B> {
+    route: Arc<Route>,
+    /// Absent once it was bound.
+    outside: Option<Outside>,
+    /// Absent once it has ended.
+    body: Option<B>,
+    splitter: Splitter,
+    /// What is wrong with the request's headers, for which it is refused when the first message is pulled.
+    check: Result<(), Status>,
+    accepted: Option<oneshot::Sender<()>>,
+    failed: bool,
+}
+
+impl<B> Upload<B> {
+    /// `body` is absent where the rule binds none. `accepted` is told of the first pull.
+    pub(super) const fn new(
+        route: Arc<Route>,
+        outside: Outside,
+        body: Option<B>,
+        splitter: Splitter,
+        check: Result<(), Status>,
+        accepted: Option<oneshot::Sender<()>>,
+    ) -> Self {
+        Self { route, outside: Some(outside), body, splitter, check, accepted, failed: false }
+    }
+}
+
+impl<B> Upload<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Status>> {
+        std::mem::replace(&mut self.check, Ok(()))?;
+        if let Some(accepted) = self.accepted.take() {
+            // Whoever waited for it may be gone.
+            let _ = accepted.send(());
+        }
+        loop {
+            if let Some(text) = self.splitter.next().map_err(uncut)? {
+                return Poll::Ready(
+                    bind(&self.route, &mut self.outside, text).map(Some).map_err(self.numbered()),
+                );
+            }
+            let Some(body) = &mut self.body else { return Poll::Ready(self.last()) };
+            match ready!(Pin::new(body).poll_frame(cx)) {
+                None => self.body = None,
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.splitter.push(&data);
+                    }
+                }
+                Some(Err(error)) => return Poll::Ready(Err(broken(&error))),
+            }
+        }
+    }
+
+    /// What the end of the body leaves: a message that nothing else ended, or the one of path and query.
+    fn last(&mut self) -> Result<Option<Bytes>, Status> {
+        if let Some(text) = self.splitter.finish().map_err(uncut)? {
+            return bind(&self.route, &mut self.outside, text).map(Some).map_err(self.numbered());
+        }
+        match &self.outside {
+            Some(outside) if !outside.values.is_empty() || !outside.query.is_empty() => {
+                bind(&self.route, &mut self.outside, &[]).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Says of an error which message it belongs to.
+    fn numbered(&self) -> impl FnOnce(Status) -> Status + use<B> {
+        let number = self.splitter.count();
+        move |status| {
+            let text = format!("Message {number} of the stream: {}", status.message());
+            let numbered = Status::caller(status.code(), text).with_http(status.http());
+            status.details().iter().cloned().fold(numbered, Status::with_detail)
+        }
+    }
+}
+
+fn bind(route: &Route, outside: &mut Option<Outside>, text: &[u8]) -> Result<Bytes, Status> {
+    let outside = outside.take();
+    let (values, query) = outside.as_ref().map_or((&[][..], ""), |outside| (&outside.values, &outside.query));
+    let values = values.iter().map(String::as_str);
+    route.binding.request(&route.endpoint.schema, values, query, text).map(Bytes::from)
+}
+
+fn uncut(error: SplitError) -> Status {
+    let status = Status::caller(
+        match error.kind {
+            SplitErrorKind::TooLong(_) => Code::ResourceExhausted,
+            _ => Code::InvalidArgument,
+        },
+        format!("The request body is not a stream of JSON messages: {error}."),
+    );
+    if matches!(error.kind, SplitErrorKind::TooLong(_)) { status.with_http(413) } else { status }
+}
+
+impl<B> Stream for Upload<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    type Item = Result<Bytes, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.failed {
+            return Poll::Ready(None);
+        }
+        let message = ready!(self.poll_message(cx));
+        self.failed = message.is_err();
+        if matches!(message, Ok(None)) {
+            self.outside = None;
+        }
+        Poll::Ready(message.transpose())
+    }
+}
