@@ -115,7 +115,8 @@ pub(super) async fn begin(
     };
     let is_accepted = is_accepted || accepted.try_recv().is_ok();
     let Some(mut stream) = reply.stream.take() else {
-        if !reply.status.is_ok() && !(form == Form::Events && is_accepted) {
+        let has_begun = reply.status.is_ok() || (form == Form::Events && is_accepted);
+        if !has_begun {
             return Beginning::Failed(reply);
         }
         return Beginning::Begun(reply.metadata, Source::Part(Part::End(reply.status, reply.trailers), None));

@@ -111,15 +111,13 @@ fn bind(route: &Route, outside: &mut Option<Outside>, text: &[u8]) -> Result<Byt
     route.binding.request(&route.endpoint.schema, values, query, text).map(Bytes::from)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn uncut(error: SplitError) -> Status {
-    let status = Status::caller(
-        match error.kind {
-            SplitErrorKind::TooLong(_) => Code::ResourceExhausted,
-            _ => Code::InvalidArgument,
-        },
-        format!("The request body is not a stream of JSON messages: {error}."),
-    );
-    if matches!(error.kind, SplitErrorKind::TooLong(_)) { status.with_http(413) } else { status }
+    let text = format!("The request body is not a stream of JSON messages: {error}.");
+    match error.kind {
+        SplitErrorKind::TooLong(_) => Status::caller(Code::ResourceExhausted, text).with_http(413),
+        _ => Status::caller(Code::InvalidArgument, text),
+    }
 }
 
 impl<B> Stream for Upload<B>

@@ -144,7 +144,7 @@ mod tests {
                     match (feed(bytes, first, second), expected) {
                         (Ok(messages), Ok(expected)) => assert_eq!(messages, expected),
                         (Err(status), Err(text)) => {
-                            assert_eq!((status.message(), status.http()), (text, 502))
+                            assert_eq!((status.message(), status.http()), (text, 502));
                         }
                         (got, _) => panic!("{bytes:?} cut at {first} and {second}: {got:?}"),
                     }

@@ -17,10 +17,7 @@ use super::response::{check_head, end, no_status};
 
 /// Waits for the beginning of a streaming answer. `limit` bounds each message, in bytes.
 pub(super) async fn open(mut exchange: Exchange, limit: usize, told: Told) -> Result<Reply, Failure> {
-    let head = match exchange.event().await? {
-        Event::Head(head) => head,
-        _ => return Err(no_status().into()),
-    };
+    let Event::Head(head) = exchange.event().await? else { return Err(no_status().into()) };
     if let Err(status) = check_head(&head) {
         exchange.end();
         return Err(status.into());

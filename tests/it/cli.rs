@@ -105,7 +105,7 @@ fn call_explains_what_is_wrong() {
         command.args(arguments).env("BOOKSTORE_URL", upstream);
         command
     };
-    let table: [(&[&str], &str); 5] = [
+    let table: [(&[&str], &str); 4] = [
         (
             &["bookstore.v1.Bookstore/GetShelf", r#"{"name": "shelves/x"}"#],
             "The call failed with NOT_FOUND:\n{\n  \"code\": 5,\n  \"message\": \"There is no Shelf shelves/x.\",\n",
