@@ -7,7 +7,7 @@
 use std::iter;
 use std::sync::LazyLock;
 
-use transom::codec::binding::{Binding, BindingOptions, Rule};
+use transom::codec::binding::{Binding, BindingOptions, Content, Rule};
 use transom::codec::json::write::{WriteOptions, write};
 use transom::route::table::Table;
 use transom::route::template::Template;
@@ -90,7 +90,7 @@ pub fn query(input: &[u8]) {
     let rule = Rule { variables: &[], body: "", response_body: "" };
     let binding = Binding::new(&ECHO, [everything(), everything()], rule, BindingOptions::default())
         .expect("the rule names no field");
-    if let Ok(wire) = binding.request(&ECHO, iter::empty(), query, &[]) {
+    if let Ok(wire) = binding.request(&ECHO, iter::empty(), query, Content::Json(&[])) {
         let written = write(&ECHO, everything(), &wire, &WriteOptions::default(), &mut Vec::new());
         assert!(written.is_ok(), "what was read cannot be written: {written:?}");
     }

@@ -5,17 +5,21 @@
 //! of a field win and merges messages that come in pieces, so a path variable wins over all else.
 
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 
 use super::field_path::{FieldPath, PathError};
+use super::http_body::{HttpBody, is_http_body};
+use super::json::error::WriteError;
 use super::json::read::{self, ReadOptions};
 use super::json::text::{is_textual, read_text, reset};
 use super::json::write::{self, WriteOptions};
 use super::query::{QueryError, pairs};
 use super::required::missing_field;
-use crate::schema::message::{Cardinality, Kind, WellKnown};
+use crate::schema::message::{Cardinality, Field, Kind, WellKnown};
 use crate::schema::{MessageId, Schema};
 use crate::status::details::{FieldViolation, bad_request};
 use crate::status::{Code, Status};
+use crate::wire::writer;
 
 /// Names in a path of a rule; the grammar itself sets no bound.
 const MAX_RULE_PATH: usize = 32;
@@ -61,6 +65,15 @@ pub enum Body {
     Field(FieldPath),
 }
 
+/// The body of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'b> {
+    /// JSON; empty if there is no body.
+    Json(&'b [u8]),
+    /// What stands for itself, where the rule binds the body to a `google.api.HttpBody`.
+    Raw(HttpBody<'b>),
+}
+
 /// How the requests of one rule become messages, and messages answers.
 #[derive(Clone, Debug)]
 pub struct Binding {
@@ -68,8 +81,12 @@ pub struct Binding {
     output: MessageId,
     variables: Vec<(String, FieldPath)>,
     body: Body,
+    /// Whether the body is bound to a `google.api.HttpBody`.
+    takes_raw: bool,
     /// The position of the field in the response message that is the answer.
     response: Option<usize>,
+    /// Whether the answer is a `google.api.HttpBody`.
+    gives_raw: bool,
     options: BindingOptions,
 }
 
@@ -112,12 +129,36 @@ impl Binding {
             "" => None,
             name => Some(top_level(schema, output, name, "response_body")?),
         };
-        Ok(Self { input, output, variables, body, response, options })
+        let singular = |field: &Field| match (field.cardinality(), field.kind()) {
+            (Cardinality::Singular(_), Kind::Message(id)) => Some(id),
+            _ => None,
+        };
+        let taken = match &body {
+            Body::None => None,
+            Body::Whole => Some(input),
+            Body::Field(path) => singular(path.leaf(schema)),
+        };
+        let given = match response {
+            None => Some(output),
+            Some(position) => singular(&schema.message(output).fields()[position]),
+        };
+        let [takes_raw, gives_raw] = [taken, given].map(|id| id.is_some_and(|id| is_http_body(schema, id)));
+        Ok(Self { input, output, variables, body, takes_raw, response, gives_raw, options })
     }
 
     /// What the HTTP body is.
     pub const fn body(&self) -> &Body {
         &self.body
+    }
+
+    /// Whether bodies are [`Content::Raw`].
+    pub const fn takes_raw(&self) -> bool {
+        self.takes_raw
+    }
+
+    /// Whether answers are those of [`Binding::raw_answer`] and not JSON.
+    pub const fn gives_raw(&self) -> bool {
+        self.gives_raw
     }
 
     /// The request message in wire form, from the values of the path's variables in their order, the
@@ -130,14 +171,20 @@ impl Binding {
         schema: &Schema,
         values: impl Iterator<Item = &'v str>,
         query: &str,
-        body: &[u8],
+        body: Content<'_>,
     ) -> Result<Vec<u8>, Status> {
-        let mut wire = Vec::with_capacity(body.len() / 2 + query.len() + 32);
+        let expected = match body {
+            Content::Json(text) => text.len() / 2,
+            Content::Raw(body) => body.data.len(),
+        };
+        let mut wire = Vec::with_capacity(expected + query.len() + 32);
         if !query.is_empty() {
             self.bind_query(schema, query, &mut wire)?;
         }
-        if !body.is_empty() {
-            self.bind_body(schema, body, &mut wire)?;
+        match body {
+            Content::Json([]) => {}
+            Content::Json(text) => self.bind_json(schema, text, &mut wire)?,
+            Content::Raw(body) => self.bind_raw(schema, body, &mut wire),
         }
         for ((name, path), value) in self.variables.iter().zip(values) {
             let read = |field, wire: &mut Vec<u8>| {
@@ -171,14 +218,32 @@ impl Binding {
         wire: &[u8],
         options: &WriteOptions,
         text: &mut Vec<u8>,
-    ) -> Result<(), Box<super::json::error::WriteError>> {
+    ) -> Result<(), Box<WriteError>> {
         match self.response {
             None => write::write(schema, self.output, wire, options, text),
             Some(position) => write::write_field(schema, self.output, position, wire, options, text),
         }
     }
 
-    fn bind_body(&self, schema: &Schema, body: &[u8], wire: &mut Vec<u8>) -> Result<(), Status> {
+    fn bind_raw(&self, schema: &Schema, content: HttpBody<'_>, wire: &mut Vec<u8>) {
+        match &self.body {
+            Body::None => {}
+            Body::Whole => content.write(wire),
+            Body::Field(path) => {
+                let write = |field: &Field, wire: &mut Vec<u8>| {
+                    let mut message = Vec::new();
+                    content.write(&mut message);
+                    writer::bytes(wire, field.number(), &message);
+                    Ok::<(), Infallible>(())
+                };
+                match path.write(schema, wire, write) {
+                    Ok(()) => {}
+                }
+            }
+        }
+    }
+
+    fn bind_json(&self, schema: &Schema, body: &[u8], wire: &mut Vec<u8>) -> Result<(), Status> {
         match &self.body {
             Body::None => Ok(()),
             Body::Whole => Ok(read::read(schema, self.input, body, &self.options.read, wire)?),
@@ -189,6 +254,16 @@ impl Binding {
                 Ok(path.write(schema, wire, read)?)
             }
         }
+    }
+
+    /// The body that is the answer, where it [is one](Binding::gives_raw).
+    ///
+    /// # Errors
+    /// When the message is not valid protobuf.
+    pub fn raw_answer<'w>(&self, schema: &Schema, wire: &'w [u8]) -> Result<HttpBody<'w>, Box<WriteError>> {
+        let field = self.response.map(|position| schema.message(self.output).fields()[position].number());
+        HttpBody::read(wire, field)
+            .map_err(|error| WriteError::new(format!("this is no valid protobuf: {error}")))
     }
 
     fn bind_query(&self, schema: &Schema, query: &str, wire: &mut Vec<u8>) -> Result<(), Status> {

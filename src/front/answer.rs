@@ -23,7 +23,8 @@ enum Kind {
     Streamed(Box<Streamed>),
 }
 
-/// The answer ends too early, which its form cannot say in any other way.
+/// The answer ends too early, which its form cannot say in any other way: a `google.api.HttpBody` whose
+/// stream failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut;
 
@@ -43,7 +44,13 @@ impl AnswerBody {
 
 impl From<Vec<u8>> for AnswerBody {
     fn from(text: Vec<u8>) -> Self {
-        Self(Kind::Whole(Full::new(Bytes::from(text))))
+        Self::from(Bytes::from(text))
+    }
+}
+
+impl From<Bytes> for AnswerBody {
+    fn from(body: Bytes) -> Self {
+        Self(Kind::Whole(Full::new(body)))
     }
 }
 

@@ -17,6 +17,14 @@ use crate::status::{Code, Status};
 /// 415 for another type, a charset that is not UTF-8, or an encoding; 413 for a length over the bound.
 pub(super) fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), Status> {
     check_type(headers, is_json, "application/json")?;
+    check_raw_headers(headers, limits)
+}
+
+/// Whether the body is without an encoding, whatever its type.
+///
+/// # Errors
+/// 415 for an encoding; 413 for a length over the bound.
+pub(super) fn check_raw_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), Status> {
     check_encoding(headers)?;
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limits.body as u64) {
@@ -48,7 +56,12 @@ fn check_type(headers: &HeaderMap, fits: impl Fn(&str) -> bool, wanted: &str) ->
     Err(unsupported(text))
 }
 
-fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
+/// The media type of a body that stands for itself.
+pub(super) fn content_type(headers: &HeaderMap) -> Bytes {
+    headers.get(CONTENT_TYPE).map(|value| Bytes::copy_from_slice(value.as_bytes())).unwrap_or_default()
+}
+
+pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     if let Some(value) = encodings.find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
         let text = format!(

@@ -13,12 +13,12 @@ use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
 use super::error::Form;
-use super::stream::{Beginning, Streamed};
-use super::upload::{Outside, Upload};
+use super::stream::{Beginning, Streamed, media_type, unwritable};
+use super::upload::{Cut, Outside, Upload};
 use super::{body, deadline, error, metadata, stream};
 use crate::call::{Body, Call, Dialect, Origin, Reply};
-use crate::codec::binding;
-use crate::codec::json::split::Splitter;
+use crate::codec::binding::{self, Content};
+use crate::codec::http_body::HttpBody;
 use crate::snapshot::{Limits, Route};
 use crate::status::Status;
 
@@ -50,9 +50,8 @@ where
     if !reply.status.is_ok() {
         return teller.failure(reply);
     }
-    match text(&route, &reply.message) {
-        Ok(text) => {
-            let mut answer = success(text);
+    match success(&route, &reply.message) {
+        Ok(mut answer) => {
             teller.metadata(reply.metadata, reply.trailers, &mut answer);
             answer
         }
@@ -67,7 +66,7 @@ where
     B::Error: std::fmt::Display,
 {
     let teller = Teller::new(&route, &parts);
-    let form = stream::Form::of_request(&parts.head.headers);
+    let form = stream::Form::of_request(&parts.head.headers, &route);
     if let Some(answer) = stream::already_ended(form, &parts.head.headers) {
         return answer;
     }
@@ -133,10 +132,23 @@ fn made_up_id() -> HeaderValue {
     HeaderValue::from_str(&format!("{id:016x}")).unwrap_or(HeaderValue::from_static("-"))
 }
 
-fn success(text: Vec<u8>) -> Answer {
-    let mut answer = Response::new(AnswerBody::from(text));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer
+/// The answer for a reply's message.
+fn success(route: &Route, message: &Bytes) -> Result<Answer, Status> {
+    let (binding, schema) = (&route.binding, &route.endpoint.schema);
+    let written = if binding.gives_raw() {
+        binding.raw_answer(schema, message).map(|body| {
+            let content_type = media_type(body.content_type);
+            (AnswerBody::from(message.slice_ref(body.data)), content_type)
+        })
+    } else {
+        let mut text = Vec::new();
+        let written = binding.answer(schema, message, &route.endpoint.options.write, &mut text);
+        written.map(|()| (AnswerBody::from(text), HeaderValue::from_static("application/json")))
+    };
+    let (body, content_type) = written.map_err(|error| unwritable(route, error))?;
+    let mut answer = Response::new(body);
+    answer.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(answer)
 }
 
 /// The call. Its message is read and decoded only when a layer asks for it, and only then the caller
@@ -198,41 +210,40 @@ where
     let query = head.uri.query().unwrap_or_default().to_owned();
     // A body that the rule does not bind is neither read nor looked at.
     let is_bound = *route.binding.body() != binding::Body::None && !body.is_end_stream();
+    let takes_raw = route.binding.takes_raw();
     if route.endpoint.method.client_streaming {
-        let splitter =
-            if is_bound { body::splitter(&head.headers, &limits) } else { Ok(Splitter::values(0)) };
-        let splitter = splitter.unwrap_or_else(|status| {
-            or_refusal(Err::<(), _>(status), &mut check);
-            Splitter::values(0)
-        });
+        let cut = if !is_bound {
+            Cut::Raw(Bytes::new())
+        } else if takes_raw {
+            or_refusal(body::check_encoding(&head.headers), &mut check);
+            Cut::Raw(body::content_type(&head.headers))
+        } else {
+            Cut::Json(or_refusal(body::splitter(&head.headers, &limits), &mut check))
+        };
         let (body, outside) = (is_bound.then_some(body), Outside { values, query });
-        return Body::Stream(Box::pin(Upload::new(route, outside, body, splitter, check, accepted)));
+        return Body::Stream(Box::pin(Upload::new(route, outside, body, cut, check, accepted)));
     }
-    if is_bound {
+    let mut content_type = Bytes::new();
+    if is_bound && takes_raw {
+        or_refusal(body::check_raw_headers(&head.headers, &limits), &mut check);
+        content_type = body::content_type(&head.headers);
+    } else if is_bound {
         or_refusal(body::check_headers(&head.headers, &limits), &mut check);
     }
     Body::Pending(Box::pin(async move {
         check?;
         let body = if is_bound { body::read(body, &limits).await? } else { Bytes::new() };
         let values = values.iter().map(String::as_str);
-        let wire = route.binding.request(&route.endpoint.schema, values, &query, &body)?;
+        let content = if takes_raw && is_bound {
+            Content::Raw(HttpBody { content_type: &content_type, data: &body })
+        } else {
+            Content::Json(&body)
+        };
+        let wire = route.binding.request(&route.endpoint.schema, values, &query, content)?;
         if let Some(accepted) = accepted {
             // Whoever waited for it may be gone.
             let _ = accepted.send(());
         }
         Ok(Bytes::from(wire))
     }))
-}
-
-/// The JSON of a reply's message.
-fn text(route: &Route, message: &[u8]) -> Result<Vec<u8>, Status> {
-    let endpoint = &route.endpoint;
-    let mut text = Vec::new();
-    match route.binding.answer(&endpoint.schema, message, &endpoint.options.write, &mut text) {
-        Ok(()) => Ok(text),
-        Err(error) => {
-            tracing::warn!(method = endpoint.full_name, %error, "a backend's message cannot be written as JSON");
-            Err(error.into())
-        }
-    }
 }

@@ -24,6 +24,7 @@ use super::answer::{Answer, AnswerBody, Cut};
 use super::error;
 use crate::call::service::BoxFuture;
 use crate::call::{Part, Replies, Reply};
+use crate::codec::json::error::WriteError;
 use crate::codec::json::status::write_status;
 use crate::codec::json::write::WriteOptions;
 use crate::snapshot::Route;
@@ -50,12 +51,18 @@ pub(super) enum Form {
     Lines,
     /// Server-sent events.
     Events,
+    /// The data of `google.api.HttpBody`, one behind the other.
+    Raw,
 }
 
 impl Form {
-    /// The form that the caller asks for in Accept, an array if it does not.
-    pub(super) fn of_request(headers: &HeaderMap) -> Self {
+    /// The form that the caller asks for in Accept, an array if it does not. What is no JSON stands for
+    /// itself.
+    pub(super) fn of_request(headers: &HeaderMap, route: &Route) -> Self {
         const EVENTS: &str = "text/event-stream";
+        if route.binding.gives_raw() {
+            return Self::Raw;
+        }
         match preferred(headers, &[EVENTS, "application/x-ndjson", "application/ndjson"]) {
             Some(EVENTS) => Self::Events,
             Some(_) => Self::Lines,
@@ -68,6 +75,7 @@ impl Form {
             Self::Array => "application/json",
             Self::Lines => "application/x-ndjson",
             Self::Events => "text/event-stream",
+            Self::Raw => "application/octet-stream",
         }
     }
 }
@@ -80,6 +88,21 @@ pub(super) fn already_ended(form: Form, headers: &HeaderMap) -> Option<Answer> {
         *answer.status_mut() = StatusCode::NO_CONTENT;
         answer
     })
+}
+
+/// The Content-Type of a body that stands for itself.
+pub(super) fn media_type(text: &[u8]) -> HeaderValue {
+    match HeaderValue::from_bytes(text) {
+        Ok(value) if !text.is_empty() => value,
+        _ => HeaderValue::from_static(Form::Raw.content_type()),
+    }
+}
+
+/// The status for a backend's message that cannot be written.
+pub(super) fn unwritable(route: &Route, error: Box<WriteError>) -> Status {
+    let method = &route.endpoint.full_name;
+    tracing::warn!(method, %error, "a backend's message cannot be written as JSON");
+    error.into()
 }
 
 /// How a streaming call begins.
@@ -103,9 +126,12 @@ pub(super) async fn begin(
             Ok(()) => is_accepted = true,
             Err(_) => pending().await,
         }
-        // A browser learns that it is connected as soon as that is true.
-        if form != Form::Events {
-            sleep(HEAD_START).await;
+        match form {
+            // A browser learns that it is connected as soon as that is true.
+            Form::Events => {}
+            // Only the first message says what it is.
+            Form::Raw => pending().await,
+            Form::Array | Form::Lines => sleep(HEAD_START).await,
         }
     };
     let mut reply = tokio::select! {
@@ -122,7 +148,11 @@ pub(super) async fn begin(
         return Beginning::Begun(reply.metadata, Source::Part(Part::End(reply.status, reply.trailers), None));
     };
     // An end that is there already still decides the HTTP status.
-    match poll_fn(|cx| Poll::Ready(stream.as_mut().poll_next(cx))).await {
+    let first = poll_fn(|cx| match stream.as_mut().poll_next(cx) {
+        Poll::Pending if form == Form::Raw => Poll::Pending,
+        polled => Poll::Ready(polled),
+    });
+    match first.await {
         Poll::Ready(Some(Part::End(status, trailers))) if !status.is_ok() && form != Form::Events => {
             Beginning::Failed(Reply { status, trailers, ..reply })
         }
@@ -144,6 +174,17 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// The media type of a body that stands for itself, which its first message has.
+    fn raw_content_type(&self, route: &Route) -> Option<HeaderValue> {
+        match self {
+            Self::Part(Part::Message(message), _) if route.binding.gives_raw() => {
+                let body = route.binding.raw_answer(&route.endpoint.schema, message).ok()?;
+                Some(media_type(body.content_type))
+            }
+            _ => None,
+        }
+    }
+
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Part> {
         loop {
             *self = match std::mem::replace(self, Self::Ended) {
@@ -187,6 +228,8 @@ pub(super) struct Streamed {
     text: Vec<u8>,
     comment: Option<Pin<Box<Sleep>>>,
     ended: bool,
+    /// The call failed, and the form has no way to say so.
+    is_cut: bool,
 }
 
 impl fmt::Debug for Streamed {
@@ -201,12 +244,23 @@ impl fmt::Debug for Streamed {
 impl Streamed {
     /// The answer; its headers are to be completed. `request_id` names what is in the log about it.
     pub(super) fn answer(route: Arc<Route>, form: Form, source: Source, request_id: HeaderValue) -> Answer {
+        let content_type =
+            source.raw_content_type(&route).unwrap_or_else(|| HeaderValue::from_static(form.content_type()));
         let comment = (form == Form::Events).then(|| Box::pin(sleep(COMMENT)));
-        let body =
-            Self { route, form, source, request_id, count: 0, text: Vec::new(), comment, ended: false };
+        let body = Self {
+            route,
+            form,
+            source,
+            request_id,
+            count: 0,
+            text: Vec::new(),
+            comment,
+            ended: false,
+            is_cut: false,
+        };
         let mut answer = Response::new(AnswerBody::from(body));
         let headers = answer.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+        headers.insert(CONTENT_TYPE, content_type);
         if form == Form::Events {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
@@ -215,7 +269,7 @@ impl Streamed {
     }
 
     pub(super) const fn has_ended(&self) -> bool {
-        self.ended && self.text.is_empty()
+        self.ended && self.text.is_empty() && !self.is_cut
     }
 
     /// The next part of the answer's text. What is ready together comes together.
@@ -232,7 +286,7 @@ impl Streamed {
             self.text.extend_from_slice(b":\n\n");
         }
         if self.text.is_empty() {
-            return Poll::Ready(None);
+            return Poll::Ready(std::mem::take(&mut self.is_cut).then_some(Err(Cut)));
         }
         if let Some(comment) = &mut self.comment {
             comment.as_mut().reset(Instant::now() + COMMENT);
@@ -250,26 +304,33 @@ impl Streamed {
         let start = self.text.len();
         match self.form {
             Form::Array => self.text.extend_from_slice(if self.count == 0 { b"[" } else { b",\n" }),
-            Form::Lines => {}
+            Form::Lines | Form::Raw => {}
             Form::Events => {
                 self.text.extend_from_slice(b"id: ");
                 self.text.extend_from_slice(itoa::Buffer::new().format(self.count + 1).as_bytes());
                 self.text.extend_from_slice(b"\ndata: ");
             }
         }
-        match self.route.binding.answer(&endpoint.schema, message, &endpoint.options.write, &mut self.text) {
+        let binding = &self.route.binding;
+        let written = if self.form == Form::Raw {
+            let body = binding.raw_answer(&endpoint.schema, message);
+            body.map(|body| self.text.extend_from_slice(body.data))
+        } else {
+            binding.answer(&endpoint.schema, message, &endpoint.options.write, &mut self.text)
+        };
+        match written {
             Ok(()) => {
                 self.count += 1;
                 self.text.extend_from_slice(match self.form {
-                    Form::Array => b"",
+                    Form::Array | Form::Raw => b"",
                     Form::Lines => b"\n",
                     Form::Events => b"\n\n",
                 });
             }
             Err(error) => {
                 self.text.truncate(start);
-                tracing::warn!(method = endpoint.full_name, %error, "a backend's message cannot be written as JSON");
-                self.end(error.into());
+                let status = unwritable(&self.route, error);
+                self.end(status);
             }
         }
     }
@@ -293,6 +354,13 @@ impl Streamed {
                 if !is_ok {
                     self.failure(status);
                     self.text.push(b'\n');
+                }
+            }
+            Form::Raw => {
+                self.is_cut = !is_ok;
+                if !is_ok {
+                    let (method, request_id) = (&self.route.endpoint.full_name, &self.request_id);
+                    tracing::warn!(method, ?request_id, %status, "an answer was cut, as its call failed");
                 }
             }
             Form::Events if is_ok => self.text.extend_from_slice(b"id: end\nevent: end\ndata: {}\n\n"),

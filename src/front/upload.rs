@@ -10,6 +10,8 @@ use hyper::body::Body;
 use tokio::sync::oneshot;
 
 use super::body::broken;
+use crate::codec::binding::Content;
+use crate::codec::http_body::HttpBody;
 use crate::codec::json::split::{SplitError, SplitErrorKind, Splitter};
 use crate::snapshot::Route;
 use crate::status::{Code, Status};
@@ -21,6 +23,14 @@ pub(super) struct Outside {
     pub(super) query: String,
 }
 
+/// How a body becomes messages.
+pub(super) enum Cut {
+    /// It holds JSON messages.
+    Json(Splitter),
+    /// Each piece that arrives is the data of one `google.api.HttpBody`; the first one has the media type.
+    Raw(Bytes),
+}
+
 /// The messages of a request, read as they are pulled. Between two pulls one piece of the body and one
 /// message at most are kept.
 pub(super) struct Upload<B> {
@@ -29,7 +39,7 @@ pub(super) struct Upload<B> {
     outside: Option<Outside>,
     /// Absent once it has ended.
     body: Option<B>,
-    splitter: Splitter,
+    cut: Cut,
     /// What is wrong with the request's headers, for which it is refused when the first message is pulled.
     check: Result<(), Status>,
     accepted: Option<oneshot::Sender<()>>,
@@ -42,11 +52,11 @@ impl<B> Upload<B> {
         route: Arc<Route>,
         outside: Outside,
         body: Option<B>,
-        splitter: Splitter,
+        cut: Cut,
         check: Result<(), Status>,
         accepted: Option<oneshot::Sender<()>>,
     ) -> Self {
-        Self { route, outside: Some(outside), body, splitter, check, accepted, failed: false }
+        Self { route, outside: Some(outside), body, cut, check, accepted, failed: false }
     }
 }
 
@@ -62,17 +72,26 @@ where
             let _ = accepted.send(());
         }
         loop {
-            if let Some(text) = self.splitter.next().map_err(uncut)? {
-                return Poll::Ready(
-                    bind(&self.route, &mut self.outside, text).map(Some).map_err(self.numbered()),
-                );
+            if let Cut::Json(splitter) = &mut self.cut
+                && let Some(text) = splitter.next().map_err(uncut)?
+            {
+                let message = bind(&self.route, &mut self.outside, Content::Json(text));
+                return Poll::Ready(message.map(Some).map_err(|status| numbered(&status, splitter.count())));
             }
             let Some(body) = &mut self.body else { return Poll::Ready(self.last()) };
             match ready!(Pin::new(body).poll_frame(cx)) {
                 None => self.body = None,
                 Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.splitter.push(&data);
+                    let data = frame.into_data().unwrap_or_default();
+                    match &mut self.cut {
+                        Cut::Json(splitter) => splitter.push(&data),
+                        Cut::Raw(_) if data.is_empty() => {}
+                        Cut::Raw(content_type) => {
+                            let content_type = std::mem::take(content_type);
+                            let body = HttpBody { content_type: &content_type, data: &data };
+                            let message = bind(&self.route, &mut self.outside, Content::Raw(body));
+                            return Poll::Ready(message.map(Some));
+                        }
                     }
                 }
                 Some(Err(error)) => return Poll::Ready(Err(broken(&error))),
@@ -82,33 +101,33 @@ where
 
     /// What the end of the body leaves: a message that nothing else ended, or the one of path and query.
     fn last(&mut self) -> Result<Option<Bytes>, Status> {
-        if let Some(text) = self.splitter.finish().map_err(uncut)? {
-            return bind(&self.route, &mut self.outside, text).map(Some).map_err(self.numbered());
+        if let Cut::Json(splitter) = &mut self.cut
+            && let Some(text) = splitter.finish().map_err(uncut)?
+        {
+            let message = bind(&self.route, &mut self.outside, Content::Json(text));
+            return message.map(Some).map_err(|status| numbered(&status, splitter.count()));
         }
         match &self.outside {
             Some(outside) if !outside.values.is_empty() || !outside.query.is_empty() => {
-                bind(&self.route, &mut self.outside, &[]).map(Some)
+                bind(&self.route, &mut self.outside, Content::Json(&[])).map(Some)
             }
             _ => Ok(None),
         }
     }
-
-    /// Says of an error which message it belongs to.
-    fn numbered(&self) -> impl FnOnce(Status) -> Status + use<B> {
-        let number = self.splitter.count();
-        move |status| {
-            let text = format!("Message {number} of the stream: {}", status.message());
-            let numbered = Status::caller(status.code(), text).with_http(status.http());
-            status.details().iter().cloned().fold(numbered, Status::with_detail)
-        }
-    }
 }
 
-fn bind(route: &Route, outside: &mut Option<Outside>, text: &[u8]) -> Result<Bytes, Status> {
+/// Says of an error which message it belongs to.
+fn numbered(status: &Status, number: usize) -> Status {
+    let text = format!("Message {number} of the stream: {}", status.message());
+    let numbered = Status::caller(status.code(), text).with_http(status.http());
+    status.details().iter().cloned().fold(numbered, Status::with_detail)
+}
+
+fn bind(route: &Route, outside: &mut Option<Outside>, content: Content<'_>) -> Result<Bytes, Status> {
     let outside = outside.take();
     let (values, query) = outside.as_ref().map_or((&[][..], ""), |outside| (&outside.values, &outside.query));
     let values = values.iter().map(String::as_str);
-    route.binding.request(&route.endpoint.schema, values, query, text).map(Bytes::from)
+    route.binding.request(&route.endpoint.schema, values, query, content).map(Bytes::from)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]

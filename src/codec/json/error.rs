@@ -115,7 +115,7 @@ pub struct WriteError {
 }
 
 impl WriteError {
-    pub(super) fn new(message: impl Into<String>) -> Box<Self> {
+    pub(in crate::codec) fn new(message: impl Into<String>) -> Box<Self> {
         Box::new(Self { path: Path::default(), message: message.into() })
     }
 }

@@ -109,6 +109,13 @@ impl fmt::Display for SplitError {
 
 impl std::error::Error for SplitError {}
 
+impl Default for Splitter {
+    /// Finds no message.
+    fn default() -> Self {
+        Self::values(0)
+    }
+}
+
 impl Splitter {
     /// For one message on each line. `limit` bounds a message, in bytes.
     pub const fn lines(limit: usize) -> Self {

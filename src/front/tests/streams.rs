@@ -278,3 +278,129 @@ async fn flaws_of_a_stream_name_the_message() {
     let many = "{\"string\":\"x\"}\n".repeat(1000);
     assert_eq!(Setting::new().send(request("POST", "/gather", &[], &many)).await.status, 200);
 }
+
+/// A front of methods that take and give files.
+fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
+    const PROTO: &str = r#"
+        syntax = "proto3";
+        package files;
+        import "google/api/httpbody.proto";
+        message File { string name = 1; google.api.HttpBody body = 2; }
+    "#;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("files.proto"), PROTO).unwrap();
+    let includes = [folder.path().to_owned(), concat!(env!("CARGO_MANIFEST_DIR"), "/protos").into()];
+    let set = prost::Message::encode_to_vec(&protox::compile(["files.proto"], includes).unwrap());
+    let schema = Arc::new(Schema::load(&[&set]).unwrap());
+    let backend = Arc::new(Backend {
+        refuses: false,
+        delay: Mutex::default(),
+        reply: Mutex::new(reply),
+        seen: Mutex::default(),
+    });
+    let find = |name: &str| schema.find_message(name).unwrap();
+    let (file, raw) = (find("files.File"), find("google.api.HttpBody"));
+    let mut routes = Table::new();
+    for (verb, template, [input, output], [body, response_body], [client, server]) in [
+        ("POST", "/echo", [raw, raw], ["*", ""], [false, false]),
+        ("POST", "/files/{name}", [file, file], ["body", "body"], [false, false]),
+        ("PUT", "/files/{name}", [file, file], ["body", ""], [true, false]),
+        ("GET", "/files/{name}", [file, raw], ["", ""], [false, true]),
+    ] {
+        let endpoint = Endpoint {
+            method: Arc::new(call::Method {
+                path: "/files.Files/Any".parse().unwrap(),
+                client_streaming: client,
+                server_streaming: server,
+                idempotent: false,
+            }),
+            service: Arc::new(Shared(Arc::clone(&backend))),
+            schema: Arc::clone(&schema),
+            full_name: "files.Files/Any".into(),
+            upstream: "files".into(),
+            options: EndpointOptions::default(),
+        };
+        let parsed = Template::parse(template).unwrap();
+        let variables: Vec<_> = parsed.variables().iter().map(ToString::to_string).collect();
+        let rule = Rule { variables: &variables, body, response_body };
+        let binding = Binding::new(&schema, [input, output], rule, BindingOptions::default()).unwrap();
+        let route = Route { endpoint: Arc::new(endpoint), binding, template: template.into() };
+        assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
+    }
+    let limits = Limits { body: 1000, body_pause: SECOND, request: SECOND };
+    let snapshot = Snapshot { endpoints: Default::default(), routes, schema, limits };
+    (Front::new(Arc::new(Handle::new(snapshot))), backend)
+}
+
+fn raw(kind: &str, data: &[u8]) -> Bytes {
+    let mut wire = vec![0x0a, u8::try_from(kind.len()).unwrap()];
+    wire.extend_from_slice(kind.as_bytes());
+    wire.extend_from_slice(&[0x12, u8::try_from(data.len()).unwrap()]);
+    wire.extend_from_slice(data);
+    wire.into()
+}
+
+async fn of_files(setting: &(Front, Arc<Backend>), request: Request<Full<Bytes>>) -> Seen {
+    let (head, body) = setting.0.answer(request, None).await.into_parts();
+    let body = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
+    Seen { status: head.status.as_u16(), headers: head.headers, body }
+}
+
+#[tokio::test]
+async fn http_bodies_stand_for_themselves() {
+    // The backend echoes, so what comes back is what went in.
+    for (verb, target) in [("POST", "/echo"), ("POST", "/files/a")] {
+        let kind = "text/csv; header=present";
+        let seen = of_files(&files(None), request(verb, target, &[("content-type", kind)], "a,b\n")).await;
+        assert_eq!((seen.status, seen.header("content-type")), (200, Some(kind)), "{target}");
+        assert_eq!(seen.body, "a,b\n");
+    }
+    let seen = of_files(&files(None), request("POST", "/echo", &[], "no type")).await;
+    assert_eq!(seen.header("content-type"), Some("application/octet-stream"));
+    let seen = of_files(&files(None), request("POST", "/echo", &[], &"x".repeat(1001))).await;
+    seen.is_error(413, 8, "The request body is too large: at most 1000 bytes are accepted.");
+}
+
+#[tokio::test]
+async fn pieces_of_an_upload_are_messages_of_which_the_first_has_the_type_and_the_path() {
+    let setting = files(None);
+    let pieces = Pieces([Bytes::from_static(b"one "), Bytes::from_static(b"two")].into());
+    let request = with_body("PUT", "/files/a", &[("content-type", "image/png")], pieces);
+    assert_eq!(setting.0.answer(request, None).await.status(), 200);
+    let seen = setting.1.seen.lock().unwrap().take().unwrap().1.unwrap();
+    // name (1) stands behind the body (2) of the first message, as the path wins.
+    let first = raw("image/png", b"one ");
+    let expected =
+        [&[0x12, u8::try_from(first.len()).unwrap()][..], &first, b"\x0a\x01a", b"\x12\x05\x12\x03two"]
+            .concat();
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn a_download_has_the_type_of_its_first_message_and_is_cut_when_it_fails() {
+    let reply = |end: Status| {
+        let end = Part::End(end, http::HeaderMap::new());
+        let parts = [Part::Message(raw("image/png", b"abc")), Part::Message(raw("ignored", b"def")), end];
+        Reply { stream: Some(Box::pin(stream::iter(parts))), ..Reply::from(Status::ok()) }
+    };
+    let get = || request("GET", "/files/a", &[("accept", "text/event-stream")], "");
+    let seen = of_files(&files(Some(reply(Status::ok()))), get()).await;
+    assert_eq!(
+        (seen.status, seen.header("content-type"), &*seen.body),
+        (200, Some("image/png"), &b"abcdef"[..])
+    );
+
+    let answer = files(Some(reply(failed()))).0.answer(get(), None).await;
+    assert_eq!(answer.status(), 200);
+    let mut body = answer.into_body();
+    let data = http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(data, "abcdef");
+    let error = http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "the backend failed in the middle of the answer");
+
+    let none = Reply {
+        stream: Some(Box::pin(stream::iter([Part::End(failed(), http::HeaderMap::new())]))),
+        ..Reply::from(Status::ok())
+    };
+    of_files(&files(Some(none)), get()).await.is_error(404, 5, "no such \"thing\"");
+}

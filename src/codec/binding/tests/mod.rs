@@ -110,7 +110,7 @@ impl Ruled {
     }
 
     fn bind(&self, values: &[&str], query: &str, body: &str) -> Result<Vec<u8>, Status> {
-        self.binding.request(&self.schema, values.iter().copied(), query, body.as_bytes())
+        self.binding.request(&self.schema, values.iter().copied(), query, Content::Json(body.as_bytes()))
     }
 
     #[track_caller]
