@@ -1,0 +1,139 @@
+"""The comparison as Markdown. What was lost is written like what was won."""
+
+from figures import find, middle, ratio, verdicts
+from gateways import GATEWAYS, OURS, REFERENCE
+from workloads import GOALS, MAIN_SHAPE, SHAPES, WORKLOADS
+
+TITLES = {gateway.name: gateway.title for gateway in GATEWAYS}
+WORKLOAD_TITLES = {workload.name: workload.title for workload in WORKLOADS}
+
+
+def markdown(found, command):
+    """The whole document."""
+    parts = [introduction(found, command), summary(found), workloads(found), paced(found), memory(found), method(found)]
+    return "\n".join(part.strip() + "\n" for part in parts)
+
+
+def introduction(found, command):
+    machine = found["machine"]
+    versions = ", ".join(f"{TITLES[name].split(' (')[0]} {text}" for name, text in machine["versions"].items())
+    return f"""
+# Benchmarks
+
+Made by `{command}` on {machine["date"]}, of {machine["commit"]}; all of it is written anew by that command.
+{where(machine)}
+{versions}, h2load {machine["h2load"]}.
+
+CPU time is that of the gateway's process alone, user and system, all threads. Absolute times belong to this
+machine; ratios were taken within the same round of the same run and hold elsewhere. They are medians over
+{found["rounds"]} rounds of about {found["seconds"]:g} s, with the least and the most in brackets; less than 1 is better for Transom.
+
+![CPU time for each request](benchmarks.svg)
+"""
+
+
+def where(machine):
+    kind = "virtual cores" if machine["virtual"] else "cores"
+    quiet = "Nothing else ran" if machine["busy"] < 0.5 else f"**Others used the machine too** (load {machine['busy']})"
+    return (f"{machine['cpu']}, {machine['cores']} {kind}, {machine['memory']} GB, Linux {machine['kernel']}. "
+            f"{quiet} when it began.")
+
+
+def summary(found):
+    lines = [f"## The goals\n\nTransom's CPU time for a request, {MAIN_SHAPE.title}.\n",
+             "| workload | against | ratio | goal | |", "|---|---|---|---|---|"]
+    for verdict in verdicts(found["rows"], GOALS, OURS, MAIN_SHAPE.name):
+        goal = verdict.goal
+        outcome = verdict.failed or ("reached" if verdict.reached else "**missed**")
+        if verdict.ratio is None:
+            outcome = verdict.failed or "not measured"
+        lines.append(f"| {WORKLOAD_TITLES[goal.workload]} | {TITLES[goal.against]} | {written(verdict.ratio)} "
+                     f"| at most {goal.most:g} | {outcome} |")
+    return "\n".join(lines)
+
+
+def workloads(found):
+    lines = ["## Every workload\n\nAs fast as each can. Load and backend share the second core and often are what bounds "
+             "the requests per second."]
+    for name, title in WORKLOAD_TITLES.items():
+        rows = [row for row in found["rows"] if row["workload"] == name]
+        if rows:
+            lines += [f"\n### {title[0].upper()}{title[1:]}\n",
+                      "| | gateway | CPU µs | against Envoy | requests/s | p50 ms | p99 ms | p99.9 ms |",
+                      "|---|---|--:|---|--:|--:|--:|--:|"]
+            lines += [line(row, rows) for shape in SHAPES for row in rows if row["shape"] == shape.name]
+    return "\n".join(lines)
+
+
+def line(row, rows):
+    shape = next(shape.title for shape in SHAPES if shape.name == row["shape"])
+    begin = f"| {shape} | {TITLES[row['gateway']]} |"
+    if row["failed"]:
+        return f"{begin} **failed** | {row['failed']} | | | | |"
+    against = ratio(row, find(rows, gateway=REFERENCE, shape=row["shape"]))
+    return (f"{begin} {middle(row, 'cpu'):.1f} | {written(against)} | {middle(row, 'rate'):,.0f} "
+            f"| {' | '.join(millis(row, key) for key in ('p50', 'p99', 'p999'))} |")
+
+
+def paced(found):
+    lines = [f"""
+## Latency at the same rate
+
+{MAIN_SHAPE.title} in sum, sending half as many requests per second as the slowest of the gateways can answer.
+
+| workload | gateway | requests/s | p50 ms | p99 ms | p99.9 ms | CPU µs |
+|---|---|--:|--:|--:|--:|--:|"""]
+    for row in found["paced"]:
+        begin = f"| {WORKLOAD_TITLES[row['workload']]} | {TITLES[row['gateway']]} |"
+        if row["failed"]:
+            lines.append(f"{begin} **failed** | {row['failed']} | | | |")
+        else:
+            latencies = " | ".join(millis(row, key) for key in ("p50", "p99", "p999"))
+            lines.append(f"{begin} {middle(row, 'rate'):,.0f} | {latencies} | {middle(row, 'cpu'):.1f} |")
+    return "\n".join(lines)
+
+
+def memory(found):
+    names = [name for name in WORKLOAD_TITLES if find(found["memory"], workload=name)]
+    counts = [key for key in found["idle"][0] if key != "gateway"]
+    lines = ["## Memory\n\nMiB resident: idle with open connections that had one request each, and the peak after all shapes "
+             "of a workload.\n",
+             "| gateway |" + "".join(f" idle, {count} |" for count in counts)
+             + "".join(f" {WORKLOAD_TITLES[name]} |" for name in names),
+             "|---|" + "--:|" * (len(counts) + len(names))]
+    for idle in found["idle"]:
+        peaks = [find(found["memory"], workload=name, gateway=idle["gateway"])["peak"] for name in names]
+        lines.append(f"| {TITLES[idle['gateway']]} |"
+                     + "".join(f" {value:.1f} |" for value in [idle[count] for count in counts] + peaks))
+    return "\n".join(lines)
+
+
+def method(found):
+    return """
+## How it is measured
+
+- The gateway is pinned to one core and, where it can be told, has one worker; load and backend share the other core.
+- Every gateway is started anew for each workload. Each round has one turn of every gateway, and another one begins each
+  time. A turn sends a fixed number of requests, found in a warm-up, so that no request is left half done.
+- Before and after the load, the answers are compared with what is expected, as protobuf means JSON; so is an order
+  of 64 KB that goes to the backend and comes back. A wrong answer or a failed request makes the row fail.
+- POSTs are answered with the small message of the GET. Sizes are those of the JSON. Messages are mixed: nested, repeated,
+  maps, enums, 64-bit integers, doubles, bytes, timestamps.
+- Envoy is lean: no access log, no tracing, no statistics, no request identifier. Its configuration and that of the
+  others are in `bench/compare/config`.
+- nginx and a plain proxy built on hyper (`bench/parts/passthrough.rs`) pass on JSON that the backend answers
+  over HTTP/1.1. They are what moving the same bytes costs without transcoding.
+- Latencies are those of h2load, from sending a request to the end of its answer. At the same rate, connections send
+  at their own times, not all at once.
+"""
+
+
+def written(value):
+    if value is None:
+        return "–"
+    return f"{value.middle:.3f} ({value.least:.3f}–{value.most:.3f})"
+
+
+def millis(row, key):
+    value = middle(row, key)
+    return f"{value:.2f}" if value < 100 else f"{value:.0f}"
