@@ -38,6 +38,9 @@ def normal(value):
         return {key: member for key, member in members.items() if not default(member)}
     if isinstance(value, list):
         return [normal(element) for element in value]
+    if isinstance(value, bool):
+        # Python takes true for 1.
+        return "bool", value
     if isinstance(value, str):
         if INTEGER.fullmatch(value):
             return int(value)
@@ -47,4 +50,4 @@ def normal(value):
 
 
 def default(value):
-    return value is None or value is False or (not isinstance(value, bool) and value in (0, "", []))
+    return value in (None, 0, "", [], ("bool", False))

@@ -25,7 +25,7 @@ def colour(key):
 
 def bars(title, groups):
     """Horizontal bars in groups of (title, bars), on one scale from zero."""
-    most = max((bar.value for _, group in groups for bar in group), default=1)
+    most = max((bar.value for _, group in groups for bar in group), default=1) or 1
     width, left, full, height = 820, 190, 470, 44
     out = []
     for group_title, group in groups:
