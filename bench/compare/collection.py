@@ -1,6 +1,6 @@
 """Descriptor sets of any size: many services with annotated methods, as a large API has them."""
 
-from stage import DESCRIPTORS
+from stage import DESCRIPTORS, SERVICES
 from workloads import Workload, field, varint
 
 METHODS_OF_SERVICE = 10
@@ -14,13 +14,13 @@ MESSAGE, KINDS = 11, (1, 3, 5, 8, 9, 12)
 
 
 def collection(routes):
-    """A FileDescriptorSet with so many routes, and the names of its services.
+    """A FileDescriptorSet with so many routes beside those of `orders.proto`, and the names of its services.
 
     A file holds a service of ten methods and a message of its own; the messages that are sent are those of
     `orders.proto`."""
     count = routes // METHODS_OF_SERVICE
     files = b"".join(field(1, file(at)) for at in range(count))
-    return DESCRIPTORS.read_bytes() + files, [f"bench.scale.Service{at}" for at in range(count)]
+    return DESCRIPTORS.read_bytes() + files, [*SERVICES, *(f"bench.scale.Service{at}" for at in range(count))]
 
 
 def request(routes):

@@ -77,7 +77,7 @@ def equal_rate(stage, running, workload, rows, settings):
     able = [each for each in running if MAIN_SHAPE.protocol in each.ports]
     most = [max(row["rate"]) for row in rows if row["shape"] == MAIN_SHAPE.name]
     rate = min(most) / 2
-    count = max(MAIN_SHAPE.connections, int(rate * settings.seconds))
+    count = max(4 * MAIN_SHAPE.connections, int(rate * settings.seconds))
     paced = {each.gateway.name: new_row(workload, MAIN_SHAPE, each.gateway.name) for each in able}
     for _ in range(settings.rounds):
         for each in able:
@@ -118,6 +118,8 @@ def memory_with(running, connections):
         for _ in range(connections):
             open_ones.append(used_connection(running.ports[H1]))
         return running.process.memory()[0]
+    except OSError as error:
+        raise Failed(f"{running.gateway.title} took {len(open_ones)} of {connections} connections: {error}.") from None
     finally:
         for each in open_ones:
             each.close()

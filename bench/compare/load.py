@@ -51,7 +51,8 @@ def run(target, shape, requests, log, rate=None):
         command += ["-w", "24", "-W", "24"]
     if rate is not None:
         # Connections begin one after the other, so that they do not ask all at the same moment.
-        command += ["--rps", f"{max(1, round(rate / shape.connections))}", "-r", "1", "--rate-period", "1ms"]
+        apart = max(1, round(1000 / rate))
+        command += ["--rps", f"{rate / shape.connections:.3f}", "-r", "1", "--rate-period", f"{apart}ms"]
     if target.body is not None:
         command += ["-d", target.body, "-H", "content-type: application/json"]
     command.append(f"http://127.0.0.1:{target.port}{target.path}")

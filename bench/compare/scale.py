@@ -2,6 +2,7 @@
 and the number of idle connections.
 """
 
+import resource
 from statistics import median
 
 import compare
@@ -58,7 +59,9 @@ def sizes(places, settings):
 
 def connections(places, settings):
     """Memory in MiB by number of idle connections that had one request each."""
-    points = [{"x": count} for count in CONNECTIONS]
+    # A gateway needs two file descriptors for each connection.
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - 100
+    points = [{"x": min(count, allowed)} for count in CONNECTIONS]
     with Stage(places) as stage:
         for gateway in settings.gateways:
             for point in points:
