@@ -26,7 +26,9 @@ def collection(routes):
 def request(routes):
     """A request for a route in the middle of such a set."""
     service = routes // METHODS_OF_SERVICE // 2
-    return Workload("routes", f"{routes} routes", "GET", f"/v1/service{service}/method5/things/17", answer="order")
+    return Workload(
+        "routes", f"{routes} routes", "GET", f"/v1/service{service}/method5/things/17", answer="order"
+    )
 
 
 def file(at):
@@ -40,8 +42,15 @@ def file(at):
 
 def message(at):
     """A message of scalars of all kinds, some of them repeated, and of itself."""
-    fields = [member(f"field_{number}_of_thing", number, KINDS[number % len(KINDS)], REPEATED if number % 7 == 0 else OPTIONAL)
-              for number in range(1, FIELDS_OF_MESSAGE)]
+    fields = [
+        member(
+            f"field_{number}_of_thing",
+            number,
+            KINDS[number % len(KINDS)],
+            REPEATED if number % 7 == 0 else OPTIONAL,
+        )
+        for number in range(1, FIELDS_OF_MESSAGE)
+    ]
     fields.append(member("parent", FIELDS_OF_MESSAGE, MESSAGE, OPTIONAL) + text(6, f".bench.scale.Thing{at}"))
     return text(1, f"Thing{at}") + b"".join(field(2, each) for each in fields)
 
@@ -59,8 +68,12 @@ def service(at):
 def method(at, number):
     rule = text(2, f"/v1/service{at}/method{number}/{{name=things/*}}")
     options = field(HTTP_RULE, rule)
-    return (text(1, f"Method{number}") + text(2, ".bench.GetOrderRequest") + text(3, ".bench.Order")
-            + field(4, options))
+    return (
+        text(1, f"Method{number}")
+        + text(2, ".bench.GetOrderRequest")
+        + text(3, ".bench.Order")
+        + field(4, options)
+    )
 
 
 def text(number, content):

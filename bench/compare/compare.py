@@ -42,27 +42,32 @@ def errors(row):
 def measure(stage, running, workload, shape, settings):
     """One row for each gateway that speaks the shape's protocol; all take turns in each round."""
     able = [each for each in running if shape.protocol in each.ports]
-    counts = {each.gateway.name: calibrate(stage, each, workload, shape, settings.seconds) for each in able}
+    counts = {
+        each.gateway.name: calibrate(stage, each, workload, shape, settings.seconds, settings.log)
+        for each in able
+    }
     rows = {name: new_row(workload, shape, name) for name in counts}
     for turn in range(settings.rounds):
         # Another one begins each time.
-        for each in able[turn % len(able):] + able[:turn % len(able)]:
+        for each in able[turn % len(able) :] + able[: turn % len(able)]:
             name = each.gateway.name
             add(rows[name], *timed(stage, each, workload, shape, counts[name], settings.log))
         say(f"{workload.title}, {shape.title}, round {turn + 1} of {settings.rounds}", rows.values())
     return list(rows.values())
 
 
-def calibrate(stage, running, workload, shape, seconds):
+def calibrate(stage, running, workload, shape, seconds, log):
     """How many requests take about `seconds`; a warm-up at the same time."""
     clients = shape.connections * shape.streams
     count, target = 2 * clients, running.target(workload, shape, stage.bodies)
     while True:
-        seen = load.run(target, shape, count, stage.places.work / "load.log")
+        seen = load.run(target, shape, count, log)
+        if seen.errors:
+            # The row fails whatever the number is.
+            return 2 * clients
         if seen.seconds >= seconds / 5:
-            break
+            return max(2 * clients, int(seen.rate * seconds))
         count = int(count * min(8, max(2, seconds / 4 / seen.seconds)))
-    return max(2 * clients, int(seen.rate * seconds))
 
 
 def timed(stage, running, workload, shape, count, log, rate=None):
@@ -81,7 +86,9 @@ def equal_rate(stage, running, workload, rows, settings):
     paced = {each.gateway.name: new_row(workload, MAIN_SHAPE, each.gateway.name) for each in able}
     for _ in range(settings.rounds):
         for each in able:
-            add(paced[each.gateway.name], *timed(stage, each, workload, MAIN_SHAPE, count, settings.log, rate))
+            add(
+                paced[each.gateway.name], *timed(stage, each, workload, MAIN_SHAPE, count, settings.log, rate)
+            )
     say(f"{workload.title} at {rate:.0f} requests/s", paced.values())
     return list(paced.values())
 
@@ -92,8 +99,14 @@ def new_row(workload, shape, gateway):
 
 
 def add(row, seen, cpu):
-    for key, value in (("cpu", cpu), ("rate", seen.rate), ("p50", seen.p50), ("p99", seen.p99),
-                       ("p999", seen.p999), ("errors", seen.errors)):
+    for key, value in (
+        ("cpu", cpu),
+        ("rate", seen.rate),
+        ("p50", seen.p50),
+        ("p99", seen.p99),
+        ("p999", seen.p999),
+        ("errors", seen.errors),
+    ):
         row[key].append(value)
 
 
@@ -119,7 +132,9 @@ def memory_with(running, connections):
             open_ones.append(used_connection(running.ports[H1]))
         return running.process.memory()[0]
     except OSError as error:
-        raise Failed(f"{running.gateway.title} took {len(open_ones)} of {connections} connections: {error}.") from None
+        raise Failed(
+            f"{running.gateway.title} took {len(open_ones)} of {connections} connections: {error}."
+        ) from None
     finally:
         for each in open_ones:
             each.close()

@@ -1,5 +1,7 @@
 """From measured rounds to figures: medians, and ratios within the same round."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from statistics import median
 

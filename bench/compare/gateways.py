@@ -6,6 +6,8 @@ with commas between, `config`, the file made from the template, `work`, a folder
 Transom's binary, `parts`, that of the parts of the benchmark, and `venv`, that of the Python environment.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 H1 = "h1"
@@ -46,7 +48,16 @@ GATEWAYS = [
     Gateway(
         name="envoy",
         title="Envoy",
-        command=["@venv@/bin/envoy", "-c", "@config@", "--concurrency", "1", "--disable-hot-restart", "-l", "error"],
+        command=[
+            "@venv@/bin/envoy",
+            "-c",
+            "@config@",
+            "--concurrency",
+            "1",
+            "--disable-hot-restart",
+            "-l",
+            "error",
+        ],
         version=["@venv@/bin/envoy", "--version"],
         config="envoy.yaml",
     ),

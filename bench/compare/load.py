@@ -2,6 +2,8 @@
 served. (Tools that stop after a time leave requests half done, which of large ones is a large part.)
 """
 
+from __future__ import annotations
+
 import re
 import subprocess
 from dataclasses import dataclass
@@ -58,7 +60,11 @@ def run(target, shape, requests, log, rate=None):
     command.append(f"http://127.0.0.1:{target.port}{target.path}")
     try:
         done = subprocess.run(
-            pinned(command, LOAD_CORE), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=MOST_SECONDS
+            pinned(command, LOAD_CORE),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=MOST_SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise Failed(f"`{' '.join(command)}` was not done after {MOST_SECONDS} s.") from None

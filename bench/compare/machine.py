@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from pathlib import Path
 
 from stage import version
@@ -25,7 +26,7 @@ def describe(places, gateways):
         "commit": commit(),
         "versions": {gateway.name: version(gateway, places) for gateway in gateways},
         "h2load": re.search(r"\d+\.\d+\.\d+", printed(["h2load", "--version"]))[0],
-        "busy": other_load(),
+        "busy": busy(),
     }
 
 
@@ -33,9 +34,18 @@ def commit():
     return printed(["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]).strip()
 
 
-def other_load():
-    """How many others wanted to run during the last minute, before anything was measured."""
-    return round(os.getloadavg()[0], 1)
+def busy():
+    """Which part of all cores is used while nothing is measured yet."""
+    idle, total = ticks()
+    time.sleep(2)
+    idle_then, total_then = ticks()
+    return 1 - (idle_then - idle) / max(1, total_then - total)
+
+
+def ticks():
+    """Idle and total time of all cores, as /proc/stat has it."""
+    values = [int(value) for value in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+    return values[3] + values[4], sum(values[:8])
 
 
 def printed(command):

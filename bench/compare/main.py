@@ -14,7 +14,7 @@ from figures import find, middle, ratio
 from gateways import REFERENCE
 from plot import Bar, bars
 from process import LOAD_CORE, Failed, check_machine
-from report import TITLES, WORKLOAD_TITLES, markdown
+from report import TITLES, WORKLOAD_TITLES, markdown, short, summary
 from stage import Places
 from workloads import MAIN_SHAPE, WORKLOADS
 
@@ -43,16 +43,34 @@ def main():
 
 
 def parsed():
-    parser = argparse.ArgumentParser(prog="./bench/run", description="Compares gateways: CPU time for each request, "
-                                     "latency and memory. Writes docs/benchmarks.md or docs/scale.md.")
-    parser.add_argument("what", nargs="?", choices=["compare", "scale"], default="compare",
-                        help="compare: every workload through every gateway, about 25 minutes; "
-                        "scale: cost against routes, sizes, descriptors, connections, about 10 minutes")
+    parser = argparse.ArgumentParser(
+        prog="./bench/run",
+        description="Compares gateways: CPU time for each request, "
+        "latency and memory. Writes docs/benchmarks.md or docs/scale.md.",
+    )
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=["compare", "scale"],
+        default="compare",
+        help="compare: every workload through every gateway, about 25 minutes; "
+        "scale: cost against routes, sizes, descriptors, connections, about 10 minutes",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about 5 minutes")
-    parser.add_argument("--only", action="append", default=[], metavar="WORKLOAD",
-                        help="only this workload, once or more; the table is printed and docs/ stays as it is")
-    parser.add_argument("--gateway", action="append", default=[], metavar="NAME",
-                        help="only this gateway, once or more; the table is printed and docs/ stays as it is")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="WORKLOAD",
+        help="only this workload, once or more; the table is printed and docs/ stays as it is",
+    )
+    parser.add_argument(
+        "--gateway",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this gateway, once or more; the table is printed and docs/ stays as it is",
+    )
     for folder in ("bin", "parts", "venv", "work"):
         parser.add_argument(f"--{folder}", type=absolute, required=True, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -63,8 +81,11 @@ def absolute(path):
 
 
 def run_compare(places, arguments):
-    found = {"machine": machine.describe(places, arguments.gateways), "rounds": arguments.rounds,
-             "seconds": arguments.seconds}
+    found = {
+        "machine": machine.describe(places, arguments.gateways),
+        "rounds": arguments.rounds,
+        "seconds": arguments.seconds,
+    }
     found |= compare.compare(places, arguments)
     (places.work / "benchmarks.json").write_text(json.dumps(found, indent=1))
     document = markdown(found, command(arguments))
@@ -74,7 +95,7 @@ def run_compare(places, arguments):
     DOCS.mkdir(exist_ok=True)
     (DOCS / "benchmarks.md").write_text(document)
     (DOCS / "benchmarks.svg").write_text(picture(found))
-    print("docs/benchmarks.md and docs/benchmarks.svg are written.")
+    print(f"{short(found)}\n\n{summary(found)}\n\ndocs/benchmarks.md and docs/benchmarks.svg are written.")
 
 
 def picture(found):

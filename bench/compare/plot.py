@@ -34,7 +34,9 @@ def bars(title, groups):
         for bar in group:
             length = max(1, bar.value / most * full)
             out.append(text(left - 8, height + 12, bar.label, 'text-anchor="end"'))
-            out.append(f'<rect x="{left}" y="{height}" width="{length:.1f}" height="15" fill="{colour(bar.key)}"/>')
+            out.append(
+                f'<rect x="{left}" y="{height}" width="{length:.1f}" height="15" fill="{colour(bar.key)}"/>'
+            )
             out.append(text(left + length + 6, height + 12, bar.note))
             height += 19
         height += 20
@@ -67,10 +69,12 @@ def draw(panel, left, top):
         return []
     x_axis = Axis([x for x, _ in points], x0, x0 + width)
     y_axis = Axis([y for _, y in points], y0 + height, y0)
-    out = [text(x0, top + 14, panel.title, 'font-weight="600"'),
-           text(x0 + width / 2, y0 + height + 36, panel.x_title, 'text-anchor="middle"'),
-           text(x0 + 4, y0 + 12, panel.y_title, 'fill="#666"'),
-           f'<rect x="{x0}" y="{y0}" width="{width}" height="{height}" fill="none" stroke="#999"/>']
+    out = [
+        text(x0, top + 14, panel.title, 'font-weight="600"'),
+        text(x0 + width / 2, y0 + height + 36, panel.x_title, 'text-anchor="middle"'),
+        text(x0 + 4, y0 + 12, panel.y_title, 'fill="#666"'),
+        f'<rect x="{x0}" y="{y0}" width="{width}" height="{height}" fill="none" stroke="#999"/>',
+    ]
     for value in x_axis.ticks():
         out.append(text(x_axis.place(value), y0 + height + 16, short(value), 'text-anchor="middle"'))
     for value in y_axis.ticks():
@@ -80,8 +84,10 @@ def draw(panel, left, top):
     for at, (key, series) in enumerate(panel.series.items()):
         path = " ".join(f"{x_axis.place(x):.1f},{y_axis.place(y):.1f}" for x, y in series)
         out.append(f'<polyline points="{path}" fill="none" stroke="{colour(key)}" stroke-width="2"/>')
-        out += [f'<circle cx="{x_axis.place(x):.1f}" cy="{y_axis.place(y):.1f}" r="3" fill="{colour(key)}"/>'
-                for x, y in series]
+        out += [
+            f'<circle cx="{x_axis.place(x):.1f}" cy="{y_axis.place(y):.1f}" r="3" fill="{colour(key)}"/>'
+            for x, y in series
+        ]
         out.append(text(x0 + at * 82, y0 + height + 54, panel.labels[key], f'fill="{colour(key)}"'))
     return out
 
@@ -114,7 +120,9 @@ def text(x, y, content, more=""):
 
 
 def document(width, height, title, parts):
-    head = (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:.0f}" width="{width}" '
-            f'height="{height:.0f}" role="img" aria-label="{escape(title)}">')
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:.0f}" width="{width}" '
+        f'height="{height:.0f}" role="img" aria-label="{escape(title)}">'
+    )
     ground = f'<rect width="{width}" height="{height:.0f}" fill="#fff"/>'
     return "\n".join([head, ground, text(10, 22, title, 'font-weight="700"'), *parts, "</svg>"]) + "\n"

@@ -29,7 +29,11 @@ class Process:
         self.command, self.log = command, Path(log)
         with open(self.log, "wb") as output:
             self.child = subprocess.Popen(
-                pinned(command, core), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                pinned(command, core),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
     def wait_for(self, port):
@@ -64,6 +68,9 @@ class Process:
         return now / 1024, peak / 1024
 
     def family(self):
+        """The process and all below it."""
+        if self.child.poll() is not None:
+            raise Failed(f"`{' '.join(self.command)}` ended while it was measured. It said:\n{self.said()}")
         found, open_pids = [], [self.child.pid]
         while open_pids:
             pid = open_pids.pop()
@@ -106,7 +113,9 @@ def check_machine():
     if len(os.sched_getaffinity(0)) < 2:
         raise Failed("The benchmark needs two cores: one for the gateway, one for load and backend.")
     if not Path("/proc/self/schedstat").exists():
-        raise Failed("The benchmark reads CPU time from /proc/PID/task/TID/schedstat, which this kernel does not offer.")
+        raise Failed(
+            "The benchmark reads CPU time from /proc/PID/task/TID/schedstat, which this kernel does not offer."
+        )
     raise_descriptor_limit()
 
 

@@ -10,13 +10,23 @@ WORKLOAD_TITLES = {workload.name: workload.title for workload in WORKLOADS}
 
 def markdown(found, command):
     """The whole document."""
-    parts = [introduction(found, command), summary(found), workloads(found), paced(found), memory(found), method(found)]
+    parts = [
+        introduction(found, command),
+        "## In short\n\n" + short(found),
+        summary(found),
+        workloads(found),
+        paced(found),
+        memory(found),
+        method(found),
+    ]
     return "\n".join(part.strip() + "\n" for part in parts)
 
 
 def introduction(found, command):
     machine = found["machine"]
-    versions = ", ".join(f"{TITLES[name].split(' (')[0]} {text}" for name, text in machine["versions"].items())
+    versions = ", ".join(
+        f"{TITLES[name].split(' (')[0]} {text}" for name, text in machine["versions"].items()
+    )
     return f"""
 # Benchmarks
 
@@ -32,35 +42,76 @@ machine; ratios were taken within the same round of the same run and hold elsewh
 """
 
 
+def short(found):
+    """The table of the README: one line for each workload in the main shape."""
+    others = [name for name in TITLES if name != OURS and find(found["rows"], gateway=name)]
+    lines = [
+        f"{MAIN_SHAPE.title}; CPU time for a request, against others in the same run; p99 at the same rate; peak memory.\n",
+        "| workload | CPU µs |"
+        + "".join(f" against {TITLES[name]} |" for name in others)
+        + f" p99 ms, {TITLES[REFERENCE]}'s | peak MiB, {TITLES[REFERENCE]}'s |",
+        "|---|--:|" + "--:|" * len(others) + "--:|--:|",
+    ]
+    for name, title in WORKLOAD_TITLES.items():
+        one = find(found["rows"], workload=name, shape=MAIN_SHAPE.name, gateway=OURS)
+        if one is None:
+            continue
+        cells = [title, "**failed**" if one["failed"] else f"{middle(one, 'cpu'):.0f}"]
+        for other in others:
+            two = find(found["rows"], workload=name, shape=MAIN_SHAPE.name, gateway=other)
+            against = None if two is None or one["failed"] or two["failed"] else ratio(one, two)
+            cells.append("–" if against is None else f"{against.middle:.2f}")
+        cells.append(both(found["paced"], name, lambda row: f"{middle(row, 'p99'):.1f}"))
+        cells.append(both(found["memory"], name, lambda row: f"{row['peak']:.0f}"))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def both(rows, workload, form):
+    """A figure of ours and of the reference."""
+    values = [find(rows, workload=workload, gateway=name) for name in (OURS, REFERENCE)]
+    return ", ".join("–" if row is None or row.get("failed") else form(row) for row in values)
+
+
 def where(machine):
     kind = "virtual cores" if machine["virtual"] else "cores"
-    quiet = "Nothing else ran" if machine["busy"] < 0.5 else f"**Others used the machine too** (load {machine['busy']})"
-    return (f"{machine['cpu']}, {machine['cores']} {kind}, {machine['memory']} GB, Linux {machine['kernel']}. "
-            f"{quiet} when it began.")
+    return (
+        f"{machine['cpu']}, {machine['cores']} {kind}, {machine['memory']} GB, Linux {machine['kernel']}. "
+        f"Others used {machine['busy']:.0%} of its cores when it began."
+    )
 
 
 def summary(found):
-    lines = [f"## The goals\n\nTransom's CPU time for a request, {MAIN_SHAPE.title}.\n",
-             "| workload | against | ratio | goal | |", "|---|---|---|---|---|"]
+    lines = [
+        f"## The goals\n\nTransom's CPU time for a request, {MAIN_SHAPE.title}.\n",
+        "| workload | against | ratio | goal | |",
+        "|---|---|---|---|---|",
+    ]
     for verdict in verdicts(found["rows"], GOALS, OURS, MAIN_SHAPE.name):
         goal = verdict.goal
         outcome = verdict.failed or ("reached" if verdict.reached else "**missed**")
         if verdict.ratio is None:
             outcome = verdict.failed or "not measured"
-        lines.append(f"| {WORKLOAD_TITLES[goal.workload]} | {TITLES[goal.against]} | {written(verdict.ratio)} "
-                     f"| at most {goal.most:g} | {outcome} |")
+        lines.append(
+            f"| {WORKLOAD_TITLES[goal.workload]} | {TITLES[goal.against]} | {written(verdict.ratio)} "
+            f"| at most {goal.most:g} | {outcome} |"
+        )
     return "\n".join(lines)
 
 
 def workloads(found):
-    lines = ["## Every workload\n\nAs fast as each can. Load and backend share the second core and often are what bounds "
-             "the requests per second."]
+    lines = [
+        "## Every workload\n\nAs fast as each can. Load and backend share the second core and often are what bounds "
+        "the requests per second."
+    ]
     for name, title in WORKLOAD_TITLES.items():
         rows = [row for row in found["rows"] if row["workload"] == name]
         if rows:
-            lines += [f"\n### {title[0].upper()}{title[1:]}\n",
-                      "| | gateway | CPU µs | against Envoy | requests/s | p50 ms | p99 ms | p99.9 ms |",
-                      "|---|---|--:|---|--:|--:|--:|--:|"]
+            lines += [
+                f"\n### {title[0].upper()}{title[1:]}\n",
+                "| | gateway | CPU µs | against Envoy | requests/s | p50 ms | p99 ms | p99.9 ms |",
+                "|---|---|--:|---|--:|--:|--:|--:|",
+            ]
             lines += [line(row, rows) for shape in SHAPES for row in rows if row["shape"] == shape.name]
     return "\n".join(lines)
 
@@ -71,18 +122,22 @@ def line(row, rows):
     if row["failed"]:
         return f"{begin} **failed** | {row['failed']} | | | | |"
     against = ratio(row, find(rows, gateway=REFERENCE, shape=row["shape"]))
-    return (f"{begin} {middle(row, 'cpu'):.1f} | {written(against)} | {middle(row, 'rate'):,.0f} "
-            f"| {' | '.join(millis(row, key) for key in ('p50', 'p99', 'p999'))} |")
+    return (
+        f"{begin} {middle(row, 'cpu'):.1f} | {written(against)} | {middle(row, 'rate'):,.0f} "
+        f"| {' | '.join(millis(row, key) for key in ('p50', 'p99', 'p999'))} |"
+    )
 
 
 def paced(found):
-    lines = [f"""
+    lines = [
+        f"""
 ## Latency at the same rate
 
 {MAIN_SHAPE.title} in sum, sending half as many requests per second as the slowest of the gateways can answer.
 
 | workload | gateway | requests/s | p50 ms | p99 ms | p99.9 ms | CPU µs |
-|---|---|--:|--:|--:|--:|--:|"""]
+|---|---|--:|--:|--:|--:|--:|"""
+    ]
     for row in found["paced"]:
         begin = f"| {WORKLOAD_TITLES[row['workload']]} | {TITLES[row['gateway']]} |"
         if row["failed"]:
@@ -96,15 +151,20 @@ def paced(found):
 def memory(found):
     names = [name for name in WORKLOAD_TITLES if find(found["memory"], workload=name)]
     counts = [key for key in found["idle"][0] if key != "gateway"]
-    lines = ["## Memory\n\nMiB resident: idle with open connections that had one request each, and the peak after all shapes "
-             "of a workload.\n",
-             "| gateway |" + "".join(f" idle, {count} |" for count in counts)
-             + "".join(f" {WORKLOAD_TITLES[name]} |" for name in names),
-             "|---|" + "--:|" * (len(counts) + len(names))]
+    lines = [
+        "## Memory\n\nMiB resident: idle with open connections that had one request each, and the peak after all shapes "
+        "of a workload.\n",
+        "| gateway |"
+        + "".join(f" idle, {count} |" for count in counts)
+        + "".join(f" {WORKLOAD_TITLES[name]} |" for name in names),
+        "|---|" + "--:|" * (len(counts) + len(names)),
+    ]
     for idle in found["idle"]:
         peaks = [find(found["memory"], workload=name, gateway=idle["gateway"])["peak"] for name in names]
-        lines.append(f"| {TITLES[idle['gateway']]} |"
-                     + "".join(f" {value:.1f} |" for value in [idle[count] for count in counts] + peaks))
+        lines.append(
+            f"| {TITLES[idle['gateway']]} |"
+            + "".join(f" {value:.1f} |" for value in [idle[count] for count in counts] + peaks)
+        )
     return "\n".join(lines)
 
 

@@ -24,8 +24,12 @@ LABELS = {gateway.name: gateway.title.split(" (")[0] for gateway in GATEWAYS}
 def measure(places, settings):
     """Curves by name; each is a list of points `{"x": ..., gateway: value}`."""
     routes, descriptors = routes_and_descriptors(places, settings)
-    return {"routes": routes, "sizes": sizes(places, settings), "descriptors": descriptors,
-            "connections": connections(places, settings)}
+    return {
+        "routes": routes,
+        "sizes": sizes(places, settings),
+        "descriptors": descriptors,
+        "connections": connections(places, settings),
+    }
 
 
 def routes_and_descriptors(places, settings):
@@ -38,7 +42,9 @@ def routes_and_descriptors(places, settings):
         path.write_bytes(made)
         with Stage(places) as stage:
             running = [stage.start(gateway, path, services) for gateway in gateways]
-            memory.append({"x": len(made) / 1e6} | {each.gateway.name: each.process.memory()[0] for each in running})
+            memory.append(
+                {"x": len(made) / 1e6} | {each.gateway.name: each.process.memory()[0] for each in running}
+            )
             times.append({"x": count} | cpu(stage, running, request(count), settings))
     return times, memory
 
@@ -68,7 +74,11 @@ def connections(places, settings):
                 running = stage.start(gateway)
                 point[gateway.name] = compare.memory_with(running, point["x"])
                 running.process.stop()
-                compare.say(f"{point['x']} connections", [{"gateway": gateway.name, "cpu": [point[gateway.name]]}], "MiB")
+                compare.say(
+                    f"{point['x']} connections",
+                    [{"gateway": gateway.name, "cpu": [point[gateway.name]]}],
+                    "MiB",
+                )
     return points
 
 
@@ -96,14 +106,18 @@ DIAGRAMS = (
 def picture(found):
     panels = []
     for name, title, x_title, y_title, _ in DIAGRAMS:
-        series = {gateway: [(point["x"], point[gateway]) for point in found[name]] for gateway in measured(found[name])}
+        series = {
+            gateway: [(point["x"], point[gateway]) for point in found[name]]
+            for gateway in measured(found[name])
+        }
         panels.append(Panel(title, x_title, y_title, series, LABELS))
     return lines("How cost grows", panels)
 
 
 def markdown(found, about, command):
     versions = ", ".join(f"{LABELS[name]} {text}" for name, text in about["versions"].items())
-    parts = [f"""# How cost grows
+    parts = [
+        f"""# How cost grows
 
 Made by `{command}` on {about["date"]}, of {about["commit"]}. {where(about)}
 {versions}. How it is measured is said in [benchmarks.md](benchmarks.md); CPU time is at {MAIN_SHAPE.title}.
@@ -111,13 +125,19 @@ Echoes are read from JSON and written as JSON again by the gateways that transco
 Descriptor sets are made of services with ten annotated methods each.
 
 ![How cost grows](scale.svg)
-"""]
+"""
+    ]
     for name, title, x_title, y_title, form in DIAGRAMS:
         gateways = measured(found[name])
-        rows = [f"## {title}\n", f"| {x_title} |" + "".join(f" {TITLES[gateway]} |" for gateway in gateways),
-                "|--:|" + "--:|" * len(gateways)]
-        rows += [f"| {form.format(point['x'])} |" + "".join(f" {point[gateway]:,.1f} |" for gateway in gateways)
-                 for point in found[name]]
+        rows = [
+            f"## {title}\n",
+            f"| {x_title} |" + "".join(f" {TITLES[gateway]} |" for gateway in gateways),
+            "|--:|" + "--:|" * len(gateways),
+        ]
+        rows += [
+            f"| {form.format(point['x'])} |" + "".join(f" {point[gateway]:,.1f} |" for gateway in gateways)
+            for point in found[name]
+        ]
         parts.append("\n".join(rows) + f"\n\nIn {y_title}.\n")
     return "\n".join(parts)
 

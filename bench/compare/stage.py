@@ -1,6 +1,7 @@
 """Everything that runs while something is measured: the backend and the gateways, started anew for each workload."""
 
 import contextlib
+import http.client
 import re
 import subprocess
 from dataclasses import dataclass
@@ -51,7 +52,12 @@ class Stage:
 
     def __enter__(self):
         self.grpc, self.http = free_ports(2)
-        command = [self.places.parts / "backend", f"127.0.0.1:{self.grpc}", f"127.0.0.1:{self.http}", self.places.work]
+        command = [
+            self.places.parts / "backend",
+            f"127.0.0.1:{self.grpc}",
+            f"127.0.0.1:{self.http}",
+            self.places.work,
+        ]
         backend = self.launch([str(part) for part in command], LOAD_CORE, "backend")
         backend.wait_for(self.grpc)
         backend.wait_for(self.http)
@@ -64,9 +70,16 @@ class Stage:
         """Starts a gateway and waits until it listens."""
         port, h2c_port = free_ports(2)
         values = {
-            "port": port, "h2c_port": h2c_port, "grpc": self.grpc, "http": self.http, "descriptors": descriptors,
-            "services": ", ".join(services), "bin": self.places.bin, "parts": self.places.parts,
-            "venv": self.places.venv, "work": self.places.work,
+            "port": port,
+            "h2c_port": h2c_port,
+            "grpc": self.grpc,
+            "http": self.http,
+            "descriptors": descriptors,
+            "services": ", ".join(services),
+            "bin": self.places.bin,
+            "parts": self.places.parts,
+            "venv": self.places.venv,
+            "work": self.places.work,
         }
         if gateway.config is not None:
             values["config"] = self.places.work / gateway.config
@@ -88,7 +101,10 @@ class Stage:
         """What is wrong with the answers of a gateway, or None."""
         for asked in (workload, workloads.ECHO):
             path = self.bodies[asked.body if asked.answer is None else asked.answer]
-            status, body = answers.fetch(running.target(asked, None, self.bodies))
+            try:
+                status, body = answers.fetch(running.target(asked, None, self.bodies))
+            except (OSError, http.client.HTTPException) as error:
+                return f"{asked.title} was not answered: {error!r}"
             if status != 200:
                 return f"{asked.title} was answered with status {status}: {body[:200]!r}"
             if not answers.same(body, Path(path).read_bytes()):

@@ -1,6 +1,6 @@
 """Tests of what the comparison calculates and writes; they start nothing.
 
-    ./test bench
+./test bench
 """
 
 import json
@@ -67,7 +67,12 @@ class Loads(unittest.TestCase):
             load.parse("no such option", "", 1)
 
     def test_percentiles_are_of_what_was_seen(self):
-        for values, part, expected in [([7], 0.5, 7), ([1, 2], 0.5, 1), ([1, 2, 3], 0.5, 2), ([1, 2, 3], 0.999, 3)]:
+        for values, part, expected in [
+            ([7], 0.5, 7),
+            ([1, 2], 0.5, 1),
+            ([1, 2, 3], 0.5, 2),
+            ([1, 2, 3], 0.999, 3),
+        ]:
             self.assertEqual(load.percentile(values, part), expected, (values, part))
 
 
@@ -79,9 +84,18 @@ class Figures(unittest.TestCase):
         self.assertIsNone(ratio(one, None))
 
     def test_goals_are_reached_missed_failed_or_not_measured(self):
-        rows = [row("get", "transom", [30.0]), row("get", "envoy", [100.0]), row("list", "transom", [1.0], "wrong"),
-                row("list", "envoy", [9.0])]
-        goals = [Goal("get", "envoy", 0.3), Goal("get", "envoy", 0.29), Goal("list", "envoy", 1), Goal("get", "nginx", 1)]
+        rows = [
+            row("get", "transom", [30.0]),
+            row("get", "envoy", [100.0]),
+            row("list", "transom", [1.0], "wrong"),
+            row("list", "envoy", [9.0]),
+        ]
+        goals = [
+            Goal("get", "envoy", 0.3),
+            Goal("get", "envoy", 0.29),
+            Goal("list", "envoy", 1),
+            Goal("get", "nginx", 1),
+        ]
         found = verdicts(rows, goals, OURS, MAIN_SHAPE.name)
         self.assertEqual([each.reached for each in found], [True, False, False, False])
         self.assertEqual(found[2].failed, "wrong")
@@ -100,7 +114,19 @@ class Entries(unittest.TestCase):
             self.assertIn(workload.body, [None, *workloads.messages()])
 
     def test_templates_name_only_values_that_there_are(self):
-        names = ("port", "h2c_port", "grpc", "http", "descriptors", "services", "config", "work", "bin", "parts", "venv")
+        names = (
+            "port",
+            "h2c_port",
+            "grpc",
+            "http",
+            "descriptors",
+            "services",
+            "config",
+            "work",
+            "bin",
+            "parts",
+            "venv",
+        )
         values = dict.fromkeys(names, "1")
         for gateway in GATEWAYS:
             template = (stage.HERE / "config" / gateway.config).read_text() if gateway.config else ""
@@ -137,14 +163,35 @@ class Messages(unittest.TestCase):
 
 class Documents(unittest.TestCase):
     def setUp(self):
-        machine = {"cpu": "a CPU", "cores": 2, "virtual": True, "memory": 8, "kernel": "6.1", "date": "2026-01-02",
-                   "commit": "abc", "versions": {"transom": "1.0"}, "h2load": "1.0", "busy": 0.1}
-        rows = [row("get", "transom", [50.0, 20.0]), row("get", "envoy", [100.0, 100.0]),
-                row("get", "nginx", [70.0, 70.0], "3 requests failed")]
+        machine = {
+            "cpu": "a CPU",
+            "cores": 2,
+            "virtual": True,
+            "memory": 8,
+            "kernel": "6.1",
+            "date": "2026-01-02",
+            "commit": "abc",
+            "versions": {"transom": "1.0"},
+            "h2load": "1.0",
+            "busy": 0.1,
+        }
+        rows = [
+            row("get", "transom", [50.0, 20.0]),
+            row("get", "envoy", [100.0, 100.0]),
+            row("get", "nginx", [70.0, 70.0], "3 requests failed"),
+        ]
         self.about = machine
-        self.found = {"machine": machine, "rounds": 2, "seconds": 1, "rows": rows, "paced": rows,
-                      "memory": [{"workload": "get", "gateway": name, "peak": 20.0} for name in ("transom", "envoy", "nginx")],
-                      "idle": [{"gateway": name, "1": 5.0, "256": 9.0} for name in ("transom", "envoy", "nginx")]}
+        self.found = {
+            "machine": machine,
+            "rounds": 2,
+            "seconds": 1,
+            "rows": rows,
+            "paced": rows,
+            "memory": [
+                {"workload": "get", "gateway": name, "peak": 20.0} for name in ("transom", "envoy", "nginx")
+            ],
+            "idle": [{"gateway": name, "1": 5.0, "256": 9.0} for name in ("transom", "envoy", "nginx")],
+        }
 
     def test_won_lost_and_failed_are_all_written(self):
         document = report.markdown(self.found, "./bench/run")
@@ -154,13 +201,19 @@ class Documents(unittest.TestCase):
             "| HTTP/1.1, 32 connections | Transom | 35.0 | 0.350 (0.200–0.500) | 1,000 | 1.00 | 2.00 | 3.00 |",
             "| HTTP/1.1, 32 connections | nginx (no transcoding) | **failed** | 3 requests failed | | | | |",
             "| Transom | 5.0 | 9.0 | 20.0 |",
+            "| small GET | 35 | 0.35 | – | 2.0, 2.0 | 20, 20 |",
+            "Others used 10% of its cores when it began.",
         ]:
             self.assertIn(line, document)
 
     def test_pictures_are_well_formed(self):
         points = [{"x": 10, "transom": 1.5, "envoy": 30.0}, {"x": 2_000, "transom": 2.5, "envoy": 31.0}]
         found = {name: points for name, *_ in scale.DIAGRAMS}
-        for picture in (main.picture(self.found), scale.picture(found), bars("a & b", [("<", [Bar("x", "y", 0, "")])])):
+        for picture in (
+            main.picture(self.found),
+            scale.picture(found),
+            bars("a & b", [("<", [Bar("x", "y", 0, "")])]),
+        ):
             self.assertEqual(xml.dom.minidom.parseString(picture).documentElement.tagName, "svg")
         self.assertIn("failed", main.picture(self.found))
         self.assertIn("| 2,000 | 2.5 | 31.0 |", scale.markdown(found, self.about, "./bench/run scale"))
@@ -169,13 +222,25 @@ class Documents(unittest.TestCase):
         self.assertEqual([short(value) for value in (0.1, 1.0, 1e4, 1e6)], ["0.1", "1", "10k", "1M"])
         self.assertEqual(kib("VmPeak:\t  9 kB\nVmHWM:\t  1234 kB\n", "VmHWM"), 1234)
         arguments = SimpleNamespace(what="compare", quick=True, only=["get"], gateway=["envoy", "transom"])
-        self.assertEqual(main.command(arguments), "./bench/run --quick --only get --gateway envoy --gateway transom")
+        self.assertEqual(
+            main.command(arguments), "./bench/run --quick --only get --gateway envoy --gateway transom"
+        )
 
 
 def row(workload, gateway, cpu, failed=None):
     many = len(cpu)
-    return {"workload": workload, "shape": MAIN_SHAPE.name, "gateway": gateway, "cpu": cpu, "rate": [1000.0] * many,
-            "p50": [1.0] * many, "p99": [2.0] * many, "p999": [3.0] * many, "errors": [0] * many, "failed": failed}
+    return {
+        "workload": workload,
+        "shape": MAIN_SHAPE.name,
+        "gateway": gateway,
+        "cpu": cpu,
+        "rate": [1000.0] * many,
+        "p50": [1.0] * many,
+        "p99": [2.0] * many,
+        "p999": [3.0] * many,
+        "errors": [0] * many,
+        "failed": failed,
+    }
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ The messages are those of the codec's benchmark (`bench/codec/corpus`): nested, 
 doubles, bytes, timestamps and durations.
 """
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 from pathlib import Path
