@@ -71,10 +71,12 @@ def calibrate(stage, running, workload, shape, seconds, log):
 
 
 def timed(stage, running, workload, shape, count, log, rate=None):
-    """One run of the load and the gateway's CPU time for each request, in microseconds."""
-    before = running.process.cpu_seconds()
+    """What one run of the load saw, the gateway's CPU time for each request, in microseconds, and which part of the
+    time it waited for its core."""
+    ran, waited = running.process.times()
     seen = load.run(running.target(workload, shape, stage.bodies), shape, count, log, rate)
-    return seen, (running.process.cpu_seconds() - before) / count * 1e6
+    ran_then, waited_then = running.process.times()
+    return seen, (ran_then - ran) / count * 1e6, (waited_then - waited) / seen.seconds
 
 
 def equal_rate(stage, running, workload, rows, settings):
@@ -94,20 +96,15 @@ def equal_rate(stage, running, workload, rows, settings):
 
 
 def new_row(workload, shape, gateway):
-    lists = {key: [] for key in ("cpu", "rate", "p50", "p99", "p999", "errors")}
+    lists = {key: [] for key in ("cpu", "waited", "rate", "p50", "p99", "p999", "errors")}
     return {"workload": workload.name, "shape": shape.name, "gateway": gateway, **lists}
 
 
-def add(row, seen, cpu):
-    for key, value in (
-        ("cpu", cpu),
-        ("rate", seen.rate),
-        ("p50", seen.p50),
-        ("p99", seen.p99),
-        ("p999", seen.p999),
-        ("errors", seen.errors),
-    ):
-        row[key].append(value)
+def add(row, seen, cpu, waited):
+    row["cpu"].append(cpu)
+    row["waited"].append(waited)
+    for key in ("rate", "p50", "p99", "p999", "errors"):
+        row[key].append(getattr(seen, key))
 
 
 def idle(places, settings):

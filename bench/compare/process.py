@@ -50,13 +50,16 @@ class Process:
     def said(self):
         return self.log.read_text(errors="replace")[-2000:]
 
-    def cpu_seconds(self):
-        """User and system time of all threads of the process and its children, to the nanosecond."""
-        total = 0
+    def times(self):
+        """Seconds that all threads of the process and its children ran, user and system, and that they waited for
+        their core although they could run."""
+        ran = waited = 0
         for pid in self.family():
             for schedstat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-                total += int(schedstat.read_text().split()[0])
-        return total / 1e9
+                each = schedstat.read_text().split()
+                ran += int(each[0])
+                waited += int(each[1])
+        return ran / 1e9, waited / 1e9
 
     def memory(self):
         """Resident memory in MiB: now, and at most since the start."""

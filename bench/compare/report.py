@@ -1,5 +1,7 @@
 """The comparison as Markdown. What was lost is written like what was won."""
 
+from statistics import median
+
 from figures import find, middle, ratio, verdicts
 from gateways import GATEWAYS, OURS, REFERENCE
 from workloads import GOALS, MAIN_SHAPE, SHAPES, WORKLOADS
@@ -31,7 +33,7 @@ def introduction(found, command):
 # Benchmarks
 
 Made by `{command}` on {machine["date"]}, of {machine["commit"]}; all of it is written anew by that command.
-{where(machine)}
+{where(machine)} {waited(found["rows"])}
 {versions}, h2load {machine["h2load"]}.
 
 CPU time is that of the gateway's process alone, user and system, all threads. Absolute times belong to this
@@ -79,6 +81,12 @@ def where(machine):
         f"{machine['cpu']}, {machine['cores']} {kind}, {machine['memory']} GB, Linux {machine['kernel']}. "
         f"Others used {machine['busy']:.0%} of its cores when it began."
     )
+
+
+def waited(rows):
+    """How much others disturbed: a gateway alone on its core never waits for it."""
+    each = [part for row in rows for part in row["waited"]]
+    return f"In its rounds a gateway waited for its core {median(each):.1%} of the time, {max(each):.1%} at worst."
 
 
 def summary(found):

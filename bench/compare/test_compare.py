@@ -202,6 +202,7 @@ class Documents(unittest.TestCase):
             "| HTTP/1.1, 32 connections | nginx (no transcoding) | **failed** | 3 requests failed | | | | |",
             "| Transom | 5.0 | 9.0 | 20.0 |",
             "| small GET | 35 | 0.35 | – | 2.0, 2.0 | 20, 20 |",
+            "waited for its core 1.0% of the time, 1.0% at worst.",
             "Others used 10% of its cores when it began.",
         ]:
             self.assertIn(line, document)
@@ -234,6 +235,7 @@ def row(workload, gateway, cpu, failed=None):
         "shape": MAIN_SHAPE.name,
         "gateway": gateway,
         "cpu": cpu,
+        "waited": [0.01] * many,
         "rate": [1000.0] * many,
         "p50": [1.0] * many,
         "p99": [2.0] * many,
