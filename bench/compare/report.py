@@ -4,7 +4,7 @@ from statistics import median
 
 from figures import find, middle, ratio, verdicts
 from gateways import GATEWAYS, OURS, REFERENCE
-from workloads import GOALS, MAIN_SHAPE, SHAPES, WORKLOADS
+from workloads import GOALS, IDLE_MOST, MAIN_SHAPE, SHAPES, WORKLOADS
 
 TITLES = {gateway.name: gateway.title for gateway in GATEWAYS}
 WORKLOAD_TITLES = {workload.name: workload.title for workload in WORKLOADS}
@@ -90,21 +90,50 @@ def waited(rows):
 
 
 def summary(found):
+    """Every goal with what came of it."""
     lines = [
-        f"## The goals\n\nTransom's CPU time for a request, {MAIN_SHAPE.title}.\n",
-        "| workload | against | ratio | goal | |",
+        f"## The goals\n\nOf Transom, {MAIN_SHAPE.title}; ratios to the gateway named.\n",
+        "| what | against | measured | goal | |",
         "|---|---|---|---|---|",
     ]
     for verdict in verdicts(found["rows"], GOALS, OURS, MAIN_SHAPE.name):
         goal = verdict.goal
-        outcome = verdict.failed or ("reached" if verdict.reached else "**missed**")
-        if verdict.ratio is None:
-            outcome = verdict.failed or "not measured"
-        lines.append(
-            f"| {WORKLOAD_TITLES[goal.workload]} | {TITLES[goal.against]} | {written(verdict.ratio)} "
-            f"| at most {goal.most:g} | {outcome} |"
-        )
-    return "\n".join(lines)
+        outcome = verdict.failed or ("not measured" if verdict.ratio is None else said(verdict.reached))
+        what = f"CPU time, {WORKLOAD_TITLES[goal.workload]}"
+        measured = written(verdict.ratio)
+        lines.append(f"| {what} | {TITLES[goal.against]} | {measured} | at most {goal.most:g} | {outcome} |")
+    return "\n".join(lines + latency_goals(found) + memory_goals(found))
+
+
+def latency_goals(found):
+    """At the same rate, p99 shall be below the reference's."""
+    lines = []
+    for name, title in WORKLOAD_TITLES.items():
+        one, two = (find(found["paced"], workload=name, gateway=gateway) for gateway in (OURS, REFERENCE))
+        if one and two and not one["failed"] and not two["failed"]:
+            part = middle(one, "p99") / middle(two, "p99")
+            begin = f"| p99 at the same rate, {title} | {TITLES[REFERENCE]} | {part:.2f}"
+            lines.append(f"{begin} | below 1 | {said(part < 1)} |")
+    return lines
+
+
+def memory_goals(found):
+    """Idle, memory shall be small; with many connections below the reference's."""
+    one, two = (find(found["idle"], gateway=gateway) for gateway in (OURS, REFERENCE))
+    if not one:
+        return []
+    least, most = [key for key in one if key != "gateway"]
+    reached = said(one[least] < IDLE_MOST)
+    lines = [f"| memory, idle | – | {one[least]:.1f} MiB | below {IDLE_MOST} MiB | {reached} |"]
+    if two:
+        part = one[most] / two[most]
+        begin = f"| memory, {most} idle connections | {TITLES[REFERENCE]} | {part:.2f}"
+        lines.append(f"{begin} | below 1 | {said(part < 1)} |")
+    return lines
+
+
+def said(reached):
+    return "reached" if reached else "**missed**"
 
 
 def workloads(found):

@@ -196,8 +196,12 @@ class Documents(unittest.TestCase):
     def test_won_lost_and_failed_are_all_written(self):
         document = report.markdown(self.found, "./bench/run")
         for line in [
-            "| small GET | Envoy | 0.350 (0.200–0.500) | at most 0.25 | **missed** |",
-            "| list of 64 KB | Envoy | – | at most 0.13 | not measured |",
+            "| CPU time, small GET | Envoy | 0.350 (0.200–0.500) | at most 0.25 | **missed** |",
+            "| CPU time, list of 64 KB | Envoy | – | at most 0.13 | not measured |",
+            "| CPU time, small GET | nginx (no transcoding) | 0.500 (0.286–0.714) | at most 1.2 | 3 requests failed |",
+            "| p99 at the same rate, small GET | Envoy | 1.00 | below 1 | **missed** |",
+            "| memory, idle | – | 5.0 MiB | below 20 MiB | reached |",
+            "| memory, 256 idle connections | Envoy | 1.00 | below 1 | **missed** |",
             "| HTTP/1.1, 32 connections | Transom | 35.0 | 0.350 (0.200–0.500) | 1,000 | 1.00 | 2.00 | 3.00 |",
             "| HTTP/1.1, 32 connections | nginx (no transcoding) | **failed** | 3 requests failed | | | | |",
             "| Transom | 5.0 | 9.0 | 20.0 |",

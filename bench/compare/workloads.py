@@ -77,6 +77,9 @@ GOALS = [
     Goal("get", "nginx", 1.2),
 ]
 
+# The most memory of an idle gateway, in MiB.
+IDLE_MOST = 20
+
 
 def messages():
     """The JSON of every message by its name."""
