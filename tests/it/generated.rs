@@ -8,7 +8,7 @@
 //! ```
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::support::root;
 
@@ -45,6 +45,13 @@ fn bookstore_descriptors_are_up_to_date() {
 fn echo_descriptors_are_up_to_date() {
     let (protos, tests) = (root().join("protos"), root().join("tests/python"));
     check("fuzz/echo.binpb", &compile(&[&tests, &protos], &["echo.proto".into()]));
+}
+
+#[test]
+fn benchmark_descriptors_are_up_to_date() {
+    let protos = [root().join("bench/compare"), root().join("bench/codec/corpus"), root().join("protos")];
+    let includes: Vec<&Path> = protos.iter().map(PathBuf::as_path).collect();
+    check("bench/compare/orders.binpb", &compile(&includes, &["orders.proto".into()]));
 }
 
 #[test]
