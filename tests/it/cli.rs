@@ -75,8 +75,8 @@ fn check_reports_everything_at_once_with_places() {
 fn routes_are_those_of_the_proto() {
     let routes = json_of(&run(&mut transom(&["routes", "--json", "-c", &bookstore_config()])));
     let routes = routes.as_array().unwrap();
-    // 16 methods, one with two bindings.
-    assert_eq!(routes.len(), 17);
+    // 18 methods, one with two bindings.
+    assert_eq!(routes.len(), 19);
     let archive =
         routes.iter().find(|route| route["method"] == "bookstore.v1.Bookstore/ArchiveBook").unwrap();
     assert_eq!(archive["verb"], "POST");
@@ -146,7 +146,7 @@ fn routes_are_a_table_for_people() {
         .map(|row| row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
         .collect();
     assert_eq!(rows[0], ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM"]);
-    assert_eq!(rows.len(), 18);
+    assert_eq!(rows.len(), 20);
     let row = |verb: &str, path: &str, method: &str, streams: &str| {
         let method = format!("bookstore.v1.Bookstore/{method}");
         assert!(rows.contains(&vec![verb, path, &method, streams, "rest", "bookstore"]), "{table}");
@@ -154,6 +154,8 @@ fn routes_are_a_table_for_people() {
     row("PURGE", "/v1/{name=shelves/*}", "PurgeShelf", "-");
     row("POST", "/bookstore.v1.Bookstore/CountBooks", "CountBooks", "-");
     row("GET", "/v1/{name=shelves/*}:watch", "WatchShelf", "server");
+    row("POST", "/v1/{parent=shelves/*}/books:import", "ImportBooks", "client");
+    row("POST", "/v1/books:recommend", "RecommendBooks", "both");
 }
 
 #[test]
@@ -206,7 +208,7 @@ fn the_demo_shows_requests_that_work() {
             requests += 1;
         }
     }
-    assert_eq!(requests, 5, "{introduction}");
+    assert_eq!(requests, 9, "{introduction}");
     let routes =
         lines.iter().find_map(|line| line.strip_prefix("The same from the terminal: transom ")).unwrap();
     run(&mut transom(&routes.split(' ').collect::<Vec<_>>()));

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod json;
 pub(crate) mod process;
+pub(crate) mod sse;
 
 use std::path::PathBuf;
 
