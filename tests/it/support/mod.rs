@@ -6,6 +6,7 @@ pub(crate) mod gateway;
 pub(crate) mod json;
 pub(crate) mod process;
 pub(crate) mod sse;
+pub(crate) mod stream;
 
 use std::path::PathBuf;
 
