@@ -97,6 +97,54 @@ fn call_reaches_a_method() {
     assert_eq!(answer, json!({"title": "The Time Machine", "priceCents": "800"}));
 }
 
+/// Each message of an answer is a JSON value of its own, as the next one may take long.
+#[test]
+fn call_streams_in_each_direction() {
+    let upstream = format!("http://{}", backend::bookstore());
+    let call = |method: &str, request: &str| {
+        let mut command = transom(&["call", "-c", &bookstore_config()]);
+        command.args([&format!("bookstore.v1.Bookstore/{method}"), request]).env("BOOKSTORE_URL", &upstream);
+        command
+    };
+    let values_of = |output: &Output| {
+        let values = serde_json::Deserializer::from_slice(&output.stdout).into_iter();
+        values.collect::<Result<Vec<Value>, _>>().unwrap()
+    };
+    let books = r#"{"parent": "shelves/crime", "bookId": "a", "book": {"title": "A"}} {"bookId": "b"}"#;
+    let [answer] = &values_of(&run(&mut call("ImportBooks", books)))[..] else { panic!("not one answer") };
+    assert_eq!((&answer["added"], &answer["refused"]), (&json!(1), &json!(1)), "{answer}");
+
+    let watch = r#"{"name": "shelves/crime", "includePresent": true, "maxEvents": 2}"#;
+    let events = values_of(&run(&mut call("WatchShelf", watch)));
+    let titles: Vec<_> = events.iter().map(|event| &event["book"]["title"]).collect();
+    assert_eq!(titles, ["A", "The Moonstone"]);
+
+    let wishes = r#"[{"filter": {"author": "Mary Shelley"}}, {}, {"filter": {"minRating": 6}}]"#;
+    let output = call("RecommendBooks", wishes).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let answers = values_of(&output);
+    assert_eq!(answers.len(), 2, "what came before the error is printed");
+    assert_eq!(answers[0]["book"]["title"], "Frankenstein");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.starts_with("The call failed with INVALID_ARGUMENT:\n{\n  \"code\": 3,"), "{text}");
+
+    for (method, request, expected) in [
+        (
+            "ImportBooks",
+            "{} {",
+            "The request is not a stream of JSON messages: the stream ends within message 2.\n",
+        ),
+        ("WatchShelf", r#"{"name": "shelves/none"}"#, "The call failed with NOT_FOUND:\n"),
+    ] {
+        let text = failure(&mut call(method, request), 1);
+        assert!(text.starts_with(expected), "{text}");
+    }
+    // A stream without end is ended by the time that the call may take.
+    let mut endless = call("WatchShelf", r#"{"name": "shelves/crime"}"#);
+    let text = failure(endless.args(["--timeout", "300ms"]), 1);
+    assert!(text.starts_with("The call failed with DEADLINE_EXCEEDED:\n"), "{text}");
+}
+
 #[test]
 fn call_explains_what_is_wrong() {
     let upstream = format!("http://{}", backend::bookstore());

@@ -22,7 +22,10 @@ async fn answers_come_in_each_form() {
             (answer.header("content-type").unwrap().to_owned(), answer.rest().await)
         };
         let (kind, text) = get("*/*").await;
-        assert_eq!((&*kind, serde_json::from_str::<Value>(&text).unwrap()), ("application/json", json!(messages)));
+        assert_eq!(
+            (&*kind, serde_json::from_str::<Value>(&text).unwrap()),
+            ("application/json", json!(messages))
+        );
 
         let (kind, text) = get("application/x-ndjson").await;
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -88,11 +91,9 @@ async fn requests_come_in_each_form() {
     let lines = "{\"text\": \"a\"}\r\n\n{\"text\": \"bc\"}\n{}";
     let array = "[{\"text\": \"a\"},\n{\"text\": \"bc\"} , {}]";
     for version in VERSIONS {
-        for (kind, text) in [
-            ("application/x-ndjson", lines),
-            ("application/json", lines),
-            ("application/json", array),
-        ] {
+        for (kind, text) in
+            [("application/x-ndjson", lines), ("application/json", lines), ("application/json", array)]
+        {
             let headers = [("content-type", kind), ("grpc-metadata-x-who", "me")];
             let send = client::send(setting.address(), version, "POST", "/v1/gather/forms", &headers, text);
             let answer = send.await.json();
@@ -101,7 +102,8 @@ async fn requests_come_in_each_form() {
             assert!(received.contains(&json!({"key": "x-who", "text": "me"})), "{received:?}");
         }
         // Without a message there is one: that of the path.
-        let answer = client::send(setting.address(), version, "POST", "/v1/gather/none", &[], "").await.json();
+        let answer =
+            client::send(setting.address(), version, "POST", "/v1/gather/none", &[], "").await.json();
         assert_eq!(answer["count"], json!(1));
     }
 }
@@ -122,7 +124,8 @@ async fn uploads_that_fail_are_answered_with_the_reason() {
                 let answer = client::send(setting.address(), version, "POST", target, &headers, text).await;
                 let body = answer.json();
                 // What was answered before stays; then the error is the last element.
-                let status_of = |body: &Value| (body["code"].clone(), body["message"].as_str().unwrap().to_owned());
+                let status_of =
+                    |body: &Value| (body["code"].clone(), body["message"].as_str().unwrap().to_owned());
                 let ((found, text), is_stream) = match body.as_array() {
                     Some(elements) => (status_of(&elements.last().unwrap()["error"]), true),
                     None => (status_of(&body), false),

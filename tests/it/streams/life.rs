@@ -50,6 +50,29 @@ async fn callers_that_leave_cancel_their_calls() {
     assert!(!printed.contains("WARN"), "callers cannot fill the log: {printed}");
 }
 
+#[tokio::test]
+async fn a_backend_that_dies_ends_its_streams_with_an_error() {
+    let Setting { gateway, backend } = Setting::new();
+    let mut answers = Vec::new();
+    for version in VERSIONS {
+        let target = "/v1/watch/dying?count=1&hang=true";
+        let mut answer = stream::get(gateway.address(), version, target, &[LINES]).await;
+        assert_eq!(answer.line().await, Some(json!({"number": 1})));
+        let (body, chat) = stream::upload(gateway.address(), version, "/v1/chat/dying", &[LINES]).await;
+        assert!(body.send("{}").await);
+        let mut chat = chat.await;
+        assert_eq!(chat.line().await, Some(json!({"number": 1})));
+        answers.push((None, answer));
+        answers.push((Some(body), chat));
+    }
+    drop(backend);
+    for (_body, mut answer) in answers {
+        let end = answer.line().await.unwrap();
+        assert_eq!(end["error"]["code"], json!(14), "{end}");
+        assert_eq!(answer.line().await, None);
+    }
+}
+
 /// Backends take many cancellations at once for an attack, and end the connection that others share.
 #[tokio::test]
 async fn many_callers_that_leave_do_not_disturb_the_others() {

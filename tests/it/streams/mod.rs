@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+use crate::support::backend;
 use crate::support::client::{self, Version};
 use crate::support::gateway::Gateway;
 use crate::support::process::Server;
-use crate::support::backend;
 
 mod bounds;
 mod browser;

@@ -137,6 +137,7 @@ async fn start(
     }
     let request = request.body(body).unwrap();
     let stream = TcpStream::connect(address).await.unwrap().into_std().unwrap();
+    stream.set_nodelay(true).unwrap();
     let connection = Connection(stream.try_clone().unwrap());
     let stream = TokioIo::new(TcpStream::from_std(stream).unwrap());
     let mut sending = JoinSet::new();
