@@ -159,6 +159,7 @@ fn server(config: &Config, snapshot: Snapshot, stop: Signal) -> Server<Fronted> 
         streams: http.streams_per_connection.value,
         header_timeout: http.header_timeout.value,
         idle_timeout: http.idle_timeout.value,
+        drain_timeout: http.drain_timeout.value,
         ..Limits::default()
     };
     let front = Front::new(Arc::new(Handle::new(snapshot)));

@@ -107,6 +107,18 @@ Try, in another terminal:
   An error, with the field that is wrong:
     curl '{url}/v1/shelves/fiction/books' --json '{{\"title\": 7}}'
 
+  A stream of answers: what is on a shelf, and then what changes, as server-sent events:
+    curl -N '{url}/v1/shelves/crime:watch?includePresent=true&maxEvents=1' -H 'accept: text/event-stream'
+
+  The same as lines; without the header it is an array:
+    curl -N '{url}/v1/shelves/crime:watch?includePresent=true&maxEvents=1' -H 'accept: application/x-ndjson'
+
+  A stream of requests: messages one behind the other, on lines or in an array:
+    curl '{url}/v1/shelves/crime/books:import' --json '{{\"bookId\": \"a\", \"book\": {{\"title\": \"A\"}}}} {{\"bookId\": \"b\"}}'
+
+  Streams in both directions: type wishes such as {{}} and Enter, each is answered at once; the end is Ctrl-D:
+    curl -N -T . -X POST '{url}/v1/books:recommend' -H 'accept: application/x-ndjson'
+
 The configuration of this gateway:
 
 {config}

@@ -34,6 +34,9 @@ settings! {
         request_timeout: Located<Duration> = Duration::from_secs(60).into() => HUNDRED_MILLIS..=DAY,
         /// How long a connection without requests is kept.
         idle_timeout: Located<Duration> = Duration::from_secs(60).into() => Duration::from_secs(1)..=DAY,
+        /// How long calls in flight may take to finish once the process is told to stop. Streams that go on
+        /// are cut then.
+        drain_timeout: Located<Duration> = Duration::from_secs(30).into() => HUNDRED_MILLIS..=DAY,
         /// The number of parameters of a query.
         query_parameters: Located<u32> = 1_000.into() => 1..=100_000,
     }

@@ -376,6 +376,12 @@ pub struct WatchShelfRequest {
     /// The shelf's name.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
+    /// Whether to begin with an event for each book that is there already, by name.
+    #[prost(bool, tag = "2")]
+    pub include_present: bool,
+    /// After how many events to end; 0 for never.
+    #[prost(int32, tag = "3")]
+    pub max_events: i32,
 }
 /// What happened to a book.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -409,6 +415,8 @@ pub mod book_event {
         Written = 1,
         /// It was removed.
         Removed = 2,
+        /// It was there when the watch began.
+        Present = 3,
     }
     impl Kind {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -420,6 +428,7 @@ pub mod book_event {
                 Self::Unspecified => "KIND_UNSPECIFIED",
                 Self::Written => "WRITTEN",
                 Self::Removed => "REMOVED",
+                Self::Present => "PRESENT",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -428,10 +437,67 @@ pub mod book_event {
                 "KIND_UNSPECIFIED" => Some(Self::Unspecified),
                 "WRITTEN" => Some(Self::Written),
                 "REMOVED" => Some(Self::Removed),
+                "PRESENT" => Some(Self::Present),
                 _ => None,
             }
         }
     }
+}
+/// One request of ImportBooks: one book.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportBooksRequest {
+    /// The shelf's name. It is read from the first message and holds for all.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// The last part of the name: lower-case letters, digits and hyphens, at most 40.
+    #[prost(string, tag = "2")]
+    pub book_id: ::prost::alloc::string::String,
+    /// The book.
+    #[prost(message, optional, tag = "3")]
+    pub book: ::core::option::Option<Book>,
+}
+/// The response of ImportBooks.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportBooksResponse {
+    /// How many books were added.
+    #[prost(int32, tag = "1")]
+    pub added: i32,
+    /// How many were not.
+    #[prost(int32, tag = "2")]
+    pub refused: i32,
+    /// Why not, for the first 20 of them.
+    #[prost(message, repeated, tag = "3")]
+    pub failures: ::prost::alloc::vec::Vec<ImportFailure>,
+}
+/// Why a book was not imported.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportFailure {
+    /// Which message of the stream it was, counted from 1.
+    #[prost(int32, tag = "1")]
+    pub message: i32,
+    /// The identifier that it had.
+    #[prost(string, tag = "2")]
+    pub book_id: ::prost::alloc::string::String,
+    /// What is wrong with it.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// One request of RecommendBooks.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecommendBooksRequest {
+    /// Which books; all when absent.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<BookFilter>,
+}
+/// One answer of RecommendBooks.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecommendBooksResponse {
+    /// The best rated book that fits, of those not named yet; absent when there is none.
+    #[prost(message, optional, tag = "1")]
+    pub book: ::core::option::Option<Book>,
+    /// How many more would fit.
+    #[prost(int32, tag = "2")]
+    pub others: i32,
 }
 /// What a book is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -655,11 +721,36 @@ pub mod bookstore_server {
             >
             + std::marker::Send
             + 'static;
-        /// Reports changes of the books of a shelf as they happen.
+        /// Reports changes of the books of a shelf as they happen. A stream of answers: the caller's Accept decides whether
+        /// they come as an array, as lines or as server-sent events.
         async fn watch_shelf(
             &self,
             request: tonic::Request<super::WatchShelfRequest>,
         ) -> std::result::Result<tonic::Response<Self::WatchShelfStream>, tonic::Status>;
+        /// Adds many books to a shelf. A stream of requests: each is a message in the HTTP body, and the path belongs to the
+        /// first. Each book is added as it arrives; one that cannot be does not keep the others out.
+        async fn import_books(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::ImportBooksRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportBooksResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the RecommendBooks method.
+        type RecommendBooksStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::RecommendBooksResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Asks the bookseller. A stream in both directions: each message says what is wanted and is answered at once, before
+        /// the next one is sent, with a book that was not named in this conversation yet.
+        async fn recommend_books(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::RecommendBooksRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<Self::RecommendBooksStream>,
+            tonic::Status,
+        >;
     }
     /// Shelves and the books on them.
     #[derive(Debug)]
@@ -1453,6 +1544,101 @@ pub mod bookstore_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bookstore.v1.Bookstore/ImportBooks" => {
+                    #[allow(non_camel_case_types)]
+                    struct ImportBooksSvc<T: Bookstore>(pub Arc<T>);
+                    impl<
+                        T: Bookstore,
+                    > tonic::server::ClientStreamingService<super::ImportBooksRequest>
+                    for ImportBooksSvc<T> {
+                        type Response = super::ImportBooksResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::ImportBooksRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Bookstore>::import_books(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ImportBooksSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bookstore.v1.Bookstore/RecommendBooks" => {
+                    #[allow(non_camel_case_types)]
+                    struct RecommendBooksSvc<T: Bookstore>(pub Arc<T>);
+                    impl<
+                        T: Bookstore,
+                    > tonic::server::StreamingService<super::RecommendBooksRequest>
+                    for RecommendBooksSvc<T> {
+                        type Response = super::RecommendBooksResponse;
+                        type ResponseStream = T::RecommendBooksStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::RecommendBooksRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Bookstore>::recommend_books(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RecommendBooksSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

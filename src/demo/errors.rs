@@ -118,6 +118,13 @@ pub(super) fn full(what: &str, limit: usize) -> Status {
     Status::resource_exhausted(format!("The store holds {limit} {what}, which is all it takes."))
 }
 
+/// RESOURCE_EXHAUSTED: a stream has too many messages.
+pub(super) fn too_many(limit: usize) -> Status {
+    Status::resource_exhausted(format!(
+        "One stream may have {limit} messages. Send the others in another call."
+    ))
+}
+
 fn resource(kind: &str, name: &str, description: String) -> Any {
     let resource_type = format!("bookstore.example/{kind}");
     pack("ResourceInfo", &ResourceInfo { resource_type, resource_name: name.into(), description })

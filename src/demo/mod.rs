@@ -29,6 +29,7 @@ mod names;
 mod seed;
 mod service;
 mod store;
+mod streams;
 #[cfg(test)]
 mod tests;
 

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::{Stream, stream};
-use tokio::sync::broadcast::{self, error::RecvError};
-use tonic::{Request, Response, Status};
+use futures_util::Stream;
+use tokio::sync::broadcast;
+use tonic::{Request, Response, Status, Streaming};
 
 use super::bookstore_v1::bookstore_server::Bookstore;
 use super::bookstore_v1::*;
 use super::errors::{self, Violations};
 use super::store::{self, Store};
-use super::{filter, mask, names};
+use super::{filter, mask, names, streams};
 
 /// How many changes a slow watcher may be behind.
 const MAX_BEHIND: usize = 64;
@@ -24,24 +24,31 @@ const PAGE: i32 = 20;
 const MAX_PAGE: i32 = 100;
 
 /// The service: a store behind a lock, which is never held across a wait, and the changes for watchers,
-/// which are announced under the lock so that they come in their true order.
+/// which are announced under the lock so that they come in their true order. Clones share both.
+#[derive(Clone)]
 pub(super) struct Shop {
-    store: Mutex<Store>,
+    store: Arc<Mutex<Store>>,
     changes: broadcast::Sender<BookEvent>,
 }
 
 impl Shop {
     /// A shop with these books.
     pub(super) fn new(store: Store) -> Self {
-        Self { store: Mutex::new(store), changes: broadcast::Sender::new(MAX_BEHIND) }
+        Self { store: Arc::new(Mutex::new(store)), changes: broadcast::Sender::new(MAX_BEHIND) }
     }
 
-    fn store(&self) -> MutexGuard<'_, Store> {
+    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
         // Every change of the store is one step, so a panic elsewhere leaves nothing half done.
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn announce(&self, kind: book_event::Kind, book: &Book) {
+    /// The changes from now on. Asked for under the lock, none is missed and none comes twice.
+    pub(super) fn changes(&self) -> broadcast::Receiver<BookEvent> {
+        self.changes.subscribe()
+    }
+
+    /// Tells the watchers. The caller holds the lock.
+    pub(super) fn announce(&self, kind: book_event::Kind, book: &Book) {
         // It fails when nobody watches, which is as it should be.
         let _ = self.changes.send(BookEvent { kind: kind.into(), book: Some(book.clone()) });
     }
@@ -59,6 +66,7 @@ impl Shop {
 }
 
 type Answer<T> = Result<Response<T>, Status>;
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl Bookstore for Shop {
@@ -220,33 +228,28 @@ impl Bookstore for Shop {
         Ok(Response::new(counts))
     }
 
-    type WatchShelfStream = Pin<Box<dyn Stream<Item = Result<BookEvent, Status>> + Send>>;
+    type WatchShelfStream = Answers<BookEvent>;
 
     async fn watch_shelf(&self, request: Request<WatchShelfRequest>) -> Answer<Self::WatchShelfStream> {
-        let shelf = request.into_inner().name;
-        self.store().shelf(&shelf)?;
-        let changes = self.changes.subscribe();
-        Ok(Response::new(Box::pin(stream::try_unfold((changes, shelf), next_change))))
+        let events = streams::watch(self, &request.into_inner())?;
+        Ok(Response::new(Box::pin(events)))
     }
-}
 
-/// Waits for the next change of a shelf's books.
-async fn next_change(
-    (mut changes, shelf): (broadcast::Receiver<BookEvent>, String),
-) -> Result<Option<(BookEvent, (broadcast::Receiver<BookEvent>, String))>, Status> {
-    loop {
-        match changes.recv().await {
-            Ok(event) if event.book.as_ref().is_some_and(|book| names::shelf_of(&book.name) == shelf) => {
-                return Ok(Some((event, (changes, shelf))));
-            }
-            Ok(_) => {}
-            Err(RecvError::Closed) => return Ok(None),
-            Err(RecvError::Lagged(missed)) => {
-                return Err(Status::data_loss(format!(
-                    "The watcher was too slow and missed {missed} changes. List the books and watch again."
-                )));
-            }
-        }
+    async fn import_books(
+        &self,
+        request: Request<Streaming<ImportBooksRequest>>,
+    ) -> Answer<ImportBooksResponse> {
+        streams::import(self, request.into_inner()).await.map(Response::new)
+    }
+
+    type RecommendBooksStream = Answers<RecommendBooksResponse>;
+
+    async fn recommend_books(
+        &self,
+        request: Request<Streaming<RecommendBooksRequest>>,
+    ) -> Answer<Self::RecommendBooksStream> {
+        let answers = streams::recommend(self.clone(), request.into_inner());
+        Ok(Response::new(Box::pin(answers)))
     }
 }
 

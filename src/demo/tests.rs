@@ -187,7 +187,7 @@ async fn update_masks_decide_what_changes() {
 #[tokio::test]
 async fn a_life_of_a_book() {
     let shop = shop();
-    let watch = WatchShelfRequest { name: "shelves/fiction".into() };
+    let watch = WatchShelfRequest { name: "shelves/fiction".into(), ..Default::default() };
     let mut events = shop.watch_shelf(Request::new(watch)).await.unwrap().into_inner();
 
     let book = Book { title: "The Mummy!".into(), ..Book::default() };

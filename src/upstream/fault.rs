@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::field::display;
 
 use crate::call::Method;
-use crate::status::{Code, Status, http as table};
+use crate::status::{Code, Fault, Status, http as table};
 
 use super::pool::Pool;
 use super::target::Target;
@@ -45,10 +45,15 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// Notes that a call failed for good.
+    /// Notes that a call failed for good. What is wrong with the caller's messages is no warning: anybody
+    /// could fill the log with it.
     pub(super) fn warn(&self, failure: &Failure, tries: usize) {
         let (upstream, target, method) = self.names();
         let (status, cause) = (&failure.status, failure.cause.as_ref().map(display));
+        if status.fault() == Fault::Caller {
+            tracing::debug!(upstream, %target, method, tries, %status, "a caller failed a call");
+            return;
+        }
         tracing::warn!(upstream, %target, method, tries, %status, cause, "a backend failed a call");
     }
 

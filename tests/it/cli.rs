@@ -75,8 +75,8 @@ fn check_reports_everything_at_once_with_places() {
 fn routes_are_those_of_the_proto() {
     let routes = json_of(&run(&mut transom(&["routes", "--json", "-c", &bookstore_config()])));
     let routes = routes.as_array().unwrap();
-    // 16 methods, one with two bindings.
-    assert_eq!(routes.len(), 17);
+    // 18 methods, one with two bindings.
+    assert_eq!(routes.len(), 19);
     let archive =
         routes.iter().find(|route| route["method"] == "bookstore.v1.Bookstore/ArchiveBook").unwrap();
     assert_eq!(archive["verb"], "POST");
@@ -95,6 +95,54 @@ fn call_reaches_a_method() {
     let request = r#"{"name": "shelves/fiction/books/the-time-machine", "readMask": "title,priceCents"}"#;
     let answer = json_of(&run(&mut call(&["bookstore.v1.Bookstore/GetBook", request])));
     assert_eq!(answer, json!({"title": "The Time Machine", "priceCents": "800"}));
+}
+
+/// Each message of an answer is a JSON value of its own, as the next one may take long.
+#[test]
+fn call_streams_in_each_direction() {
+    let upstream = format!("http://{}", backend::bookstore());
+    let call = |method: &str, request: &str| {
+        let mut command = transom(&["call", "-c", &bookstore_config()]);
+        command.args([&format!("bookstore.v1.Bookstore/{method}"), request]).env("BOOKSTORE_URL", &upstream);
+        command
+    };
+    let values_of = |output: &Output| {
+        let values = serde_json::Deserializer::from_slice(&output.stdout).into_iter();
+        values.collect::<Result<Vec<Value>, _>>().unwrap()
+    };
+    let books = r#"{"parent": "shelves/crime", "bookId": "a", "book": {"title": "A"}} {"bookId": "b"}"#;
+    let [answer] = &values_of(&run(&mut call("ImportBooks", books)))[..] else { panic!("not one answer") };
+    assert_eq!((&answer["added"], &answer["refused"]), (&json!(1), &json!(1)), "{answer}");
+
+    let watch = r#"{"name": "shelves/crime", "includePresent": true, "maxEvents": 2}"#;
+    let events = values_of(&run(&mut call("WatchShelf", watch)));
+    let titles: Vec<_> = events.iter().map(|event| &event["book"]["title"]).collect();
+    assert_eq!(titles, ["A", "The Moonstone"]);
+
+    let wishes = r#"[{"filter": {"author": "Mary Shelley"}}, {}, {"filter": {"minRating": 6}}]"#;
+    let output = call("RecommendBooks", wishes).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let answers = values_of(&output);
+    assert_eq!(answers.len(), 2, "what came before the error is printed");
+    assert_eq!(answers[0]["book"]["title"], "Frankenstein");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.starts_with("The call failed with INVALID_ARGUMENT:\n{\n  \"code\": 3,"), "{text}");
+
+    for (method, request, expected) in [
+        (
+            "ImportBooks",
+            "{} {",
+            "The request is not a stream of JSON messages: the stream ends within message 2.\n",
+        ),
+        ("WatchShelf", r#"{"name": "shelves/none"}"#, "The call failed with NOT_FOUND:\n"),
+    ] {
+        let text = failure(&mut call(method, request), 1);
+        assert!(text.starts_with(expected), "{text}");
+    }
+    // A stream without end is ended by the time that the call may take.
+    let mut endless = call("WatchShelf", r#"{"name": "shelves/crime"}"#);
+    let text = failure(endless.args(["--timeout", "300ms"]), 1);
+    assert!(text.starts_with("The call failed with DEADLINE_EXCEEDED:\n"), "{text}");
 }
 
 #[test]
@@ -146,7 +194,7 @@ fn routes_are_a_table_for_people() {
         .map(|row| row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
         .collect();
     assert_eq!(rows[0], ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM"]);
-    assert_eq!(rows.len(), 18);
+    assert_eq!(rows.len(), 20);
     let row = |verb: &str, path: &str, method: &str, streams: &str| {
         let method = format!("bookstore.v1.Bookstore/{method}");
         assert!(rows.contains(&vec![verb, path, &method, streams, "rest", "bookstore"]), "{table}");
@@ -154,6 +202,8 @@ fn routes_are_a_table_for_people() {
     row("PURGE", "/v1/{name=shelves/*}", "PurgeShelf", "-");
     row("POST", "/bookstore.v1.Bookstore/CountBooks", "CountBooks", "-");
     row("GET", "/v1/{name=shelves/*}:watch", "WatchShelf", "server");
+    row("POST", "/v1/{parent=shelves/*}/books:import", "ImportBooks", "client");
+    row("POST", "/v1/books:recommend", "RecommendBooks", "both");
 }
 
 #[test]
@@ -206,7 +256,7 @@ fn the_demo_shows_requests_that_work() {
             requests += 1;
         }
     }
-    assert_eq!(requests, 5, "{introduction}");
+    assert_eq!(requests, 9, "{introduction}");
     let routes =
         lines.iter().find_map(|line| line.strip_prefix("The same from the terminal: transom ")).unwrap();
     run(&mut transom(&routes.split(' ').collect::<Vec<_>>()));

@@ -18,4 +18,5 @@ mod hostile;
 mod layering;
 mod life;
 mod replay;
+mod streams;
 mod support;

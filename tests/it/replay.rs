@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::client::{self, Answer, Version};
 use crate::support::gateway::{Gateway, listening, transom};
 use crate::support::process::Server;
-use crate::support::{backend, json, root};
+use crate::support::{backend, json, root, sse};
 
 #[tokio::test]
 async fn bookstore_over_http1() {
@@ -96,8 +96,17 @@ impl Exchange {
         }
         let expected: Value = serde_json::from_str(&self.expected_body)
             .map_err(|error| format!("the expected body is no JSON: {error}"))?;
-        let found = serde_json::from_slice(&answer.body).map_err(|error| format!("no JSON: {error}"))?;
-        json::compare(&expected, &found)
+        json::compare(&expected, &values(answer).map_err(|error| format!("no JSON: {error}"))?)
+    }
+}
+
+/// The JSON of an answer. Lines and events become arrays.
+fn values(answer: &Answer) -> serde_json::Result<Value> {
+    let text = String::from_utf8_lossy(&answer.body);
+    match answer.header("content-type") {
+        Some("application/x-ndjson") => text.lines().map(serde_json::from_str::<Value>).collect(),
+        Some("text/event-stream") => sse::events(&text).map(|event| event.value()).collect(),
+        _ => serde_json::from_slice(&answer.body),
     }
 }
 

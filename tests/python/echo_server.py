@@ -27,10 +27,31 @@ def pairs(entries):
     return [(one.key, one.binary if one.key.endswith("-bin") else one.text) for one in entries]
 
 
-class Echo(services.EchoServicer):
+class Notes:
+    """What streams and calls of Wait have come to, by their name."""
+
     def __init__(self):
         self.changed = threading.Condition()
         self.reached = set()
+        self.messages = {}
+
+    def note(self, id, state):
+        with self.changed:
+            self.reached.add((id, state))
+            self.changed.notify_all()
+
+    def count(self, id, messages):
+        self.messages[id] = messages
+
+    def wait_for(self, id, state):
+        with self.changed:
+            reached = self.changed.wait_for(lambda: (id, state) in self.reached, timeout=10)
+        return pb.AwaitResponse(reached=reached, messages=self.messages.get(id, 0))
+
+
+class Echo(services.EchoServicer):
+    def __init__(self, notes):
+        self.notes = notes
 
     def Echo(self, request, context):
         return request
@@ -58,20 +79,77 @@ class Echo(services.EchoServicer):
     def Wait(self, request, context):
         ended = threading.Event()
         context.add_callback(ended.set)
-        self.note(request.id, pb.STARTED)
+        self.notes.note(request.id, pb.STARTED)
         if ended.wait(request.time.ToTimedelta().total_seconds()):
-            self.note(request.id, pb.CANCELLED)
+            self.notes.note(request.id, pb.CANCELLED)
         return empty_pb2.Empty()
 
     def Await(self, request, context):
-        wanted = (request.id, request.state)
-        with self.changed:
-            return pb.AwaitResponse(reached=self.changed.wait_for(lambda: wanted in self.reached, timeout=10))
+        return self.notes.wait_for(request.id, request.state)
 
-    def note(self, id, state):
-        with self.changed:
-            self.reached.add((id, state))
-            self.changed.notify_all()
+
+class Streams(services.StreamsServicer):
+    def __init__(self, notes):
+        self.notes = notes
+
+    def begin(self, id, context):
+        """Notes when the call has started and, if it is cancelled, that; says when it is over."""
+        over = threading.Event()
+
+        def ended():
+            if context.code() is None:
+                self.notes.note(id, pb.CANCELLED)
+            over.set()
+
+        context.add_callback(ended)
+        self.notes.note(id, pb.STARTED)
+        return over
+
+    def Watch(self, request, context):
+        over = self.begin(request.id, context)
+        if request.metadata:
+            context.send_initial_metadata([("x-stream", request.id)])
+        pause = request.pause.ToTimedelta().total_seconds()
+        text = "x" * request.size
+        for number in range(1, request.count + 1):
+            if pause and over.wait(pause):
+                return
+            self.notes.count(request.id, number)
+            yield pb.Item(number=number, text=text)
+        if request.hang:
+            over.wait()
+        self.end(context, request.code)
+
+    def Gather(self, requests, context):
+        response = pb.GatherResponse(received=[entry(*pair) for pair in context.invocation_metadata()])
+        for number, item in self.items(requests, context):
+            response.count, response.size = number, response.size + len(item.text)
+        return response
+
+    def Chat(self, requests, context):
+        for number, item in self.items(requests, context):
+            yield pb.Item(number=number, text=item.text)
+        self.end(context, 0)
+
+    def items(self, requests, context):
+        """The messages with their numbers, and what they ask for."""
+        id = over = None
+        for number, item in enumerate(requests, 1):
+            if over is None:
+                id, over = item.id, self.begin(item.id, context)
+            self.notes.count(id, number)
+            if item.code:
+                context.abort(CODES[item.code], f"Told to fail at message {number}.")
+            if item.hang:
+                over.wait()
+                return
+            yield number, item
+
+    @staticmethod
+    def end(context, code):
+        if code:
+            context.abort(CODES[code], "Told to fail.")
+        context.set_code(grpc.StatusCode.OK)
 
 
 class RawHandler(grpc.GenericRpcHandler):
@@ -92,9 +170,13 @@ def main():
     parser.add_argument("--port", type=int, default=0, help="0 for any free port")
     port = parser.parse_args().port
 
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=32), handlers=[RawHandler()])
-    services.add_EchoServicer_to_server(Echo(), server)
-    reflection.enable_server_reflection(["echo.v1.Echo", "echo.v1.Raw", reflection.SERVICE_NAME], server)
+    # Each call takes a worker as long as it lasts, which is long for a stream.
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=512), handlers=[RawHandler()])
+    notes = Notes()
+    services.add_EchoServicer_to_server(Echo(notes), server)
+    services.add_StreamsServicer_to_server(Streams(notes), server)
+    names = ["echo.v1.Echo", "echo.v1.Raw", "echo.v1.Streams", reflection.SERVICE_NAME]
+    reflection.enable_server_reflection(names, server)
     port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     print(f"listening 127.0.0.1:{port}", flush=True)

@@ -5,6 +5,8 @@ pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod json;
 pub(crate) mod process;
+pub(crate) mod sse;
+pub(crate) mod stream;
 
 use std::path::PathBuf;
 

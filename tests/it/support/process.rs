@@ -58,6 +58,13 @@ impl Server {
         rustix::process::kill_process(process, rustix::process::Signal::HUP).unwrap();
     }
 
+    /// How much memory it has, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
     /// What it has printed so far.
     pub(crate) fn printed(&self) -> String {
         self.printed.all()
