@@ -1,0 +1,99 @@
+//! What is counted.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use crate::backend::Answer;
+
+/// Messages of the codec's corpus: small, middle and large ones of mixed content, and one of a map; and how many
+/// times the shorter of two runs takes each.
+pub(crate) const MESSAGES: [(&str, u64); 4] =
+    [("mixed_200", 1000), ("mixed_1k", 1000), ("mixed_64k", 50), ("string_map", 50)];
+
+/// One kind of request.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) request: Vec<u8>,
+    pub(crate) answer: Answer,
+    /// The answer of the gateway.
+    expected: Vec<u8>,
+    /// How many requests the shorter of two runs sends.
+    pub(crate) times: u64,
+}
+
+impl Case {
+    /// Whether an answer is what the gateway has to make of the backend's.
+    pub(crate) fn check(&self, answer: &[u8]) -> Result<(), Box<dyn Error>> {
+        if answer == self.expected {
+            return Ok(());
+        }
+        let shown = String::from_utf8_lossy(&answer[..answer.len().min(300)]);
+        Err(format!("{} is answered with {} bytes, which are wrong: {shown}", self.name, answer.len()).into())
+    }
+}
+
+/// The requests, with messages of the corpus in this folder.
+pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
+    let file = |name: &str| fs::read(corpus.join(name)).map_err(|error| format!("{name}: {error}"));
+    let get = |path: &str| head("GET", path, "").into_bytes();
+    let post = |json: &[u8]| {
+        let fields = format!("content-type: application/json\r\ncontent-length: {}\r\n", json.len());
+        [head("POST", "/v1/orders", &fields).as_bytes(), json].concat()
+    };
+    Ok(vec![
+        Case {
+            name: "small GET",
+            request: get("/v1/shops/central/orders/3538602242"),
+            answer: Answer::Message(file("mixed_200.wire")?),
+            expected: file("mixed_200.json")?,
+            times: 1000,
+        },
+        Case {
+            name: "1 KB POST",
+            request: post(&file("mixed_1k.json")?),
+            answer: Answer::Echo,
+            expected: file("mixed_1k.json")?,
+            times: 1000,
+        },
+        Case {
+            name: "64 KB POST",
+            request: post(&file("mixed_64k.json")?),
+            answer: Answer::Echo,
+            expected: file("mixed_64k.json")?,
+            times: 100,
+        },
+        Case {
+            name: "64 KB list",
+            request: get("/v1/shops/central/orders?pageSize=64&orderBy=create_time"),
+            answer: Answer::Message(list(&file("mixed_1k.wire")?)),
+            expected: listed(&file("mixed_1k.json")?),
+            times: 100,
+        },
+    ])
+}
+
+/// The head of a request, with what clients usually send.
+fn head(method: &str, path: &str, fields: &str) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: shops.example.com\r\nuser-agent: instructions/1\r\naccept: */*\r\n\
+         {fields}\r\n"
+    )
+}
+
+/// How many orders a list has.
+const LISTED: usize = 64;
+
+/// A `ListOrdersResponse` of the same order several times.
+fn list(order: &[u8]) -> Vec<u8> {
+    // Field 1, length-delimited; the length takes two bytes.
+    let length = order.len();
+    assert!((128..1 << 14).contains(&length), "the order is of {length} bytes");
+    let prefix = [0x0a, length as u8 | 0x80, (length >> 7) as u8];
+    [&prefix, order].concat().repeat(LISTED)
+}
+
+/// The same as JSON.
+fn listed(order: &[u8]) -> Vec<u8> {
+    [&b"{\"orders\":["[..], &vec![order; LISTED].join(&b","[..]), b"]}"].concat()
+}
