@@ -10,7 +10,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::snapshot::Limits;
 use crate::status::{Code, Status};
 
-/// Whether the body is JSON without an encoding: what the headers say of it.
+/// Any error of a body. If it is a [`Status`], it is what the caller gets.
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Whether the body is JSON without an encoding: what the headers say of it. (An encoding that the server undoes
+/// does not come this far.)
 ///
 /// # Errors
 /// 415 for another type, a charset that is not UTF-8, or an encoding; 413 for a length over the bound.
@@ -62,11 +66,11 @@ fn is_json(content_type: &str) -> bool {
 /// Reads the body to its end.
 ///
 /// # Errors
-/// When it is too large, does not arrive in time, or breaks off.
+/// When it is too large, does not arrive in time, breaks off, or is not what its encoding says.
 pub(super) async fn read<B>(mut body: B, limits: &Limits) -> Result<Bytes, Status>
 where
     B: Body<Data = Bytes> + Unpin,
-    B::Error: std::fmt::Display,
+    B::Error: Into<BoxError>,
 {
     let deadline = Instant::now() + limits.request;
     let mut first = Bytes::new();
@@ -76,7 +80,7 @@ where
         let data = match frame {
             Err(_) | Ok(Err(_)) => return Err(too_slow()),
             Ok(Ok(None)) => break,
-            Ok(Ok(Some(Err(error)))) => return Err(broken(&error)),
+            Ok(Ok(Some(Err(error)))) => return Err(broken(error.into())),
             Ok(Ok(Some(Ok(frame)))) => frame.into_data().unwrap_or_default(),
         };
         if first.len() + rest.len() + data.len() > limits.body {
@@ -104,9 +108,15 @@ fn too_slow() -> Status {
     Status::caller(Code::DeadlineExceeded, "The request body did not arrive in time.")
 }
 
-fn broken(error: &impl std::fmt::Display) -> Status {
-    tracing::debug!(%error, "a request body broke off");
-    Status::caller(Code::InvalidArgument, "The request body is incomplete or not framed as HTTP asks.")
+fn broken(error: BoxError) -> Status {
+    match error.downcast::<Status>() {
+        Ok(status) => *status,
+        Err(error) => {
+            tracing::debug!(%error, "a request body broke off");
+            let text = "The request body is incomplete or not framed as HTTP asks.";
+            Status::caller(Code::InvalidArgument, text)
+        }
+    }
 }
 
 #[cfg(test)]

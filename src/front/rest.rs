@@ -33,7 +33,7 @@ pub(super) struct Parts<'a> {
 pub(super) async fn answer<B>(route: Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: std::fmt::Display,
+    B::Error: Into<body::BoxError>,
 {
     let options = &route.endpoint.options;
     let form = if options.problem_details { Form::Problem } else { parts.form };
@@ -77,7 +77,7 @@ fn success(text: Vec<u8>) -> Answer {
 fn call<B>(route: &Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Result<Call, Status>
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: std::fmt::Display,
+    B::Error: Into<body::BoxError>,
 {
     let Parts { head, values, peer, .. } = parts;
     let endpoint = &route.endpoint;
@@ -122,7 +122,7 @@ fn message<B>(
 ) -> Body
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: std::fmt::Display,
+    B::Error: Into<body::BoxError>,
 {
     let query = head.uri.query().unwrap_or_default().to_owned();
     // A body that the rule does not bind is neither read nor looked at.

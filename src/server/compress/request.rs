@@ -107,6 +107,11 @@ impl<B> Decoded<B> {
         Self { inner, way }
     }
 
+    #[cfg(test)]
+    pub(super) const fn inner_mut(&mut self) -> &mut B {
+        &mut self.inner
+    }
+
     fn fail<T>(&mut self, status: Box<Status>) -> Poll<Option<Result<T, BoxError>>> {
         self.way = Way::Ended;
         Poll::Ready(Some(Err(status)))
