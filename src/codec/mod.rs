@@ -6,6 +6,7 @@ mod decimal;
 pub mod field_path;
 pub mod json;
 mod mask;
+pub mod multipart;
 mod number;
 pub mod query;
 pub mod required;
