@@ -6,28 +6,34 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::front::{AnswerBody, Front};
+use crate::server::compress::Compression;
+use crate::server::compress::answer::Encoded;
 use crate::server::refusal::Refusal;
 use crate::server::{Handler, Peer};
 use crate::status::Status;
 
-/// A front as the handler of a server.
+/// A front as the handler of a server, with the layers between them.
 #[derive(Debug)]
-pub(super) struct Fronted(Front);
+pub(super) struct Fronted {
+    front: Front,
+    compression: Compression,
+}
 
 impl Fronted {
-    pub(super) const fn new(front: Front) -> Self {
-        Self(front)
+    pub(super) const fn new(front: Front, compression: Compression) -> Self {
+        Self { front, compression }
     }
 }
 
 impl Handler for Fronted {
-    type Body = AnswerBody;
+    type Body = Encoded<AnswerBody>;
 
     async fn call(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Response<Self::Body> {
-        self.0.answer(request, peer.remote).await
+        let (request, terms) = self.compression.open(request);
+        terms.close(self.front.answer(request, peer.remote).await)
     }
 
     fn refuse(&self, refusal: Refusal) -> Response<Self::Body> {
-        self.0.refuse(&Status::from(refusal))
+        self.front.refuse(&Status::from(refusal)).map(Encoded::plain)
     }
 }

@@ -14,8 +14,10 @@ use tokio::sync::mpsc;
 
 use crate::compile::compile;
 use crate::config::Config;
+use crate::config::limits::Encodings;
 use crate::config::problem::Problems;
 use crate::front::Front;
+use crate::server::compress::Compression;
 use crate::server::drain::{Drain, Signal};
 use crate::server::limits::{Limits, default_connections};
 use crate::server::listen::{ListenError, bind};
@@ -163,7 +165,12 @@ fn server(config: &Config, snapshot: Snapshot, stop: Signal) -> Server<Fronted> 
         ..Limits::default()
     };
     let front = Front::new(Arc::new(Handle::new(snapshot)));
-    Server::new(Fronted::new(front), limits, Places::new(default_connections()), stop)
+    let encodings = http.compression.value;
+    let compression = Compression {
+        requests: matches!(encodings, Encodings::Both | Encodings::Requests),
+        answers: matches!(encodings, Encodings::Both | Encodings::Answers),
+    };
+    Server::new(Fronted::new(front, compression), limits, Places::new(default_connections()), stop)
 }
 
 /// One core: a runtime of its own, which serves its sockets until the drain is over.

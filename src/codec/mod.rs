@@ -7,6 +7,7 @@ pub mod field_path;
 pub mod http_body;
 pub mod json;
 mod mask;
+pub mod multipart;
 mod number;
 pub mod query;
 pub mod required;

@@ -39,6 +39,23 @@ settings! {
         drain_timeout: Located<Duration> = Duration::from_secs(30).into() => HUNDRED_MILLIS..=DAY,
         /// The number of parameters of a query.
         query_parameters: Located<u32> = 1_000.into() => 1..=100_000,
+        /// Which bodies may be compressed, in gzip, br or zstd. Leave answers out where they hold a secret beside
+        /// text that somebody else chose, who could tell the secret from their size (BREACH).
+        compression: Located<Encodings> = Encodings::Both.into(),
+    }
+}
+
+settings! {
+    /// Which bodies may be compressed.
+    pub enum Encodings {
+        /// Those of requests and of answers.
+        "both" => Both,
+        /// Those of requests.
+        "requests" => Requests,
+        /// Those of answers.
+        "answers" => Answers,
+        /// None.
+        "none" => None,
     }
 }
 

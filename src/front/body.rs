@@ -11,7 +11,11 @@ use crate::codec::json::split::Splitter;
 use crate::snapshot::Limits;
 use crate::status::{Code, Status};
 
-/// Whether the body is one JSON text without an encoding: what the headers say of it.
+/// Any error of a body. If it is a [`Status`], it is what the caller gets.
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Whether the body is one JSON text without an encoding: what the headers say of it. (An encoding that the
+/// server undoes does not come this far.)
 ///
 /// # Errors
 /// 415 for another type, a charset that is not UTF-8, or an encoding; 413 for a length over the bound.
@@ -106,11 +110,11 @@ fn is_lines(content_type: &str) -> bool {
 /// Reads the body to its end.
 ///
 /// # Errors
-/// When it is too large, does not arrive in time, or breaks off.
+/// When it is too large, does not arrive in time, breaks off, or is not what its encoding says.
 pub(super) async fn read<B>(mut body: B, limits: &Limits) -> Result<Bytes, Status>
 where
     B: Body<Data = Bytes> + Unpin,
-    B::Error: std::fmt::Display,
+    B::Error: Into<BoxError>,
 {
     let deadline = Instant::now() + limits.request;
     let mut first = Bytes::new();
@@ -120,7 +124,7 @@ where
         let data = match frame {
             Err(_) | Ok(Err(_)) => return Err(too_slow()),
             Ok(Ok(None)) => break,
-            Ok(Ok(Some(Err(error)))) => return Err(broken(&error)),
+            Ok(Ok(Some(Err(error)))) => return Err(broken(error.into())),
             Ok(Ok(Some(Ok(frame)))) => frame.into_data().unwrap_or_default(),
         };
         if first.len() + rest.len() + data.len() > limits.body {
@@ -148,9 +152,15 @@ fn too_slow() -> Status {
     Status::caller(Code::DeadlineExceeded, "The request body did not arrive in time.")
 }
 
-pub(super) fn broken(error: &impl std::fmt::Display) -> Status {
-    tracing::debug!(%error, "a request body broke off");
-    Status::caller(Code::InvalidArgument, "The request body is incomplete or not framed as HTTP asks.")
+pub(super) fn broken(error: BoxError) -> Status {
+    match error.downcast::<Status>() {
+        Ok(status) => *status,
+        Err(error) => {
+            tracing::debug!(%error, "a request body broke off");
+            let text = "The request body is incomplete or not framed as HTTP asks.";
+            Status::caller(Code::InvalidArgument, text)
+        }
+    }
 }
 
 #[cfg(test)]

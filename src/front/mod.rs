@@ -45,7 +45,7 @@ impl Front {
     pub async fn answer<B>(&self, request: Request<B>, peer: Option<SocketAddr>) -> Answer
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: std::fmt::Display,
+        B::Error: Into<body::BoxError>,
     {
         let snapshot = self.handle.load();
         let (head, body) = request.into_parts();

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
+use super::body::BoxError;
 use super::error::Form;
 use super::stream::{Beginning, Streamed, media_type, unwritable};
 use super::upload::{Cut, Outside, Upload};
@@ -37,7 +38,7 @@ pub(super) struct Parts<'a> {
 pub(super) async fn answer<B>(route: Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: std::fmt::Display,
+    B::Error: Into<BoxError>,
 {
     if route.endpoint.method.server_streaming {
         return answer_stream(route, parts, body, limits).await;
@@ -63,7 +64,7 @@ where
 async fn answer_stream<B>(route: Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: std::fmt::Display,
+    B::Error: Into<BoxError>,
 {
     let teller = Teller::new(&route, &parts);
     let form = stream::Form::of_request(&parts.head.headers, &route);
@@ -164,7 +165,7 @@ fn call<B>(
 ) -> Result<Call, Status>
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: std::fmt::Display,
+    B::Error: Into<BoxError>,
 {
     let Parts { head, values, peer, .. } = parts;
     let endpoint = &route.endpoint;
@@ -205,7 +206,7 @@ fn request<B>(
 ) -> Body
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: std::fmt::Display,
+    B::Error: Into<BoxError>,
 {
     let query = head.uri.query().unwrap_or_default().to_owned();
     // A body that the rule does not bind is neither read nor looked at.

@@ -9,7 +9,7 @@ use futures_util::Stream;
 use hyper::body::Body;
 use tokio::sync::oneshot;
 
-use super::body::broken;
+use super::body::{BoxError, broken};
 use crate::codec::binding::Content;
 use crate::codec::http_body::HttpBody;
 use crate::codec::json::split::{SplitError, SplitErrorKind, Splitter};
@@ -63,7 +63,7 @@ impl<B> Upload<B> {
 impl<B> Upload<B>
 where
     B: Body<Data = Bytes> + Unpin,
-    B::Error: std::fmt::Display,
+    B::Error: Into<BoxError>,
 {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Status>> {
         std::mem::replace(&mut self.check, Ok(()))?;
@@ -94,7 +94,7 @@ where
                         }
                     }
                 }
-                Some(Err(error)) => return Poll::Ready(Err(broken(&error))),
+                Some(Err(error)) => return Poll::Ready(Err(broken(error.into()))),
             }
         }
     }
@@ -142,7 +142,7 @@ fn uncut(error: SplitError) -> Status {
 impl<B> Stream for Upload<B>
 where
     B: Body<Data = Bytes> + Unpin,
-    B::Error: std::fmt::Display,
+    B::Error: Into<BoxError>,
 {
     type Item = Result<Bytes, Status>;
 

@@ -28,6 +28,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 
+pub mod compress;
 pub mod drain;
 pub mod limits;
 pub mod listen;

@@ -9,6 +9,7 @@
 
 mod cli;
 mod clients;
+mod compression;
 mod dependencies;
 mod faults;
 mod generated;

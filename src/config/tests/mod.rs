@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::descriptors::Descriptors;
+use super::limits::Encodings;
 use super::load::parse;
 use super::place::Place;
 use super::problem::Problems;
@@ -82,6 +83,7 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!(counts, (100, 100, 1000));
     assert_eq!((http.header_timeout.value, http.body_timeout.value), (secs(10), secs(10)));
     assert_eq!((http.request_timeout.value, http.idle_timeout.value), (secs(60), secs(60)));
+    assert_eq!(http.compression.value, Encodings::Both);
     let depths = (codec.json_depth.value, codec.message_depth.value, codec.query_depth.value);
     assert_eq!((depths, codec.message.bytes()), ((64, 100, 32), 4 << 20));
 }
@@ -136,6 +138,7 @@ fn every_key_is_read() {
     assert_eq!(create.body.as_deref().map(String::as_str), Some("order"));
 
     assert_eq!((config.http.uri.bytes(), config.http.query_parameters.value), (4096, 17));
+    assert_eq!(config.http.compression.value, Encodings::Answers);
     assert_eq!((config.codec.message.bytes(), config.codec.query_depth.value), (1_000_000, 5));
 }
 

@@ -154,7 +154,7 @@ impl Setting {
 
     async fn send(
         &self,
-        request: Request<impl HttpBody<Data = Bytes, Error: std::fmt::Display> + Send + Unpin + 'static>,
+        request: Request<impl HttpBody<Data = Bytes, Error: Into<body::BoxError>> + Send + Unpin + 'static>,
     ) -> Seen {
         let answer = self.front.answer(request, None).await;
         let (head, body) = answer.into_parts();
