@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -30,6 +31,10 @@ use super::watch::Watch;
 /// streams that were reset before they were looked at, those on Netty at 200 resets in 30 seconds.
 const BURST: u32 = 20;
 const INTERVAL: Duration = Duration::from_millis(200);
+/// How many cancelled calls may wait for their turn. Each still takes one of the streams that the backend
+/// allows on the connection, which are often no more than 100, so with more of them new calls use another
+/// connection.
+const MAX_WAITING: u32 = 40;
 /// How long a backend may take to end a call by itself once the deadline that it knows has passed.
 const GRACE: Duration = Duration::from_secs(1);
 /// A backend whose own timer for the deadline fires first resets the call up to this much earlier.
@@ -168,7 +173,7 @@ impl Live {
             }
         }
         let answered = matches!(self.answer, Answer::Body(_));
-        let polled = self.answer.poll_event(cx).map_err(|error| stream_error(error, answered));
+        let polled = self.answer.poll_event(cx, true).map_err(|error| stream_error(error, answered));
         let Some(watch) = &mut self.watch else { return polled };
         if polled.is_ready() {
             watch.touch();
@@ -177,15 +182,19 @@ impl Live {
         watch.poll(cx).map(|status| Err(status.into()))
     }
 
-    /// Reads on without sending on: a backend cannot act on a request that is not complete.
+    /// Reads on without sending on: a backend cannot act on a request that is not complete. Of a stream,
+    /// which may have no end, it takes no more than was allowed already.
     async fn discard(self) {
-        let Self { sending, mut answer, .. } = self;
+        let Self { sending, mut answer, watch } = self;
         // The half of a message is kept, as dropping it would reset the stream.
         let _half = match sending {
             Sending::Message(outgoing) => Some(outgoing),
             Sending::Stream(_) => None,
         };
-        while let Ok(Event::Head(_) | Event::Data(_)) = poll_fn(|cx| answer.poll_event(cx)).await {}
+        let is_stream = watch.is_some();
+        while let Ok(Event::Head(_) | Event::Data(_)) = poll_fn(|cx| answer.poll_event(cx, !is_stream)).await
+        {
+        }
     }
 }
 
@@ -201,7 +210,8 @@ pub(super) enum Event {
 }
 
 impl Answer {
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, h2::Error>> {
+    /// With `go_on` the backend may send as much again as is taken.
+    fn poll_event(&mut self, cx: &mut Context<'_>, go_on: bool) -> Poll<Result<Event, h2::Error>> {
         match self {
             Self::Head(response) => {
                 let (head, body) = ready!(Pin::new(response).poll(cx))?.into_parts();
@@ -210,8 +220,10 @@ impl Answer {
             }
             Self::Body(body) => match ready!(body.poll_data(cx)) {
                 Some(Ok(data)) => {
-                    // This fails only for a stream that is gone, and then so does the next read.
-                    let _ = body.flow_control().release_capacity(data.len());
+                    if go_on {
+                        // This fails only for a stream that is gone, and then so does the next read.
+                        let _ = body.flow_control().release_capacity(data.len());
+                    }
                     Poll::Ready(Ok(Event::Data(data)))
                 }
                 Some(Err(error)) => Poll::Ready(Err(error)),
@@ -225,17 +237,26 @@ impl Answer {
 /// [`INTERVAL`], kept as the time when it would be full again.
 pub(super) struct Resets {
     full_at: Mutex<Instant>,
+    crowded: AtomicBool,
 }
 
 impl Resets {
     pub(super) fn new() -> Self {
-        Self { full_at: Mutex::new(Instant::now()) }
+        Self { full_at: Mutex::new(Instant::now()), crowded: AtomicBool::new(false) }
+    }
+
+    /// Whether more cancelled calls have waited for their turn than the connection should bear.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.crowded.load(Relaxed)
     }
 
     /// Takes one from the bucket and says when it will have been there.
     fn reserve(&self, now: Instant) -> Instant {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         *full_at = (*full_at).max(now) + INTERVAL;
+        if *full_at > now + INTERVAL * (BURST + MAX_WAITING) {
+            self.crowded.store(true, Relaxed);
+        }
         full_at.checked_sub(INTERVAL * BURST).map_or(now, |at| at.max(now))
     }
 
@@ -261,6 +282,13 @@ mod tests {
         assert_eq!(resets.reserve(now), now + Duration::from_millis(400));
         resets.give_back();
         assert_eq!(resets.reserve(now), now + Duration::from_millis(400));
+        assert!(!resets.is_crowded());
+        for _ in 22..60 {
+            resets.reserve(now);
+        }
+        assert!(!resets.is_crowded(), "40 wait");
+        resets.reserve(now);
+        assert!(resets.is_crowded());
         let later = now + Duration::from_secs(100);
         assert_eq!(resets.reserve(later), later);
     }

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! A connection is opened and driven by a task on the runtime of its core. The task belongs to no
-//! call: callers only wait for it, so one that goes away takes nothing with it.
+//! call: callers only wait for it, so one that goes away takes nothing with it. One on which many
+//! cancelled calls wait to be reset is left to them and replaced.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -188,6 +189,9 @@ impl Core {
     fn open(&mut self, opening: &mut Vec<usize>) {
         let now = Instant::now();
         for (target, link) in self.links.iter_mut().enumerate() {
+            if link.lease().is_some_and(|lease| lease.resets.is_crowded()) {
+                link.release();
+            }
             if link.may_open(now) {
                 link.state = State::Opening;
                 opening.push(target);

@@ -1,6 +1,7 @@
 //! Calls that stream in one direction or both.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -224,25 +225,7 @@ async fn a_dropped_stream_is_cancelled_at_the_backend() {
 
 #[tokio::test]
 async fn streams_that_nobody_reads_do_not_hold_up_the_others() {
-    // Endless on "go", an echo otherwise.
-    let target = backend(|(request, mut respond): Stream| async move {
-        if read_first(&mut request.into_body()).await != frame(b"go") {
-            let mut send = respond.send_response(head(), false).unwrap();
-            send.send_data(frame(b"fine"), false).unwrap();
-            send.send_trailers(fields(&[("grpc-status", "0")])).unwrap();
-            return;
-        }
-        let mut send = respond.send_response(head(), false).unwrap();
-        loop {
-            send.reserve_capacity(16 * 1024);
-            match std::future::poll_fn(|cx| send.poll_capacity(cx)).await {
-                Some(Ok(granted)) => send.send_data(vec![0; granted].into(), false).unwrap(),
-                _ => return,
-            }
-        }
-    })
-    .await;
-    let channel = channel(vec![target]);
+    let channel = channel(vec![backend(endless).await]);
     let mut held = Vec::new();
     for _ in 0..150 {
         held.push(channel.call(watch()).await.stream.unwrap());
@@ -250,6 +233,66 @@ async fn streams_that_nobody_reads_do_not_hold_up_the_others() {
     for _ in 0..10 {
         assert_echo(&ask(&channel, "hello").await, b"fine");
     }
+}
+
+/// Sends without end on "go"; answers "fine" otherwise.
+async fn endless((request, mut respond): Stream) {
+    let is_endless = read_first(&mut request.into_body()).await == frame(b"go");
+    let mut send = respond.send_response(head(), false).unwrap();
+    if !is_endless {
+        send.send_data(frame(b"fine"), false).unwrap();
+        send.send_trailers(fields(&[("grpc-status", "0")])).unwrap();
+        return;
+    }
+    loop {
+        send.reserve_capacity(16 * 1024);
+        match std::future::poll_fn(|cx| send.poll_capacity(cx)).await {
+            Some(Ok(granted)) => send.send_data(vec![0; granted].into(), false).unwrap(),
+            _ => return,
+        }
+    }
+}
+
+/// They wait to be reset, and meanwhile take neither time nor the streams that a backend allows.
+#[tokio::test]
+async fn streams_that_wait_to_be_cancelled_do_not_hold_up_the_others() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    let handler = move |(request, mut respond): Stream| {
+        let count = Arc::clone(&count);
+        async move {
+            drop(request);
+            let mut send = respond.send_response(head(), false).unwrap();
+            send.send_data(frame(b"a"), false).unwrap();
+            loop {
+                send.reserve_capacity(16 * 1024);
+                match std::future::poll_fn(|cx| send.poll_capacity(cx)).await {
+                    Some(Ok(granted)) => {
+                        count.fetch_add(granted, Relaxed);
+                        send.send_data(vec![0; granted].into(), false).unwrap();
+                    }
+                    _ => return,
+                }
+            }
+        }
+    };
+    let mut builder = h2::server::Builder::new();
+    builder.max_concurrent_streams(70);
+    let channel = channel(vec![backend_with(builder, handler).await]);
+    for _ in 0..3 {
+        let mut streams = Vec::new();
+        let opened = async {
+            for _ in 0..70 {
+                let mut replies = channel.call(watch()).await.stream.unwrap();
+                assert_eq!(next(&mut replies).await.unwrap(), "a");
+                streams.push(replies);
+            }
+        };
+        // One after the other, 50 would take 10 s to be reset.
+        tokio::time::timeout(Duration::from_secs(5), opened).await.expect("there are streams for all");
+    }
+    let most = 3 * 70 * 2 * 64 * 1024;
+    assert!(sent.load(Relaxed) < most, "{} bytes were sent to nobody", sent.load(Relaxed));
 }
 
 async fn read_first(body: &mut RecvStream) -> Bytes {
