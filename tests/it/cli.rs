@@ -235,7 +235,7 @@ fn an_address_and_a_time_without_unit_are_explained() {
     }
 }
 
-/// All that the introduction of the demo tells people to type.
+/// All that the introduction of the demo tells people to type, and what the README says works on it.
 #[test]
 fn the_demo_shows_requests_that_work() {
     let arguments = ["demo", "--address", "127.0.0.1:0", "--log-format", "json"];
@@ -243,20 +243,22 @@ fn the_demo_shows_requests_that_work() {
     demo.wait_for("Stop with Ctrl-C.");
     let introduction = demo.printed();
     let lines: Vec<&str> = introduction.lines().map(str::trim).collect();
-    let mut requests = 0;
-    for pair in lines.windows(2) {
-        let [title, command] = pair else { continue };
-        if let Some(command) = command.strip_prefix("curl ") {
-            let script = format!(
-                "curl --silent --show-error --output /dev/null --write-out '%{{http_code}}' {command}"
-            );
-            let output = run(Command::new("sh").args(["-c", &script]));
-            let expected = if title.starts_with("An error") { "400" } else { "200" };
-            assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "{title} {command}");
-            requests += 1;
-        }
+    let typed = lines.windows(2).filter_map(|pair| Some((pair[0], pair[1].strip_prefix("curl ")?)));
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let readme = readme.replace("127.0.0.1:8080", &demo.address().to_string());
+    let table =
+        readme.lines().filter_map(|row| row.strip_prefix("| ")?.strip_suffix("` |")?.split_once(" | `curl "));
+    let commands: Vec<_> = typed.chain(table).collect();
+    assert_eq!(commands.len(), 9 + 6, "{introduction}");
+    for (title, command) in commands {
+        // What is typed goes to those that read it.
+        let script =
+            format!("echo '{{}}' | curl --silent --show-error --write-out '%{{http_code}}' {command}");
+        let output = String::from_utf8(run(Command::new("sh").args(["-c", &script])).stdout).unwrap();
+        let (body, status) = output.split_at(output.len() - 3);
+        assert_eq!(status, if title.starts_with("An error") { "400" } else { "200" }, "{title} {command}");
+        assert!(body.len() > 2, "{title} {command}: {body}");
     }
-    assert_eq!(requests, 9, "{introduction}");
     let routes =
         lines.iter().find_map(|line| line.strip_prefix("The same from the terminal: transom ")).unwrap();
     run(&mut transom(&routes.split(' ').collect::<Vec<_>>()));
