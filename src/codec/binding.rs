@@ -17,6 +17,10 @@ use crate::schema::{MessageId, Schema};
 use crate::status::details::{FieldViolation, bad_request};
 use crate::status::{Code, Status};
 
+mod form;
+
+pub use form::BodyFormat;
+
 /// Names in a path of a rule; the grammar itself sets no bound.
 const MAX_RULE_PATH: usize = 32;
 
@@ -30,9 +34,9 @@ pub struct BindingOptions {
     pub read: ReadOptions,
     /// Skip query parameters that name no field instead of refusing them.
     pub ignore_unknown_query: bool,
-    /// How many query parameters a request may have.
+    /// How many query parameters, and how many fields of a form, a request may have.
     pub max_parameters: usize,
-    /// How many names a query parameter's path may have.
+    /// How many names the path of a query parameter or of a form's field may have.
     pub max_path: usize,
     /// How many messages may lie inside one another on the wire.
     pub max_depth: usize,
@@ -121,7 +125,7 @@ impl Binding {
     }
 
     /// The request message in wire form, from the values of the path's variables in their order, the
-    /// query string and the HTTP body. An empty body is no body.
+    /// query string and the HTTP body, which is JSON. An empty body is no body.
     ///
     /// # Errors
     /// What is wrong with the request, with the names of the fields as `google.rpc.BadRequest`.
@@ -132,12 +136,34 @@ impl Binding {
         query: &str,
         body: &[u8],
     ) -> Result<Vec<u8>, Status> {
+        self.request_as(schema, values, query, body, &BodyFormat::Json)
+    }
+
+    /// As [`Self::request`], with a body in any format.
+    ///
+    /// # Errors
+    /// As [`Self::request`]; 415 for a form where the body is a field that is no message.
+    pub fn request_as<'v>(
+        &self,
+        schema: &Schema,
+        values: impl Iterator<Item = &'v str>,
+        query: &str,
+        body: &[u8],
+        format: &BodyFormat,
+    ) -> Result<Vec<u8>, Status> {
         let mut wire = Vec::with_capacity(body.len() / 2 + query.len() + 32);
         if !query.is_empty() {
             self.bind_query(schema, query, &mut wire)?;
         }
         if !body.is_empty() {
-            self.bind_body(schema, body, &mut wire)?;
+            match format {
+                BodyFormat::Json => self.bind_body(schema, body, &mut wire)?,
+                _ if self.body == Body::None => {}
+                BodyFormat::Form => self.bind_form(schema, body, &mut wire)?,
+                BodyFormat::Multipart { boundary } => {
+                    self.bind_multipart(schema, boundary, body, &mut wire)?;
+                }
+            }
         }
         for ((name, path), value) in self.variables.iter().zip(values) {
             let read = |field, wire: &mut Vec<u8>| {
@@ -232,7 +258,7 @@ struct Unbound {
 
 type Step = (MessageId, usize);
 
-/// The fields that a query has set.
+/// The fields that a query or a form has set.
 #[derive(Default)]
 struct Seen {
     fields: HashSet<Vec<Step>>,

@@ -34,7 +34,7 @@ settings! {
         request_timeout: Located<Duration> = Duration::from_secs(60).into() => HUNDRED_MILLIS..=DAY,
         /// How long a connection without requests is kept.
         idle_timeout: Located<Duration> = Duration::from_secs(60).into() => Duration::from_secs(1)..=DAY,
-        /// The number of parameters of a query.
+        /// The number of parameters of a query, and of fields of a form.
         query_parameters: Located<u32> = 1_000.into() => 1..=100_000,
         /// Which bodies may be compressed, in gzip, br or zstd. Leave answers out where they hold a secret beside
         /// text that somebody else chose, who could tell the secret from their size (BREACH).

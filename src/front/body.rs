@@ -7,27 +7,35 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::codec::binding::BodyFormat;
+use crate::codec::multipart::boundary_of;
 use crate::snapshot::Limits;
 use crate::status::{Code, Status};
 
 /// Any error of a body. If it is a [`Status`], it is what the caller gets.
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Whether the body is JSON without an encoding: what the headers say of it. (An encoding that the server undoes
-/// does not come this far.)
+/// What the headers say of the body: its format, and that it has no encoding. (An encoding that the server undoes does
+/// not come this far.)
 ///
 /// # Errors
-/// 415 for another type, a charset that is not UTF-8, or an encoding; 413 for a length over the bound.
-pub(super) fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), Status> {
+/// 415 for another type or several, a charset that is not UTF-8, or an encoding; 413 for a length over the bound.
+pub(super) fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<BodyFormat, Status> {
     let unsupported = |text: String| Status::caller(Code::InvalidArgument, text).with_http(415);
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    if let Some(value) = types.find(|value| !value.to_str().is_ok_and(is_json)) {
-        // What `curl -d` sends when nobody says otherwise deserves a word of its own.
-        let is_form = value.as_bytes().starts_with(b"application/x-www-form-urlencoded");
-        let hint = if is_form { " (with curl: --json in place of -d)" } else { "" };
-        let text =
-            format!("The content type {} is not supported here. Send application/json{hint}.", shown(value));
-        return Err(unsupported(text));
+    let mut found = None;
+    for value in headers.get_all(CONTENT_TYPE) {
+        let format = value.to_str().ok().and_then(format_of).transpose()?;
+        match format {
+            Some(format) if found.as_ref().is_none_or(|found| *found == format) => found = Some(format),
+            _ => {
+                let text = format!(
+                    "The content type {} is not supported here. Send application/json, or a form as \
+                     application/x-www-form-urlencoded or multipart/form-data.",
+                    shown(value)
+                );
+                return Err(unsupported(text));
+            }
+        }
     }
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     if let Some(value) = encodings.find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -41,7 +49,7 @@ pub(super) fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), 
     if length.is_some_and(|length| length > limits.body as u64) {
         Err(too_large(limits.body))
     } else {
-        Ok(())
+        Ok(found.unwrap_or_default())
     }
 }
 
@@ -50,17 +58,24 @@ fn shown(value: &HeaderValue) -> String {
     format!("{:?}", String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect::<String>())
 }
 
-/// `application/json` and its `+json` relatives, in UTF-8.
-fn is_json(content_type: &str) -> bool {
+/// The format that a content type names: `application/json` and its `+json` relatives or a form, in UTF-8. Absent if
+/// it is none of these; an error if it is a multipart form without a valid boundary.
+fn format_of(content_type: &str) -> Option<Result<BodyFormat, Status>> {
     let mut parts = content_type.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let is_json =
-        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    is_json
-        && parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
-            let value = value.trim().trim_matches('"');
-            !name.trim().eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8")
-        })
+    let is_utf8 = parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
+        let value = value.trim().trim_matches('"');
+        !name.trim().eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8")
+    });
+    match essence.as_str() {
+        _ if !is_utf8 => None,
+        "application/x-www-form-urlencoded" => Some(Ok(BodyFormat::Form)),
+        "application/json" => Some(Ok(BodyFormat::Json)),
+        _ if essence.starts_with("application/") && essence.ends_with("+json") => Some(Ok(BodyFormat::Json)),
+        _ => Some(
+            boundary_of(content_type)?.map(|boundary| BodyFormat::Multipart { boundary }).map_err(Into::into),
+        ),
+    }
 }
 
 /// Reads the body to its end.
@@ -121,7 +136,11 @@ fn broken(error: BoxError) -> Status {
 
 #[cfg(test)]
 mod tests {
-    use super::is_json;
+    use super::*;
+
+    fn is_json(content_type: &str) -> bool {
+        matches!(format_of(content_type), Some(Ok(BodyFormat::Json)))
+    }
 
     #[test]
     fn json_by_its_names() {
@@ -138,6 +157,26 @@ mod tests {
             ["text/plain", "application/jsonp", "text/json", "application/json; charset=latin1", "", "json"]
         {
             assert!(!is_json(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn forms_by_their_names() {
+        let multipart = |boundary: &str| BodyFormat::Multipart { boundary: boundary.into() };
+        let table = [
+            ("application/x-www-form-urlencoded", Some(BodyFormat::Form)),
+            ("Application/X-WWW-Form-URLencoded; charset=UTF-8", Some(BodyFormat::Form)),
+            ("application/x-www-form-urlencoded; charset=latin1", None),
+            ("multipart/form-data; boundary=a", Some(multipart("a"))),
+            ("multipart/form-data; charset=utf-8; boundary=\"a b\"", Some(multipart("a b"))),
+            ("multipart/mixed; boundary=a", None),
+        ];
+        for (value, expected) in table {
+            assert_eq!(format_of(value).map(Result::unwrap), expected, "{value}");
+        }
+        let text = "The multipart body is not valid: its content type names no valid boundary.";
+        for value in ["multipart/form-data", "multipart/form-data; boundary="] {
+            assert_eq!(format_of(value).unwrap().unwrap_err().message(), text, "{value}");
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::error::Form;
 use super::{Answer, body, deadline, error, metadata};
 use crate::call::{Body, Call, Dialect, Origin, Reply};
-use crate::codec::binding;
+use crate::codec::binding::{self, BodyFormat};
 use crate::snapshot::{Limits, Route};
 use crate::status::{Code, Status};
 
@@ -127,14 +127,16 @@ where
     let query = head.uri.query().unwrap_or_default().to_owned();
     // A body that the rule does not bind is neither read nor looked at.
     let is_bound = *route.binding.body() != binding::Body::None && !body.is_end_stream();
-    if is_bound {
-        or_refusal(body::check_headers(&head.headers, &limits), &mut check);
-    }
+    let format = if is_bound {
+        or_refusal(body::check_headers(&head.headers, &limits), &mut check)
+    } else {
+        BodyFormat::Json
+    };
     Body::Pending(Box::pin(async move {
         check?;
         let body = if is_bound { body::read(body, &limits).await? } else { Bytes::new() };
         let values = values.iter().map(String::as_str);
-        let wire = route.binding.request(&route.endpoint.schema, values, &query, &body)?;
+        let wire = route.binding.request_as(&route.endpoint.schema, values, &query, &body, &format)?;
         Ok(Bytes::from(wire))
     }))
 }

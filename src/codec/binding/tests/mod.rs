@@ -8,6 +8,7 @@ use prost_types::{
 
 use super::*;
 
+mod forms;
 mod paths;
 mod queries;
 mod rules;
