@@ -7,8 +7,9 @@
 use std::iter;
 use std::sync::LazyLock;
 
-use transom::codec::binding::{Binding, BindingOptions, Content, Rule};
+use transom::codec::binding::{Binding, BindingOptions, BodyFormat, Rule};
 use transom::codec::json::write::{WriteOptions, write};
+use transom::codec::multipart::{Event, Multipart, MultipartError};
 use transom::route::table::Table;
 use transom::route::template::Template;
 use transom::schema::{MessageId, Schema};
@@ -19,10 +20,11 @@ pub mod codec;
 pub type Target = fn(&[u8]);
 
 /// The targets by name, which is also the folder of their corpus.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("template", template),
     ("path", path),
     ("query", query),
+    ("form", form),
     ("json_to_wire", codec::json_to_wire),
     ("wire_to_json", codec::wire_to_json),
     ("descriptor_load", codec::descriptor_load),
@@ -90,8 +92,49 @@ pub fn query(input: &[u8]) {
     let rule = Rule { variables: &[], body: "", response_body: "" };
     let binding = Binding::new(&ECHO, [everything(), everything()], rule, BindingOptions::default())
         .expect("the rule names no field");
-    if let Ok(wire) = binding.request(&ECHO, iter::empty(), query, Content::Json(&[])) {
+    if let Ok(wire) = binding.request(&ECHO, iter::empty(), query, &[]) {
         let written = write(&ECHO, everything(), &wire, &WriteOptions::default(), &mut Vec::new());
         assert!(written.is_ok(), "what was read cannot be written: {written:?}");
     }
+}
+
+/// A form as a body, of either type: the message that is made of it can be written as JSON, and the pieces in which a
+/// multipart form comes do not matter. The first byte is the size of the pieces.
+pub fn form(input: &[u8]) {
+    let Some((&size, body)) = input.split_first() else { return };
+    let rule = Rule { variables: &[], body: "*", response_body: "" };
+    let binding = Binding::new(&ECHO, [everything(), everything()], rule, BindingOptions::default())
+        .expect("the rule names no field");
+    for format in [BodyFormat::Form, BodyFormat::Multipart { boundary: "b".to_owned() }] {
+        if let Ok(wire) = binding.request_as(&ECHO, iter::empty(), "", body, &format) {
+            let written = write(&ECHO, everything(), &wire, &WriteOptions::default(), &mut Vec::new());
+            assert!(written.is_ok(), "what was read cannot be written: {written:?}");
+        }
+    }
+    let whole = events(iter::once(body));
+    let pieces = events(body.chunks(usize::from(size).max(1)));
+    assert_eq!(whole.1, pieces.1, "the end depends on the pieces");
+    // What was wrong at the end may be told before all that stands before it was given.
+    assert!(whole.1.is_err() || whole.0 == pieces.0, "the parts depend on the pieces");
+}
+
+/// The events of a body without the cuts of its data, and how it ends.
+fn events<'p>(pieces: impl Iterator<Item = &'p [u8]>) -> (Vec<Event>, Result<(), MultipartError>) {
+    let mut multipart = Multipart::new("b").expect("it is a boundary");
+    let mut events = Vec::new();
+    for piece in pieces {
+        multipart.push(piece);
+        loop {
+            match multipart.next_event() {
+                Ok(Some(Event::Data(data))) => match events.last_mut() {
+                    Some(Event::Data(before)) => *before = [&**before, &*data].concat().into(),
+                    _ => events.push(Event::Data(data)),
+                },
+                Ok(Some(event)) => events.push(event),
+                Ok(None) => break,
+                Err(error) => return (events, Err(error)),
+            }
+        }
+    }
+    (events, multipart.finish())
 }

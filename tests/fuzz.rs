@@ -36,6 +36,11 @@ fn query() {
 }
 
 #[test]
+fn form() {
+    run("form", ROUNDS);
+}
+
+#[test]
 fn json_to_wire() {
     run("json_to_wire", ROUNDS);
 }

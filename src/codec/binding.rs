@@ -21,6 +21,10 @@ use crate::status::details::{FieldViolation, bad_request};
 use crate::status::{Code, Status};
 use crate::wire::writer;
 
+mod form;
+
+pub use form::BodyFormat;
+
 /// Names in a path of a rule; the grammar itself sets no bound.
 const MAX_RULE_PATH: usize = 32;
 
@@ -34,9 +38,9 @@ pub struct BindingOptions {
     pub read: ReadOptions,
     /// Skip query parameters that name no field instead of refusing them.
     pub ignore_unknown_query: bool,
-    /// How many query parameters a request may have.
+    /// How many query parameters, and how many fields of a form, a request may have.
     pub max_parameters: usize,
-    /// How many names a query parameter's path may have.
+    /// How many names the path of a query parameter or of a form's field may have.
     pub max_path: usize,
     /// How many messages may lie inside one another on the wire.
     pub max_depth: usize,
@@ -63,15 +67,6 @@ pub enum Body {
     Whole,
     /// One field of the request message.
     Field(FieldPath),
-}
-
-/// The body of a request.
-#[derive(Clone, Copy, Debug)]
-pub enum Content<'b> {
-    /// JSON; empty if there is no body.
-    Json(&'b [u8]),
-    /// What stands for itself, where the rule binds the body to a `google.api.HttpBody`.
-    Raw(HttpBody<'b>),
 }
 
 /// How the requests of one rule become messages, and messages answers.
@@ -151,7 +146,7 @@ impl Binding {
         &self.body
     }
 
-    /// Whether bodies are [`Content::Raw`].
+    /// Whether bodies of any type are bound as they are, with [`BodyFormat::Raw`].
     pub const fn takes_raw(&self) -> bool {
         self.takes_raw
     }
@@ -162,7 +157,7 @@ impl Binding {
     }
 
     /// The request message in wire form, from the values of the path's variables in their order, the
-    /// query string and the HTTP body. An empty body is no body.
+    /// query string and the HTTP body, which is JSON. An empty body is no body.
     ///
     /// # Errors
     /// What is wrong with the request, with the names of the fields as `google.rpc.BadRequest`.
@@ -171,20 +166,38 @@ impl Binding {
         schema: &Schema,
         values: impl Iterator<Item = &'v str>,
         query: &str,
-        body: Content<'_>,
+        body: &[u8],
     ) -> Result<Vec<u8>, Status> {
-        let expected = match body {
-            Content::Json(text) => text.len() / 2,
-            Content::Raw(body) => body.data.len(),
-        };
-        let mut wire = Vec::with_capacity(expected + query.len() + 32);
+        self.request_as(schema, values, query, body, &BodyFormat::Json)
+    }
+
+    /// As [`Self::request`], with a body in any format.
+    ///
+    /// # Errors
+    /// As [`Self::request`]; 415 for a form where the body is a field that is no message.
+    pub fn request_as<'v>(
+        &self,
+        schema: &Schema,
+        values: impl Iterator<Item = &'v str>,
+        query: &str,
+        body: &[u8],
+        format: &BodyFormat,
+    ) -> Result<Vec<u8>, Status> {
+        let mut wire = Vec::with_capacity(format.expected(body) + query.len() + 32);
         if !query.is_empty() {
             self.bind_query(schema, query, &mut wire)?;
         }
-        match body {
-            Content::Json([]) => {}
-            Content::Json(text) => self.bind_json(schema, text, &mut wire)?,
-            Content::Raw(body) => self.bind_raw(schema, body, &mut wire),
+        if !body.is_empty() && self.body != Body::None {
+            match format {
+                BodyFormat::Json => self.bind_json(schema, body, &mut wire)?,
+                BodyFormat::Form => self.bind_form(schema, body, &mut wire)?,
+                BodyFormat::Multipart { boundary } => {
+                    self.bind_multipart(schema, boundary, body, &mut wire)?;
+                }
+                BodyFormat::Raw { content_type } => {
+                    self.bind_raw(schema, HttpBody { content_type, data: body }, &mut wire);
+                }
+            }
         }
         for ((name, path), value) in self.variables.iter().zip(values) {
             let read = |field, wire: &mut Vec<u8>| {
@@ -307,7 +320,7 @@ struct Unbound {
 
 type Step = (MessageId, usize);
 
-/// The fields that a query has set.
+/// The fields that a query or a form has set.
 #[derive(Default)]
 struct Seen {
     fields: HashSet<Vec<Step>>,

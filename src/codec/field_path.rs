@@ -57,11 +57,29 @@ impl FieldPath {
     /// When a name does not exist, or leads into something that is no singular message, or there are
     /// more than `limit` names.
     pub fn resolve(schema: &Schema, message: MessageId, path: &str, limit: usize) -> Result<Self, PathError> {
-        let mut steps = Vec::new();
-        let mut inside = Some(message);
+        Self { steps: Vec::new() }.extend(schema, Some(message), path, limit)
+    }
+
+    /// As [`Self::resolve`], from inside the message that the last field of this path holds.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`]; the limit is that of `path` alone.
+    pub fn resolve_inside(&self, schema: &Schema, path: &str, limit: usize) -> Result<Self, PathError> {
+        let field = self.leaf(schema);
+        self.clone().extend(schema, message_of(field), path, limit)
+    }
+
+    fn extend(
+        self,
+        schema: &Schema,
+        mut inside: Option<MessageId>,
+        path: &str,
+        limit: usize,
+    ) -> Result<Self, PathError> {
+        let mut steps = self.steps;
         let mut outer = "";
-        for name in path.split('.') {
-            if steps.len() >= limit {
+        for (depth, name) in path.split('.').enumerate() {
+            if depth >= limit {
                 return Err(PathError::TooDeep { limit });
             }
             let id = inside.ok_or_else(|| PathError::NotAMessage { name: outer.into() })?;
@@ -72,11 +90,7 @@ impl FieldPath {
                     name: name.chars().take(60).collect(),
                 })?;
             steps.push((id, position));
-            let field = &message.fields()[position];
-            inside = match (field.kind(), field.cardinality()) {
-                (Kind::Message(id), Cardinality::Singular(_)) => Some(id),
-                _ => None,
-            };
+            inside = message_of(&message.fields()[position]);
             outer = name;
         }
         Ok(Self { steps })
@@ -129,6 +143,14 @@ impl FieldPath {
             }
         }
         Ok(written)
+    }
+}
+
+/// The message that a field holds a single one of.
+fn message_of(field: &Field) -> Option<MessageId> {
+    match (field.kind(), field.cardinality()) {
+        (Kind::Message(id), Cardinality::Singular(_)) => Some(id),
+        _ => None,
     }
 }
 

@@ -37,7 +37,7 @@ settings! {
         /// How long calls in flight may take to finish once the process is told to stop. Streams that go on
         /// are cut then.
         drain_timeout: Located<Duration> = Duration::from_secs(30).into() => HUNDRED_MILLIS..=DAY,
-        /// The number of parameters of a query.
+        /// The number of parameters of a query, and of fields of a form.
         query_parameters: Located<u32> = 1_000.into() => 1..=100_000,
         /// Which bodies may be compressed, in gzip, br or zstd. Leave answers out where they hold a secret beside
         /// text that somebody else chose, who could tell the secret from their size (BREACH).

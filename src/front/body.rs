@@ -7,29 +7,58 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::codec::binding::BodyFormat;
 use crate::codec::json::split::Splitter;
+use crate::codec::multipart::boundary_of;
 use crate::snapshot::Limits;
 use crate::status::{Code, Status};
 
 /// Any error of a body. If it is a [`Status`], it is what the caller gets.
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Whether the body is one JSON text without an encoding: what the headers say of it. (An encoding that the
-/// server undoes does not come this far.)
+/// What the headers say of the body: its format, and that it has no encoding. (An encoding that the server undoes does
+/// not come this far.)
 ///
 /// # Errors
-/// 415 for another type, a charset that is not UTF-8, or an encoding; 413 for a length over the bound.
-pub(super) fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), Status> {
-    check_type(headers, is_json, "application/json")?;
-    check_raw_headers(headers, limits)
+/// 415 for another type or several, a charset that is not UTF-8, or an encoding; 413 for a length over the bound.
+pub(super) fn format(headers: &HeaderMap, limits: &Limits) -> Result<BodyFormat, Status> {
+    let mut found = None;
+    for value in headers.get_all(CONTENT_TYPE) {
+        let format = value.to_str().ok().and_then(format_of).transpose()?;
+        match format {
+            Some(format) if found.as_ref().is_none_or(|found| *found == format) => found = Some(format),
+            _ => {
+                let wanted =
+                    "application/json, or a form as application/x-www-form-urlencoded or multipart/form-data";
+                return Err(unsupported_type(value, wanted));
+            }
+        }
+    }
+    check_encoding(headers)?;
+    check_length(headers, limits)?;
+    Ok(found.unwrap_or_default())
 }
 
-/// Whether the body is without an encoding, whatever its type.
+/// The format of a body that stands for itself, whatever its type.
 ///
 /// # Errors
 /// 415 for an encoding; 413 for a length over the bound.
-pub(super) fn check_raw_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), Status> {
+pub(super) fn raw_format(headers: &HeaderMap, limits: &Limits) -> Result<BodyFormat, Status> {
+    check_length(headers, limits)?;
+    raw_stream(headers)
+}
+
+/// The format of a stream whose pieces stand for themselves. Such a body may be of any length.
+///
+/// # Errors
+/// 415 for an encoding.
+pub(super) fn raw_stream(headers: &HeaderMap) -> Result<BodyFormat, Status> {
     check_encoding(headers)?;
+    let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes().to_vec()).unwrap_or_default();
+    Ok(BodyFormat::Raw { content_type })
+}
+
+fn check_length(headers: &HeaderMap, limits: &Limits) -> Result<(), Status> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limits.body as u64) {
         Err(too_large(limits.body))
@@ -44,28 +73,20 @@ pub(super) fn check_raw_headers(headers: &HeaderMap, limits: &Limits) -> Result<
 /// # Errors
 /// 415 for another type, a charset that is not UTF-8, or an encoding.
 pub(super) fn splitter(headers: &HeaderMap, limits: &Limits) -> Result<Splitter, Status> {
-    check_type(headers, |kind| is_json(kind) || is_lines(kind), "application/x-ndjson or application/json")?;
+    let mut is_lines = false;
+    for value in headers.get_all(CONTENT_TYPE) {
+        is_lines = value.to_str().is_ok_and(is_lines_type);
+        let is_json =
+            || value.to_str().ok().and_then(format_of).is_some_and(|format| format == Ok(BodyFormat::Json));
+        if !is_lines && !is_json() {
+            return Err(unsupported_type(value, "application/x-ndjson or application/json"));
+        }
+    }
     check_encoding(headers)?;
-    let is_lines = headers.get(CONTENT_TYPE).is_some_and(|value| value.to_str().is_ok_and(is_lines));
     Ok(if is_lines { Splitter::lines(limits.body) } else { Splitter::values(limits.body) })
 }
 
-fn check_type(headers: &HeaderMap, fits: impl Fn(&str) -> bool, wanted: &str) -> Result<(), Status> {
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let Some(value) = types.find(|value| !value.to_str().is_ok_and(&fits)) else { return Ok(()) };
-    // What `curl -d` sends when nobody says otherwise deserves a word of its own.
-    let is_form = value.as_bytes().starts_with(b"application/x-www-form-urlencoded");
-    let hint = if is_form { " (with curl: --json in place of -d)" } else { "" };
-    let text = format!("The content type {} is not supported here. Send {wanted}{hint}.", shown(value));
-    Err(unsupported(text))
-}
-
-/// The media type of a body that stands for itself.
-pub(super) fn content_type(headers: &HeaderMap) -> Bytes {
-    headers.get(CONTENT_TYPE).map(|value| Bytes::copy_from_slice(value.as_bytes())).unwrap_or_default()
-}
-
-pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
+fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     if let Some(value) = encodings.find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
         let text = format!(
@@ -77,6 +98,10 @@ pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
     Ok(())
 }
 
+fn unsupported_type(value: &HeaderValue, wanted: &str) -> Status {
+    unsupported(format!("The content type {} is not supported here. Send {wanted}.", shown(value)))
+}
+
 fn unsupported(text: String) -> Status {
     Status::caller(Code::InvalidArgument, text).with_http(415)
 }
@@ -86,21 +111,28 @@ fn shown(value: &HeaderValue) -> String {
     format!("{:?}", String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect::<String>())
 }
 
-/// `application/json` and its `+json` relatives, in UTF-8.
-fn is_json(content_type: &str) -> bool {
+/// The format that a content type names: `application/json` and its `+json` relatives or a form, in UTF-8. Absent if
+/// it is none of these; an error if it is a multipart form without a valid boundary.
+fn format_of(content_type: &str) -> Option<Result<BodyFormat, Status>> {
     let mut parts = content_type.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let is_json =
-        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    is_json
-        && parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
-            let value = value.trim().trim_matches('"');
-            !name.trim().eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8")
-        })
+    let is_utf8 = parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
+        let value = value.trim().trim_matches('"');
+        !name.trim().eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8")
+    });
+    match essence.as_str() {
+        _ if !is_utf8 => None,
+        "application/x-www-form-urlencoded" => Some(Ok(BodyFormat::Form)),
+        "application/json" => Some(Ok(BodyFormat::Json)),
+        _ if essence.starts_with("application/") && essence.ends_with("+json") => Some(Ok(BodyFormat::Json)),
+        _ => Some(
+            boundary_of(content_type)?.map(|boundary| BodyFormat::Multipart { boundary }).map_err(Into::into),
+        ),
+    }
 }
 
 /// JSON with one message on each line, by its usual names.
-fn is_lines(content_type: &str) -> bool {
+fn is_lines_type(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"]
         .iter()
@@ -165,7 +197,11 @@ pub(super) fn broken(error: BoxError) -> Status {
 
 #[cfg(test)]
 mod tests {
-    use super::is_json;
+    use super::*;
+
+    fn is_json(content_type: &str) -> bool {
+        matches!(format_of(content_type), Some(Ok(BodyFormat::Json)))
+    }
 
     #[test]
     fn json_by_its_names() {
@@ -182,6 +218,26 @@ mod tests {
             ["text/plain", "application/jsonp", "text/json", "application/json; charset=latin1", "", "json"]
         {
             assert!(!is_json(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn forms_by_their_names() {
+        let multipart = |boundary: &str| BodyFormat::Multipart { boundary: boundary.into() };
+        let table = [
+            ("application/x-www-form-urlencoded", Some(BodyFormat::Form)),
+            ("Application/X-WWW-Form-URLencoded; charset=UTF-8", Some(BodyFormat::Form)),
+            ("application/x-www-form-urlencoded; charset=latin1", None),
+            ("multipart/form-data; boundary=a", Some(multipart("a"))),
+            ("multipart/form-data; charset=utf-8; boundary=\"a b\"", Some(multipart("a b"))),
+            ("multipart/mixed; boundary=a", None),
+        ];
+        for (value, expected) in table {
+            assert_eq!(format_of(value).map(Result::unwrap), expected, "{value}");
+        }
+        let text = "The multipart body is not valid: its content type names no valid boundary.";
+        for value in ["multipart/form-data", "multipart/form-data; boundary="] {
+            assert_eq!(format_of(value).unwrap().unwrap_err().message(), text, "{value}");
         }
     }
 }

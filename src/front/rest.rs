@@ -18,8 +18,7 @@ use super::stream::{Beginning, Streamed, media_type, unwritable};
 use super::upload::{Cut, Outside, Upload};
 use super::{body, deadline, error, metadata, stream};
 use crate::call::{Body, Call, Dialect, Origin, Reply};
-use crate::codec::binding::{self, Content};
-use crate::codec::http_body::HttpBody;
+use crate::codec::binding::{self, BodyFormat};
 use crate::snapshot::{Limits, Route};
 use crate::status::Status;
 
@@ -214,33 +213,25 @@ where
     let takes_raw = route.binding.takes_raw();
     if route.endpoint.method.client_streaming {
         let cut = if !is_bound {
-            Cut::Raw(Bytes::new())
+            Cut::Pieces(BodyFormat::default())
         } else if takes_raw {
-            or_refusal(body::check_encoding(&head.headers), &mut check);
-            Cut::Raw(body::content_type(&head.headers))
+            Cut::Pieces(or_refusal(body::raw_stream(&head.headers), &mut check))
         } else {
             Cut::Json(or_refusal(body::splitter(&head.headers, &limits), &mut check))
         };
         let (body, outside) = (is_bound.then_some(body), Outside { values, query });
         return Body::Stream(Box::pin(Upload::new(route, outside, body, cut, check, accepted)));
     }
-    let mut content_type = Bytes::new();
-    if is_bound && takes_raw {
-        or_refusal(body::check_raw_headers(&head.headers, &limits), &mut check);
-        content_type = body::content_type(&head.headers);
-    } else if is_bound {
-        or_refusal(body::check_headers(&head.headers, &limits), &mut check);
-    }
+    let format = match (is_bound, takes_raw) {
+        (false, _) => BodyFormat::default(),
+        (true, true) => or_refusal(body::raw_format(&head.headers, &limits), &mut check),
+        (true, false) => or_refusal(body::format(&head.headers, &limits), &mut check),
+    };
     Body::Pending(Box::pin(async move {
         check?;
         let body = if is_bound { body::read(body, &limits).await? } else { Bytes::new() };
         let values = values.iter().map(String::as_str);
-        let content = if takes_raw && is_bound {
-            Content::Raw(HttpBody { content_type: &content_type, data: &body })
-        } else {
-            Content::Json(&body)
-        };
-        let wire = route.binding.request(&route.endpoint.schema, values, &query, content)?;
+        let wire = route.binding.request_as(&route.endpoint.schema, values, &query, &body, &format)?;
         if let Some(accepted) = accepted {
             // Whoever waited for it may be gone.
             let _ = accepted.send(());

@@ -10,8 +10,7 @@ use hyper::body::Body;
 use tokio::sync::oneshot;
 
 use super::body::{BoxError, broken};
-use crate::codec::binding::Content;
-use crate::codec::http_body::HttpBody;
+use crate::codec::binding::BodyFormat;
 use crate::codec::json::split::{SplitError, SplitErrorKind, Splitter};
 use crate::snapshot::Route;
 use crate::status::{Code, Status};
@@ -27,8 +26,9 @@ pub(super) struct Outside {
 pub(super) enum Cut {
     /// It holds JSON messages.
     Json(Splitter),
-    /// Each piece that arrives is the data of one `google.api.HttpBody`; the first one has the media type.
-    Raw(Bytes),
+    /// Each piece that arrives stands for itself, in this format: the data of one `google.api.HttpBody`. The
+    /// first one has the media type.
+    Pieces(BodyFormat),
 }
 
 /// The messages of a request, read as they are pulled. Between two pulls one piece of the body and one
@@ -75,7 +75,7 @@ where
             if let Cut::Json(splitter) = &mut self.cut
                 && let Some(text) = splitter.next().map_err(uncut)?
             {
-                let message = bind(&self.route, &mut self.outside, Content::Json(text));
+                let message = bind(&self.route, &mut self.outside, text, &BodyFormat::Json);
                 return Poll::Ready(message.map(Some).map_err(|status| numbered(&status, splitter.count())));
             }
             let Some(body) = &mut self.body else { return Poll::Ready(self.last()) };
@@ -85,11 +85,10 @@ where
                     let data = frame.into_data().unwrap_or_default();
                     match &mut self.cut {
                         Cut::Json(splitter) => splitter.push(&data),
-                        Cut::Raw(_) if data.is_empty() => {}
-                        Cut::Raw(content_type) => {
-                            let content_type = std::mem::take(content_type);
-                            let body = HttpBody { content_type: &content_type, data: &data };
-                            let message = bind(&self.route, &mut self.outside, Content::Raw(body));
+                        Cut::Pieces(_) if data.is_empty() => {}
+                        Cut::Pieces(format) => {
+                            let message = bind(&self.route, &mut self.outside, &data, format);
+                            *format = BodyFormat::Raw { content_type: Vec::new() };
                             return Poll::Ready(message.map(Some));
                         }
                     }
@@ -104,12 +103,12 @@ where
         if let Cut::Json(splitter) = &mut self.cut
             && let Some(text) = splitter.finish().map_err(uncut)?
         {
-            let message = bind(&self.route, &mut self.outside, Content::Json(text));
+            let message = bind(&self.route, &mut self.outside, text, &BodyFormat::Json);
             return message.map(Some).map_err(|status| numbered(&status, splitter.count()));
         }
         match &self.outside {
             Some(outside) if !outside.values.is_empty() || !outside.query.is_empty() => {
-                bind(&self.route, &mut self.outside, Content::Json(&[])).map(Some)
+                bind(&self.route, &mut self.outside, &[], &BodyFormat::Json).map(Some)
             }
             _ => Ok(None),
         }
@@ -123,11 +122,16 @@ fn numbered(status: &Status, number: usize) -> Status {
     status.details().iter().cloned().fold(numbered, Status::with_detail)
 }
 
-fn bind(route: &Route, outside: &mut Option<Outside>, content: Content<'_>) -> Result<Bytes, Status> {
+fn bind(
+    route: &Route,
+    outside: &mut Option<Outside>,
+    body: &[u8],
+    format: &BodyFormat,
+) -> Result<Bytes, Status> {
     let outside = outside.take();
     let (values, query) = outside.as_ref().map_or((&[][..], ""), |outside| (&outside.values, &outside.query));
     let values = values.iter().map(String::as_str);
-    route.binding.request(&route.endpoint.schema, values, query, content).map(Bytes::from)
+    route.binding.request_as(&route.endpoint.schema, values, query, body, format).map(Bytes::from)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]

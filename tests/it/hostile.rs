@@ -150,14 +150,40 @@ fn requests_that_are_too_much_are_told_the_limit() {
     let parameters =
         format!("/v1/shelves/crime/books?{}", "filter.genres=1&".repeat(300) + &"a&".repeat(701));
     let large = vec![b' '; (4 << 20) + 1];
+    let head = "content-disposition: form-data; name=\"filter.genres\"\r\n";
+    let parts = format!("--b\r\n{head}\r\n1\r\n").repeat(10_000) + "--b--";
+    let nested = format!("--b\r\n{head}content-type: multipart/mixed; boundary=c\r\n\r\n--c--\r\n--b--");
     // What it is, target, headers, body, and the answer's status and code.
     type Case<'a> = (&'a str, &'a str, &'a str, &'a [u8], u16, u8);
-    let table: [Case<'_>; 6] = [
+    let table: [Case<'_>; 8] = [
         ("JSON too deep", "/v1/shelves/crime/books", "", attributes.as_bytes(), 400, 3),
         ("JSON a million deep", "/v1/shelves/crime/books", "", bombs.as_bytes(), 400, 3),
         ("no UTF-8", count, "", b"{\"filter\": {\"author\": \"\xff\"}}", 400, 3),
         ("a byte too large", count, "", &large, 413, 8),
-        ("a form", shelves, "content-type: application/x-www-form-urlencoded\r\n", b"a=b", 415, 3),
+        (
+            "a form of an unknown field",
+            shelves,
+            "content-type: application/x-www-form-urlencoded\r\n",
+            b"a=b",
+            400,
+            3,
+        ),
+        (
+            "ten thousand parts",
+            count,
+            "content-type: multipart/form-data; boundary=b\r\n",
+            parts.as_bytes(),
+            400,
+            3,
+        ),
+        (
+            "nested parts",
+            count,
+            "content-type: multipart/form-data; boundary=b\r\n",
+            nested.as_bytes(),
+            400,
+            3,
+        ),
         ("a wrong field", shelves, "", br#"{"nothing": 1}"#, 400, 3),
     ];
     for (what, target, headers, body, status, code) in table {

@@ -12,6 +12,7 @@ mod clients;
 mod compression;
 mod dependencies;
 mod faults;
+mod forms;
 mod generated;
 mod grpcio;
 mod hostile;

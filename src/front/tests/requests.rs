@@ -115,7 +115,33 @@ async fn the_smallest_timeout_is_the_deadline() {
 }
 
 #[tokio::test]
-async fn only_json_is_read() {
+async fn forms_are_read() {
+    let setting = Setting::new();
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let answer = setting.post(&form, "string=a+b&child.int32=5&strings=x&strings=y").await;
+    assert_eq!(answer.json(), json!({"string": "a b", "child": {"int32": 5}, "strings": ["x", "y"]}));
+    let answer = setting.post(&form, "int32=x").await;
+    assert_eq!((answer.status, &answer.json()["code"]), (400, &json!(3)));
+    let text = answer.json()["message"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("The form field \"int32\" is not valid: "), "{text}");
+    assert_eq!(answer.json()["details"][0]["fieldViolations"][0]["field"], "int32");
+    let json = "The request body looks like JSON, but its content type says that it is a form. Send it as \
+                application/json (with curl: --json in place of -d).";
+    setting.post(&form, "{\"string\": \"a\"}").await.is_error(415, 3, json);
+
+    let multipart = [("content-type", "multipart/form-data; boundary=b")];
+    let body = "--b\r\ncontent-disposition: form-data; name=string\r\n\r\na\r\n\
+                --b\r\ncontent-disposition: form-data; name=bytes; filename=f\r\n\r\nfile\r\n--b--\r\n";
+    let answer = setting.post(&multipart, body).await;
+    assert_eq!(answer.json(), json!({"string": "a", "bytes": "ZmlsZQ=="}));
+    let cut = "The multipart body is not valid: it ends before its last boundary.";
+    setting.post(&multipart, &body[..body.len() - 4]).await.is_error(400, 3, cut);
+    let none = "The multipart body is not valid: its content type names no valid boundary.";
+    setting.post(&[("content-type", "multipart/form-data")], body).await.is_error(400, 3, none);
+}
+
+#[tokio::test]
+async fn only_json_and_forms_are_read() {
     let setting = Setting::new();
     for content_type in [
         "application/json",
@@ -126,23 +152,27 @@ async fn only_json_is_read() {
         assert_eq!(setting.post(&[("content-type", content_type)], "{}").await.status, 200, "{content_type}");
     }
     assert_eq!(setting.post(&[], "{}").await.status, 200, "without a type");
-    let unsupported = |what: &str, hint: &str| {
-        format!("The content type {what} is not supported here. Send application/json{hint}.")
+    let unsupported = |what: &str| {
+        format!(
+            "The content type {what} is not supported here. Send application/json, or a form as \
+             application/x-www-form-urlencoded or multipart/form-data."
+        )
     };
-    let curl = " (with curl: --json in place of -d)";
     let table = [
-        ("text/plain", "\"text/plain\"", ""),
-        ("application/x-www-form-urlencoded", "\"application/x-www-form-urlencoded\"", curl),
-        ("application/json; charset=latin1", "\"application/json; charset=latin1\"", ""),
-        ("application/x-ndjson", "\"application/x-ndjson\"", ""),
-        ("", "\"\"", ""),
+        ("text/plain", "\"text/plain\""),
+        ("application/json; charset=latin1", "\"application/json; charset=latin1\""),
+        ("application/x-ndjson", "\"application/x-ndjson\""),
+        ("multipart/mixed; boundary=a", "\"multipart/mixed; boundary=a\""),
+        ("", "\"\""),
     ];
-    for (content_type, shown, hint) in table {
+    for (content_type, shown) in table {
         let answer = setting.post(&[("content-type", content_type)], "{}").await;
-        answer.is_error(415, 3, &unsupported(shown, hint));
+        answer.is_error(415, 3, &unsupported(shown));
     }
-    let two = [("content-type", "application/json"), ("content-type", "text/plain")];
-    setting.post(&two, "{}").await.is_error(415, 3, &unsupported("\"text/plain\"", ""));
+    for other in ["text/plain", "application/x-www-form-urlencoded"] {
+        let two = [("content-type", "application/json"), ("content-type", other)];
+        setting.post(&two, "{}").await.is_error(415, 3, &unsupported(&format!("{other:?}")));
+    }
 
     let encoded = |what: &str| {
         format!("The content encoding {what:?} is not supported here. Send the body without one.")

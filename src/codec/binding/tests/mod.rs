@@ -8,6 +8,7 @@ use prost_types::{
 
 use super::*;
 
+mod forms;
 mod paths;
 mod queries;
 mod rules;
@@ -110,7 +111,7 @@ impl Ruled {
     }
 
     fn bind(&self, values: &[&str], query: &str, body: &str) -> Result<Vec<u8>, Status> {
-        self.binding.request(&self.schema, values.iter().copied(), query, Content::Json(body.as_bytes()))
+        self.binding.request(&self.schema, values.iter().copied(), query, body.as_bytes())
     }
 
     #[track_caller]
