@@ -63,7 +63,7 @@ async fn start<T: Transport>(socket: T) -> io::Result<(Sender, Driver<T>)> {
         .handshake(io.clone())
         .await;
     let (sender, connection) = handshake.map_err(io::Error::other)?;
-    Ok((sender, Driver { connection, io }))
+    Ok((sender, Driver { connection, io, waited: false }))
 }
 
 fn late() -> io::Error {
@@ -129,6 +129,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Transport for T {}
 pub(super) struct Driver<T: Transport> {
     connection: Connection<Gather<T>, Piece>,
     io: Gather<T>,
+    /// Whether what is held back has waited for the tasks that were ready to run.
+    waited: bool,
 }
 
 impl<T: Transport> Driver<T> {
@@ -142,6 +144,14 @@ impl<T: Transport> Driver<T> {
         if let Poll::Ready(result) = Pin::new(&mut self.connection).poll(cx) {
             return Poll::Ready(result);
         }
+        // A stream that was opened just now lets its call send the message; other calls that are ready may have
+        // something to send as well. They run first, and everything leaves together.
+        if self.io.holds() && !self.waited {
+            self.waited = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.waited = false;
         match self.io.poll_drain(cx) {
             // The socket is broken for writing. Reading it tells `h2` the same, unless the peer only
             // closed its half, so the connection is given up here.

@@ -3,8 +3,9 @@
 //! `h2` hands each DATA frame above a small size to the socket by itself and flushes in between, so
 //! that frames of different streams never share a system call. [`Gather`] copies what is written into
 //! one buffer and treats a flush as done; whoever drives the connection writes the buffer out with
-//! [`Gather::poll_drain`] once the connection has nothing more to do for now. At most [`LIMIT`] bytes
-//! are held back: beyond that the socket is written to at once and its readiness is the writer's.
+//! [`Gather::poll_drain`] once neither the connection nor the calls on it have more to do for now. At
+//! most [`LIMIT`] bytes are held back: beyond that the socket is written to at once and its readiness is
+//! the writer's.
 
 use std::io;
 use std::pin::Pin;
@@ -44,6 +45,11 @@ impl<T> Gather<T> {
     /// Whether the peer ever sent a byte.
     pub(super) fn heard(&self) -> bool {
         self.lock().heard
+    }
+
+    /// Whether something is held back.
+    pub(super) fn holds(&self) -> bool {
+        !self.lock().held.is_empty()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
