@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::status::Status;
 
+pub mod deadline;
 pub mod metadata;
 pub mod service;
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Version};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::field::display;
 
+use crate::call::deadline::before;
 use crate::call::service::{BoxFuture, CallService};
 use crate::call::{self, Call, Reply};
 use crate::status::{Code, Status};
@@ -215,14 +216,6 @@ impl Shared {
         *request.version_mut() = Version::HTTP_2;
         *request.headers_mut() = request::headers(work.metadata, timeout);
         Ok(request)
-    }
-}
-
-/// Runs `work` until the deadline; `None` when it passed.
-async fn before<F: Future>(deadline: Option<Instant>, work: F) -> Option<F::Output> {
-    match deadline {
-        Some(deadline) => timeout_at(deadline, work).await.ok(),
-        None => Some(work.await),
     }
 }
 
