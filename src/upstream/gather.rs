@@ -28,6 +28,8 @@ struct Inner<T> {
     io: T,
     held: BytesMut,
     heard: bool,
+    /// Whether the socket failed while what was held back was written; nothing more is held back then.
+    broken: bool,
 }
 
 impl<T> Clone for Gather<T> {
@@ -38,7 +40,7 @@ impl<T> Clone for Gather<T> {
 
 impl<T> Gather<T> {
     pub(super) fn new(io: T) -> Self {
-        let inner = Inner { io, held: BytesMut::new(), heard: false };
+        let inner = Inner { io, held: BytesMut::new(), heard: false, broken: false };
         Self { inner: Arc::new(Mutex::new(inner)) }
     }
 
@@ -58,9 +60,16 @@ impl<T> Gather<T> {
 }
 
 impl<T: AsyncWrite + Unpin> Gather<T> {
-    /// Writes out what is held back.
+    /// Writes out what is held back. After an error everything that is still written is dropped: whoever
+    /// reads may yet learn why the connection ended.
     pub(super) fn poll_drain(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.lock().drain(cx)
+        let mut inner = self.lock();
+        let drained = inner.drain(cx);
+        if let Poll::Ready(Err(_)) = &drained {
+            inner.held.clear();
+            inner.broken = true;
+        }
+        drained
     }
 }
 
@@ -93,6 +102,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Gather<T> {
 impl<T: AsyncWrite + Unpin> AsyncWrite for Gather<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let mut inner = self.lock();
+        if inner.broken {
+            return Poll::Ready(Ok(data.len()));
+        }
         if inner.held.len() >= LIMIT {
             ready!(inner.drain(cx))?;
         }
@@ -172,6 +184,10 @@ mod tests {
         assert!(
             matches!(drain(&gather), Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::WriteZero)
         );
+        // Nothing is held any more, and what h2 still has to say goes nowhere.
+        gather.write_all(&vec![1; 2 * LIMIT]).await.unwrap();
+        assert!(!gather.holds());
+        assert!(matches!(drain(&gather), Poll::Ready(Ok(()))));
     }
 
     #[tokio::test]
