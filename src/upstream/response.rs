@@ -15,7 +15,7 @@ use crate::call::Reply;
 use crate::status::{Code, Status};
 
 use super::fault::{bare_http, broken};
-use super::trailers::take_status;
+use super::trailers::{STATUS, take_status};
 
 /// Takes an answer apart: checks its headers, then expects its bytes and its end.
 pub(super) struct Reading {
@@ -40,7 +40,7 @@ impl Reading {
         match trailers {
             Some(trailers) => close(self.headers, self.message, trailers),
             // Headers that end the answer, or that only an empty DATA frame follows, are trailers.
-            None if self.message.untouched() && self.headers.contains_key("grpc-status") => {
+            None if self.message.untouched() && self.headers.contains_key(&STATUS) => {
                 let trailers = std::mem::take(&mut self.headers);
                 close(HeaderMap::new(), self.message, trailers)
             }
@@ -52,7 +52,7 @@ impl Reading {
 /// Whether this is a gRPC answer at all. A `grpc-status` in the headers counts more than what an HTTP
 /// server or a proxy says beside it.
 fn check_head(head: &Parts) -> Result<(), Status> {
-    if head.headers.contains_key("grpc-status") {
+    if head.headers.contains_key(&STATUS) {
         return Ok(());
     }
     if head.status != StatusCode::OK {
