@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::status::{Code, Status};
 
+pub mod deadline;
 pub mod metadata;
 pub mod service;
 

@@ -5,8 +5,9 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use hyper::body::Body;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::Instant;
 
+use crate::call::deadline::before;
 use crate::codec::binding::BodyFormat;
 use crate::codec::json::split::Splitter;
 use crate::codec::multipart::boundary_of;
@@ -152,12 +153,12 @@ where
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
-        let frame = timeout_at(deadline, timeout(limits.body_pause, body.frame())).await;
-        let data = match frame {
-            Err(_) | Ok(Err(_)) => return Err(too_slow()),
-            Ok(Ok(None)) => break,
-            Ok(Ok(Some(Err(error)))) => return Err(broken(error.into())),
-            Ok(Ok(Some(Ok(frame)))) => frame.into_data().unwrap_or_default(),
+        let pause = Instant::now() + limits.body_pause;
+        let data = match before(Some(deadline.min(pause)), body.frame()).await {
+            None => return Err(too_slow()),
+            Some(None) => break,
+            Some(Some(Err(error))) => return Err(broken(error.into())),
+            Some(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
         };
         if first.len() + rest.len() + data.len() > limits.body {
             return Err(too_large(limits.body));

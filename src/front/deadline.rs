@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::status::{Code, Status};
 
@@ -13,8 +13,8 @@ use crate::status::{Code, Status};
 /// When one of them cannot be read.
 pub(super) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
     let mut smallest = None;
-    for (name, parse, form) in SOURCES {
-        for value in headers.get_all(*name) {
+    for (name, parse, form) in &SOURCES {
+        for value in headers.get_all(name) {
             let timeout = value.to_str().ok().and_then(parse).ok_or_else(|| {
                 Status::caller(Code::InvalidArgument, format!("The header {name} is not valid: {form}."))
             })?;
@@ -24,12 +24,20 @@ pub(super) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
     Ok(smallest)
 }
 
-type Source = (&'static str, fn(&str) -> Option<Duration>, &'static str);
+type Source = (HeaderName, fn(&str) -> Option<Duration>, &'static str);
 
-const SOURCES: &[Source] = &[
-    ("grpc-timeout", grpc, "at most eight digits and a unit of H, M, S, m, u or n are needed, such as 500m"),
-    ("connect-timeout-ms", connect, "at most ten digits are needed, in milliseconds"),
-    ("x-request-timeout", seconds, "seconds are needed, such as 2.5"),
+static SOURCES: [Source; 3] = [
+    (
+        HeaderName::from_static("grpc-timeout"),
+        grpc,
+        "at most eight digits and a unit of H, M, S, m, u or n are needed, such as 500m",
+    ),
+    (
+        HeaderName::from_static("connect-timeout-ms"),
+        connect,
+        "at most ten digits are needed, in milliseconds",
+    ),
+    (HeaderName::from_static("x-request-timeout"), seconds, "seconds are needed, such as 2.5"),
 ];
 
 fn grpc(text: &str) -> Option<Duration> {
@@ -70,7 +78,7 @@ mod tests {
     fn read(headers: &[(&'static str, &'static str)]) -> Result<Option<Duration>, String> {
         let headers = headers
             .iter()
-            .map(|&(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
+            .map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         timeout(&headers.collect()).map_err(|status| status.message().to_owned())
     }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, Request, Version};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use crate::call::deadline::before;
 use crate::call::service::{BoxFuture, CallService};
 use crate::call::{self, Call, Messages, Reply};
 use crate::status::{Code, Status};
@@ -18,7 +19,7 @@ use super::pool::{Lease, Pool};
 use super::request::{self, Outgoing, Piece};
 use super::target::Target;
 use super::upload::Upload;
-use super::watch::{Activity, Watch};
+use super::watch::Watch;
 use super::{core, stream};
 
 /// How often one call is sent at most, all reasons taken together.
@@ -212,25 +213,25 @@ impl Shared {
             self.pool.retire(slot, &lease);
             unopened(error)
         })?;
-        let activity = Activity::default();
+        let watch = work.method.is_streaming().then(|| self.watch(work));
         let sending = match &mut work.input {
             Input::Message(piece) => Sending::Message(Outgoing::new(stream, piece.clone())),
             Input::Stream(messages) => {
                 // Only the first try gets here with them.
                 let messages = messages.take().unwrap_or_else(|| Box::pin(futures_util::stream::empty()));
-                Sending::Stream(Upload::start(stream, messages, self.settings.max_message, activity.clone()))
+                let activity = watch.as_ref().map(Watch::activity).unwrap_or_default();
+                Sending::Stream(Upload::start(stream, messages, self.settings.max_message, activity))
             }
         };
-        let watch = work.method.is_streaming().then(|| self.watch(work, activity));
         let exchange = Exchange::new(lease, sending, head, work.deadline, watch);
         // An error here is seen again by whoever reads the answer.
         let _ = poll_fn(|cx| sender.poll_ready(cx)).await;
         Ok(exchange)
     }
 
-    fn watch(&self, work: &Try, activity: Activity) -> Watch {
+    fn watch(&self, work: &Try) -> Watch {
         let answer_within = (!work.method.server_streaming).then_some(self.settings.timeout);
-        Watch::new(work.started, work.deadline, self.settings.idle, answer_within, activity)
+        Watch::new(work.started, work.deadline, self.settings.idle, answer_within)
     }
 
     fn request(&self, lease: &Lease, work: &Try) -> Result<Request<()>, Status> {
@@ -244,13 +245,5 @@ impl Shared {
         *request.version_mut() = Version::HTTP_2;
         *request.headers_mut() = request::headers(&work.metadata, timeout);
         Ok(request)
-    }
-}
-
-/// Runs `work` until the deadline; `None` when it passed.
-async fn before<F: Future>(deadline: Option<Instant>, work: F) -> Option<F::Output> {
-    match deadline {
-        Some(deadline) => timeout_at(deadline, work).await.ok(),
-        None => Some(work.await),
     }
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep, timeout_at};
 
 use super::gather::Gather;
 use super::request::Piece;
@@ -31,6 +31,8 @@ const LONGEST: Duration = Duration::from_secs(3600);
 const STALL: Duration = Duration::from_secs(10);
 /// How long a connection may be silent until the kernel asks whether the other side is still there.
 const PROBE_AFTER: Duration = Duration::from_secs(30);
+/// How long a connection that cannot be written to is still read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 16;
 
@@ -64,7 +66,7 @@ async fn start<T: Transport>(socket: T) -> io::Result<(Sender, Driver<T>)> {
         .handshake(io.clone())
         .await;
     let (sender, connection) = handshake.map_err(io::Error::other)?;
-    Ok((sender, Driver { connection, io }))
+    Ok((sender, Driver { connection, io, waited: false, last: None }))
 }
 
 fn late() -> io::Error {
@@ -130,6 +132,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Transport for T {}
 pub(super) struct Driver<T: Transport> {
     connection: Connection<Gather<T>, Piece>,
     io: Gather<T>,
+    /// Whether what is held back has waited for the tasks that were ready to run.
+    waited: bool,
+    /// Once writing has failed: how long reading goes on.
+    last: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T: Transport> Driver<T> {
@@ -143,14 +149,23 @@ impl<T: Transport> Driver<T> {
         if let Poll::Ready(result) = Pin::new(&mut self.connection).poll(cx) {
             return Poll::Ready(result);
         }
-        match self.io.poll_drain(cx) {
-            // The socket is broken for writing. Reading it tells `h2` the same, unless the peer only
-            // closed its half, so the connection is given up here.
-            Poll::Ready(Err(error)) => {
-                tracing::debug!(%error, "a connection to a backend broke while writing");
-                Poll::Ready(Ok(()))
-            }
-            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        // A stream that was opened just now lets its call send the message; other calls that are ready may have
+        // something to send as well. They run first, and everything leaves together.
+        if self.io.holds() && !self.waited {
+            self.waited = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.waited = false;
+        if let Poll::Ready(Err(error)) = self.io.poll_drain(cx) {
+            tracing::debug!(%error, "a connection to a backend broke while writing");
+            self.last = Some(Box::pin(sleep(LAST_WORDS)));
+        }
+        // A GOAWAY that came before, by which calls may be sent again, has perhaps not been read yet. After it
+        // `h2` sees the end by itself, unless the peer only closed its half.
+        match &mut self.last {
+            Some(last) => last.as_mut().poll(cx).map(Ok),
+            None => Poll::Pending,
         }
     }
 }

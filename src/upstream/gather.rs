@@ -3,8 +3,9 @@
 //! `h2` hands each DATA frame above a small size to the socket by itself and flushes in between, so
 //! that frames of different streams never share a system call. [`Gather`] copies what is written into
 //! one buffer and treats a flush as done; whoever drives the connection writes the buffer out with
-//! [`Gather::poll_drain`] once the connection has nothing more to do for now. At most [`LIMIT`] bytes
-//! are held back: beyond that the socket is written to at once and its readiness is the writer's.
+//! [`Gather::poll_drain`] once neither the connection nor the calls on it have more to do for now. At
+//! most [`LIMIT`] bytes are held back: beyond that the socket is written to at once and its readiness is
+//! the writer's.
 
 use std::io;
 use std::pin::Pin;
@@ -27,6 +28,8 @@ struct Inner<T> {
     io: T,
     held: BytesMut,
     heard: bool,
+    /// Whether the socket failed while what was held back was written; nothing more is held back then.
+    broken: bool,
 }
 
 impl<T> Clone for Gather<T> {
@@ -37,7 +40,7 @@ impl<T> Clone for Gather<T> {
 
 impl<T> Gather<T> {
     pub(super) fn new(io: T) -> Self {
-        let inner = Inner { io, held: BytesMut::new(), heard: false };
+        let inner = Inner { io, held: BytesMut::new(), heard: false, broken: false };
         Self { inner: Arc::new(Mutex::new(inner)) }
     }
 
@@ -46,15 +49,27 @@ impl<T> Gather<T> {
         self.lock().heard
     }
 
+    /// Whether something is held back.
+    pub(super) fn holds(&self) -> bool {
+        !self.lock().held.is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T: AsyncWrite + Unpin> Gather<T> {
-    /// Writes out what is held back.
+    /// Writes out what is held back. After an error everything that is still written is dropped: whoever
+    /// reads may yet learn why the connection ended.
     pub(super) fn poll_drain(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.lock().drain(cx)
+        let mut inner = self.lock();
+        let drained = inner.drain(cx);
+        if let Poll::Ready(Err(_)) = &drained {
+            inner.held.clear();
+            inner.broken = true;
+        }
+        drained
     }
 }
 
@@ -87,6 +102,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Gather<T> {
 impl<T: AsyncWrite + Unpin> AsyncWrite for Gather<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let mut inner = self.lock();
+        if inner.broken {
+            return Poll::Ready(Ok(data.len()));
+        }
         if inner.held.len() >= LIMIT {
             ready!(inner.drain(cx))?;
         }
@@ -166,6 +184,10 @@ mod tests {
         assert!(
             matches!(drain(&gather), Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::WriteZero)
         );
+        // Nothing is held any more, and what h2 still has to say goes nowhere.
+        gather.write_all(&vec![1; 2 * LIMIT]).await.unwrap();
+        assert!(!gather.holds());
+        assert!(matches!(drain(&gather), Poll::Ready(Ok(()))));
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use crate::status::{Code, Status};
 
 use super::fault::{bare_http, broken};
 use super::frames::Frames;
-use super::trailers::take_status;
+use super::trailers::{STATUS, take_status};
 
 /// Takes a unary answer apart: checks its headers, then expects its bytes and its end.
 pub(super) struct Reading {
@@ -83,7 +83,7 @@ pub(super) fn end(trailers: Option<HeaderMap>, frames: &Frames) -> Result<(Statu
 /// Whether this is a gRPC answer at all. A `grpc-status` in the headers counts more than what an HTTP
 /// server or a proxy says beside it.
 pub(super) fn check_head(head: &Parts) -> Result<(), Status> {
-    if head.headers.contains_key("grpc-status") {
+    if head.headers.contains_key(&STATUS) {
         return Ok(());
     }
     if head.status != StatusCode::OK {

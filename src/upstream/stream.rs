@@ -14,6 +14,7 @@ use super::exchange::{Event, Exchange};
 use super::fault::{Failure, Told};
 use super::frames::Frames;
 use super::response::{check_head, end, no_status};
+use super::trailers::STATUS;
 
 /// Waits for the beginning of a streaming answer. `limit` bounds each message, in bytes.
 pub(super) async fn open(mut exchange: Exchange, limit: usize, told: Told) -> Result<Reply, Failure> {
@@ -24,7 +25,7 @@ pub(super) async fn open(mut exchange: Exchange, limit: usize, told: Told) -> Re
     }
     let mut metadata = head.headers;
     let mut frames = Frames::new(limit);
-    if metadata.contains_key("grpc-status") {
+    if metadata.contains_key(&STATUS) {
         // Headers that end the answer, or that only an empty DATA frame follows, are trailers.
         match exchange.event().await? {
             Event::Data(data) => frames.push(data),

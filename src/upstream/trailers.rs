@@ -6,16 +6,17 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use prost::Message;
 
 use crate::status::{Code, Detail, Status};
 
 use super::fault::broken;
 
-const STATUS: &str = "grpc-status";
-const MESSAGE: &str = "grpc-message";
-const DETAILS: &str = "grpc-status-details-bin";
+/// Names and not texts: a map looks those up without reading them first.
+pub(super) static STATUS: HeaderName = HeaderName::from_static("grpc-status");
+static MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+static DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 
 /// Base64 as gRPC writes binary metadata: with padding or without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -53,9 +54,9 @@ struct Any {
 /// # Errors
 /// A status that is no number is a fault of the backend.
 pub(super) fn take_status(fields: &mut HeaderMap) -> Result<Option<Status>, Status> {
-    let Some(status) = fields.remove(STATUS) else { return Ok(None) };
-    let message = fields.remove(MESSAGE);
-    let details = fields.remove(DETAILS);
+    let Some(status) = fields.remove(&STATUS) else { return Ok(None) };
+    let message = fields.remove(&MESSAGE);
+    let details = fields.remove(&DETAILS);
     let Some(number) = number(status.as_bytes()) else {
         return Err(broken("The backend's grpc-status is not a number."));
     };

@@ -48,16 +48,21 @@ impl Watch {
         deadline: Option<Instant>,
         idle: Duration,
         answer_within: Option<Duration>,
-        activity: Activity,
     ) -> Self {
         let timer = Box::pin(sleep_until(started));
-        let mut watch = Self { started, deadline, idle, activity, quiet: 0, answer_within, timer };
+        let mut watch =
+            Self { started, deadline, idle, activity: Activity::default(), quiet: 0, answer_within, timer };
         watch.arm(started);
         watch
     }
 
     pub(super) fn touch(&self) {
         self.activity.touch();
+    }
+
+    /// Where the other direction notes what passes.
+    pub(super) fn activity(&self) -> Activity {
+        self.activity.clone()
     }
 
     /// The request is complete.
