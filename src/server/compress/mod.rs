@@ -13,8 +13,9 @@
 //! written ([`answer::Encoded`]), and nothing waits in an encoder while the body of the answer waits for its next
 //! message.
 //!
-//! The layers of tower-http are not used: their encoders keep what was written until enough came or the body ends,
-//! so they leave `text/event-stream` out, and a message of a stream in JSON would wait for the next ones.
+//! The layers of tower-http are not used: their encoders keep what was written until enough came or the body ends
+//! (tower-rs/tower-http#292), so they leave `text/event-stream` out, and a message of a stream in JSON would wait for the
+//! next ones.
 
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};

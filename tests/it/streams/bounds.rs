@@ -140,7 +140,10 @@ async fn a_backend_that_reads_no_more_holds_its_upload_back() {
         assert!(grown < 30 * MB, "{grown} bytes more on {version:?}");
         setting.is_alive().await;
         answer.abort();
-        setting.reaches("CANCELLED", &id).await;
+        // On HTTP/1.1 the end of the connection stands behind what nobody reads.
+        if matches!(version, Version::Http2) {
+            setting.reaches("CANCELLED", &id).await;
+        }
     }
 }
 

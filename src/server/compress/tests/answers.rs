@@ -86,7 +86,8 @@ fn what_is_encoded() {
     }
     // Status, headers, size.
     let unknown = || Script::new([Step::Data("{}".into())]);
-    let table: [(u16, &[(&str, &str)], Script, bool); 13] = [
+    type Case<'a> = (u16, &'a [(&'a str, &'a str)], Script, bool);
+    let table: [Case<'_>; 13] = [
         (200, &[], long(), true),
         (404, &[], long(), true),
         (200, &[], Script::whole(vec![b'x'; 1023]), false),
