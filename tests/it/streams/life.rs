@@ -1,8 +1,9 @@
 //! How streams end before their time: callers that leave, and a gateway that stops.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{LINES, Setting, VERSIONS};
 use crate::support::client::Version;

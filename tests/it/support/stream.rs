@@ -77,7 +77,7 @@ impl Streaming {
     }
 
     /// Whether the answer is cut off, not ended.
-    pub(crate) async fn is_cut(mut self) -> bool {
+    pub(crate) async fn is_cut(&mut self) -> bool {
         while let Some(frame) = self.body.frame().await {
             if frame.is_err() {
                 return true;
