@@ -93,11 +93,12 @@ class Streams(services.StreamsServicer):
         self.notes = notes
 
     def begin(self, id, context):
-        """Notes when the call has started and, if it is cancelled, that; says when it is over."""
+        """Notes when the call starts and, if it is cancelled, that. What is returned is set when it is over."""
         over = threading.Event()
 
         def ended():
-            if context.code() is None:
+            # To the handler a reset may look like the end of the requests; only the state knows.
+            if context._state.client == "cancelled":
                 self.notes.note(id, pb.CANCELLED)
             over.set()
 
@@ -118,7 +119,8 @@ class Streams(services.StreamsServicer):
             yield pb.Item(number=number, text=text)
         if request.hang:
             over.wait()
-        self.end(context, request.code)
+        elif request.code:
+            context.abort(CODES[request.code], "Told to fail.")
 
     def Gather(self, requests, context):
         response = pb.GatherResponse(received=[entry(*pair) for pair in context.invocation_metadata()])
@@ -129,10 +131,9 @@ class Streams(services.StreamsServicer):
     def Chat(self, requests, context):
         for number, item in self.items(requests, context):
             yield pb.Item(number=number, text=item.text)
-        self.end(context, 0)
 
     def items(self, requests, context):
-        """The messages with their numbers, and what they ask for."""
+        """The messages with their numbers, while none of them asks for anything else."""
         id = over = None
         for number, item in enumerate(requests, 1):
             if over is None:
@@ -144,12 +145,6 @@ class Streams(services.StreamsServicer):
                 over.wait()
                 return
             yield number, item
-
-    @staticmethod
-    def end(context, code):
-        if code:
-            context.abort(CODES[code], "Told to fail.")
-        context.set_code(grpc.StatusCode.OK)
 
 
 class RawHandler(grpc.GenericRpcHandler):
