@@ -19,7 +19,7 @@ pub(super) enum Format {
 }
 
 /// Starts the log. What is logged is set by the environment variable TRANSOM_LOG, such as `debug` or
-/// `transom::upstream=trace`; without it, `info`.
+/// `transom::upstream=debug`; without it, `info`. Release builds have no `trace`.
 pub(super) fn start(format: Format) {
     let wanted = std::env::var("TRANSOM_LOG").unwrap_or_else(|_| "info".into());
     let (filter, error) = match EnvFilter::try_new(&wanted) {
