@@ -69,7 +69,8 @@ fn main() {
     let mut rows = Vec::new();
     let cases = cases(&folder, &schema, &pool);
     let is_whole = |name: &String| cases.iter().any(|case| case.name == *name);
-    let matches = |case: &Case, name: &String| case.name == *name || !is_whole(name) && case.name.contains(name);
+    let matches =
+        |case: &Case, name: &String| case.name == *name || !is_whole(name) && case.name.contains(name);
     for case in &cases {
         if wanted.is_empty() || wanted.iter().any(|name| matches(case, name)) {
             if let Some(direction) = &profiled {
