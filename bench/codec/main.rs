@@ -4,7 +4,9 @@
 //! `cargo bench --no-default-features --profile dist --bench codec [-- NAME...]`
 //!
 //! With `--profile=read` or `--profile=write` only this codec runs, for two seconds a message, to be looked at
-//! with `perf`.
+//! with `perf`. With `--times=N` it runs N times: the instructions of one run are the difference between what
+//! `valgrind --tool=callgrind` counts for two N, by their distance. A name that is a message's whole name
+//! stands for that message only.
 //!
 //! All contenders run one after the other in each round, so that what else the machine does touches all
 //! alike; a ratio is the median over the rounds.
@@ -53,7 +55,9 @@ struct Row {
 
 fn main() {
     let wanted: Vec<_> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
-    let profiled = std::env::args().find_map(|arg| arg.strip_prefix("--profile=").map(str::to_owned));
+    let option = |name: &str| std::env::args().find_map(|arg| arg.strip_prefix(name).map(str::to_owned));
+    let profiled = option("--profile=");
+    let times = option("--times=").map(|times| times.parse().unwrap());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/codec/corpus");
     let set = std::fs::read(folder.join("corpus.binpb")).unwrap();
     let schema = Schema::load(&[&set]).unwrap();
@@ -63,15 +67,19 @@ fn main() {
         "message", "JSON", "wire", "read us", "faster", "/skip", "alloc", "write us", "faster", "alloc"
     );
     let mut rows = Vec::new();
-    for case in cases(&folder, &schema, &pool) {
-        if wanted.is_empty() || wanted.iter().any(|name| case.name.contains(&**name)) {
+    let cases = cases(&folder, &schema, &pool);
+    let is_whole = |name: &String| cases.iter().any(|case| case.name == *name);
+    let matches =
+        |case: &Case, name: &String| case.name == *name || !is_whole(name) && case.name.contains(name);
+    for case in &cases {
+        if wanted.is_empty() || wanted.iter().any(|name| matches(case, name)) {
             if let Some(direction) = &profiled {
-                profile(&schema, &case, direction);
+                profile(&schema, case, direction, times);
                 continue;
             }
-            let row = measure(&schema, &case);
-            print(&case, &row);
-            rows.push((case.name, row));
+            let row = measure(&schema, case);
+            print(case, &row);
+            rows.push((&*case.name, row));
         }
     }
     summary(&rows);
@@ -152,7 +160,7 @@ fn measure(schema: &Schema, case: &Case) -> Row {
     }
 }
 
-fn profile(schema: &Schema, case: &Case, direction: &str) {
+fn profile(schema: &Schema, case: &Case, direction: &str, times: Option<u32>) {
     let run = || {
         let mut out = Vec::new();
         if direction == "read" {
@@ -162,8 +170,8 @@ fn profile(schema: &Schema, case: &Case, direction: &str) {
         }
         black_box(out);
     };
-    let once = elapsed(&run, 10);
-    println!("{}: {:.2} us", case.name, elapsed(&run, (2.0 / once) as u32) * 1e6);
+    let times = times.unwrap_or_else(|| (2.0 / elapsed(&run, 10)) as u32);
+    println!("{}: {:.2} us", case.name, elapsed(&run, times) * 1e6);
 }
 
 fn decoded(case: &Case, wire: &[u8]) -> DynamicMessage {
@@ -230,7 +238,7 @@ fn print(case: &Case, row: &Row) {
     );
 }
 
-fn summary(rows: &[(String, Row)]) {
+fn summary(rows: &[(&str, Row)]) {
     for (direction, what) in ["JSON to wire", "wire to JSON"].into_iter().enumerate() {
         let Some((name, worst)) =
             rows.iter().min_by(|a, b| a.1.faster[direction].total_cmp(&b.1.faster[direction]))

@@ -160,36 +160,40 @@ const fn to_eight_digits(value: u64) -> u64 {
     tens | (pairs - 10 * tens) << 8
 }
 
-/// Appends a number in decimal digits.
+/// Room for any number of 64 bits, which is written in parts of eight digits.
+pub(super) const DIGITS: usize = 24;
+
+/// Puts a number in decimal digits and returns how many they are.
 #[inline]
-pub(super) fn push_unsigned(out: &mut Vec<u8>, value: u64) {
+pub(super) fn put_unsigned(text: &mut [u8; DIGITS], value: u64) -> usize {
     const EIGHT: u64 = 100_000_000;
     if value < EIGHT {
-        push_first_digits(out, value);
+        put_first_digits(text, value)
     } else if value < EIGHT * EIGHT {
-        push_first_digits(out, value / EIGHT);
-        push_eight_digits(out, value % EIGHT);
+        let count = put_first_digits(text, value / EIGHT);
+        put_eight_digits(text, count, value % EIGHT);
+        count + 8
     } else {
-        push_first_digits(out, value / EIGHT / EIGHT);
-        push_eight_digits(out, value / EIGHT % EIGHT);
-        push_eight_digits(out, value % EIGHT);
+        let count = put_first_digits(text, value / EIGHT / EIGHT);
+        put_eight_digits(text, count, value / EIGHT % EIGHT);
+        put_eight_digits(text, count + 8, value % EIGHT);
+        count + 16
     }
 }
 
-/// Appends a number below 10^8 without leading zeros.
+/// Puts a number below 10^8 without leading zeros.
 #[inline]
-fn push_first_digits(out: &mut Vec<u8>, value: u64) {
+fn put_first_digits(text: &mut [u8; DIGITS], value: u64) -> usize {
     let digits = to_eight_digits(value);
     // Zero is one digit too.
     let zeros = (digits | 1 << 56).trailing_zeros() / 8;
-    let start = out.len();
-    out.extend_from_slice(&((digits | ASCII) >> (8 * zeros)).to_le_bytes());
-    out.truncate(start + 8 - zeros as usize);
+    text[..8].copy_from_slice(&((digits | ASCII) >> (8 * zeros)).to_le_bytes());
+    8 - zeros as usize
 }
 
 #[inline]
-fn push_eight_digits(out: &mut Vec<u8>, value: u64) {
-    out.extend_from_slice(&(to_eight_digits(value) | ASCII).to_le_bytes());
+fn put_eight_digits(text: &mut [u8; DIGITS], at: usize, value: u64) {
+    text[at..at + 8].copy_from_slice(&(to_eight_digits(value) | ASCII).to_le_bytes());
 }
 
 const ASCII: u64 = 0x3030_3030_3030_3030;
@@ -361,9 +365,9 @@ mod tests {
         let edges =
             (0..20).flat_map(|power| [10_u64.pow(power) - 1, 10_u64.pow(power), 10_u64.pow(power) + 1]);
         for value in edges.chain([u64::MAX, 42, 90_909_090]) {
-            let mut out = Vec::new();
-            push_unsigned(&mut out, value);
-            assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
+            let mut text = [0; DIGITS];
+            let count = put_unsigned(&mut text, value);
+            assert_eq!(str::from_utf8(&text[..count]).unwrap(), value.to_string());
         }
     }
 

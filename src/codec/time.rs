@@ -1,5 +1,7 @@
 //! The text of `google.protobuf.Timestamp` (RFC 3339) and `google.protobuf.Duration`.
 
+use super::number;
+
 /// Seconds and nanoseconds, as both messages hold them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Time {
@@ -93,52 +95,59 @@ const fn is_duration(time: Time) -> bool {
         && time.nanos.unsigned_abs() < 1_000_000_000
 }
 
-/// Appends a time as RFC 3339 in UTC with 0, 3, 6 or 9 digits of fraction. Returns false for a time
-/// outside the years 1 to 9999.
-pub(super) fn push_timestamp(out: &mut Vec<u8>, time: Time) -> bool {
+/// Room for any time as text.
+pub(super) const TEXT: usize = 32;
+
+/// Puts a time as RFC 3339 in UTC with 0, 3, 6 or 9 digits of fraction and returns the text's length; none
+/// for a time outside the years 1 to 9999.
+pub(super) fn put_timestamp(text: &mut [u8; TEXT], time: Time) -> Option<usize> {
     if !(MIN_TIMESTAMP..=MAX_TIMESTAMP).contains(&time.seconds) || !(0..1_000_000_000).contains(&time.nanos) {
-        return false;
+        return None;
     }
-    let (days, second) = (time.seconds.div_euclid(DAY), time.seconds.rem_euclid(DAY));
-    let (year, month, day) = civil_from_days(days);
-    let mut text = *b"0000-00-00T00:00:00";
+    // Small numbers above zero, counted from the first day.
+    let since = time.seconds.abs_diff(MIN_TIMESTAMP);
+    let (days, second) = ((since / DAY as u64) as u32, (since % DAY as u64) as u32);
+    let (year, month, day) = civil_from_days(days + FIRST_DAY);
+    text[..20].copy_from_slice(b"0000-00-00T00:00:00Z");
     let parts = [year / 100, year % 100, month, day, second / 3600, second / 60 % 60, second % 60];
     for (at, value) in [0, 2, 5, 8, 11, 14, 17].into_iter().zip(parts) {
         text[at] += (value / 10) as u8;
         text[at + 1] += (value % 10) as u8;
     }
-    out.extend_from_slice(&text);
-    push_fraction(out, time.nanos);
-    out.push(b'Z');
-    true
+    let end = put_fraction(text, 19, time.nanos as u32);
+    text[end] = b'Z';
+    Some(end + 1)
 }
 
-/// Appends a duration in seconds with 0, 3, 6 or 9 digits of fraction. Returns false for one that is
-/// out of range or has two signs.
-pub(super) fn push_duration(out: &mut Vec<u8>, time: Time) -> bool {
+/// Puts a duration in seconds with 0, 3, 6 or 9 digits of fraction and returns the text's length; none for
+/// one that is out of range or has two signs.
+pub(super) fn put_duration(text: &mut [u8; TEXT], time: Time) -> Option<usize> {
     if !is_duration(time) {
-        return false;
+        return None;
     }
-    if time.seconds < 0 || time.nanos < 0 {
-        out.push(b'-');
-    }
-    out.extend_from_slice(itoa::Buffer::new().format(time.seconds.unsigned_abs()).as_bytes());
-    push_fraction(out, time.nanos.abs());
-    out.push(b's');
-    true
+    let sign = usize::from(time.seconds < 0 || time.nanos < 0);
+    text[0] = b'-';
+    let digits = text[sign..].first_chunk_mut()?;
+    let end = sign + number::put_unsigned(digits, time.seconds.unsigned_abs());
+    let end = put_fraction(text, end, time.nanos.unsigned_abs());
+    text[end] = b's';
+    Some(end + 1)
 }
 
-fn push_fraction(out: &mut Vec<u8>, nanos: i32) {
+/// Puts nanoseconds behind a point in groups of three digits, as many as there must be; returns their end.
+fn put_fraction(text: &mut [u8; TEXT], at: usize, nanos: u32) -> usize {
     let groups = match nanos {
-        0 => return,
+        0 => return at,
         nanos if nanos % 1_000_000 == 0 => 1,
         nanos if nanos % 1_000 == 0 => 2,
         _ => 3,
     };
-    out.push(b'.');
-    for group in [nanos / 1_000_000, nanos / 1_000 % 1_000, nanos % 1_000].into_iter().take(groups) {
-        out.extend_from_slice(&[group / 100, group / 10 % 10, group % 10].map(|digit| b'0' + digit as u8));
+    text[at] = b'.';
+    let parts = [nanos / 1_000_000, nanos / 1_000 % 1_000, nanos % 1_000];
+    for (group, to) in parts.into_iter().zip(text[at + 1..].as_chunks_mut::<3>().0).take(groups) {
+        *to = [group / 100, group / 10 % 10, group % 10].map(|digit| b'0' + digit as u8);
     }
+    at + 1 + 3 * groups
 }
 
 const fn days_in_month(year: i64, month: i64) -> i64 {
@@ -161,32 +170,35 @@ const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-/// The inverse of [`days_from_civil`]: year, month and day.
-const fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
+/// The first day of the year 1, in days since 0000-03-01.
+const FIRST_DAY: u32 = 306;
+
+/// The inverse of [`days_from_civil`], but from days since 0000-03-01: year, month and day.
+const fn civil_from_days(days: u32) -> (u32, u32, u32) {
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = (month_from_march + 2) % 12 + 1;
-    let year = year_of_era + era * 400;
-    (if month <= 2 { year + 1 } else { year }, month, day)
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year_of_era + era * 400 + (month <= 2) as u32, month, day)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn text(put: fn(&mut [u8; TEXT], Time) -> Option<usize>, time: Time) -> Option<String> {
+        let mut text = [0; TEXT];
+        put(&mut text, time).map(|length| String::from_utf8(text[..length].to_vec()).unwrap())
+    }
+
     fn timestamp(time: Time) -> Option<String> {
-        let mut out = Vec::new();
-        push_timestamp(&mut out, time).then(|| String::from_utf8(out).unwrap())
+        text(put_timestamp, time)
     }
 
     fn duration(time: Time) -> Option<String> {
-        let mut out = Vec::new();
-        push_duration(&mut out, time).then(|| String::from_utf8(out).unwrap())
+        text(put_duration, time)
     }
 
     #[test]
@@ -213,7 +225,8 @@ mod tests {
     fn every_day_of_400_years_is_turned_back() {
         let start = days_from_civil(1999, 3, 1);
         for days in start..start + 146_097 {
-            let (year, month, day) = civil_from_days(days);
+            let (year, month, day) = civil_from_days((days + 719_468) as u32);
+            let (year, month, day) = (i64::from(year), i64::from(month), i64::from(day));
             assert_eq!(days_from_civil(year, month, day), days);
             assert!((1..=days_in_month(year, month)).contains(&day));
         }

@@ -83,6 +83,7 @@ impl Message {
 pub struct Field {
     /// The number, and the wire type as a writer encodes the field.
     pub(super) tag: u32,
+    pub(super) wire_type: WireType,
     pub(super) kind: Kind,
     pub(super) cardinality: Cardinality,
     pub(super) delimited: bool,
@@ -158,6 +159,12 @@ impl Field {
         self.tag as u64
     }
 
+    /// The wire type of that tag.
+    #[inline]
+    pub const fn wire_type(&self) -> WireType {
+        self.wire_type
+    }
+
     /// Puts the wire type into the tag, which has the number already.
     pub(super) const fn finish_tag(&mut self) {
         let wire_type = match self.cardinality {
@@ -165,6 +172,7 @@ impl Field {
             _ if self.delimited => WireType::StartGroup,
             _ => self.kind.wire_type(),
         };
+        self.wire_type = wire_type;
         self.tag = self.number() << 3 | wire_type.bits() as u32;
     }
 

@@ -5,7 +5,6 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::TypeId;
-use crate::wire::writer;
 
 /// A name in the arena of a [`Schema`](super::Schema).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,9 +41,12 @@ impl Arena {
     }
 
     #[inline]
-    pub(super) fn append(&self, out: &mut Vec<u8>, name: Name) {
+    pub(super) fn chunk(&self, name: Name) -> Option<&[u8; 32]> {
+        if name.length > 32 {
+            return None;
+        }
         let start = name.start as usize;
-        writer::append(out, self.text.as_bytes(), start, start + name.length as usize);
+        self.text.as_bytes().get(start..start + 32)?.first_chunk()
     }
 
     /// Whether the name stands in `text` at the place `at`.

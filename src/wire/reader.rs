@@ -9,6 +9,8 @@ use super::{MAX_FIELD_NUMBER, WireType};
 pub struct Reader<'a> {
     wire: &'a [u8],
     position: usize,
+    /// `wire` and what lies behind it, in which a copy of a fixed size may end.
+    whole: &'a [u8],
 }
 
 /// Bytes that are not valid protobuf.
@@ -64,12 +66,12 @@ impl std::error::Error for Error {}
 impl<'a> Reader<'a> {
     /// A reader at the start of `wire`.
     pub const fn new(wire: &'a [u8]) -> Self {
-        Self { wire, position: 0 }
+        Self { wire, position: 0, whole: wire }
     }
 
     /// A reader of the part of `wire` from `position` on.
     pub const fn at(wire: &'a [u8], position: usize) -> Self {
-        Self { wire, position }
+        Self { wire, position, whole: wire }
     }
 
     /// The offset of the next byte.
@@ -77,9 +79,22 @@ impl<'a> Reader<'a> {
         self.position
     }
 
+    /// Goes to another offset.
+    #[inline]
+    pub const fn seek(&mut self, position: usize) {
+        self.position = position;
+    }
+
     /// The bytes that this reader reads, from their start.
     pub const fn wire(&self) -> &'a [u8] {
         self.wire
+    }
+
+    /// So many bytes from an offset on, those behind the end of a nested reader included; none if there are
+    /// fewer.
+    #[inline]
+    pub fn chunk_at<const N: usize>(&self, offset: usize) -> Option<&'a [u8; N]> {
+        self.whole.get(offset..)?.first_chunk()
     }
 
     /// Whether all is read.
@@ -105,6 +120,19 @@ impl<'a> Reader<'a> {
     /// Goes past a tag if it is this one.
     #[inline]
     pub fn take_tag(&mut self, tag: u64) -> bool {
+        if tag >= 0x80 {
+            return self.take_long_tag(tag);
+        }
+        if self.wire.get(self.position).is_none_or(|&byte| u64::from(byte) != tag) {
+            // Where the next value lies is not to wait for this byte.
+            std::hint::cold_path();
+            return false;
+        }
+        self.position += 1;
+        true
+    }
+
+    fn take_long_tag(&mut self, tag: u64) -> bool {
         let mut ahead = *self;
         let is_this = ahead.varint() == Ok(tag);
         if is_this {
@@ -113,17 +141,12 @@ impl<'a> Reader<'a> {
         is_this
     }
 
+    #[inline]
     fn long_varint(&mut self) -> Result<u64, Error> {
-        let rest = self.wire.get(self.position..).unwrap_or_default();
-        let mut value = 0;
-        for (index, &byte) in rest.iter().take(10).enumerate() {
-            value |= u64::from(byte & 0x7f) << (7 * index);
-            if byte < 0x80 {
-                self.position += index + 1;
-                return Ok(value);
-            }
-        }
-        Err(self.error(if rest.len() < 10 { ErrorKind::Truncated } else { ErrorKind::Varint }))
+        // Only what it needs, so that the reader itself can stay in registers.
+        let (value, end) = long_varint(self.whole, self.position, self.wire.len())?;
+        self.position = end;
+        Ok(value)
     }
 
     /// Reads a field's tag.
@@ -178,11 +201,16 @@ impl<'a> Reader<'a> {
     pub fn bytes(&mut self) -> Result<&'a [u8], Error> {
         let start = self.position;
         let length = self.varint()?;
-        let truncated = Error { offset: start, kind: ErrorKind::Truncated };
-        let length = usize::try_from(length).map_err(|_| truncated)?;
-        let bytes = self.rest().get(..length).ok_or(truncated)?;
-        self.position += length;
-        Ok(bytes)
+        self.take(length).ok_or(Error { offset: start, kind: ErrorKind::Truncated })
+    }
+
+    /// Returns so many bytes; none if there are fewer.
+    #[inline]
+    pub fn take(&mut self, length: u64) -> Option<&'a [u8]> {
+        let end = self.position.saturating_add(usize::try_from(length).ok()?);
+        let bytes = self.wire.get(self.position..end)?;
+        self.position = end;
+        Some(bytes)
     }
 
     /// Reads a length and returns a reader that ends after that many bytes and still reports offsets
@@ -192,9 +220,19 @@ impl<'a> Reader<'a> {
     /// When there are fewer bytes.
     #[inline]
     pub fn nested(&mut self) -> Result<Self, Error> {
-        let length = self.bytes()?.len();
-        let end = self.position;
-        Ok(Self { wire: self.wire.get(..end).unwrap_or_default(), position: end - length })
+        let start = self.position;
+        let length = self.varint()?;
+        self.take_nested(length).ok_or(Error { offset: start, kind: ErrorKind::Truncated })
+    }
+
+    /// Returns a reader of so many bytes, as [`Reader::nested`] does; none if there are fewer.
+    #[inline]
+    pub fn take_nested(&mut self, length: u64) -> Option<Self> {
+        let position = self.position;
+        let end = position.saturating_add(usize::try_from(length).ok()?);
+        let wire = self.wire.get(..end)?;
+        self.position = end;
+        Some(Self { wire, position, whole: self.whole })
     }
 
     /// Skips the value behind a tag; a group with all that it holds, at most `depth` groups deep.
@@ -230,7 +268,8 @@ impl<'a> Reader<'a> {
                 if inner != number {
                     return Err(Error { offset: end, kind: ErrorKind::EndGroup });
                 }
-                return Ok(Self { wire: self.wire.get(..end).unwrap_or_default(), position: start });
+                let wire = self.wire.get(..end).unwrap_or_default();
+                return Ok(Self { wire, position: start, whole: self.whole });
             }
             self.skip(inner, wire_type, depth)?;
         }
@@ -243,6 +282,37 @@ impl<'a> Reader<'a> {
     const fn error(&self, kind: ErrorKind) -> Error {
         Error { offset: self.position, kind }
     }
+}
+
+/// Reads a varint that starts at `start` and returns where it ends, at most at `end`.
+#[inline(never)]
+fn long_varint(whole: &[u8], start: usize, end: usize) -> Result<(u64, usize), Error> {
+    let rest = whole.get(start..).unwrap_or_default();
+    let mut value = 0;
+    let mut size = 0;
+    if let Some(bytes) = rest.first_chunk::<10>() {
+        // A loop of a fixed length becomes one without counting.
+        for (index, &byte) in bytes.iter().enumerate() {
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if byte < 0x80 {
+                size = index + 1;
+                break;
+            }
+        }
+    } else {
+        for (index, &byte) in rest.iter().enumerate() {
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if byte < 0x80 {
+                size = index + 1;
+                break;
+            }
+        }
+    }
+    if size > 0 && start + size <= end {
+        return Ok((value, start + size));
+    }
+    let is_long = end.saturating_sub(start) >= 10;
+    Err(Error { offset: start, kind: if is_long { ErrorKind::Varint } else { ErrorKind::Truncated } })
 }
 
 /// The signed number behind a zigzag-encoded `sint32` or `sint64`.

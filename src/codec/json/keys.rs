@@ -14,39 +14,76 @@ const MANY: usize = 4096;
 /// Start and length of a key in the output.
 pub(super) type Place = (usize, usize);
 
-/// The keys of all maps that are open, the innermost last.
+/// The keys of all maps that are open.
 #[derive(Default)]
 pub(super) struct Keys {
-    /// The first ones, so that a message with a small map needs no memory for it.
-    first: [Place; FEW + 1],
-    more: Vec<Place>,
+    /// Those of maps with few keys, the innermost map last.
+    few: [Place; 2 * FEW],
     length: usize,
+    /// Those of all other maps, each with the number of its map. What closed maps leave behind stays until
+    /// the outermost one is closed.
+    many: HashTable<Key>,
     hasher: Option<DefaultHashBuilder>,
-    /// The table of a map that was closed, for the next one.
-    spare: Option<HashTable<Place>>,
+    /// How many maps were opened, and how many of them are open.
+    opened: u32,
+    open: usize,
+}
+
+/// A key in the hash set, kept small as there can be many.
+#[derive(Clone, Copy)]
+struct Key {
+    start: usize,
+    length: u32,
+    map: u32,
+}
+
+impl Key {
+    /// No key has 4 GiB: those that had would be told apart by their first 4 GiB.
+    fn new(map: u32, (start, length): Place) -> Self {
+        Self { start, length: u32::try_from(length).unwrap_or(u32::MAX), map }
+    }
+
+    #[inline]
+    fn bytes<'o>(&self, output: &'o [u8]) -> &'o [u8] {
+        bytes(output, (self.start, self.length as usize))
+    }
+
+    #[inline]
+    fn hash(&self, hasher: &DefaultHashBuilder, output: &[u8]) -> u64 {
+        hasher.hash_one(self.bytes(output)) ^ u64::from(self.map).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 /// One open map.
 pub(super) struct OpenMap {
+    number: u32,
     base: usize,
-    /// Where its first key was put.
-    start: usize,
-    table: Option<HashTable<Place>>,
+    /// How much of the input was left behind its first key.
+    left: usize,
+    is_hashed: bool,
 }
 
 impl Keys {
-    pub(super) const fn open(&self) -> OpenMap {
-        OpenMap { base: self.length, start: 0, table: None }
+    pub(super) const fn open(&mut self) -> OpenMap {
+        self.opened = self.opened.wrapping_add(1);
+        self.open += 1;
+        OpenMap { number: self.opened, base: self.length, left: 0, is_hashed: false }
     }
 
-    pub(super) fn close(&mut self, map: OpenMap) {
+    #[inline]
+    pub(super) fn close(&mut self, map: &OpenMap) {
         self.length = map.base;
-        self.more.truncate(self.length.saturating_sub(self.first.len()));
-        if let Some(mut table) = map.table
-            && table.capacity() <= MANY
-        {
-            table.clear();
-            self.spare = Some(table);
+        self.open -= 1;
+        if self.open == 0 && !self.many.is_empty() {
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
+        if self.many.capacity() <= 2 * MANY {
+            self.many.clear();
+        } else {
+            self.many = HashTable::new();
         }
     }
 
@@ -54,53 +91,57 @@ impl Keys {
     /// Returns false if it was there before.
     #[inline]
     pub(super) fn insert(&mut self, map: &mut OpenMap, output: &[u8], place: Place, left: usize) -> bool {
-        if map.table.is_some() {
-            return self.insert_among_many(map, output, place);
+        if map.is_hashed {
+            return self.insert_among_many(map.number, output, place);
         }
         let key = bytes(output, place);
-        if (map.base..self.length).any(|at| bytes(output, self.place(at)) == key) {
+        let before = self.few.get(map.base..self.length).unwrap_or_default();
+        if before.iter().any(|&place| bytes(output, place) == key) {
             return false;
         }
-        if self.length == map.base {
-            map.start = place.0;
+        if before.is_empty() {
+            map.left = left;
         }
-        match self.first.get_mut(self.length) {
-            Some(first) => *first = place,
-            None => self.more.push(place),
+        match self.few.get_mut(self.length) {
+            Some(free) if self.length - map.base < FEW => {
+                *free = place;
+                self.length += 1;
+                true
+            }
+            _ => {
+                self.hash_all(map, output, left);
+                self.insert_among_many(map.number, output, place)
+            }
         }
-        self.length += 1;
-        if self.length - map.base > FEW {
-            // As many more as there will be if the others are as long.
-            let length = (place.0 - map.start).max(FEW) / FEW;
-            map.table = Some(self.hashed(map.base, output, (left / length).min(MANY)));
-        }
-        true
     }
 
-    fn place(&self, at: usize) -> Place {
-        self.first.get(at).or_else(|| self.more.get(at - self.first.len())).copied().unwrap_or_default()
-    }
-
-    fn insert_among_many(&mut self, map: &mut OpenMap, output: &[u8], place: Place) -> bool {
-        let key = bytes(output, place);
-        let Some(table) = &mut map.table else { return true };
+    fn insert_among_many(&mut self, map: u32, output: &[u8], place: Place) -> bool {
+        let key = Key::new(map, place);
         let hasher = self.hasher.get_or_insert_default();
-        let hash = hasher.hash_one(key);
-        if table.find(hash, |&other| bytes(output, other) == key).is_some() {
+        let hash = key.hash(hasher, output);
+        let is_same = |other: &Key| other.map == map && other.bytes(output) == key.bytes(output);
+        if self.many.find(hash, is_same).is_some() {
             return false;
         }
-        table.insert_unique(hash, place, |&place| hasher.hash_one(bytes(output, place)));
+        self.many.insert_unique(hash, key, |key| key.hash(hasher, output));
         true
     }
 
-    fn hashed(&mut self, base: usize, output: &[u8], more: usize) -> HashTable<Place> {
-        let hasher = self.hasher.get_or_insert_default().clone();
-        let hash = |&place: &Place| hasher.hash_one(bytes(output, place));
-        let mut table = self.spare.take().unwrap_or_else(|| HashTable::with_capacity(2 * FEW + more));
-        for place in (base..self.length).map(|at| self.place(at)) {
-            table.insert_unique(hash(&place), place, hash);
+    /// Moves the keys of the innermost map to the hash set.
+    #[cold]
+    fn hash_all(&mut self, map: &mut OpenMap, output: &[u8], left: usize) {
+        let hasher = self.hasher.get_or_insert_default();
+        let hash_of = |key: &Key| key.hash(hasher, output);
+        let keys = self.few.get(map.base..self.length).unwrap_or_default();
+        // As many more as there will be if the others take as much of the input.
+        let size = (map.left.saturating_sub(left) / keys.len().max(1)).max(1);
+        self.many.reserve(2 * FEW + (left / size).min(MANY), hash_of);
+        for &place in keys {
+            let key = Key::new(map.number, place);
+            self.many.insert_unique(hash_of(&key), key, hash_of);
         }
-        table
+        self.length = map.base;
+        map.is_hashed = true;
     }
 }
 
@@ -125,7 +166,12 @@ mod tests {
                 let mut inner = keys.open();
                 assert!(keys.insert(&mut inner, &output, place(0), 0));
                 assert!(!keys.insert(&mut inner, &output, place(0), 0));
-                keys.close(inner);
+                if key % 100 == 0 {
+                    // As many as make it a hash set of its own.
+                    assert!((1..20).all(|key| keys.insert(&mut inner, &output, place(key), 0)));
+                    assert!((0..20).all(|key| !keys.insert(&mut inner, &output, place(key), 0)));
+                }
+                keys.close(&inner);
             }
             for key in 0..count {
                 assert!(!keys.insert(&mut map, &output, place(key), 100), "{key} of {count}");

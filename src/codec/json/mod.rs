@@ -6,6 +6,7 @@
 mod any;
 pub mod error;
 mod keys;
+mod out;
 pub mod read;
 mod scan;
 pub mod split;
@@ -16,6 +17,7 @@ mod unusual;
 mod value;
 mod well_known;
 pub mod write;
+mod write_list;
 mod write_map;
 pub mod write_value;
 mod write_well_known;

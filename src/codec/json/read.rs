@@ -91,8 +91,8 @@ impl<'a> Reader<'a> {
     ) -> Result<Self> {
         simdutf8::compat::from_utf8(text)
             .map_err(|error| ReadError::new(error.valid_up_to(), "the text is not UTF-8"))?;
-        // Few messages have a wire form that is longer than their text.
-        out.reserve(text.len() + 64);
+        // Few messages have a wire form that is longer than their text, and hardly any much longer.
+        out.reserve(text.len() + text.len() / 8 + 64);
         Ok(Self {
             schema,
             options,
@@ -385,7 +385,7 @@ impl<'a> Reader<'a> {
                 return Err(ReadError::new(start, "the key is there twice"));
             }
         }
-        self.keys.close(map);
+        self.keys.close(&map);
         Ok(())
     }
 

@@ -10,75 +10,67 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 
 /// The position of the first byte from `at` on that ends a plain run inside a string: a quote, a
 /// backslash or a control character. The length of `text` if there is none.
-#[inline]
-pub(super) fn plain_end(text: &[u8], at: usize) -> usize {
-    run_end::<false>(text, at, text.len())
-}
-
-/// As [`plain_end`] up to `end`, but what is not ASCII ends the run too. Bytes behind `end` are looked at
-/// where they are there, as whole words are faster.
-#[inline]
-pub(super) fn ascii_end(text: &[u8], at: usize, end: usize) -> usize {
-    run_end::<true>(text, at, end)
-}
-
+///
 /// Short runs are the most, so words come first, and blocks of 32 bytes only behind two of them.
 #[inline]
-fn run_end<const ASCII: bool>(text: &[u8], mut at: usize, end: usize) -> usize {
+pub(super) fn plain_end(text: &[u8], mut at: usize) -> usize {
     for _ in 0..2 {
         match text.get(at..).and_then(<[u8]>::first_chunk) {
-            Some(chunk) => match ends::<ASCII>(*chunk) {
+            Some(chunk) => match ends(*chunk) {
                 0 => at += 8,
-                found => return end.min(at + (found.trailing_zeros() / 8) as usize),
+                found => return at + (found.trailing_zeros() / 8) as usize,
             },
-            None => return slow_end::<ASCII>(text, at, end),
-        }
-        if at >= end {
-            return end;
+            None => return slow_end(text, at),
         }
     }
-    long_end::<ASCII>(text, at, end)
+    long_end(text, at)
 }
 
-fn long_end<const ASCII: bool>(text: &[u8], mut at: usize, end: usize) -> usize {
-    while let Some(block) = text.get(at..end).and_then(<[u8]>::first_chunk::<32>) {
+fn long_end(text: &[u8], mut at: usize) -> usize {
+    while let Some(block) = text.get(at..).and_then(<[u8]>::first_chunk::<32>) {
         // Without a branch for each byte, so that it becomes vector instructions.
-        let is_special = block.iter().fold(false, |any, &byte| any | is_end::<ASCII>(byte));
+        let is_special = block.iter().fold(false, |any, &byte| any | is_end(byte));
         if is_special {
             break;
         }
         at += 32;
     }
-    while let (true, Some(chunk)) = (at < end, text.get(at..).and_then(<[u8]>::first_chunk)) {
-        match ends::<ASCII>(*chunk) {
+    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk) {
+        match ends(*chunk) {
             0 => at += 8,
-            found => return end.min(at + (found.trailing_zeros() / 8) as usize),
+            found => return at + (found.trailing_zeros() / 8) as usize,
         }
     }
-    slow_end::<ASCII>(text, at.min(end), end)
+    slow_end(text, at)
 }
 
-fn slow_end<const ASCII: bool>(text: &[u8], at: usize, end: usize) -> usize {
-    let rest = text.get(at..end).unwrap_or_default();
-    at + rest.iter().position(|&byte| is_end::<ASCII>(byte)).unwrap_or(rest.len())
+fn slow_end(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest.iter().position(|&byte| is_end(byte)).unwrap_or(rest.len())
 }
 
 #[inline]
-const fn is_end<const ASCII: bool>(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (ASCII & (byte >= 0x80))
+const fn is_end(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
 }
 
 /// The high bit of each byte that is a quote, a backslash or a control character. The bits above the
 /// lowest one that is set may be wrong; the lowest one never is.
 #[inline]
-const fn ends<const ASCII: bool>(chunk: [u8; 8]) -> u64 {
+const fn ends(chunk: [u8; 8]) -> u64 {
     let word = u64::from_le_bytes(chunk);
     let quote = word ^ (ONES * b'"' as u64);
     let backslash = word ^ (ONES * b'\\' as u64);
     let is_control = word.wrapping_sub(ONES * 0x20) & !word;
     let is_quote = quote.wrapping_sub(ONES) & !quote;
     let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
-    (is_control | is_quote | is_backslash | if ASCII { word } else { 0 }) & HIGHS
+    (is_control | is_quote | is_backslash) & HIGHS
+}
+
+/// How many of the first bytes belong to a plain run.
+#[inline]
+pub(super) const fn plain_start(chunk: &[u8; 8]) -> usize {
+    (ends(*chunk).trailing_zeros() / 8) as usize
 }
 
 /// Appends the plain run that starts at `at` and returns its end. Between escapes runs are short, so the
@@ -87,12 +79,11 @@ const fn ends<const ASCII: bool>(chunk: [u8; 8]) -> u64 {
 pub(super) fn push_plain(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
     let mut copied = at;
     if let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk) {
-        let found = ends::<false>(*chunk);
-        let plain = (found.trailing_zeros() / 8) as usize;
+        let plain = plain_start(chunk);
         let start = out.len();
         out.extend_from_slice(chunk);
         out.truncate(start + plain);
-        if found != 0 {
+        if plain < chunk.len() {
             return at + plain;
         }
         copied += 8;
@@ -210,15 +201,10 @@ mod tests {
                     text[length / 2] = 0xc3;
                     text[place] = special;
                     assert_eq!(plain_end(&text, 0), place, "{special} at {place} of {length}");
-                    let end = place.min(length / 2);
-                    assert_eq!(ascii_end(&text, 0, length), end, "{special} at {place} of {length}");
-                    assert_eq!(ascii_end(&text, 0, end / 2), end / 2, "{special} at {place} of {length}");
                 }
             }
             for byte in [b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0x9f, 0xa2, 0xdc, 0xff] {
                 assert_eq!(plain_end(&vec![byte; length], 0), length, "{byte}");
-                let expected = if byte < 0x80 { length } else { 0 };
-                assert_eq!(ascii_end(&vec![byte; length], 0, length), expected, "{byte}");
             }
         }
     }

@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 
 use super::write::{Result, Stop, Writer, fits};
-use super::write_map::Entry;
+use super::write_map::{Entry, before_value};
+use super::write_value::{Before, Written};
 use crate::schema::Presence;
 use crate::schema::message::{Cardinality, Field, Kind, Message};
 use crate::wire::WireType;
@@ -110,29 +111,35 @@ impl<'a> Writer<'a, '_> {
     pub(super) fn group(&mut self, field: &'a Field, wire: Reader<'_>, group: &[Occurrence]) -> Result<bool> {
         match field.cardinality() {
             Cardinality::Singular(presence) => {
-                let is_default = self.last(field, wire, group)?;
-                Ok(is_default && presence == Presence::Implicit)
+                let written = self.last(Before::NOTHING, field, wire, group)?;
+                Ok(written == Written::Default && presence == Presence::Implicit)
             }
             Cardinality::Repeated { .. } => {
-                self.out.push(b'[');
                 let content = self.out.len();
                 let mut index = 0;
                 for occurrence in group {
                     let mut reader = occurrence.reader(wire);
                     self.occurrence(field, occurrence.wire_type, &mut reader, &mut index)?;
                 }
-                self.close_list(content);
-                Ok(self.out.len() == content + 1)
+                let is_empty = self.out.len() == content;
+                self.close(content, [b'[', b']']);
+                Ok(is_empty)
             }
             Cardinality::Map => self.last_entries(field, wire, group).map(|()| false),
         }
     }
 
     /// The last value of a singular field; the pieces of a message joined, which merges them.
-    fn last(&mut self, field: &'a Field, wire: Reader<'_>, group: &[Occurrence]) -> Result<bool> {
+    fn last(
+        &mut self,
+        before: Before<'_>,
+        field: &'a Field,
+        wire: Reader<'_>,
+        group: &[Occurrence],
+    ) -> Result<Written> {
         let (Kind::Message(id), [_, _, ..]) = (field.kind(), group) else {
-            let Some(last) = group.last() else { return Ok(true) };
-            return self.value(field, last.wire_type, &mut last.reader(wire));
+            let Some(last) = group.last() else { return Ok(Written::Default) };
+            return self.value(before, field, last.wire_type, &mut last.reader(wire));
         };
         let mut joined = Vec::new();
         for occurrence in group {
@@ -143,8 +150,9 @@ impl<'a> Writer<'a, '_> {
             };
             joined.extend_from_slice(piece.wire().get(piece.position()..).unwrap_or_default());
         }
+        self.out.start_of(before.chunk, before.length);
         self.message(id, Reader::new(&joined))?;
-        Ok(false)
+        Ok(Written::Value)
     }
 
     /// The entries of a map, of those with equal keys the last one.
@@ -156,27 +164,27 @@ impl<'a> Writer<'a, '_> {
             let entry = self.entry(occurrence, wire, key_field, value_field)?;
             let start = self.out.len();
             self.map_key(key_field, entry.key)?;
-            last.insert(self.out.split_off(start), at);
+            last.insert(self.out.text()[start..].to_vec(), at);
+            self.out.truncate(start);
         }
         let mut kept: Vec<_> = last.into_iter().map(|(key, at)| (at, key)).collect();
         kept.sort_unstable_by_key(|&(at, _)| at);
-        self.out.push(b'{');
+        let content = self.out.len();
         for (at, key) in kept {
-            self.out.extend_from_slice(&key);
+            self.out.extend(&key);
             let occurrence = &group[at];
             let entry = self.entry(occurrence, wire, key_field, value_field)?;
             if entry.is_split {
                 let content = occurrence.reader(wire).nested()?;
                 let index = self.index(self.schema.message(id), content)?;
                 let values = index.partition_point(|each| each.position == 0);
-                self.last(value_field, content, &index[values..])?;
+                self.last(before_value(key_field), value_field, content, &index[values..])?;
             } else {
-                self.map_value(value_field, &entry)?;
+                self.map_value(key_field, value_field, &entry)?;
             }
-            self.out.push(b',');
             self.check_length()?;
         }
-        self.close_map();
+        self.close(content, [b'{', b'}']);
         Ok(())
     }
 

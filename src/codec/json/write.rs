@@ -7,6 +7,8 @@
 
 use super::error::WriteError;
 use super::keys::Keys;
+use super::out::Out;
+use super::write_value::{Before, Written};
 use crate::schema::message::{Cardinality, Field, Kind, Message};
 use crate::schema::{MessageId, Presence, Schema};
 use crate::wire::WireType;
@@ -83,35 +85,39 @@ fn in_either_way<'s>(
     write: impl Fn(&mut Writer<'s, '_>) -> Result<(), Stop>,
 ) -> Result<(), Box<WriteError>> {
     let start = text.len();
-    // Names and digits make most texts about twice as long as the wire.
-    text.reserve(2 * size + size / 2 + 64);
-    for is_fast in [true, false] {
-        let mut writer = Writer {
-            schema,
-            options,
-            limit: start.saturating_add(options.max_text),
-            groups: GROUPS * size + (1 << 20),
-            out: text,
-            depth: 0,
-            is_fast,
-            seen: Vec::new(),
-            keys: Keys::default(),
-        };
-        let result = write(&mut writer).and_then(|()| writer.check_length());
-        if result.is_err() {
-            text.truncate(start);
-        }
-        match result {
-            Ok(()) => return Ok(()),
-            Err(Stop::Error(error)) => return Err(error),
-            Err(Stop::Unusual) => {}
-        }
+    let mut writer = Writer {
+        schema,
+        options,
+        limit: start.saturating_add(options.max_text),
+        groups: groups(size),
+        // Names and digits make most texts about twice as long as the wire.
+        out: Out::new(std::mem::take(text), 2 * size + size / 2 + 64),
+        depth: 0,
+        is_fast: true,
+        seen: Vec::new(),
+        keys: Keys::default(),
+    };
+    let mut result = write(&mut writer);
+    if matches!(result, Err(Stop::Unusual)) {
+        writer.start_again(start, size);
+        result = write(&mut writer);
     }
-    Err(WriteError::new("the message cannot be read"))
+    let result = result.and_then(|()| writer.check_length());
+    if result.is_err() {
+        writer.out.truncate(start);
+    }
+    *text = writer.out.finish();
+    result.map_err(|stop| match stop {
+        Stop::Error(error) => error,
+        Stop::Unusual => WriteError::new("the message cannot be read"),
+    })
 }
 
-/// What is inside groups may be looked through this many times for the end of each.
-const GROUPS: usize = 16;
+/// How many bytes of groups may be looked through for their ends: what is inside is looked through for the end
+/// of each.
+const fn groups(size: usize) -> usize {
+    16 * size + (1 << 20)
+}
 
 /// Why writing stops.
 pub(super) enum Stop {
@@ -139,8 +145,8 @@ pub(super) type Result<T, E = Stop> = std::result::Result<T, E>;
 pub(super) struct Writer<'a, 'o> {
     pub(super) schema: &'a Schema,
     pub(super) options: &'o WriteOptions,
-    pub(super) out: &'o mut Vec<u8>,
-    limit: usize,
+    pub(super) out: Out,
+    pub(super) limit: usize,
     /// How many bytes of groups may yet be looked through for their ends.
     groups: usize,
     depth: usize,
@@ -151,6 +157,17 @@ pub(super) struct Writer<'a, 'o> {
 }
 
 impl<'a> Writer<'a, '_> {
+    /// Forgets what was written, for the slow way.
+    #[cold]
+    fn start_again(&mut self, start: usize, size: usize) {
+        self.out.truncate(start);
+        self.groups = groups(size);
+        self.depth = 0;
+        self.is_fast = false;
+        self.seen.clear();
+        self.keys = Keys::default();
+    }
+
     /// A message: an object, or the form of a well-known type.
     pub(super) fn message(&mut self, id: MessageId, wire: Reader<'_>) -> Result<()> {
         let message = self.schema.message(id);
@@ -159,7 +176,7 @@ impl<'a> Writer<'a, '_> {
             None => {
                 let start = self.out.len();
                 self.members(message, wire)?;
-                self.close_object(start);
+                self.close(start, [b'{', b'}']);
             }
             Some(well_known) => self.well_known(message, well_known, wire)?,
         }
@@ -167,10 +184,10 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn enter(&mut self) -> Result<()> {
         if self.depth >= self.options.max_depth {
-            let text = format!("messages are nested more than {} deep", self.options.max_depth);
-            return Err(Stop::error(text));
+            return Err(self.too_deep());
         }
         self.check_length()?;
         self.depth += 1;
@@ -184,6 +201,11 @@ impl<'a> Writer<'a, '_> {
     }
 
     #[cold]
+    fn too_deep(&self) -> Stop {
+        Stop::error(format!("messages are nested more than {} deep", self.options.max_depth))
+    }
+
+    #[cold]
     fn too_long(&self) -> Stop {
         Stop::error(format!("its JSON text is longer than {} bytes", self.options.max_text))
     }
@@ -192,45 +214,42 @@ impl<'a> Writer<'a, '_> {
         self.depth -= 1;
     }
 
-    /// Turns the comma before the first member into the opening brace.
-    pub(super) fn close_object(&mut self, start: usize) {
-        match self.out.get_mut(start) {
-            Some(comma) => *comma = b'{',
-            None => self.out.push(b'{'),
-        }
-        self.out.push(b'}');
-    }
-
     /// The members of a message, each with a comma before it.
     pub(super) fn members(&mut self, message: &'a Message, wire: Reader<'_>) -> Result<()> {
         if !self.is_fast {
             return self.indexed_members(message, wire);
         }
-        let words = message.bits().div_ceil(64);
+        let are_many = message.bits() > 64;
         let base = self.seen.len();
         let mut few = 0;
-        if words > 1 {
-            self.seen.resize(base + words, 0);
+        if are_many {
+            self.seen.resize(base + message.bits().div_ceil(64), 0);
         }
         let mut wire = wire;
         let fields = message.fields();
         let mut guess = 0;
         while !wire.is_at_end() {
-            let Some((position, wire_type)) = self.next_field(message, guess, &mut wire)? else { continue };
-            let field = &fields[position];
+            let Some((position, field, wire_type)) = self.next_field(message, guess, &mut wire)? else {
+                continue;
+            };
             guess = position + 1;
-            let seen = if words > 1 { &mut self.seen[base..] } else { std::slice::from_mut(&mut few) };
-            let is_repeated =
-                mark(seen, position) || field.oneof().is_some_and(|oneof| mark(seen, fields.len() + oneof));
+            let mut mark = |bit: usize| {
+                let mask = 1 << (bit % 64);
+                let word = if are_many { &mut self.seen[base + bit / 64] } else { &mut few };
+                let was_set = *word & mask != 0;
+                *word |= mask;
+                was_set
+            };
+            let is_repeated = mark(position) || field.oneof().is_some_and(|oneof| mark(fields.len() + oneof));
             if is_repeated {
                 return Err(Stop::Unusual);
             }
             self.field(field, wire_type, &mut wire).map_err(|stop| self.in_field(stop, field))?;
         }
         if self.options.emit_defaults {
-            self.defaults(fields, |writer, position| match words {
-                0 | 1 => few & (1 << position) != 0,
-                _ => writer.seen[base + position / 64] & (1 << (position % 64)) != 0,
+            self.defaults(fields, |writer, position| {
+                let word = if are_many { writer.seen[base + position / 64] } else { few };
+                word & (1 << (position % 64)) != 0
             });
         }
         self.seen.truncate(base);
@@ -242,115 +261,104 @@ impl<'a> Writer<'a, '_> {
     #[inline]
     fn next_field(
         &self,
-        message: &Message,
+        message: &'a Message,
         guess: usize,
         wire: &mut Reader<'_>,
-    ) -> Result<Option<(usize, WireType)>> {
+    ) -> Result<Option<(usize, &'a Field, WireType)>> {
         if let Some(field) = message.fields().get(guess)
             && wire.take_tag(field.tag())
-            && let Some(wire_type) = WireType::of_tag(field.tag())
         {
-            return Ok(Some((guess, wire_type)));
+            return Ok(Some((guess, field, field.wire_type())));
         }
+        let mut ahead = *wire;
+        let found = self.other_field(message, &mut ahead)?;
+        wire.seek(ahead.position());
+        Ok(found)
+    }
+
+    fn other_field(
+        &self,
+        message: &'a Message,
+        wire: &mut Reader<'_>,
+    ) -> Result<Option<(usize, &'a Field, WireType)>> {
         let (number, wire_type) = wire.tag()?;
-        match message.field_by_number(number) {
-            Some(position) if fits(&message.fields()[position], wire_type) => Ok(Some((position, wire_type))),
-            _ => {
-                wire.skip(number, wire_type, self.groups_left())?;
-                Ok(None)
-            }
+        if let Some(position) = message.field_by_number(number)
+            && let Some(field) = message.fields().get(position)
+            && fits(field, wire_type)
+        {
+            return Ok(Some((position, field, wire_type)));
         }
+        wire.skip(number, wire_type, self.groups_left())?;
+        Ok(None)
     }
 
     /// A field whose first tag was read; a list or map with all that follows of it.
+    #[inline(always)]
     fn field(&mut self, field: &'a Field, wire_type: WireType, wire: &mut Reader<'_>) -> Result<()> {
         let start = self.out.len();
-        self.member_key(field);
+        let before = self.before(field);
         match field.cardinality() {
             Cardinality::Singular(presence) => {
-                let is_default = self.value(field, wire_type, wire)?;
-                if is_default && presence == Presence::Implicit && !self.options.emit_defaults {
+                let written = self.inlined_value(before, field, wire_type, wire)?;
+                if written == Written::Default
+                    && presence == Presence::Implicit
+                    && !self.options.emit_defaults
+                {
                     self.out.truncate(start);
                 }
             }
             Cardinality::Repeated { .. } => {
-                self.out.push(b'[');
+                self.out.start_of(before.chunk, before.length);
                 let content = self.out.len();
-                self.elements(field, wire_type, wire)?;
-                self.close_list(content);
-                if self.out.len() == content + 1 && !self.options.emit_defaults {
+                let mut ahead = *wire;
+                self.elements(field, wire_type, &mut ahead)?;
+                wire.seek(ahead.position());
+                if self.out.len() == content && !self.options.emit_defaults {
                     self.out.truncate(start);
+                } else {
+                    self.close(content, [b'[', b']']);
                 }
             }
             Cardinality::Map => {
-                self.map(field, wire)?;
+                self.out.start_of(before.chunk, before.length);
+                let mut ahead = *wire;
+                self.map(field, &mut ahead)?;
+                wire.seek(ahead.position());
             }
         }
         Ok(())
+    }
+
+    /// A comma and the key of a member, to be written before its value.
+    #[inline]
+    pub(super) fn before(&mut self, field: &Field) -> Before<'a> {
+        let name = field.member(self.options.proto_names);
+        match self.schema.chunk(name) {
+            Some(chunk) => Before { chunk, length: name.length() },
+            None => {
+                self.out.extend(self.schema.bytes(name));
+                Before::NOTHING
+            }
+        }
     }
 
     /// A comma and the key of a member.
-    #[inline]
     pub(super) fn member_key(&mut self, field: &Field) {
-        self.schema.append(self.out, field.member(self.options.proto_names));
+        let before = self.before(field);
+        self.out.start_of(before.chunk, before.length);
     }
 
-    /// Closes a list whose elements, from `content` on, each end with a comma.
-    pub(super) fn close_list(&mut self, content: usize) {
-        if self.out.len() > content {
-            self.out.pop();
-        }
-        self.out.push(b']');
-    }
-
-    fn elements(&mut self, field: &'a Field, wire_type: WireType, wire: &mut Reader<'_>) -> Result<()> {
-        let mut wire_type = wire_type;
-        let mut index = 0;
-        loop {
-            self.occurrence(field, wire_type, wire, &mut index)?;
-            if wire.take_tag(field.tag()) {
-                wire_type = WireType::of_tag(field.tag()).unwrap_or(wire_type);
-                continue;
-            }
-            let mut ahead = *wire;
-            if ahead.is_at_end() {
-                return Ok(());
-            }
-            let (number, next) = ahead.tag()?;
-            if number != field.number() || !fits(field, next) {
-                return Ok(());
-            }
-            wire_type = next;
-            *wire = ahead;
+    /// Turns the comma before the first of some elements, which began at `start`, into the first of two
+    /// brackets and appends the other.
+    #[inline]
+    pub(super) fn close(&mut self, start: usize, brackets: [u8; 2]) {
+        if self.out.len() == start {
+            self.out.all(&brackets);
+        } else {
+            self.out.set(start, brackets[0]);
+            self.out.push(brackets[1]);
         }
     }
-
-    /// One occurrence of a repeated field: an element, or a packed run of them.
-    pub(super) fn occurrence(
-        &mut self,
-        field: &'a Field,
-        wire_type: WireType,
-        wire: &mut Reader<'_>,
-        index: &mut usize,
-    ) -> Result<()> {
-        if wire_type == WireType::Len && field.kind().is_packable() {
-            let mut packed = wire.nested()?;
-            let of_one = field.kind().wire_type();
-            while !packed.is_at_end() {
-                self.value(field, of_one, &mut packed)?;
-                self.out.push(b',');
-                self.check_length()?;
-            }
-            return Ok(());
-        }
-        self.value(field, wire_type, wire).map_err(|stop| in_element(stop, *index))?;
-        self.out.push(b',');
-        self.check_length()?;
-        *index += 1;
-        Ok(())
-    }
-
-    // Defaults.
 
     /// The members for unset fields without presence.
     pub(super) fn defaults(&mut self, fields: &'a [Field], is_set: impl Fn(&Self, usize) -> bool) {
@@ -383,12 +391,12 @@ impl<'a> Writer<'a, '_> {
             (_, Kind::Int64 | Kind::Uint64 | Kind::Sint64 | Kind::Fixed64 | Kind::Sfixed64) => b"\"0\"",
             (_, Kind::Message(_)) => b"null",
             (_, Kind::Enum(id)) => {
-                self.enum_value(id, self.schema.enumeration(id).default_number());
+                self.enum_value(Before::NOTHING, id, self.schema.enumeration(id).default_number());
                 return;
             }
             _ => b"0",
         };
-        self.out.extend_from_slice(text);
+        self.out.extend(text);
     }
 
     /// The content of a group whose start tag was read.
@@ -417,17 +425,6 @@ impl<'a> Writer<'a, '_> {
     }
 }
 
-/// Sets a bit and tells whether it was set before.
-#[inline]
-fn mark(words: &mut [u64], bit: usize) -> bool {
-    let mask = 1 << (bit % 64);
-    words.get_mut(bit / 64).is_some_and(|word| {
-        let was_set = *word & mask != 0;
-        *word |= mask;
-        was_set
-    })
-}
-
 /// Whether a value of this wire type can belong to the field; one that cannot is an unknown field.
 #[inline]
 pub(super) fn fits(field: &Field, wire_type: WireType) -> bool {
@@ -442,15 +439,5 @@ pub(super) fn fits(field: &Field, wire_type: WireType) -> bool {
                 && wire_type == WireType::Len;
             wire_type == kind.wire_type() || is_packed
         }
-    }
-}
-
-fn in_element(stop: Stop, index: usize) -> Stop {
-    match stop {
-        Stop::Error(mut error) => {
-            error.path.push_index(index);
-            Stop::Error(error)
-        }
-        Stop::Unusual => Stop::Unusual,
     }
 }

@@ -1,7 +1,7 @@
 //! The JSON forms of well-known types, written.
 
 use super::write::{Result, Stop, Writer, fits};
-use super::write_value::push_string;
+use super::write_value::Before;
 use crate::codec::mask;
 use crate::codec::time::{self, Time};
 use crate::schema::message::{Field, Message, WellKnown};
@@ -13,6 +13,7 @@ const SECONDS: u64 = 1 << 3 | WireType::Varint.bits();
 const NANOS: u64 = 2 << 3 | WireType::Varint.bits();
 
 impl<'a> Writer<'a, '_> {
+    #[inline(never)]
     pub(super) fn well_known(
         &mut self,
         message: &'a Message,
@@ -23,11 +24,11 @@ impl<'a> Writer<'a, '_> {
             WellKnown::Any => self.any(wire),
             WellKnown::Timestamp => {
                 let what = "the Timestamp lies outside the years 1 to 9999";
-                self.time(wire, time::push_timestamp, what)
+                self.time(wire, time::put_timestamp, what)
             }
             WellKnown::Duration => {
                 let what = "the Duration is out of range, or its two parts differ in sign";
-                self.time(wire, time::push_duration, what)
+                self.time(wire, time::put_duration, what)
             }
             WellKnown::FieldMask => self.field_mask(wire),
             WellKnown::Struct => self.struct_value(message, wire),
@@ -37,7 +38,13 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
-    fn time(&mut self, mut wire: Reader<'_>, push: fn(&mut Vec<u8>, Time) -> bool, what: &str) -> Result<()> {
+    #[inline(never)]
+    fn time(
+        &mut self,
+        mut wire: Reader<'_>,
+        put: fn(&mut [u8; time::TEXT], Time) -> Option<usize>,
+        what: &str,
+    ) -> Result<()> {
         let mut time = Time { seconds: 0, nanos: 0 };
         // The usual order first; the loop takes what is left.
         if wire.take_tag(SECONDS) {
@@ -53,17 +60,24 @@ impl<'a> Writer<'a, '_> {
                 (number, wire_type) => wire.skip(number, wire_type, self.groups_left())?,
             }
         }
-        self.out.push(b'"');
-        if !push(self.out, time) {
-            return Err(Stop::error(what));
-        }
-        self.out.push(b'"');
-        Ok(())
+        let mut is_valid = true;
+        self.out.put(|quoted: &mut [u8; time::TEXT + 2]| {
+            let [quote, text @ .., _] = quoted;
+            *quote = b'"';
+            let length = put(text, time).unwrap_or_else(|| {
+                is_valid = false;
+                0
+            });
+            quoted[1 + length] = b'"';
+            2 + length
+        });
+        if is_valid { Ok(()) } else { Err(Stop::error(what)) }
     }
 
     fn field_mask(&mut self, mut wire: Reader<'_>) -> Result<()> {
         self.out.push(b'"');
         let start = self.out.len();
+        let mut path = Vec::new();
         while !wire.is_at_end() {
             let (number, wire_type) = wire.tag()?;
             if (number, wire_type) != (1, WireType::Len) {
@@ -73,9 +87,11 @@ impl<'a> Writer<'a, '_> {
             if self.out.len() > start {
                 self.out.push(b',');
             }
-            if !mask::push_camel(self.out, wire.bytes()?) {
+            path.clear();
+            if !mask::push_camel(&mut path, wire.bytes()?) {
                 return Err(Stop::error("a FieldMask path has no lowerCamelCase form"));
             }
+            self.out.extend(&path);
         }
         self.out.push(b'"');
         Ok(())
@@ -84,6 +100,15 @@ impl<'a> Writer<'a, '_> {
     /// A wrapper is written as the value that it holds.
     fn wrapper(&mut self, message: &'a Message, mut wire: Reader<'_>) -> Result<()> {
         let field = self.only_field(message)?;
+        let mut ahead = wire;
+        if ahead.take_tag(field.tag()) {
+            let start = self.out.len();
+            self.value(Before::NOTHING, field, field.wire_type(), &mut ahead)?;
+            if ahead.is_at_end() {
+                return Ok(());
+            }
+            self.out.truncate(start);
+        }
         let mut last = None;
         while !wire.is_at_end() {
             let (number, wire_type) = wire.tag()?;
@@ -94,7 +119,7 @@ impl<'a> Writer<'a, '_> {
             }
         }
         match last {
-            Some((wire_type, mut wire)) => self.value(field, wire_type, &mut wire).map(drop),
+            Some((wire_type, mut wire)) => self.value(Before::NOTHING, field, wire_type, &mut wire).map(drop),
             None => {
                 self.default_value(field);
                 Ok(())
@@ -120,7 +145,7 @@ impl<'a> Writer<'a, '_> {
             }
         }
         if self.out.len() == start {
-            self.out.extend_from_slice(b"{}");
+            self.out.all(b"{}");
         }
         Ok(())
     }
@@ -135,7 +160,6 @@ impl<'a> Writer<'a, '_> {
 
     fn list_value(&mut self, message: &'a Message, mut wire: Reader<'_>) -> Result<()> {
         let field = self.only_field(message)?;
-        self.out.push(b'[');
         let content = self.out.len();
         let mut index = 0;
         while !wire.is_at_end() {
@@ -146,7 +170,7 @@ impl<'a> Writer<'a, '_> {
                 wire.skip(number, wire_type, self.groups_left())?;
             }
         }
-        self.close_list(content);
+        self.close(content, [b'[', b']']);
         Ok(())
     }
 
@@ -155,7 +179,7 @@ impl<'a> Writer<'a, '_> {
         let start = self.out.len();
         let number = match self.lone_field(message, wire)? {
             Some((field, wire_type, mut value)) => {
-                self.value(field, wire_type, &mut value)?;
+                self.value(Before::NOTHING, field, wire_type, &mut value)?;
                 field.number()
             }
             None => {
@@ -167,7 +191,7 @@ impl<'a> Writer<'a, '_> {
             }
         };
         // number_value is field 2; NaN and the infinities are the only numbers in quotes.
-        if number == 2 && self.out.get(start) == Some(&b'"') {
+        if number == 2 && self.out.text().get(start) == Some(&b'"') {
             return Err(Stop::error("a Value cannot hold NaN or an infinity"));
         }
         Ok(())
@@ -203,11 +227,11 @@ impl<'a> Writer<'a, '_> {
         let start = self.out.len();
         if !url.is_empty() || !value.is_empty() {
             let url = std::str::from_utf8(url).map_err(|_| Stop::error("the type of an Any is not UTF-8"))?;
-            self.out.extend_from_slice(b",\"@type\":");
-            push_string(self.out, url);
+            self.out.extend(b",\"@type\":");
+            self.out.string(url);
             self.any_members(url, value)?;
         }
-        self.close_object(start);
+        self.close(start, [b'{', b'}']);
         Ok(())
     }
 
@@ -215,13 +239,13 @@ impl<'a> Writer<'a, '_> {
         let id = url.rsplit_once('/').and_then(|(_, name)| self.schema.find_message(name));
         let Some(id) = id else {
             // The rest of the message is worth more than a refusal.
-            self.out.extend_from_slice(b",\"value\":");
+            self.out.extend(b",\"value\":");
             self.base64(value);
             return Ok(());
         };
         let message = self.schema.message(id);
         if message.well_known().is_some() {
-            self.out.extend_from_slice(b",\"value\":");
+            self.out.extend(b",\"value\":");
             return self.message(id, Reader::new(value));
         }
         self.enter()?;

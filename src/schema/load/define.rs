@@ -6,7 +6,7 @@ use crate::schema::features::{Features, edition_number};
 use crate::schema::message::{Cardinality, Field, Kind};
 use crate::schema::names::FieldNames;
 use crate::schema::{MessageId, Presence, TypeId};
-use crate::wire::MAX_FIELD_NUMBER;
+use crate::wire::{MAX_FIELD_NUMBER, WireType};
 
 const TYPE_GROUP: u64 = 10;
 const TYPE_MESSAGE: u64 = 11;
@@ -170,6 +170,7 @@ impl Loader {
         let is_message = matches!(kind, Kind::Message(_)) && cardinality != Cardinality::Map;
         Some(Field {
             tag: (parsed.number as u32) << 3,
+            wire_type: WireType::Varint,
             kind,
             cardinality,
             delimited: is_message && (parsed.kind == TYPE_GROUP || features.delimited),
