@@ -64,7 +64,11 @@ impl Exchange {
         deadline: Option<Instant>,
         watch: Option<Watch>,
     ) -> Self {
-        Self { lease, deadline, live: Some(Live { sending, answer: Answer::Head(head), watch }) }
+        Self {
+            lease,
+            deadline,
+            live: Some(Live { sending, answer: Answer::Head(head), watch, given_up: false }),
+        }
     }
 
     /// Sends the request and reads the answer of a method that gives one message. `limit` bounds it, in
@@ -108,9 +112,12 @@ impl Exchange {
     }
 
     /// The call has ended. What the backend has not read is taken back, and of one that broke the protocol
-    /// no more is read: the stream is reset at once.
+    /// no more is read: the stream is reset at once. A call that was given up on this side waits for its turn
+    /// like one whose caller left, since callers can bring that about as often as they like.
     pub(super) fn end(&mut self) {
-        self.live = None;
+        if self.live.as_ref().is_some_and(|live| !live.given_up) {
+            self.live = None;
+        }
     }
 
     fn deadline_with_grace(&self) -> Option<Instant> {
@@ -154,6 +161,8 @@ struct Live {
     sending: Sending,
     answer: Answer,
     watch: Option<Watch>,
+    /// The caller's messages are wrong or the time is over, and the backend is still at work.
+    given_up: bool,
 }
 
 impl Live {
@@ -165,6 +174,7 @@ impl Live {
             }
             Sending::Stream(upload) => {
                 if let Poll::Ready(outcome) = upload.poll(cx) {
+                    self.given_up = outcome.is_err();
                     outcome?;
                     if let Some(watch) = &mut self.watch {
                         watch.uploaded();
@@ -179,13 +189,15 @@ impl Live {
             watch.touch();
             return polled;
         }
-        watch.poll(cx).map(|status| Err(status.into()))
+        let status = ready!(watch.poll(cx));
+        self.given_up = true;
+        Poll::Ready(Err(status.into()))
     }
 
     /// Reads on without sending on: a backend cannot act on a request that is not complete. Of a stream,
     /// which may have no end, it takes no more than was allowed already.
     async fn discard(self) {
-        let Self { sending, mut answer, watch } = self;
+        let Self { sending, mut answer, watch, .. } = self;
         // The half of a message is kept, as dropping it would reset the stream.
         let _half = match sending {
             Sending::Message(outgoing) => Some(outgoing),

@@ -325,3 +325,43 @@ async fn streams_end_at_their_deadline_or_when_nothing_passes() {
     assert_eq!(status.code(), Code::DeadlineExceeded);
     assert_eq!(status.message(), "No message passed for 900 s, so the stream was ended.");
 }
+
+#[tokio::test]
+async fn calls_given_up_for_their_callers_faults_are_reset_in_turn() {
+    let (event, mut resets) = mpsc::unbounded_channel();
+    let target = backend(move |(request, mut respond): Stream| {
+        let event = event.clone();
+        async move {
+            if request.headers().contains_key("x-hang") {
+                if std::future::poll_fn(|cx| respond.poll_reset(cx)).await.is_ok() {
+                    let _ = event.send(());
+                }
+            } else {
+                echo((request, respond)).await;
+            }
+        }
+    })
+    .await;
+    let channel = channel(vec![target]);
+    let calls: Vec<_> = (0..30)
+        .map(|_| {
+            let flaw = Status::caller(Code::InvalidArgument, "Message 2 is bad.");
+            let messages = stream::iter([Ok(Bytes::from_static(b"a")), Err(flaw)]);
+            let mut call = call_of(true, true, Body::Stream(Box::pin(messages)));
+            call.metadata = fields(&[("x-hang", "1")]);
+            tokio::spawn(channel.call(call))
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().status.message(), "Message 2 is bad.");
+    }
+    for _ in 0..5 {
+        assert_echo(&ask(&channel, "still here").await, b"still here");
+    }
+    // 20 at once, and then one each 200 ms.
+    let first = std::iter::from_fn(|| resets.try_recv().ok()).count();
+    assert!(first <= 25, "{first} resets at once");
+    for _ in first..30 {
+        resets.recv().await.unwrap();
+    }
+}
