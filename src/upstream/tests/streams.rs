@@ -347,7 +347,7 @@ async fn calls_given_up_for_their_callers_faults_are_reset_in_turn() {
         .map(|_| {
             let flaw = Status::caller(Code::InvalidArgument, "Message 2 is bad.");
             let messages = stream::iter([Ok(Bytes::from_static(b"a")), Err(flaw)]);
-            let mut call = call_of(true, true, Body::Stream(Box::pin(messages)));
+            let mut call = call_of(true, false, Body::Stream(Box::pin(messages)));
             call.metadata = fields(&[("x-hang", "1")]);
             tokio::spawn(channel.call(call))
         })
