@@ -169,7 +169,9 @@ where
     let Parts { head, values, peer, .. } = parts;
     let endpoint = &route.endpoint;
     let options = &endpoint.options;
-    let (headers, mut check) = (&head.headers, Ok(()));
+    // What a layer in front of this one has found wrong.
+    let found = head.extensions.get::<Status>().cloned();
+    let (headers, mut check) = (&head.headers, found.map_or(Ok(()), Err));
     let timeout = or_refusal(deadline::timeout(headers), &mut check);
     let timeout = timeout.into_iter().chain(options.timeout).min();
     let metadata = or_refusal(metadata::of_request(headers, &options.request_metadata), &mut check);
