@@ -11,6 +11,7 @@ mod cli;
 mod clients;
 mod compression;
 mod dependencies;
+mod expect;
 mod faults;
 mod forms;
 mod generated;
