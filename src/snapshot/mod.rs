@@ -39,6 +39,8 @@ pub struct Limits {
     pub body_pause: Duration,
     /// How long a request may take to arrive as a whole.
     pub request: Duration,
+    /// The largest message in bytes.
+    pub message: usize,
 }
 
 /// One HTTP rule of a method.
