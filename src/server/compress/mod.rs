@@ -10,10 +10,10 @@
 //! ```
 //!
 //! Both ways are pulled and bounded. A body is decoded piece by piece as it is read ([`request::Decoded`]); what is
-//! wrong with it is an error of the body, which is a [`Status`](crate::status::Status). An answer is encoded as it is
+//! wrong with it is an error of the body, which is a [`Status`]. An answer is encoded as it is
 //! written ([`answer::Encoded`]), and nothing waits in an encoder while the body of the answer waits for its next
 //! message. A client that accepts no body which could be made here gets 406: the request carries a
-//! [`Status`](crate::status::Status) among its extensions, with which the handler answers in the caller's form, after
+//! [`Status`] among its extensions, with which the handler answers in the caller's form, after
 //! policy and in place of the call.
 //!
 //! The layers of tower-http are not used: their encoders keep what was written until enough came or the body ends

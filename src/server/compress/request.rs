@@ -2,7 +2,7 @@
 //!
 //! A piece of at most 16 KiB is decoded when it is asked for, and no more of the body is read before all that was read of
 //! it is decoded: what a client sends slowly or holds back costs nothing, and its size is bounded by whoever reads the
-//! body. What is not valid is an error that is a [`Status`]; see [`super::layers`] for the bounds.
+//! body. What is not valid is an error that is a [`Status`]; see `layers` for the bounds.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
