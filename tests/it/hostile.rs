@@ -11,6 +11,17 @@ use crate::support::backend;
 use crate::support::client::{self, Version};
 use crate::support::gateway::Gateway;
 
+mod frames;
+
+/// A gateway in front of the bookstore, with limits of its own.
+fn short(http: &str) -> Gateway {
+    Gateway::with_config(&format!(
+        "{}http: {{{http}}}\nupstreams: {{books: http://{}}}\nservices: [\"**\"]\n",
+        Gateway::ANY_PORT,
+        backend::bookstore()
+    ))
+}
+
 /// Sends a request that asks to close the connection, and reads until that is done.
 fn exchange(gateway: &Gateway, request: &[u8]) -> String {
     connection(gateway, request, false)
@@ -202,10 +213,10 @@ fn requests_that_are_too_much_are_told_the_limit() {
 fn headers_over_the_limit_are_refused() {
     let gateway = Gateway::in_front_of(&[backend::bookstore()]);
     let long = format!("x-long: {}\r\n", "x".repeat(61 << 10));
-    let many: String = (0..101).map(|number| format!("h{number}: v\r\n")).collect();
+    let many: String = (0..99).map(|number| format!("h{number}: v\r\n")).collect();
     for headers in [long, many] {
-        let request = format!("GET /v1/shelves HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
-        let answer = break_off(&gateway, request.as_bytes());
+        let request = format!("GET /v1/shelves HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+        let answer = exchange(&gateway, request.as_bytes());
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
         assert_alive(&gateway);
     }
