@@ -25,6 +25,8 @@ pub enum Refusal {
     BadHost,
     /// HTTP/2 with a Host field that differs from `:authority`: 400.
     HostConflict,
+    /// HTTP/1.1 with a transfer coding beside `chunked`, or with that twice: 501. Nobody would undo it.
+    TransferCoding,
     /// The method TRACE, which would show a caller what others added to the request: 501.
     Trace,
     /// The method CONNECT, which would make the server a tunnel: 501.
@@ -40,7 +42,7 @@ impl Refusal {
             Self::UriTooLong(_) => 414,
             Self::TooManyHeaders(_) | Self::HeadersTooLarge(_) => 431,
             Self::NoHost | Self::SeveralHosts | Self::BadHost | Self::HostConflict => 400,
-            Self::Trace | Self::Connect => 501,
+            Self::TransferCoding | Self::Trace | Self::Connect => 501,
             Self::Panicked => 500,
         }
     }
@@ -48,7 +50,7 @@ impl Refusal {
     const fn code(self) -> Code {
         match self {
             Self::TooManyHeaders(_) | Self::HeadersTooLarge(_) => Code::ResourceExhausted,
-            Self::Trace | Self::Connect => Code::Unimplemented,
+            Self::TransferCoding | Self::Trace | Self::Connect => Code::Unimplemented,
             Self::Panicked => Code::Internal,
             _ => Code::InvalidArgument,
         }
@@ -78,6 +80,10 @@ impl fmt::Display for Refusal {
             ),
             Self::HostConflict => f.write_str(
                 "The Host field of the request differs from its :authority. Leave the Host field out on HTTP/2.",
+            ),
+            Self::TransferCoding => f.write_str(
+                "The request has a transfer coding that is not served. Send `Transfer-Encoding: chunked` or \
+                 `Content-Length`, and name a compression in Content-Encoding.",
             ),
             Self::Trace => f.write_str("The method TRACE is not served. Use the method that the path has."),
             Self::Connect => f.write_str("The method CONNECT is not served. This server is not a tunnel."),
@@ -117,7 +123,18 @@ pub(super) fn check<B>(request: &Request<B>, limits: &Limits) -> Result<(), Refu
     if request.version() < Version::HTTP_2 && written_size(headers) > limits.header_bytes {
         return Err(Refusal::HeadersTooLarge(limits.header_bytes));
     }
+    check_coding(headers)?;
     check_host(headers, uri.authority(), request.version())
+}
+
+/// RFC 9112 section 6.1. hyper has made sure that the last coding is `chunked`, which it undoes.
+fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(Refusal::TransferCoding),
+    }
 }
 
 /// RFC 9112 section 3.2 and RFC 9113 section 8.3.1.
@@ -203,6 +220,21 @@ mod tests {
             (Version::HTTP_11, "GET", "http://b/", &[host], Ok(())),
             (Version::HTTP_2, "GET", "http://A/", &[host], Ok(())),
             (Version::HTTP_2, "GET", "http://b/", &[host], Err(Refusal::HostConflict)),
+            (Version::HTTP_11, "POST", "/", &[host, ("transfer-encoding", "Chunked ")], Ok(())),
+            (
+                Version::HTTP_11,
+                "POST",
+                "/",
+                &[host, ("transfer-encoding", "gzip, chunked")],
+                Err(Refusal::TransferCoding),
+            ),
+            (
+                Version::HTTP_11,
+                "POST",
+                "/",
+                &[host, ("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
+                Err(Refusal::TransferCoding),
+            ),
             (Version::HTTP_11, "TRACE", "/", &[host], Err(Refusal::Trace)),
             (Version::HTTP_11, "CONNECT", "a:80", &[host], Err(Refusal::Connect)),
         ] {
@@ -260,6 +292,13 @@ mod tests {
                 400,
                 Code::InvalidArgument,
                 "The Host field of the request differs from its :authority. Leave the Host field out on HTTP/2.",
+            ),
+            (
+                Refusal::TransferCoding,
+                501,
+                Code::Unimplemented,
+                "The request has a transfer coding that is not served. Send `Transfer-Encoding: chunked` or \
+                 `Content-Length`, and name a compression in Content-Encoding.",
             ),
             (
                 Refusal::Trace,

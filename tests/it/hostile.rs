@@ -11,7 +11,10 @@ use crate::support::backend;
 use crate::support::client::{self, Version};
 use crate::support::gateway::Gateway;
 
+mod crowd;
 mod frames;
+mod http1;
+mod slow;
 
 /// A gateway in front of the bookstore, with limits of its own.
 fn short(http: &str) -> Gateway {
@@ -32,9 +35,16 @@ fn break_off(gateway: &Gateway, request: &[u8]) -> String {
     connection(gateway, request, true)
 }
 
-fn connection(gateway: &Gateway, request: &[u8], breaks_off: bool) -> String {
-    let mut stream = TcpStream::connect(gateway.address()).unwrap();
+/// A connection on which nothing is waited for without end.
+fn connect(gateway: &Gateway) -> TcpStream {
+    let stream = TcpStream::connect(gateway.address()).unwrap();
+    stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream
+}
+
+fn connection(gateway: &Gateway, request: &[u8], breaks_off: bool) -> String {
+    let mut stream = connect(gateway);
     // The gateway may answer and close before all is written.
     let _ = stream.write_all(request);
     if breaks_off {

@@ -186,11 +186,6 @@ impl Connection {
         }
     }
 
-    /// Reads until the gateway closes the connection.
-    pub(crate) fn wait_for_end(&mut self) {
-        while self.next().is_some() {}
-    }
-
     /// The same connection once more, to read while another thread writes.
     pub(crate) fn again(&self) -> Self {
         Self { stream: self.stream.try_clone().unwrap() }
