@@ -11,6 +11,7 @@ use crate::support::backend;
 use crate::support::client::{self, Version};
 use crate::support::gateway::Gateway;
 
+mod backends;
 mod crowd;
 mod frames;
 mod http1;

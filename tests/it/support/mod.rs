@@ -6,6 +6,7 @@ pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod json;
 pub(crate) mod process;
+pub(crate) mod raw_backend;
 pub(crate) mod sse;
 pub(crate) mod stream;
 
