@@ -263,6 +263,10 @@ impl Keeper {
         let by_activity = match (self.finishing, waiting) {
             (_, None) => None,
             (Some(since), Some(Waiting::Idle(idle))) => Some((since.max(idle) + FAREWELL, Wish::Cut)),
+            // There may be calls beside it.
+            (Some(_), Some(Waiting::Head(head))) if self.multiplexed => {
+                Some((head + self.limits.header_timeout, Wish::Cut))
+            }
             (Some(since), Some(Waiting::Head(_))) => Some((since + FAREWELL, Wish::Cut)),
             (None, _) if self.stopping => Some((self.activity.start() + NEWCOMER, Wish::Finish)),
             (None, Some(Waiting::Head(since))) => Some((since + self.limits.header_timeout, Wish::Cut)),

@@ -254,7 +254,9 @@ mod tests {
             let (payload, rest) = rest.split_at(head.length);
             bytes = rest;
             match found.last_mut() {
-                Some((DATA, flags, stream, data)) if head.kind == DATA && *flags == 0 && *stream == head.stream[3] => {
+                Some((DATA, flags, stream, data))
+                    if head.kind == DATA && *flags == 0 && *stream == head.stream[3] =>
+                {
                     data.extend_from_slice(payload);
                     *flags = head.flags;
                 }
@@ -281,7 +283,10 @@ mod tests {
             (vec![&a, &ping, &b, &b], [&a[..], &ping, &frame(DATA, 0, 1, b"bcbc")].concat()),
             (vec![&a, &padded, &b], [&a[..], &padded, &b].concat()),
             (vec![&half, &half, &a], [frame(DATA, 0, 1, &[b'h'; LARGEST]), a.clone()].concat()),
-            (vec![&half, &b, &half], [frame(DATA, 0, 1, &[&half[9..], b"bc"].concat()), half.clone()].concat()),
+            (
+                vec![&half, &b, &half],
+                [frame(DATA, 0, 1, &[&half[9..], b"bc"].concat()), half.clone()].concat(),
+            ),
         ] {
             assert_eq!(passed(&[&sent.into_iter().flatten().copied().collect::<Vec<_>>()]), expected);
         }

@@ -147,7 +147,11 @@ fn header_bombs_are_refused() {
                 assert_eq!(connection.next_of(&[HEADERS, GOAWAY]).unwrap().status(), 200);
             } else {
                 let first = first.unwrap();
-                assert_eq!((first.kind, first.reason()), (GOAWAY, ENHANCE_YOUR_CALM), "{references} references");
+                assert_eq!(
+                    (first.kind, first.reason()),
+                    (GOAWAY, ENHANCE_YOUR_CALM),
+                    "{references} references"
+                );
             }
         }
         assert_alive(&gateway);
@@ -188,7 +192,9 @@ fn calls_that_are_reset_all_the_time_cost_the_connection() {
                 let block = [head("POST", "/v1/shelves"), field("content-length", "1")].concat();
                 batch.extend(frame(HEADERS, END_HEADERS, stream, &block));
                 batch.extend(second);
-                if call % in_batch == 0 && (reading.is_finished() || !connection.send(&std::mem::take(&mut batch))) {
+                if call % in_batch == 0
+                    && (reading.is_finished() || !connection.send(&std::mem::take(&mut batch)))
+                {
                     break;
                 }
             }
@@ -229,7 +235,11 @@ fn wrong_frames_end_the_connection_with_the_reason() {
         ("data before its head", frame(DATA, 0, 1, b"x"), PROTOCOL_ERROR),
         ("data behind the end", [&*done, &frame(DATA, 0, 1, b"x")].concat(), STREAM_CLOSED),
         ("more padding than data", [&*open, &frame(DATA, 8, 1, &[9, 0])].concat(), PROTOCOL_ERROR),
-        ("more data than its window", [&*open, &frame(DATA, 0, 1, &[b' '; 16_384]).repeat(5)].concat(), FLOW_CONTROL_ERROR),
+        (
+            "more data than its window",
+            [&*open, &frame(DATA, 0, 1, &[b' '; 16_384]).repeat(5)].concat(),
+            FLOW_CONTROL_ERROR,
+        ),
         ("a head of no stream", get(0, "/"), PROTOCOL_ERROR),
         ("a head of the server's stream", get(2, "/"), PROTOCOL_ERROR),
         ("a head of an earlier stream", [get(5, "/v1/shelves"), get(3, "/")].concat(), PROTOCOL_ERROR),
@@ -251,7 +261,11 @@ fn wrong_frames_end_the_connection_with_the_reason() {
         ("push neither on nor off", frame(SETTINGS, 0, 0, &setting(2, 2)), PROTOCOL_ERROR),
         ("windows too large", frame(SETTINGS, 0, 0, &setting(4, 1 << 31)), FLOW_CONTROL_ERROR),
         ("frames too small", frame(SETTINGS, 0, 0, &setting(5, 1)), PROTOCOL_ERROR),
-        ("a promise", frame(PUSH_PROMISE, 4, 1, &[&[0, 0, 0, 2][..], &head("GET", "/")].concat()), PROTOCOL_ERROR),
+        (
+            "a promise",
+            frame(PUSH_PROMISE, 4, 1, &[&[0, 0, 0, 2][..], &head("GET", "/")].concat()),
+            PROTOCOL_ERROR,
+        ),
         ("a short ping", frame(PING, 0, 0, &[0; 7]), FRAME_SIZE_ERROR),
         ("a ping of a stream", frame(PING, 0, 1, &[0; 8]), PROTOCOL_ERROR),
         ("a goodbye of a stream", frame(GOAWAY, 0, 1, &[0; 8]), PROTOCOL_ERROR),
@@ -352,7 +366,9 @@ fn malformed_requests_are_refused() {
 #[test]
 fn frames_behind_a_goodbye_change_nothing() {
     let gateway = Gateway::in_front_of(&[backend::bookstore()]);
-    for later in [get(3, "/v1/shelves/crime"), frame(PING, 0, 0, &[0; 8]), frame(GOAWAY, 0, 0, &[0; 8]), Vec::new()] {
+    for later in
+        [get(3, "/v1/shelves/crime"), frame(PING, 0, 0, &[0; 8]), frame(GOAWAY, 0, 0, &[0; 8]), Vec::new()]
+    {
         for _ in 0..10 {
             let mut connection = Connection::open(gateway.address(), b"");
             let goodbye = frame(GOAWAY, 0, 0, &[0; 8]);

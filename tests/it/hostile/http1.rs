@@ -37,7 +37,8 @@ fn check(table: &[(&str, String, &[u16])]) {
 fn heads_that_are_wrong_are_refused() {
     let target = |target: &str| format!("GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     let line = |line: &str| format!("{line}\r\nhost: x\r\nconnection: close\r\n\r\n");
-    let with = |fields: &str| format!("GET /v1/shelves HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{fields}\r\n");
+    let with =
+        |fields: &str| format!("GET /v1/shelves HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{fields}\r\n");
     let many = |count: usize| with(&"a: b\r\n".repeat(count - 2));
     let uri = |length: usize| target(&format!("/{}", "u".repeat(length - 1)));
     check(&[
@@ -81,7 +82,11 @@ fn heads_that_are_wrong_are_refused() {
         ("61 KiB of fields", with(&format!("a: {}\r\n", "v".repeat(61 << 10))), &[431]),
         ("8 KiB of path", uri(8 << 10), &[404]),
         ("8 KiB of path and a byte", uri((8 << 10) + 1), &[414]),
-        ("an upgrade is not asked for here", with("upgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"), &[200]),
+        (
+            "an upgrade is not asked for here",
+            with("upgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"),
+            &[200],
+        ),
         ("the first line is empty", format!("\r\n{}", with("")), &[200]),
     ]);
 }
@@ -106,8 +111,16 @@ fn lengths_that_can_be_read_in_two_ways_are_refused() {
         ("a length with a space", length("2 2"), &[400]),
         ("no length in it", length(""), &[400]),
         ("a length of many digits", length("99999999999999999999999"), &[400]),
-        ("length and chunks", post("content-length: 5\r\ntransfer-encoding: chunked\r\n", "0\r\n\r\n"), &[200]),
-        ("chunks and length", post("transfer-encoding: chunked\r\ncontent-length: 5\r\n", "0\r\n\r\n"), &[200]),
+        (
+            "length and chunks",
+            post("content-length: 5\r\ntransfer-encoding: chunked\r\n", "0\r\n\r\n"),
+            &[200],
+        ),
+        (
+            "chunks and length",
+            post("transfer-encoding: chunked\r\ncontent-length: 5\r\n", "0\r\n\r\n"),
+            &[200],
+        ),
         ("another coding", coding(" gzip"), &[400]),
         ("another coding behind", coding(" chunked, gzip"), &[400]),
         ("another coding before", coding(" gzip, chunked"), &[501]),
@@ -119,7 +132,11 @@ fn lengths_that_can_be_read_in_two_ways_are_refused() {
         ("chunked in quotes", coding(" \"chunked\""), &[400]),
         ("an empty coding", coding(""), &[400]),
         ("chunks in HTTP/1.0", coding(" chunked").replacen("1.1", "1.0", 1), &[400]),
-        ("chunks with a space before the colon", coding(" chunked").replacen("encoding:", "encoding :", 1), &[400]),
+        (
+            "chunks with a space before the colon",
+            coding(" chunked").replacen("encoding:", "encoding :", 1),
+            &[400],
+        ),
         ("no size", chunks("zz\r\n{}\r\n0\r\n\r\n"), &[400]),
         ("a negative size", chunks("-2\r\n{}\r\n0\r\n\r\n"), &[400]),
         ("0x in a size", chunks("0x2\r\n{}\r\n0\r\n\r\n"), &[400]),
@@ -179,7 +196,8 @@ fn requests_sent_without_reading_wait() {
     stream.write_all(last.as_bytes()).unwrap();
     // 30 MB of answers, of which the kernel holds a few.
     for _ in 0..100 {
-        let answer = exchange(&gateway, b"GET /v1/echo/other HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer =
+            exchange(&gateway, b"GET /v1/echo/other HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         assert_eq!(statuses(&answer), [200]);
     }
     stream.read_to_end(&mut answers).unwrap();

@@ -29,9 +29,10 @@ fn assert_after(start: Instant, millis: u64) {
 /// Sends bytes one by one, a few milliseconds apart, until the gateway answers or closes the connection, and
 /// returns all that it says.
 fn trickle(stream: &mut TcpStream, bytes: impl IntoIterator<Item = u8>) -> Vec<u8> {
-    let mut answer = Vec::new();
+    let (mut answer, start) = (Vec::new(), Instant::now());
     stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     for byte in bytes {
+        assert!(start.elapsed() < Duration::from_secs(20), "the gateway has all the time");
         let _ = stream.write_all(&[byte]);
         let mut buffer = [0; 1000];
         match stream.read(&mut buffer) {
@@ -68,7 +69,9 @@ fn slow_heads_are_cut() {
     assert_after(start, 400);
 
     // What has begun and does not go on.
-    for bytes in ["G", "GET / HTTP/1.1\r\nhost: x\r\n", "PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
+    for bytes in
+        ["G", "GET / HTTP/1.1\r\nhost: x\r\n", "PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r"]
+    {
         let mut stream = connect(&gateway);
         let start = Instant::now();
         stream.write_all(bytes.as_bytes()).unwrap();
@@ -83,7 +86,8 @@ fn slow_heads_are_cut_on_http2_too() {
     let gateway = in_front_of(&backend);
     let open = frame(HEADERS, 0, 3, &head("GET", "/v1/echo/never"));
     let is_busy = [false, true];
-    for (bytes, is_busy) in [&open[..], &open[..20], &open[..9]].into_iter().zip(is_busy.into_iter().cycle()) {
+    for (bytes, is_busy) in [&open[..], &open[..20], &open[..9]].into_iter().zip(is_busy.into_iter().cycle())
+    {
         let mut connection = Connection::open(gateway.address(), b"");
         if is_busy {
             assert!(connection.send(&get(1, "/v1/wait/busy?time=60s")));

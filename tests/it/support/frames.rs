@@ -64,7 +64,8 @@ fn integer(block: &mut Vec<u8>, prefix: u8, value: usize) {
 
 /// The fields of a request.
 pub(crate) fn head(method: &str, path: &str) -> Vec<u8> {
-    [field(":method", method), field(":scheme", "http"), field(":path", path), field(":authority", "x")].concat()
+    [field(":method", method), field(":scheme", "http"), field(":path", path), field(":authority", "x")]
+        .concat()
 }
 
 /// A request without a body.
