@@ -2,11 +2,12 @@
 
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use h2::Reason;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 
 use crate::support::client::{self, Version};
 use crate::support::gateway::Gateway;

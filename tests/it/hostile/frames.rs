@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{assert_alive, short};
 use crate::support::backend;
@@ -41,7 +43,11 @@ fn flood(gateway: &Gateway, connection: &Connection, piece: &[u8], reads: bool) 
         }
         let writing = scope.spawn(|| {
             let start = Instant::now();
-            while !is_over.load(Relaxed) && start.elapsed() < ENDLESS && writer.send(piece) {}
+            while writer.send(piece) {
+                if is_over.load(Relaxed) || start.elapsed() > ENDLESS {
+                    break;
+                }
+            }
             writer.close();
             start.elapsed()
         });
@@ -382,4 +388,42 @@ fn frames_behind_a_goodbye_change_nothing() {
         }
         assert_alive(&gateway);
     }
+}
+
+/// Frames by chance: whatever they mean, the connection ends or goes on, and nothing panics.
+#[test]
+fn noise_is_survived() {
+    let mut gateway = Gateway::in_front_of(&[backend::bookstore()]);
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut chance = |below: u64| {
+        // Marsaglia's xorshift.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below
+    };
+    let blocks = [head("GET", "/v1/shelves/crime"), head("POST", "/v1/shelves"), field("x", "y"), Vec::new()];
+    for round in 0..500 {
+        let mut connection = Connection::open(gateway.address(), b"");
+        let mut bytes = Vec::new();
+        for _ in 0..chance(40) {
+            let kind = u8::try_from(chance(11)).unwrap();
+            let flags = [0, 1, 4, 5, 8, 32, 255][usize::try_from(chance(7)).unwrap()];
+            let stream = u32::try_from(chance(8)).unwrap();
+            let block = match chance(3) {
+                0 => (0..chance(30)).map(|_| u8::try_from(chance(256)).unwrap()).collect(),
+                1 => vec![u8::try_from(chance(2)).unwrap(); usize::try_from(4 + chance(5)).unwrap()],
+                _ => blocks[usize::try_from(chance(4)).unwrap()].clone(),
+            };
+            bytes.extend(frame(kind, flags, stream, &block));
+        }
+        // The gateway may have closed the connection before it has all.
+        let _ = connection.send(&bytes);
+        connection.close();
+        if round % 50 == 0 {
+            assert_alive(&gateway);
+        }
+    }
+    let printed = gateway.server().printed();
+    assert!(!printed.contains("panic") && !printed.contains("WARN"), "{printed}");
 }
