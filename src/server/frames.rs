@@ -4,9 +4,10 @@
 //! - A client that sends more frames that carry nothing (pings, settings, windows, empty data, frames of no known
 //!   kind) than it has reason to is flooding. `h2` bounds what it remembers of them, not how many it works on.
 //! - A head of which a part has come is known to the timers.
-//! - Small frames of data that come together are put together. `h2` keeps each that nobody has read yet as an
-//!   object of its own, and ends a connection with more than a few thousand of them; a stream of small messages
-//!   has that many in one window.
+//! - Small frames of data that come together are put together, and empty ones are left out. `h2` keeps each that
+//!   nobody has read yet as an object of its own, and ends a connection with more than a few thousand of them, or
+//!   that has ever had a hundred empty ones. A stream of small messages has as many in one window, and some
+//!   clients send an empty frame whenever they flush.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,7 +113,7 @@ impl Frames {
     }
 
     /// Looks at what was read and puts together the data that can be. What is to be handed on stands at the
-    /// beginning then; its length is returned.
+    /// beginning then; its length is returned, which may be 0.
     pub(super) fn read(&mut self, bytes: &mut [u8]) -> usize {
         let (mut at, mut end) = (0, 0);
         // Where the head of the data stands that ends at `end`, if more can be put to it.
@@ -130,6 +131,9 @@ impl Frames {
             };
             self.began(head);
             let is_whole = head.length <= bytes.len() - at;
+            if head.kind == DATA && head.length == 0 && head.flags == 0 && count == HEAD {
+                continue;
+            }
             let is_data = head.kind == DATA && head.flags & !END_STREAM == 0 && is_whole && count == HEAD;
             match open {
                 Some(start) if is_data && may_join(&bytes[start..], head) => {
@@ -271,12 +275,16 @@ mod tests {
     async fn data_that_comes_together_is_put_together() {
         let (a, b) = (frame(DATA, 0, 1, b"a"), frame(DATA, 0, 1, b"bc"));
         let end = frame(DATA, END_STREAM, 1, b"d");
+        let (empty, last) = (frame(DATA, 0, 1, b""), frame(DATA, END_STREAM, 1, b""));
         let other = frame(DATA, 0, 3, b"x");
         let ping = frame(6, 0, 0, &[7; 8]);
         let padded = frame(DATA, 8, 1, &[1, b'p', 0]);
         let half = frame(DATA, 0, 1, &[b'h'; LARGEST / 2]);
         for (sent, expected) in [
             (vec![&a, &b], frame(DATA, 0, 1, b"abc")),
+            (vec![&a, &empty, &b, &empty], frame(DATA, 0, 1, b"abc")),
+            (vec![&empty, &empty], Vec::new()),
+            (vec![&a, &last], frame(DATA, END_STREAM, 1, b"a")),
             (vec![&a, &b, &end], frame(DATA, END_STREAM, 1, b"abcd")),
             (vec![&a, &end, &b], [frame(DATA, END_STREAM, 1, b"ad"), b.clone()].concat()),
             (vec![&a, &other, &b], [&a[..], &other, &b].concat()),

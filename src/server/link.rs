@@ -169,15 +169,18 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Link<I> {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.io).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
+        // Until there is something: frames that are left out are not the end.
+        while buffer.filled().len() == before && buffer.remaining() > 0 {
+            ready!(Pin::new(&mut this.io).poll_read(cx, buffer))?;
+            if buffer.filled().len() == before {
+                this.ended = true;
+                break;
+            }
             this.activity.received();
             if let Some(frames) = &mut this.frames {
                 let length = frames.read(&mut buffer.filled_mut()[before..]);
                 buffer.set_filled(before + length);
             }
-        } else if buffer.remaining() > 0 {
-            this.ended = true;
         }
         Poll::Ready(Ok(()))
     }

@@ -17,7 +17,7 @@
 //! | time of a head, also of half a preface | `slow::slow_heads_are_cut*` |
 //! | time of a body, by pause and in all | `slow::slow_bodies_are_refused`, `slow::a_stream_may_pause` |
 //! | time of a write | `slow::readers_that_stop_are_cut`, `slow::windows_that_stay_closed_end_their_calls` |
-//! | time without a call | `slow::connections_without_calls_are_ended` |
+//! | time without a call, time without a message | `slow::connections_without_calls_are_ended`, `slow::a_stream_without_messages_is_ended` |
 //! | time of a call, of a silent backend | `grpcio::deadlines_end_calls_on_both_sides`, `backends::a_backend_that_says_nothing_meets_the_deadline` |
 //! | what a backend may send | `faults`, `backends::streams_that_fail_in_the_middle_end_with_the_reason`, `grpcio::answers_that_are_no_messages_are_502` |
 //! | resets sent to a backend | `backends::callers_that_leave_never_cost_the_others_their_connection` |

@@ -64,6 +64,7 @@ fn the_smallest_file_has_the_documented_defaults() {
     let shop = config.upstreams.find("shop").unwrap();
     assert_eq!(shop.targets[0].value, Target::Tcp { host: "127.0.0.1".to_owned(), port: 50051 });
     assert_eq!((shop.timeout.value, shop.connect_timeout.value), (secs(15), secs(1)));
+    assert_eq!(shop.stream_idle_timeout.value, secs(15 * 60));
     let service = &config.services[0];
     assert!(
         service.service.matches("any.Service") && service.upstream.is_none() && service.timeout.is_none()

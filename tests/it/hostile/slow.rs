@@ -173,6 +173,34 @@ async fn a_stream_may_pause() {
     }
 }
 
+/// Unless it pauses for long.
+#[tokio::test]
+async fn a_stream_without_messages_is_ended() {
+    let backend = backend::python_server("tests/python/echo_server.py");
+    let gateway = Gateway::with_config(&format!(
+        "{}upstreams:\n  echo: {{targets: [\"http://{}\"], stream_idle_timeout: 1s}}\nservices: [\"**\"]\n",
+        Gateway::ANY_PORT,
+        backend.address()
+    ));
+    let headers = [("accept", "application/x-ndjson")];
+    for (id, version) in [("one", Version::Http1), ("two", Version::Http2)] {
+        let target = format!("/v1/watch/{id}?count=3&pause=0.5s&hang=true");
+        let mut answer = stream::get(gateway.address(), version, &target, &headers).await;
+        let mut start = Instant::now();
+        for number in 1..4 {
+            assert_eq!(answer.line().await, Some(json!({"number": number})));
+            start = Instant::now();
+        }
+        let end = answer.line().await.unwrap();
+        assert_eq!(end["error"]["code"], json!(4));
+        assert_eq!(end["error"]["message"], "No message passed for 1 s, so the stream was ended.");
+        assert_eq!(answer.line().await, None);
+        assert_after(start, 750);
+        let reached = client::get(gateway.address(), &format!("/v1/await/CANCELLED/{id}")).await.json();
+        assert_eq!(reached["reached"], true);
+    }
+}
+
 #[test]
 fn connections_without_calls_are_ended() {
     let gateway = short("idle_timeout: 1s");

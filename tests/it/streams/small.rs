@@ -25,6 +25,22 @@ fn small_frames_are_no_attack() {
     assert_eq!((&body["count"], &body["size"]), (&json!(5000), &json!("5000")));
 }
 
+/// Some clients send one whenever they flush.
+#[test]
+fn empty_frames_are_no_attack() {
+    let setting = Setting::new();
+    let mut connection = Connection::open(setting.address(), b"");
+    let open = frame(HEADERS, END_HEADERS, 1, &head("POST", "/v1/chat/flushed"));
+    assert!(connection.send(&open));
+    for _ in 0..300 {
+        assert!(connection.send(&frame(DATA, 0, 1, b"")));
+        assert!(connection.send(&[messages(1, 1), frame(DATA, 0, 1, b"")].concat()));
+        let answer = connection.next_of(&[DATA, RST_STREAM, GOAWAY]).unwrap();
+        assert_eq!(answer.kind, DATA, "{answer:?}");
+    }
+    connection.close();
+}
+
 /// They wait in the gateway's window, and the connection's other calls go on.
 #[tokio::test]
 async fn small_frames_that_nobody_reads_wait() {
