@@ -191,7 +191,7 @@ async fn a_stream_without_messages_is_ended() {
             assert_eq!(answer.line().await, Some(json!({"number": number})));
             start = Instant::now();
         }
-        let end = answer.line().await.unwrap();
+        let end = tokio::time::timeout(Duration::from_secs(20), answer.line()).await.unwrap().unwrap();
         assert_eq!(end["error"]["code"], json!(4));
         assert_eq!(end["error"]["message"], "No message passed for 1 s, so the stream was ended.");
         assert_eq!(answer.line().await, None);
