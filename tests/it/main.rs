@@ -20,5 +20,7 @@ mod hostile;
 mod layering;
 mod life;
 mod replay;
+mod shells;
+mod starter;
 mod streams;
 mod support;
