@@ -37,6 +37,7 @@ pub async fn compile(config: &Config, problems: &mut Problems, cores: usize) -> 
         body: http.body.as_usize(),
         body_pause: http.body_timeout.value,
         request: http.request_timeout.value,
+        message: config.codec.message.as_usize(),
     };
     (problems.errors() == 0).then_some(Snapshot { endpoints, routes, schema, limits })
 }

@@ -23,12 +23,14 @@ settings! {
         timeout: Option<Located<Duration>> = None => Duration::from_millis(1)..=DAY,
         /// How JSON is read and written.
         json: Json = Json::default(),
+        /// How streams are answered.
+        streams: Streams = Streams::default(),
         /// How errors are answered.
         errors: Errors = Errors::default(),
         /// Which headers and metadata cross, beside those that always do.
         metadata: Metadata = Metadata::default(),
     }
-    later { dialects, policy, streams, cors }
+    later { dialects, policy, cors }
     check check(service, upstream)
     example "Write a pattern, such as shop.v1.* or \"**\", or `service:` with a pattern."
 }
@@ -102,6 +104,29 @@ settings! {
 }
 
 settings! {
+    /// How streams are answered.
+    pub struct Streams default {
+        /// The form of answers that are streams. One that is fixed is the same for every caller, whatever its Accept
+        /// says. A stream of `google.api.HttpBody` has none: it is the body itself.
+        output: Located<StreamOutput> = StreamOutput::ByAccept.into(),
+    }
+}
+
+settings! {
+    /// The form of answers that are streams.
+    pub enum StreamOutput {
+        /// As the caller's Accept asks: `text/event-stream` or `application/x-ndjson`, else a JSON array.
+        "by_accept" => ByAccept,
+        /// One JSON array.
+        "array" => Array,
+        /// One JSON message on each line (NDJSON).
+        "ndjson" => Ndjson,
+        /// Server-sent events.
+        "sse" => Sse,
+    }
+}
+
+settings! {
     /// How errors are answered.
     pub struct Errors default {
         /// The form of error bodies.
@@ -150,6 +175,7 @@ impl Service {
             http: HttpMapping::Auto.into(),
             timeout: None,
             json: Json::default(),
+            streams: Streams::default(),
             errors: Errors::default(),
             metadata: Metadata::default(),
         }

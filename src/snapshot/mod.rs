@@ -39,6 +39,8 @@ pub struct Limits {
     pub body_pause: Duration,
     /// How long a request may take to arrive as a whole.
     pub request: Duration,
+    /// The largest message in bytes.
+    pub message: usize,
 }
 
 /// One HTTP rule of a method.
@@ -81,6 +83,8 @@ pub struct EndpointOptions {
     pub read: ReadOptions,
     /// How answers are written.
     pub write: WriteOptions,
+    /// The form of answers that are streams; absent where the caller's Accept decides.
+    pub streams: Option<StreamForm>,
     /// How long a call may take, when shorter than the upstream's own bound.
     pub timeout: Option<Duration>,
     /// Errors as RFC 9457 problem details, also where the caller does not ask for them.
@@ -93,4 +97,15 @@ pub struct EndpointOptions {
     pub request_metadata: Vec<HeaderName>,
     /// Metadata of the backend that goes to callers although it usually does not.
     pub response_metadata: Vec<HeaderName>,
+}
+
+/// The form of an answer that is a stream of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamForm {
+    /// One JSON array.
+    Array,
+    /// One message on each line.
+    Lines,
+    /// Server-sent events.
+    Events,
 }

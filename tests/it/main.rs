@@ -13,6 +13,7 @@ mod compression;
 mod dependencies;
 mod deploy;
 mod etcd;
+mod expect;
 mod faults;
 mod forms;
 mod generated;

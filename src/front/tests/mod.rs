@@ -146,7 +146,7 @@ impl Setting {
             let route = Route { endpoint: Arc::clone(endpoint), binding, template: template.into() };
             assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
         }
-        let limits = Limits { body: 1000, body_pause: 10 * SECOND, request: 60 * SECOND };
+        let limits = Limits { body: 1000, body_pause: 10 * SECOND, request: 60 * SECOND, message: 4000 };
         let snapshot =
             Snapshot { endpoints: Default::default(), routes, schema: Arc::clone(&schema), limits };
         Self { front: Front::new(Arc::new(Handle::new(snapshot))), backend, schema }
