@@ -1,8 +1,9 @@
 //! Messages in pieces, made whole.
 //!
 //! Protobuf lets a singular message come in pieces, which a parser merges, and [binding](super::binding) writes
-//! path, query and body as such pieces. Not every parser keeps to that: protobuf.js and what is generated for
-//! it take the last piece for all, and gogo's does so within a oneof. So what goes to a backend is joined first.
+//! path, query and body as such pieces. Not every parser keeps to that: protobuf.js before version 8, with which
+//! gRPC on Node.js loads its protos, takes the last piece for all, and gogo's does so within a oneof. So what
+//! goes to a backend is joined first.
 
 use std::ops::Range;
 

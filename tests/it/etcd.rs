@@ -1,7 +1,9 @@
 //! The example `etcd`: the same requests to Transom and to the JSON gateway that etcd itself has, on the same
 //! server, get the same answers.
 
+use std::fs;
 use std::net::SocketAddr;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -47,6 +49,33 @@ impl Setting {
 
 async fn send(address: SocketAddr, path: &str, body: &str) -> Answer {
     client::send(address, Version::Http1, "POST", path, &LINES, body.to_owned()).await
+}
+
+/// What the README of the example tells people to type.
+#[tokio::test]
+async fn the_readme_works() {
+    let setting = Setting::new();
+    let readme = fs::read_to_string(root().join("examples/etcd/README.md")).unwrap();
+    let readme = readme.replace("localhost:8080", &setting.gateway.address().to_string());
+    let typed = readme.lines().filter_map(|line| line.strip_prefix("    "));
+    let (mut calls, mut watches) = (0, 0);
+    for line in typed.filter(|line| line.starts_with("curl ") || line.starts_with("transom call ")) {
+        // A watch has no end, so it is cut off after what comes at once.
+        let is_watch = line.contains(" -N ");
+        let limit = if is_watch { "--max-time 2" } else { "--fail-with-body" };
+        let line = line.replacen("curl ", &format!("curl --silent {limit} "), 1);
+        let line = line.replacen("transom ", &format!("{} ", env!("CARGO_BIN_EXE_transom")), 1);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &line]).current_dir(root());
+        shell.env("ETCD_URL", format!("http://{}", setting.etcd.address()));
+        let output = shell.output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        // Curl's code for what took too long is 28.
+        assert_eq!(output.status.code(), Some(if is_watch { 28 } else { 0 }), "{line}\n{said}");
+        assert!(said.contains("raft_term"), "{line}\n{said}");
+        if is_watch { watches += 1 } else { calls += 1 }
+    }
+    assert_eq!((calls, watches), (5, 2));
 }
 
 /// Base64, as JSON has bytes.
