@@ -1,4 +1,8 @@
-//! Which header names may cross between HTTP and gRPC metadata.
+//! Which names and values may cross between HTTP and gRPC metadata.
+
+use base64::Engine;
+use base64::engine::general_purpose::GeneralPurpose;
+use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 
 /// Whether a name belongs to the connection or to the gRPC protocol itself, so that it never crosses
 /// the gateway as metadata in either direction.
@@ -24,6 +28,25 @@ pub fn is_reserved(name: &str) -> bool {
                 | "content-encoding"
                 | "user-agent"
         )
+}
+
+/// What keeps a value from being sent as metadata of this name, as the end of a sentence: names that end
+/// in `-bin` carry base64 (several values joined by commas), others visible ASCII characters and spaces.
+pub fn flaw(name: &str, value: &[u8]) -> Option<&'static str> {
+    if name.ends_with("-bin") {
+        (!is_base64(value)).then_some("names that end in -bin carry base64")
+    } else {
+        let ascii = value.iter().all(|byte| (0x20..=0x7e).contains(byte));
+        (!ascii).then_some("metadata carries visible ASCII characters and spaces")
+    }
+}
+
+fn is_base64(value: &[u8]) -> bool {
+    const ENGINE: GeneralPurpose = GeneralPurpose::new(
+        &base64::alphabet::STANDARD,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    value.split(|&byte| byte == b',').all(|part| ENGINE.decode(part.trim_ascii()).is_ok())
 }
 
 #[cfg(test)]

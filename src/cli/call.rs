@@ -1,19 +1,18 @@
 //! `transom call`
 
-use std::io::Read;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use super::{FAILED, INTERNAL, Source, output, report};
+use super::input::{self, Decode, Input};
+use super::{FAILED, INTERNAL, Source, metadata, output};
 use crate::call::{Body, Call, Dialect, Origin, Part};
 use crate::codec::json::read;
-use crate::codec::json::split::{SplitError, Splitter};
 use crate::codec::json::status::write_status;
 use crate::codec::json::write::{self, WriteOptions};
 use crate::config::value::duration::parse_duration;
@@ -21,18 +20,20 @@ use crate::schema::MessageId;
 use crate::snapshot::{Endpoint, Snapshot};
 use crate::status::Status;
 
-/// The largest request that is read from standard input, in bytes.
-const MAX_INPUT: u64 = 64 << 20;
-
 /// The arguments of `transom call`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
     /// The method, such as bookstore.v1.Bookstore/GetBook.
     method: String,
-    /// The request in JSON; `-` reads it from standard input. A method with client streaming takes several
-    /// messages, one behind the other or in an array.
+    /// The request in JSON; `@FILE` reads it from a file, `-` from standard input. A method with client
+    /// streaming takes several messages, one behind the other or in an array; from standard input each is
+    /// sent as soon as it is typed.
     #[arg(default_value = "{}")]
     request: String,
+    /// Metadata that goes with the call, such as `authorization: Bearer TOKEN`. May be given several times;
+    /// names that end in -bin take base64.
+    #[arg(short = 'H', long = "metadata", value_name = "NAME: VALUE", value_parser = metadata::parse)]
+    metadata: Vec<metadata::Entry>,
     #[command(flatten)]
     source: Source,
     /// How long to wait, such as 2.5s or 300ms.
@@ -41,23 +42,21 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let (_, snapshot, _) = match arguments.source.prepare(report) {
+    let log = arguments.source.log;
+    log.start_quiet();
+    let (_, snapshot, _) = match arguments.source.prepare() {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
     let name = arguments.method.trim_start_matches('/');
     let Some(endpoint) = snapshot.endpoints.get(name) else {
         let hint = meant(name, &snapshot).unwrap_or_else(|| "`transom routes` lists what is.".into());
-        output::error(&format!("The method {name} is not exposed. {hint}"));
-        return ExitCode::from(FAILED);
+        return log.format.fail(&format!("The method {name} is not exposed. {hint}"), FAILED);
     };
-    let result = request(arguments, endpoint).and_then(|call| perform(endpoint, call));
+    let result = request(arguments, endpoint).and_then(|request| perform(endpoint, request));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err((code, text)) => {
-            output::error(&text);
-            ExitCode::from(code)
-        }
+        Err((code, text)) => log.format.fail(&text, code),
     }
 }
 
@@ -77,51 +76,55 @@ fn meant(name: &str, snapshot: &Snapshot) -> Option<String> {
 
 type Failure = (u8, String);
 
-fn request(arguments: &Arguments, endpoint: &Endpoint) -> Result<Call, Failure> {
-    let json = if arguments.request == "-" {
-        let mut text = Vec::new();
-        let read = std::io::stdin().lock().take(MAX_INPUT + 1).read_to_end(&mut text);
-        read.map_err(|error| (INTERNAL, format!("Standard input cannot be read: {error}.")))?;
-        if text.len() as u64 > MAX_INPUT {
-            return Err((FAILED, format!("The request is larger than {MAX_INPUT} bytes.")));
-        }
-        text
-    } else {
-        arguments.request.clone().into_bytes()
-    };
-    Ok(Call {
+/// A call, and why its input broke off when that is what ends it.
+struct Request {
+    call: Call,
+    failure: Arc<OnceLock<String>>,
+}
+
+fn request(arguments: &Arguments, endpoint: &Arc<Endpoint>) -> Result<Request, Failure> {
+    let mut metadata = HeaderMap::new();
+    for entry in &arguments.metadata {
+        metadata.append(entry.name.clone(), entry.value.clone());
+    }
+    let failure = Arc::default();
+    let body = body(endpoint, &arguments.request, &failure)?;
+    let call = Call {
         method: Arc::clone(&endpoint.method),
         origin: Origin { dialect: Dialect::Rest, route: "".into(), peer: None },
-        metadata: HeaderMap::new(),
+        metadata,
         deadline: Instant::now().checked_add(arguments.timeout),
-        body: body(endpoint, &json)?,
-    })
+        body,
+    };
+    Ok(Request { call, failure })
 }
 
 /// The request's message, or its messages for a method with client streaming.
-fn body(endpoint: &Endpoint, json: &[u8]) -> Result<Body, Failure> {
+fn body(endpoint: &Arc<Endpoint>, request: &str, failure: &Arc<OnceLock<String>>) -> Result<Body, Failure> {
+    let failed = |text| (FAILED, text);
     let (input, _) = types(endpoint)?;
-    let read = |json: &[u8]| {
-        let mut wire = Vec::new();
-        read::read(&endpoint.schema, input, json, &endpoint.options.read, &mut wire)
-            .map_err(|error| (FAILED, format!("The request is not valid: {error}.")))?;
-        Ok(Bytes::from(wire))
+    let mut decode: Decode = {
+        let endpoint = Arc::clone(endpoint);
+        Box::new(move |json| {
+            let mut wire = Vec::new();
+            read::read(&endpoint.schema, input, json, &endpoint.options.read, &mut wire)
+                .map_err(|error| format!("The request is not valid: {error}."))?;
+            Ok(Bytes::from(wire))
+        })
     };
-    if !endpoint.method.client_streaming {
-        return Ok(Body::Message(read(json)?));
+    match Input::open(request).map_err(failed)? {
+        source if !endpoint.method.client_streaming => {
+            let message = source.whole().and_then(|json| decode(&json)).map_err(failed)?;
+            Ok(Body::Message(message))
+        }
+        Input::Text(json) => Ok(Body::Stream(input::messages(&json, decode).map_err(failed)?)),
+        Input::Reader(reader, name) => {
+            let messages = input::live(reader, name, decode, Arc::clone(failure));
+            messages
+                .map(Body::Stream)
+                .map_err(|error| (INTERNAL, format!("No thread could be started: {error}.")))
+        }
     }
-    let uncut =
-        |error: SplitError| (FAILED, format!("The request is not a stream of JSON messages: {error}."));
-    let mut splitter = Splitter::values(json.len());
-    let mut messages = Vec::new();
-    splitter.push(json);
-    while let Some(text) = splitter.next().map_err(uncut)? {
-        messages.push(Ok(read(text)?));
-    }
-    if let Some(text) = splitter.finish().map_err(uncut)? {
-        messages.push(Ok(read(text)?));
-    }
-    Ok(Body::Stream(Box::pin(stream::iter(messages))))
 }
 
 /// The messages that a method takes and gives.
@@ -133,28 +136,35 @@ fn types(endpoint: &Endpoint) -> Result<(MessageId, MessageId), Failure> {
 }
 
 /// Calls and prints the answer, each message of a stream as it comes.
-fn perform(endpoint: &Endpoint, call: Call) -> Result<(), Failure> {
+fn perform(endpoint: &Endpoint, request: Request) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| (INTERNAL, format!("No runtime could be started: {error}.")))?;
     let (_, output) = types(endpoint)?;
-    runtime.block_on(async {
-        let mut reply = endpoint.service.call(call).await;
-        let Some(mut parts) = reply.stream.take() else {
-            check(endpoint, &reply.status)?;
-            return if endpoint.method.server_streaming {
-                Ok(())
-            } else {
-                print(endpoint, output, &reply.message)
-            };
+    let outcome = runtime.block_on(answer(endpoint, output, request.call));
+    // What was wrong with the input says more than the status that it ended the call with.
+    match request.failure.get() {
+        Some(text) if outcome.is_err() => Err((FAILED, text.clone())),
+        _ => outcome,
+    }
+}
+
+async fn answer(endpoint: &Endpoint, output: MessageId, call: Call) -> Result<(), Failure> {
+    let mut reply = endpoint.service.call(call).await;
+    let Some(mut parts) = reply.stream.take() else {
+        check(endpoint, &reply.status)?;
+        return if endpoint.method.server_streaming {
+            Ok(())
+        } else {
+            print(endpoint, output, &reply.message)
         };
-        while let Some(part) = parts.next().await {
-            match part {
-                Part::Message(message) => print(endpoint, output, &message)?,
-                Part::End(status, _) => check(endpoint, &status)?,
-            }
+    };
+    while let Some(part) = parts.next().await {
+        match part {
+            Part::Message(message) => print(endpoint, output, &message)?,
+            Part::End(status, _) => check(endpoint, &status)?,
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 fn print(endpoint: &Endpoint, output: MessageId, message: &[u8]) -> Result<(), Failure> {

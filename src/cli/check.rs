@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{Source, output, report};
+use super::{Source, output};
 
 /// The arguments of `transom check`.
 #[derive(clap::Args, Debug)]
@@ -12,11 +12,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let (_, snapshot, problems) = match arguments.source.prepare(report) {
+    let log = arguments.source.log;
+    log.start_quiet();
+    let (_, snapshot, problems) = match arguments.source.prepare() {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    report(&problems);
+    log.format.report(&problems);
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     output::line(&format!(
         "The configuration is valid: {} by {}, {}.",

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 
-use super::{fail, failure_code, log, output, refuse};
+use super::{INTERNAL, failure_code, log, output};
 use crate::config::load::parse;
 use crate::config::value::address::parse_listen;
 use crate::{app, demo};
@@ -17,16 +17,18 @@ pub(super) struct Arguments {
     /// Where the gateway listens.
     #[arg(long, value_name = "ADDRESS", value_parser = parse_listen, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
     address: SocketAddr,
-    /// How log lines look.
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    log_format: log::Format,
+    #[command(flatten)]
+    log: log::Log,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    log::start(arguments.log_format);
+    arguments.log.start();
+    let format = arguments.log.format;
     let backend = match start_backend() {
         Ok(address) => address,
-        Err(error) => return fail(&format!("The backend of the demo cannot start: {error}.")),
+        Err(error) => {
+            return format.fail(&format!("The backend of the demo cannot start: {error}."), INTERNAL);
+        }
     };
     let text = format!(
         "listeners:\n  - address: {}\nupstreams:\n  bookstore: http://{backend}\nservices:\n  - bookstore.v1.*\n",
@@ -36,12 +38,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(std::env::VarError::NotPresent)
     }) {
         Ok(loaded) => loaded,
-        Err(problems) => return refuse(&problems),
+        Err(problems) => return format.refuse(&problems),
     };
     let snapshot = match app::prepare(&config, &mut problems) {
         Ok(Some(snapshot)) => snapshot,
-        Ok(None) => return refuse(&problems),
-        Err(error) => return fail(&error),
+        Ok(None) => return format.refuse(&problems),
+        Err(error) => return format.fail(&error, INTERNAL),
     };
     let result = app::run(&config, snapshot, |addresses| {
         if let Some(address) = addresses.first() {
@@ -51,11 +53,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::error(&error.to_string());
-            if matches!(error, app::RunError::Listen(_)) {
-                output::error("Name another address, for example `transom demo --address 127.0.0.1:8090`.");
-            }
-            ExitCode::from(failure_code(&error))
+            let advice = match error {
+                app::RunError::Listen(_) => {
+                    "\nName another address, for example `transom demo --address 127.0.0.1:8090`."
+                }
+                app::RunError::System(_) => "",
+            };
+            format.fail(&format!("{error}{advice}"), failure_code(&error))
         }
     }
 }

@@ -1,12 +1,35 @@
 //! The log on standard error.
 
+use std::fmt::Display;
 use std::io::IsTerminal;
+use std::process::ExitCode;
 
 use clap::ValueEnum;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
-use super::output;
-use crate::config::problem::{Problem, Problems, Severity};
+use super::{FAILED, output};
+use crate::config::problem::{Problem, Problems, Severity, Style};
+
+/// The argument of all commands that log or report problems.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(super) struct Log {
+    /// How log lines and problems look.
+    #[arg(long = "log-format", value_name = "FORMAT", value_enum, default_value_t)]
+    pub(super) format: Format,
+}
+
+impl Log {
+    /// Starts the log of a server.
+    pub(super) fn start(self) {
+        start(self.format, LevelFilter::INFO);
+    }
+
+    /// Starts the log of a command that does one thing and says itself what comes of it.
+    pub(super) fn start_quiet(self) {
+        start(self.format, if self.format == Format::Json { LevelFilter::WARN } else { LevelFilter::OFF });
+    }
+}
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -19,9 +42,9 @@ pub(super) enum Format {
 }
 
 /// Starts the log. What is logged is set by the environment variable TRANSOM_LOG, such as `debug` or
-/// `transom::upstream=debug`; without it, `info`. Release builds have no `trace`.
-pub(super) fn start(format: Format) {
-    let wanted = std::env::var("TRANSOM_LOG").unwrap_or_else(|_| "info".into());
+/// `transom::upstream=debug`; without it, by `level`. Release builds have no `trace`.
+fn start(format: Format, level: LevelFilter) {
+    let wanted = std::env::var("TRANSOM_LOG").unwrap_or_else(|_| level.to_string());
     let (filter, error) = match EnvFilter::try_new(&wanted) {
         Ok(filter) => (filter, None),
         Err(error) => (EnvFilter::new("info"), Some(error)),
@@ -44,17 +67,25 @@ impl Format {
     /// Says what is wrong with a configuration: drawn for people, one record each for programs.
     pub(super) fn report(self, problems: &Problems) {
         match self {
-            Self::Text => super::report(problems),
+            Self::Text if problems.is_empty() => {}
+            Self::Text => output::error(problems.render(Style::for_stderr()).trim_end()),
             Self::Json => problems.in_order().into_iter().for_each(|problem| record(problem, problems)),
         }
     }
 
+    /// Reports what makes the configuration useless.
+    pub(super) fn refuse(self, problems: &Problems) -> ExitCode {
+        self.report(problems);
+        ExitCode::from(FAILED)
+    }
+
     /// Says why the process ends.
-    pub(super) fn fail(self, error: &impl std::fmt::Display) {
+    pub(super) fn fail(self, error: &impl Display, code: u8) -> ExitCode {
         match self {
             Self::Text => output::error(&error.to_string()),
             Self::Json => tracing::error!("{error}"),
         }
+        ExitCode::from(code)
     }
 }
 

@@ -7,14 +7,19 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app;
-use crate::config::problem::{Problems, Style};
+use crate::config::problem::Problems;
 use crate::config::{Config, load};
 use crate::snapshot::Snapshot;
 
 mod call;
 mod check;
+mod completions;
 mod demo;
+mod init;
+mod input;
 mod log;
+mod man;
+mod metadata;
 mod output;
 mod routes;
 mod schema;
@@ -27,12 +32,20 @@ const USAGE: u8 = 2;
 /// Something inside Transom or the operating system failed.
 const INTERNAL: u8 = 70;
 
+/// The end of the help and of the manual page.
+const AFTER: &str = "\
+Exit codes: 0 when all is done, 1 when the configuration is wrong or a call failed, 2 when the command line is wrong, \
+70 when Transom or the operating system failed.
+
+Answers go to standard output, errors and the log to standard error. The environment variable TRANSOM_LOG says what \
+is logged, such as `debug` or `transom::upstream=debug`.";
+
 /// Transom puts a REST/JSON API in front of gRPC services.
 ///
 /// It reads protobuf descriptors, or asks the services for them by reflection, and maps HTTP requests onto
 /// their methods as google.api.http annotations say.
 #[derive(Debug, Parser)]
-#[command(name = "transom", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "transom", version, propagate_version = true, max_term_width = 100, after_long_help = AFTER)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -50,8 +63,15 @@ enum Command {
     Call(call::Arguments),
     /// Run a backend and a gateway in front of it, and show requests to try.
     Demo(demo::Arguments),
+    /// Write a commented configuration file to start with.
+    Init(init::Arguments),
     /// Print the JSON Schema of configuration files.
     Schema,
+    /// Print a script that lets a shell complete commands and options.
+    Completions(completions::Arguments),
+    /// Write the manual pages, one for each command.
+    #[command(hide = true)]
+    Man(man::Arguments),
 }
 
 /// Where the configuration comes from.
@@ -64,6 +84,8 @@ struct Source {
     /// reflection describes them. May be given several times.
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     upstream: Vec<String>,
+    #[command(flatten)]
+    log: log::Log,
 }
 
 impl Source {
@@ -75,17 +97,14 @@ impl Source {
         load::load(self.config.as_ref().unwrap_or(&default))
     }
 
-    /// The configuration, what it compiles to, and the warnings. Errors go to `report`.
-    fn prepare(&self, report: impl Fn(&Problems)) -> Result<(Config, Snapshot, Problems), ExitCode> {
-        let refuse = |problems: &Problems| {
-            report(problems);
-            ExitCode::from(FAILED)
-        };
-        let (config, mut problems) = self.load().map_err(|problems| refuse(&problems))?;
+    /// The configuration, what it compiles to, and the warnings. Errors are reported.
+    fn prepare(&self) -> Result<(Config, Snapshot, Problems), ExitCode> {
+        let format = self.log.format;
+        let (config, mut problems) = self.load().map_err(|problems| format.refuse(&problems))?;
         match app::prepare(&config, &mut problems) {
             Ok(Some(snapshot)) => Ok((config, snapshot, problems)),
-            Ok(None) => Err(refuse(&problems)),
-            Err(error) => Err(fail(&error)),
+            Ok(None) => Err(format.refuse(&problems)),
+            Err(error) => Err(format.fail(&error, INTERNAL)),
         }
     }
 }
@@ -106,20 +125,11 @@ pub fn main() -> ExitCode {
         Command::Routes(arguments) => routes::run(&arguments),
         Command::Call(arguments) => call::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Schema => schema::run(),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
-}
-
-/// Prints problems to standard error, if there are any.
-fn report(problems: &Problems) {
-    if !problems.is_empty() {
-        output::error(problems.render(Style::for_stderr()).trim_end());
-    }
-}
-
-fn refuse(problems: &Problems) -> ExitCode {
-    report(problems);
-    ExitCode::from(FAILED)
 }
 
 /// The exit code for an application that cannot run: an address is a matter of the configuration.
@@ -130,7 +140,12 @@ const fn failure_code(error: &app::RunError) -> u8 {
     }
 }
 
-fn fail(error: &impl std::fmt::Display) -> ExitCode {
-    output::error(&error.to_string());
-    ExitCode::from(INTERNAL)
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        super::Arguments::command().debug_assert();
+    }
 }

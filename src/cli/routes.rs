@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{Source, output, report};
+use super::{Source, output};
 use crate::snapshot::Snapshot;
 
 /// The arguments of `transom routes`.
@@ -18,7 +18,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let (_, snapshot, _) = match arguments.source.prepare(report) {
+    arguments.source.log.start_quiet();
+    let (_, snapshot, _) = match arguments.source.prepare() {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };

@@ -1,8 +1,9 @@
 //! Path, query and body of an HTTP request into the one request message, as `google/api/http.proto`
 //! binds them; and the part of the response message that is the HTTP answer.
 //!
-//! The parts are written one behind the other: query, body, path. A protobuf parser lets the last value
-//! of a field win and merges messages that come in pieces, so a path variable wins over all else.
+//! The parts are written one behind the other: query, body, path. In protobuf the last value of a field wins
+//! and messages that come in pieces are merged, so a path variable wins over all else. The pieces are joined
+//! at the end, for the sake of backends whose parser does not merge them.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -13,6 +14,7 @@ use super::json::error::WriteError;
 use super::json::read::{self, ReadOptions};
 use super::json::text::{is_textual, read_text, reset};
 use super::json::write::{self, WriteOptions};
+use super::pieces;
 use super::query::{QueryError, pairs};
 use super::required::missing_field;
 use crate::schema::message::{Cardinality, Field, Kind, WellKnown};
@@ -201,7 +203,8 @@ impl Binding {
                 }
             }
         }
-        self.bind_path(schema, values, wire)
+        let is_form = matches!(format, BodyFormat::Form | BodyFormat::Multipart { .. });
+        self.bind_path(schema, values, wire, is_form || is_dotted(query))
     }
 
     /// As [`Self::request`], with a body that is in wire form already, as [`FormUpload::next`] gives it.
@@ -224,15 +227,16 @@ impl Binding {
         } else {
             wire.extend_from_slice(&body);
         }
-        self.bind_path(schema, values, wire)
+        self.bind_path(schema, values, wire, true)
     }
 
-    /// Appends the variables of the path, and checks that nothing is missing then.
+    /// Appends the variables of the path, joins what is `in_pieces`, and checks that nothing is missing then.
     fn bind_path<'v>(
         &self,
         schema: &Schema,
         values: impl Iterator<Item = &'v str>,
         mut wire: Vec<u8>,
+        mut in_pieces: bool,
     ) -> Result<Vec<u8>, Status> {
         for ((name, path), value) in self.variables.iter().zip(values) {
             let read = |field, wire: &mut Vec<u8>| {
@@ -246,13 +250,17 @@ impl Binding {
                 // What is ignored elsewhere cannot be left out here: the path wins over the body.
                 return Err(refused("path variable", name, "its enum has no value of this name"));
             }
+            in_pieces |= path.steps().len() > 1;
+        }
+        let invalid =
+            |error| Status::caller(Code::InvalidArgument, format!("The request is not valid: {error}."));
+        if in_pieces {
+            wire = pieces::join(schema, self.input, wire, self.options.max_depth).map_err(invalid)?;
         }
         match missing_field(schema, self.input, &wire, self.options.max_depth) {
             Ok(None) => Ok(wire),
             Ok(Some(field)) => Err(refused("field", &field, "it is required and not set")),
-            Err(error) => {
-                Err(Status::caller(Code::InvalidArgument, format!("The request is not valid: {error}.")))
-            }
+            Err(error) => Err(invalid(error)),
         }
     }
 
@@ -346,6 +354,11 @@ impl Binding {
             _ => Ok(path),
         }
     }
+}
+
+/// Whether a name in a query may lead into a message.
+fn is_dotted(query: &str) -> bool {
+    memchr::memchr2(b'.', b'%', query.as_bytes()).is_some()
 }
 
 struct Unbound {

@@ -147,7 +147,7 @@ impl FieldPath {
 }
 
 /// The message that a field holds a single one of.
-fn message_of(field: &Field) -> Option<MessageId> {
+pub(super) fn message_of(field: &Field) -> Option<MessageId> {
     match (field.kind(), field.cardinality()) {
         (Kind::Message(id), Cardinality::Singular(_)) => Some(id),
         _ => None,

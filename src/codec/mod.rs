@@ -9,6 +9,7 @@ pub mod json;
 mod mask;
 pub mod multipart;
 mod number;
+mod pieces;
 pub mod query;
 pub mod required;
 mod time;

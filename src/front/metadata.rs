@@ -1,12 +1,9 @@
 //! Which HTTP headers become gRPC metadata, and which metadata becomes headers.
 
-use base64::Engine;
-use base64::engine::general_purpose::GeneralPurpose;
-use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use http::header::{AUTHORIZATION, CONNECTION, DATE, LOCATION, SERVER, SET_COOKIE};
 use http::{HeaderMap, HeaderName};
 
-use crate::call::metadata::is_reserved;
+use crate::call::metadata::{flaw, is_reserved};
 use crate::status::{Code, Status};
 
 /// What a caller puts before a name to send it as metadata.
@@ -42,12 +39,7 @@ pub(super) fn of_request(headers: &HeaderMap, configured: &[HeaderName]) -> Resu
         if is_reserved(forwarded.as_str()) || is_for_this_connection(headers, name) {
             continue;
         }
-        let flaw = if forwarded.as_str().ends_with("-bin") {
-            (!is_base64(value.as_bytes())).then_some("names that end in -bin carry base64")
-        } else {
-            (!is_ascii(value.as_bytes())).then_some("metadata carries visible ASCII characters and spaces")
-        };
-        if let Some(flaw) = flaw {
+        if let Some(flaw) = flaw(forwarded.as_str(), value.as_bytes()) {
             let text = format!("The header {name} is not valid: {flaw}.");
             return Err(Status::caller(Code::InvalidArgument, text));
         }
@@ -59,19 +51,6 @@ pub(super) fn of_request(headers: &HeaderMap, configured: &[HeaderName]) -> Resu
 fn is_for_this_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
     let named = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     named.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case(name.as_str()))
-}
-
-fn is_ascii(value: &[u8]) -> bool {
-    value.iter().all(|byte| (0x20..=0x7e).contains(byte))
-}
-
-fn is_base64(value: &[u8]) -> bool {
-    const ENGINE: GeneralPurpose = GeneralPurpose::new(
-        &base64::alphabet::STANDARD,
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-    );
-    // Several values may be joined by commas.
-    value.split(|&byte| byte == b',').all(|part| ENGINE.decode(part.trim_ascii()).is_ok())
 }
 
 /// Adds the initial metadata of a reply to the headers of an answer, and its trailing metadata as

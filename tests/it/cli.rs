@@ -31,7 +31,7 @@ fn bookstore_config() -> String {
 fn help_names_the_commands() {
     let output = run(&mut transom(&["--help"]));
     let help = String::from_utf8(output.stdout).unwrap();
-    for command in ["serve", "check", "routes", "call", "demo", "schema"] {
+    for command in ["serve", "check", "routes", "call", "demo", "init", "schema", "completions"] {
         assert!(help.contains(command), "{command} is missing:\n{help}");
     }
     for wrong in [&["serve", "--no-such-flag"][..], &["sevre"], &[], &["call"]] {
@@ -184,6 +184,93 @@ fn call_reads_standard_input() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(json_of(&output), json!({"name": "shelves/crime", "title": "Crime", "bookCount": 1}));
+}
+
+/// Each message is sent when it is typed, and answered before the next one is.
+#[test]
+fn call_is_a_conversation() {
+    let mut command =
+        transom(&["call", "bookstore.v1.Bookstore/RecommendBooks", "-", "-c", &bookstore_config()]);
+    command.env("BOOKSTORE_URL", format!("http://{}", backend::bookstore()));
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut typed = child.stdin.take().unwrap();
+    let mut answers =
+        serde_json::Deserializer::from_reader(child.stdout.take().unwrap()).into_iter::<Value>();
+    for (author, title) in [("Mary Shelley", "Frankenstein"), ("Wilkie Collins", "The Moonstone")] {
+        writeln!(typed, r#"{{"filter": {{"author": "{author}"}}}}"#).unwrap();
+        let answer = answers.next().unwrap().unwrap();
+        assert_eq!(answer["book"]["title"], title, "{answer}");
+    }
+    write!(typed, "{{\"filter\": 7}}").unwrap();
+    drop(typed);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.starts_with("The request is not valid: "), "{text}");
+}
+
+#[test]
+fn call_reads_files_and_sends_metadata() {
+    let echo = backend::python_server("tests/python/echo_server.py");
+    let upstream = format!("http://{}", echo.address());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("request.json");
+    std::fs::write(&file, "{}").unwrap();
+    let request = format!("@{}", file.display());
+    let metadata = ["-H", "x-tenant: acme", "-H", "X-Raw-Bin: AAEC", "--metadata", "x-tenant:other"];
+    let mut call = transom(&["call", "echo.v1.Echo/Metadata", &request, "--upstream", &upstream]);
+    let answer = json_of(&run(call.args(metadata)));
+    let received = answer["received"].as_array().unwrap();
+    for expected in [
+        json!({"key": "x-tenant", "text": "acme"}),
+        json!({"key": "x-tenant", "text": "other"}),
+        json!({"key": "x-raw-bin", "binary": "AAEC"}),
+    ] {
+        assert!(received.contains(&expected), "{expected}: {answer}");
+    }
+
+    let table: [(&[&str], i32, &str); 4] = [
+        (
+            &["-H", "x-tenant"],
+            2,
+            "there is no colon between a name and a value. Write for example `x-tenant: acme`.",
+        ),
+        (&["-H", "grpc-timeout: 1S"], 2, "the deadline is not sent by hand. Use --timeout."),
+        (
+            &["@no-such-file"],
+            1,
+            "The file no-such-file cannot be read: No such file or directory (os error 2).\n",
+        ),
+        (
+            &["@no-such-file", "--log-format", "json"],
+            1,
+            "\"message\":\"The file no-such-file cannot be read: ",
+        ),
+    ];
+    for (arguments, code, expected) in table {
+        let mut call = transom(&["call", "echo.v1.Echo/Metadata", "--upstream", &upstream]);
+        let text = failure(call.args(arguments), code);
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+/// For programs, what is wrong is a record a line with every command.
+#[test]
+fn problems_are_records_for_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("transom.yaml");
+    std::fs::write(&file, "upstreams: {shop: nowhere}\nservices: [1]\n").unwrap();
+    for command in ["check", "routes", "serve"] {
+        let arguments = [command, "--log-format", "json", "-c", file.to_str().unwrap()];
+        let text = failure(&mut transom(&arguments), 1);
+        let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(records.len(), 2, "{text}");
+        for (record, line) in records.iter().zip(1..) {
+            assert_eq!(record["level"], "ERROR");
+            assert!(record["place"].as_str().unwrap().contains(&format!("transom.yaml:{line}:")), "{record}");
+        }
+    }
 }
 
 #[test]

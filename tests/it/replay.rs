@@ -35,6 +35,15 @@ async fn reflection() {
     replay("examples/reflection/requests.http", gateway.address(), Version::Http1).await;
 }
 
+#[tokio::test]
+async fn etcd() {
+    let etcd = backend::Etcd::start();
+    let upstream = format!("http://{}", etcd.address());
+    let environment = [("TRANSOM_ADDRESS", "127.0.0.1:0"), ("ETCD_URL", &upstream)];
+    let gateway = Gateway::with_file(&root().join("examples/etcd/transom.yaml"), &environment);
+    replay("examples/etcd/requests.http", gateway.address(), Version::Http1).await;
+}
+
 async fn bookstore(version: Version) {
     let upstream = format!("http://{}", backend::bookstore());
     let environment = [("TRANSOM_ADDRESS", "127.0.0.1:0"), ("BOOKSTORE_URL", &upstream)];

@@ -10,6 +10,7 @@ use super::*;
 
 mod forms;
 mod paths;
+mod pieces;
 mod queries;
 mod rules;
 mod uploads;
