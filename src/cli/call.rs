@@ -11,7 +11,7 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::{FAILED, INTERNAL, Source, output, report};
-use crate::call::{Body, Call, Dialect, Origin, Part};
+use crate::call::{Body, Call, Dialect, Encodings, Message, Origin, Part};
 use crate::codec::json::read;
 use crate::codec::json::split::{SplitError, Splitter};
 use crate::codec::json::status::write_status;
@@ -94,6 +94,7 @@ fn request(arguments: &Arguments, endpoint: &Endpoint) -> Result<Call, Failure> 
         origin: Origin { dialect: Dialect::Rest, route: "".into(), peer: None },
         metadata: HeaderMap::new(),
         deadline: Instant::now().checked_add(arguments.timeout),
+        encodings: Encodings::default(),
         body: body(endpoint, &json)?,
     })
 }
@@ -105,7 +106,7 @@ fn body(endpoint: &Endpoint, json: &[u8]) -> Result<Body, Failure> {
         let mut wire = Vec::new();
         read::read(&endpoint.schema, input, json, &endpoint.options.read, &mut wire)
             .map_err(|error| (FAILED, format!("The request is not valid: {error}.")))?;
-        Ok(Bytes::from(wire))
+        Ok(Message::from(Bytes::from(wire)))
     };
     if !endpoint.method.client_streaming {
         return Ok(Body::Message(read(json)?));
@@ -144,12 +145,12 @@ fn perform(endpoint: &Endpoint, call: Call) -> Result<(), Failure> {
             return if endpoint.method.server_streaming {
                 Ok(())
             } else {
-                print(endpoint, output, &reply.message)
+                print(endpoint, output, &reply.message.bytes)
             };
         };
         while let Some(part) = parts.next().await {
             match part {
-                Part::Message(message) => print(endpoint, output, &message)?,
+                Part::Message(message) => print(endpoint, output, &message.bytes)?,
                 Part::End(status, _) => check(endpoint, &status)?,
             }
         }

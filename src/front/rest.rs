@@ -17,7 +17,7 @@ use super::error::Form;
 use super::stream::{Beginning, Streamed, media_type, unwritable};
 use super::upload::{Cut, Outside, Upload};
 use super::{body, deadline, error, metadata, stream};
-use crate::call::{Body, Call, Dialect, Origin, Reply};
+use crate::call::{Body, Call, Dialect, Encodings, Message, Origin, Reply};
 use crate::codec::binding::{self, BodyFormat};
 use crate::snapshot::{Limits, Route};
 use crate::status::Status;
@@ -50,7 +50,7 @@ where
     if !reply.status.is_ok() {
         return teller.failure(reply);
     }
-    match success(&route, &reply.message) {
+    match success(&route, &reply.message.bytes) {
         Ok(mut answer) => {
             teller.metadata(reply.metadata, reply.trailers, &mut answer);
             answer
@@ -179,6 +179,7 @@ where
         origin,
         metadata,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        encodings: Encodings::default(),
         body: request(Arc::clone(route), check, head, values, body, limits.clone(), accepted),
     })
 }
@@ -236,6 +237,6 @@ where
             // Whoever waited for it may be gone.
             let _ = accepted.send(());
         }
-        Ok(Bytes::from(wire))
+        Ok(Message::from(Bytes::from(wire)))
     }))
 }

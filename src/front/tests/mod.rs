@@ -53,7 +53,7 @@ impl CallService for Shared {
                 *backend.seen.lock().unwrap() = Some((call, None));
                 return Reply::from(Status::gateway(Code::PermissionDenied, "You may not."));
             }
-            let body = std::mem::replace(&mut call.body, call::Body::Message(Bytes::new()));
+            let body = std::mem::replace(&mut call.body, call::Body::Message(call::Message::default()));
             let message = match read_all(body).await {
                 Ok(message) => message,
                 Err(status) => return Reply::from(status),
@@ -73,13 +73,13 @@ async fn read_all(body: call::Body) -> Result<Bytes, Status> {
     let mut messages = body.messages();
     let mut all = Vec::new();
     while let Some(message) = messages.next().await {
-        all.extend_from_slice(&message?);
+        all.extend_from_slice(&message?.bytes);
     }
     Ok(all.into())
 }
 
 fn ok(message: Bytes) -> Reply {
-    Reply { message, ..Reply::from(Status::ok()) }
+    Reply { message: message.into(), ..Reply::from(Status::ok()) }
 }
 
 /// A front with the routes of these tests, in front of a backend that echoes.
