@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(code) => return code,
     };
     let name = arguments.method.trim_start_matches('/');
-    let Some(endpoint) = snapshot.endpoints.get(name) else {
+    let Some(endpoint) = snapshot.methods.get(name).map(|own| &*own.endpoint) else {
         let hint = meant(name, &snapshot).unwrap_or_else(|| "`transom routes` lists what is.".into());
         output::error(&format!("The method {name} is not exposed. {hint}"));
         return ExitCode::from(FAILED);
@@ -67,7 +67,7 @@ fn meant(name: &str, snapshot: &Snapshot) -> Option<String> {
     let plain = |name: &str| name.replace('/', ".").to_ascii_lowercase();
     let wanted = plain(name);
     let mut fitting: Vec<_> = snapshot
-        .endpoints
+        .methods
         .keys()
         .filter(|known| plain(known) == wanted || plain(known).ends_with(&format!(".{wanted}")))
         .collect();

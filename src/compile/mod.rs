@@ -26,17 +26,14 @@ pub async fn compile(config: &Config, problems: &mut Problems, cores: usize) -> 
         return None;
     }
     let exposed = services::expose(config, &upstreams, &catalogue, problems);
-    let routes = routes::build(config, &exposed, &catalogue, problems);
-    let endpoints = exposed
-        .iter()
-        .map(|exposed| (exposed.endpoint.full_name.clone(), Arc::clone(&exposed.endpoint)))
-        .collect();
+    let (methods, routes) = routes::build(config, &exposed, &catalogue, problems);
     let schema = Arc::clone(catalogue.first_schema()?);
     let http = &config.http;
     let limits = Limits {
         body: http.body.as_usize(),
+        message: config.codec.message.as_usize(),
         body_pause: http.body_timeout.value,
         request: http.request_timeout.value,
     };
-    (problems.errors() == 0).then_some(Snapshot { endpoints, routes, schema, limits })
+    (problems.errors() == 0).then_some(Snapshot { methods, routes, schema, limits })
 }

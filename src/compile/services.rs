@@ -14,7 +14,7 @@ use crate::codec::json::write::WriteOptions;
 use crate::config::Config;
 use crate::config::problem::{Problem, Problems};
 use crate::config::service::{
-    Defaults, Enums, ErrorForm, Expose, HttpMapping, Names, Service as Settings, Unknown,
+    Defaults, Dialect, Enums, ErrorForm, Expose, HttpMapping, Names, Service as Settings, Unknown,
 };
 use crate::schema::Schema;
 use crate::schema::method::{Method, Service};
@@ -157,8 +157,16 @@ fn endpoint(
         schema: Arc::clone(schema),
         full_name,
         upstream: upstream.name.clone(),
+        dialects: settings.dialects.iter().map(|dialect| spoken(dialect.value)).collect(),
         options: options(config, settings),
     })
+}
+
+const fn spoken(dialect: Dialect) -> call::Dialect {
+    match dialect {
+        Dialect::Rest => call::Dialect::Rest,
+        Dialect::Grpc => call::Dialect::Grpc,
+    }
 }
 
 fn options(config: &Config, settings: &Settings) -> EndpointOptions {

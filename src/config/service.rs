@@ -19,6 +19,8 @@ settings! {
         upstream: Option<Located<String>> = None,
         /// Which HTTP routes the services get.
         http: Located<HttpMapping> = HttpMapping::Auto.into(),
+        /// In which dialects the services are served. All of them if this is left out.
+        dialects: Vec<Located<Dialect>> = Dialect::all(),
         /// How long a unary call may take, when shorter than what the upstream allows.
         timeout: Option<Located<Duration>> = None => Duration::from_millis(1)..=DAY,
         /// How JSON is read and written.
@@ -28,7 +30,7 @@ settings! {
         /// Which headers and metadata cross, beside those that always do.
         metadata: Metadata = Metadata::default(),
     }
-    later { dialects, policy, streams, cors }
+    later { policy, streams, cors }
     check check(service, upstream)
     example "Write a pattern, such as shop.v1.* or \"**\", or `service:` with a pattern."
 }
@@ -42,6 +44,22 @@ settings! {
         "annotations" => Annotations,
         /// None but those under `routes`.
         "none" => None,
+    }
+}
+
+settings! {
+    /// A way in which callers speak.
+    pub enum Dialect {
+        /// HTTP with JSON, as google.api.http maps it.
+        "rest" => Rest,
+        /// gRPC over HTTP/2.
+        "grpc" => Grpc,
+    }
+}
+
+impl Dialect {
+    fn all() -> Vec<Located<Self>> {
+        [Self::Rest, Self::Grpc].map(Located::from).into()
     }
 }
 
@@ -148,6 +166,7 @@ impl Service {
             service: ServicePattern::everything().into(),
             upstream: None,
             http: HttpMapping::Auto.into(),
+            dialects: Dialect::all(),
             timeout: None,
             json: Json::default(),
             errors: Errors::default(),

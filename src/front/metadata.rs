@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::GeneralPurpose;
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use http::header::{AUTHORIZATION, CONNECTION, DATE, LOCATION, SERVER, SET_COOKIE};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::call::metadata::is_reserved;
 use crate::status::{Code, Status};
@@ -42,18 +42,39 @@ pub(super) fn of_request(headers: &HeaderMap, configured: &[HeaderName]) -> Resu
         if is_reserved(forwarded.as_str()) || is_for_this_connection(headers, name) {
             continue;
         }
-        let flaw = if forwarded.as_str().ends_with("-bin") {
-            (!is_base64(value.as_bytes())).then_some("names that end in -bin carry base64")
-        } else {
-            (!is_ascii(value.as_bytes())).then_some("metadata carries visible ASCII characters and spaces")
-        };
-        if let Some(flaw) = flaw {
-            let text = format!("The header {name} is not valid: {flaw}.");
-            return Err(Status::caller(Code::InvalidArgument, text));
-        }
+        check(name, forwarded.as_str(), value)?;
         metadata.append(forwarded, value.clone());
     }
     Ok(metadata)
+}
+
+/// The metadata of a call in a dialect whose headers are metadata: all but reserved and hop-by-hop names.
+///
+/// # Errors
+/// As for [`of_request`].
+pub(super) fn custom(headers: &HeaderMap) -> Result<HeaderMap, Status> {
+    let mut metadata = HeaderMap::with_capacity(headers.len());
+    let has_connection = headers.contains_key(CONNECTION);
+    for (name, value) in headers {
+        if is_reserved(name.as_str()) || (has_connection && is_for_this_connection(headers, name)) {
+            continue;
+        }
+        check(name, name.as_str(), value)?;
+        metadata.append(name.clone(), value.clone());
+    }
+    Ok(metadata)
+}
+
+/// Whether metadata can carry the value of a header as `forwarded`.
+fn check(name: &HeaderName, forwarded: &str, value: &HeaderValue) -> Result<(), Status> {
+    let flaw = if forwarded.ends_with("-bin") {
+        (!is_base64(value.as_bytes())).then_some("names that end in -bin carry base64")
+    } else {
+        (!is_ascii(value.as_bytes())).then_some("metadata carries visible ASCII characters and spaces")
+    };
+    flaw.map_or(Ok(()), |flaw| {
+        Err(Status::caller(Code::InvalidArgument, format!("The header {name} is not valid: {flaw}.")))
+    })
 }
 
 fn is_for_this_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
@@ -83,16 +104,22 @@ pub(super) fn to_answer(
     configured: &[HeaderName],
     headers: &mut HeaderMap,
 ) {
-    each(initial, |name, value| {
-        if crosses(name, configured) {
-            headers.append(name, value);
-        }
-    });
+    pass(initial, configured, headers);
     each(trailers, |name, value| {
         if crosses(name, configured)
             && let Ok(name) = HeaderName::try_from(format!("{TRAILER_PREFIX}{name}"))
         {
             headers.append(name, value);
+        }
+    });
+}
+
+/// Adds metadata of a reply to headers or trailers under its own names, except what [`to_answer`] leaves
+/// behind too.
+pub(super) fn pass(metadata: HeaderMap, configured: &[HeaderName], fields: &mut HeaderMap) {
+    each(metadata, |name, value| {
+        if crosses(name, configured) {
+            fields.append(name, value);
         }
     });
 }
@@ -111,7 +138,7 @@ fn crosses(name: &HeaderName, configured: &[HeaderName]) -> bool {
 }
 
 /// Visits every value; the map itself gives the name only with the first value of each.
-fn each(map: HeaderMap, mut visit: impl FnMut(&HeaderName, http::HeaderValue)) {
+fn each(map: HeaderMap, mut visit: impl FnMut(&HeaderName, HeaderValue)) {
     let mut last = None;
     for (name, value) in map {
         last = name.or(last);

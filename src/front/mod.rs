@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::ALLOW;
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::route::table::Found;
@@ -18,7 +18,10 @@ mod accept;
 mod answer;
 mod body;
 mod deadline;
+mod envelope;
 mod error;
+mod grpc;
+mod grpc_status;
 mod metadata;
 mod rest;
 mod stream;
@@ -49,6 +52,10 @@ impl Front {
     {
         let snapshot = self.handle.load();
         let (head, body) = request.into_parts();
+        let content_type = head.headers.get(CONTENT_TYPE).cloned();
+        if let Some(subtype) = content_type.as_ref().and_then(|value| grpc::subtype(value.as_bytes())) {
+            return grpc::answer(&snapshot, head, subtype, body, peer).await;
+        }
         let form = error::Form::of_request(&head.headers);
         let refuse = |status: &Status| error::answer(&snapshot.schema, status, form);
         match snapshot.routes.find(head.method.as_str(), head.uri.path()) {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use crate::call::Method;
 use crate::call::service::CallService;
+use crate::call::{Dialect, Method};
 use crate::codec::binding::Binding;
 use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
@@ -20,8 +20,10 @@ pub mod handle;
 /// The compiled configuration.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// Every method that is exposed, by its full name.
-    pub endpoints: HashMap<String, Arc<Endpoint>>,
+    /// Every method that is exposed, by its full name, with the route of its own path,
+    /// `/package.Service/Method`, on which the request is the whole message. REST serves it only where
+    /// [`Snapshot::routes`] has it too.
+    pub methods: HashMap<String, Arc<Route>>,
     /// Every HTTP route.
     pub routes: Table<Arc<Route>>,
     /// The schema that errors are written with before a route is known.
@@ -35,13 +37,15 @@ pub struct Snapshot {
 pub struct Limits {
     /// The largest body in bytes.
     pub body: usize,
+    /// The largest message in bytes, where bodies carry several or messages pass as they are.
+    pub message: usize,
     /// How long a body may pause.
     pub body_pause: Duration,
     /// How long a request may take to arrive as a whole.
     pub request: Duration,
 }
 
-/// One HTTP rule of a method.
+/// One HTTP rule of a method, or the path of its own.
 #[derive(Debug)]
 pub struct Route {
     /// The method behind it.
@@ -64,8 +68,17 @@ pub struct Endpoint {
     pub full_name: String,
     /// The name of the upstream in the configuration.
     pub upstream: String,
+    /// The dialects in which it is served.
+    pub dialects: Vec<Dialect>,
     /// How it is presented.
     pub options: EndpointOptions,
+}
+
+impl Endpoint {
+    /// Whether the method is served in a dialect.
+    pub fn speaks(&self, dialect: Dialect) -> bool {
+        self.dialects.contains(&dialect)
+    }
 }
 
 impl std::fmt::Debug for Endpoint {

@@ -120,6 +120,7 @@ impl Setting {
                 schema: Arc::clone(&schema),
                 full_name: format!("echo.v1.Echo/{name}"),
                 upstream: "echo".into(),
+                dialects: vec![Dialect::Rest, Dialect::Grpc],
                 options: options.clone(),
             })
         };
@@ -146,9 +147,8 @@ impl Setting {
             let route = Route { endpoint: Arc::clone(endpoint), binding, template: template.into() };
             assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
         }
-        let limits = Limits { body: 1000, body_pause: 10 * SECOND, request: 60 * SECOND };
-        let snapshot =
-            Snapshot { endpoints: Default::default(), routes, schema: Arc::clone(&schema), limits };
+        let limits = Limits { body: 1000, message: 1000, body_pause: 10 * SECOND, request: 60 * SECOND };
+        let snapshot = Snapshot { methods: Default::default(), routes, schema: Arc::clone(&schema), limits };
         Self { front: Front::new(Arc::new(Handle::new(snapshot))), backend, schema }
     }
 

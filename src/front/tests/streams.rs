@@ -318,6 +318,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
             schema: Arc::clone(&schema),
             full_name: "files.Files/Any".into(),
             upstream: "files".into(),
+            dialects: vec![Dialect::Rest],
             options: EndpointOptions::default(),
         };
         let parsed = Template::parse(template).unwrap();
@@ -327,8 +328,8 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
         let route = Route { endpoint: Arc::new(endpoint), binding, template: template.into() };
         assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
     }
-    let limits = Limits { body: 1000, body_pause: SECOND, request: SECOND };
-    let snapshot = Snapshot { endpoints: Default::default(), routes, schema, limits };
+    let limits = Limits { body: 1000, message: 1000, body_pause: SECOND, request: SECOND };
+    let snapshot = Snapshot { methods: Default::default(), routes, schema, limits };
     (Front::new(Arc::new(Handle::new(snapshot))), backend)
 }
 
