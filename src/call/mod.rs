@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::status::{Code, Status};
 
 pub mod deadline;
+pub mod encoding;
 pub mod metadata;
 pub mod service;
 
@@ -33,6 +34,8 @@ pub struct Method {
     pub server_streaming: bool,
     /// Whether the method is declared `NO_SIDE_EFFECTS` or `IDEMPOTENT`, so that it may be sent again.
     pub idempotent: bool,
+    /// Whether it is declared `NO_SIDE_EFFECTS`, so that its answers depend on nothing but the request and the time.
+    pub safe: bool,
 }
 
 impl Method {
@@ -49,6 +52,21 @@ pub enum Dialect {
     Rest,
     /// gRPC over HTTP/2.
     Grpc,
+    /// gRPC-Web, over HTTP/1.1 too.
+    GrpcWeb,
+    /// Connect, over HTTP/1.1 too.
+    Connect,
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rest => "REST",
+            Self::Grpc => "gRPC",
+            Self::GrpcWeb => "gRPC-Web",
+            Self::Connect => "Connect",
+        })
+    }
 }
 
 /// Where a call comes from. Policy decides by it; nothing of it goes upstream by itself.

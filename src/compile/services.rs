@@ -152,6 +152,7 @@ fn endpoint(
             client_streaming: method.client_streaming(),
             server_streaming: method.server_streaming(),
             idempotent: method.is_idempotent(),
+            safe: method.is_safe(),
         }),
         service: Arc::clone(&upstream.service),
         schema: Arc::clone(schema),
@@ -166,6 +167,8 @@ const fn spoken(dialect: Dialect) -> call::Dialect {
     match dialect {
         Dialect::Rest => call::Dialect::Rest,
         Dialect::Grpc => call::Dialect::Grpc,
+        Dialect::GrpcWeb => call::Dialect::GrpcWeb,
+        Dialect::Connect => call::Dialect::Connect,
     }
 }
 

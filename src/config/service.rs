@@ -54,12 +54,16 @@ settings! {
         "rest" => Rest,
         /// gRPC over HTTP/2.
         "grpc" => Grpc,
+        /// gRPC-Web, over HTTP/1.1 too, for browsers.
+        "grpc_web" => GrpcWeb,
+        /// Connect, over HTTP/1.1 too, with JSON or protobuf.
+        "connect" => Connect,
     }
 }
 
 impl Dialect {
     fn all() -> Vec<Located<Self>> {
-        [Self::Rest, Self::Grpc].map(Located::from).into()
+        [Self::Rest, Self::Grpc, Self::GrpcWeb, Self::Connect].map(Located::from).into()
     }
 }
 

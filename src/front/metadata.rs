@@ -48,21 +48,43 @@ pub(super) fn of_request(headers: &HeaderMap, configured: &[HeaderName]) -> Resu
     Ok(metadata)
 }
 
-/// The metadata of a call in a dialect whose headers are metadata: all but reserved and hop-by-hop names.
+/// The metadata of a call in a dialect whose headers are metadata: all but reserved and hop-by-hop names, and
+/// `from_browsers` but those that browsers and the protocols for them set by themselves.
 ///
 /// # Errors
 /// As for [`of_request`].
-pub(super) fn custom(headers: &HeaderMap) -> Result<HeaderMap, Status> {
+pub(super) fn custom(headers: &HeaderMap, from_browsers: bool) -> Result<HeaderMap, Status> {
     let mut metadata = HeaderMap::with_capacity(headers.len());
     let has_connection = headers.contains_key(CONNECTION);
     for (name, value) in headers {
-        if is_reserved(name.as_str()) || (has_connection && is_for_this_connection(headers, name)) {
+        if is_reserved(name.as_str())
+            || (has_connection && is_for_this_connection(headers, name))
+            || (from_browsers && is_of_browsers(name.as_str()))
+        {
             continue;
         }
         check(name, name.as_str(), value)?;
         metadata.append(name.clone(), value.clone());
     }
     Ok(metadata)
+}
+
+fn is_of_browsers(name: &str) -> bool {
+    const PREFIXES: [&str; 7] =
+        ["accept-", "access-control-", "connect-", "content-", "if-", "sec-", "upgrade-"];
+    const NAMES: [&str; 10] = [
+        "accept",
+        "cache-control",
+        "dnt",
+        "origin",
+        "pragma",
+        "priority",
+        "range",
+        "referer",
+        "x-grpc-web",
+        "x-user-agent",
+    ];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Whether metadata can carry the value of a header as `forwarded`.
@@ -105,9 +127,20 @@ pub(super) fn to_answer(
     headers: &mut HeaderMap,
 ) {
     pass(initial, configured, headers);
+    prefixed(trailers, TRAILER_PREFIX, configured, headers);
+}
+
+/// Adds trailing metadata of a reply to the headers of an answer with something before each name, except what
+/// [`to_answer`] leaves behind too.
+pub(super) fn prefixed(
+    trailers: HeaderMap,
+    prefix: &str,
+    configured: &[HeaderName],
+    headers: &mut HeaderMap,
+) {
     each(trailers, |name, value| {
         if crosses(name, configured)
-            && let Ok(name) = HeaderName::try_from(format!("{TRAILER_PREFIX}{name}"))
+            && let Ok(name) = HeaderName::try_from(format!("{prefix}{name}"))
         {
             headers.append(name, value);
         }

@@ -7,28 +7,37 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::ALLOW;
+use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::route::table::Found;
+use crate::snapshot::Snapshot;
 use crate::snapshot::handle::Handle;
 use crate::status::{Code, Status};
 
 mod accept;
 mod answer;
 mod body;
+mod classify;
+mod connect;
 mod deadline;
 mod envelope;
 mod error;
 mod grpc;
-mod grpc_status;
+mod grpc_fields;
+mod grpc_message;
+mod grpc_web;
 mod metadata;
+mod method;
 mod rest;
 mod stream;
 mod upload;
 
 #[cfg(test)]
 mod tests;
+
+use classify::Spoken;
 
 pub use answer::{Answer, AnswerBody, Cut};
 
@@ -52,10 +61,20 @@ impl Front {
     {
         let snapshot = self.handle.load();
         let (head, body) = request.into_parts();
-        let content_type = head.headers.get(CONTENT_TYPE).cloned();
-        if let Some(subtype) = content_type.as_ref().and_then(|value| grpc::subtype(value.as_bytes())) {
-            return grpc::answer(&snapshot, head, subtype, body, peer).await;
+        match Spoken::by(&snapshot, &head) {
+            Spoken::Grpc => grpc::answer(&snapshot, head, body, peer).await,
+            Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, peer).await,
+            Spoken::Connect => connect::unary::answer(&snapshot, head, body, peer).await,
+            Spoken::ConnectStream => connect::stream::answer(&snapshot, head, body, peer).await,
+            Spoken::Rest => Self::rest(&snapshot, head, body, peer).await,
         }
+    }
+
+    async fn rest<B>(snapshot: &Snapshot, head: Head, body: B, peer: Option<SocketAddr>) -> Answer
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<body::BoxError>,
+    {
         let form = error::Form::of_request(&head.headers);
         let refuse = |status: &Status| error::answer(&snapshot.schema, status, form);
         match snapshot.routes.find(head.method.as_str(), head.uri.path()) {

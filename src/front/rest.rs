@@ -1,19 +1,18 @@
 //! REST: a JSON request by a route of `google.api.http`, and the JSON answer.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts as Head;
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
 use super::body::BoxError;
-use super::error::Form;
+use super::error::{Form, REQUEST_ID, made_up_id};
 use super::stream::{Beginning, Streamed, media_type, unwritable};
 use super::upload::{Cut, Outside, Upload};
 use super::{body, deadline, error, metadata, stream};
@@ -21,8 +20,6 @@ use crate::call::{Body, Call, Dialect, Encodings, Message, Origin, Reply};
 use crate::codec::binding::{self, BodyFormat};
 use crate::snapshot::{Limits, Route};
 use crate::status::Status;
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request without its body, after its route was found.
 pub(super) struct Parts<'a> {
@@ -124,12 +121,6 @@ impl<'a> Teller<'a> {
     fn request_id(&self, metadata: &HeaderMap) -> HeaderValue {
         self.request_id.clone().or_else(|| metadata.get(&REQUEST_ID).cloned()).unwrap_or_else(made_up_id)
     }
-}
-
-/// A name for a request that has none: what is in the log about it can be found by what the caller got.
-fn made_up_id() -> HeaderValue {
-    let id = RandomState::new().hash_one(std::process::id());
-    HeaderValue::from_str(&format!("{id:016x}")).unwrap_or(HeaderValue::from_static("-"))
 }
 
 /// The answer for a reply's message.

@@ -14,6 +14,7 @@ mod dependencies;
 mod faults;
 mod forms;
 mod generated;
+mod grpc;
 mod grpcio;
 mod hostile;
 #[path = "../layering.rs"]

@@ -115,6 +115,7 @@ impl Setting {
                     client_streaming: client,
                     server_streaming: server,
                     idempotent: false,
+                    safe: false,
                 }),
                 service: Arc::new(Shared(Arc::clone(&backend))),
                 schema: Arc::clone(&schema),

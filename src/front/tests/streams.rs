@@ -313,6 +313,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
                 client_streaming: client,
                 server_streaming: server,
                 idempotent: false,
+                safe: false,
             }),
             service: Arc::new(Shared(Arc::clone(&backend))),
             schema: Arc::clone(&schema),

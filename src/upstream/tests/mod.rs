@@ -123,6 +123,7 @@ fn method() -> Method {
         client_streaming: false,
         server_streaming: false,
         idempotent: false,
+        safe: false,
     }
 }
 

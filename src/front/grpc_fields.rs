@@ -4,12 +4,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::metadata;
 use crate::call::Encodings;
-use crate::status::Status;
 use crate::status::details::rpc_status;
+use crate::status::{Code, Status};
 
-pub(super) static ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-pub(super) static ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+static ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+static ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 static STATUS: HeaderName = HeaderName::from_static("grpc-status");
 static MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 static DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
@@ -25,8 +26,40 @@ pub(super) fn encodings(headers: &HeaderMap) -> Encodings {
     Encodings { request: request.cloned(), accepted: headers.get(&ACCEPT_ENCODING).cloned() }
 }
 
+/// Whether messages come as protobuf: `subtype` is what the content type says behind the name of the dialect.
+///
+/// # Errors
+/// UNIMPLEMENTED for another form.
+pub(super) fn check_subtype(dialect: &str, subtype: &[u8]) -> Result<(), Status> {
+    let essence = subtype.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    if essence.is_empty() || essence.eq_ignore_ascii_case(b"+proto") {
+        return Ok(());
+    }
+    let other = String::from_utf8_lossy(essence.get(..100).unwrap_or(essence));
+    let text = format!("Messages are served as {dialect}+proto, not as {dialect}{other}.");
+    Err(Status::caller(Code::Unimplemented, text).with_http(415))
+}
+
+/// Adds the initial metadata of a reply to the headers of an answer, with what it says of encodings.
+pub(super) fn initial(mut metadata: HeaderMap, listed: &[HeaderName], headers: &mut HeaderMap) {
+    for name in [&ENCODING, &ACCEPT_ENCODING] {
+        if let Some(value) = metadata.remove(name) {
+            headers.insert(name, value);
+        }
+    }
+    metadata::pass(metadata, listed, headers);
+}
+
+/// The trailers that end a call.
+pub(super) fn end(status: &Status, trailers: HeaderMap, listed: &[HeaderName]) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(trailers.len() + 3);
+    insert(status, &mut fields);
+    metadata::pass(trailers, listed, &mut fields);
+    fields
+}
+
 /// Writes a status as the fields that end a call.
-pub(super) fn insert(status: &Status, fields: &mut HeaderMap) {
+fn insert(status: &Status, fields: &mut HeaderMap) {
     fields.insert(&STATUS, HeaderValue::from(u16::from(status.code().number())));
     if status.is_ok() {
         return;
@@ -71,7 +104,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::status::{Code, Detail};
+    use crate::status::Detail;
 
     fn fields(status: &Status) -> Vec<(String, String)> {
         let mut fields = HeaderMap::new();
