@@ -3,22 +3,23 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::HeaderName;
 use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue};
 
 use super::descriptors::Catalogue;
 use super::upstreams::Upstream;
 use crate::call;
 use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
-use crate::config::Config;
 use crate::config::problem::{Problem, Problems};
 use crate::config::service::{
     Defaults, Dialect, Enums, ErrorForm, Expose, HttpMapping, Names, Service as Settings, Unknown,
 };
+use crate::config::value::origin::Origin;
+use crate::config::{self, Config};
 use crate::schema::Schema;
 use crate::schema::method::{Method, Service};
-use crate::snapshot::{Endpoint, EndpointOptions};
+use crate::snapshot::{Cors, Endpoint, EndpointOptions};
 
 /// A method that is exposed.
 pub(super) struct Exposed<'c> {
@@ -196,6 +197,21 @@ fn options(config: &Config, settings: &Settings) -> EndpointOptions {
         expose_debug_info: exposes(Expose::DebugInfo),
         request_metadata: names(settings.metadata.request.iter().map(|key| &***key).collect()),
         response_metadata: names(settings.metadata.response.iter().map(|key| &***key).collect()),
+        cors: settings.cors.as_ref().map(|cors| Arc::new(origins(cors))),
+    }
+}
+
+fn origins(settings: &config::service::Cors) -> Cors {
+    let exact = settings.origins.iter().filter_map(|origin| match &origin.value {
+        Origin::Any => None,
+        // The configuration has checked that it is one, so that it fits into a header.
+        Origin::Exact(origin) => HeaderValue::from_str(origin).ok(),
+    });
+    Cors {
+        any: settings.origins.iter().any(|origin| origin.value == Origin::Any),
+        origins: exact.collect(),
+        credentials: settings.credentials.value,
+        max_age: settings.max_age.value,
     }
 }
 

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::limits::DAY;
 use super::place::Located;
+use super::problem::Problem;
 use super::settings::declare::settings;
 use super::settings::read::Reader;
 use super::value::name::{RequestKey, ResponseKey};
+use super::value::origin::Origin;
 use super::value::pattern::ServicePattern;
 
 settings! {
@@ -29,8 +31,10 @@ settings! {
         errors: Errors = Errors::default(),
         /// Which headers and metadata cross, beside those that always do.
         metadata: Metadata = Metadata::default(),
+        /// Which scripts in browsers may call from other origins. None if this is left out.
+        cors: Option<Cors> = None,
     }
-    later { policy, streams, cors }
+    later { policy, streams }
     check check(service, upstream)
     example "Write a pattern, such as shop.v1.* or \"**\", or `service:` with a pattern."
 }
@@ -163,6 +167,34 @@ settings! {
     }
 }
 
+settings! {
+    /// Which scripts in browsers may call from other origins.
+    pub struct Cors {
+        /// The origins, such as https://shop.example, or "*" for all.
+        origins: Vec<Located<Origin>>,
+        /// Whether they may send cookies and certificates. Not with the origin "*".
+        credentials: Located<bool> = false.into(),
+        /// How long a browser may remember what it was allowed.
+        max_age: Located<Duration> = Duration::from_secs(600).into() => Duration::ZERO..=DAY,
+    }
+    check check(origins, credentials)
+}
+
+impl Cors {
+    fn check(
+        reader: &mut Reader<'_>,
+        origins: Option<&Vec<Located<Origin>>>,
+        credentials: Option<&Located<bool>>,
+    ) {
+        let any = origins.and_then(|origins| origins.iter().find(|origin| origin.value == Origin::Any));
+        if let (Some(any), Some(Located { value: true, .. })) = (any, credentials) {
+            let text = "Scripts of every origin may not send the cookies of a browser's user.";
+            let hint = "Name the origins that may, or leave `credentials` out.";
+            reader.error::<()>(Problem::error(text).at(any.place).hint(hint));
+        }
+    }
+}
+
 impl Service {
     /// Every service of every upstream, with defaults.
     pub fn everything() -> Self {
@@ -175,6 +207,7 @@ impl Service {
             json: Json::default(),
             errors: Errors::default(),
             metadata: Metadata::default(),
+            cors: None,
         }
     }
 

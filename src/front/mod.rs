@@ -21,6 +21,7 @@ mod answer;
 mod body;
 mod classify;
 mod connect;
+mod cors;
 mod deadline;
 mod envelope;
 mod error;
@@ -61,13 +62,21 @@ impl Front {
     {
         let snapshot = self.handle.load();
         let (head, body) = request.into_parts();
-        match Spoken::by(&snapshot, &head) {
+        if let Some(answer) = cors::preflight(&snapshot, &head) {
+            return answer;
+        }
+        let granted = cors::Granted::by(&snapshot, &head);
+        let mut answer = match Spoken::by(&snapshot, &head) {
             Spoken::Grpc => grpc::answer(&snapshot, head, body, peer).await,
             Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, peer).await,
             Spoken::Connect => connect::unary::answer(&snapshot, head, body, peer).await,
             Spoken::ConnectStream => connect::stream::answer(&snapshot, head, body, peer).await,
             Spoken::Rest => Self::rest(&snapshot, head, body, peer).await,
+        };
+        if let Some(granted) = granted {
+            granted.write(answer.headers_mut());
         }
+        answer
     }
 
     async fn rest<B>(snapshot: &Snapshot, head: Head, body: B, peer: Option<SocketAddr>) -> Answer

@@ -1,11 +1,11 @@
 //! What the gateway serves at one moment: compiled from the configuration, immutable, shared by all
 //! calls that started while it was current.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 
 use crate::call::service::CallService;
 use crate::call::{Dialect, Method};
@@ -106,4 +106,19 @@ pub struct EndpointOptions {
     pub request_metadata: Vec<HeaderName>,
     /// Metadata of the backend that goes to callers although it usually does not.
     pub response_metadata: Vec<HeaderName>,
+    /// Which scripts may call from other origins; none without.
+    pub cors: Option<Arc<Cors>>,
+}
+
+/// Which scripts in browsers may call from other origins.
+#[derive(Clone, Debug, Default)]
+pub struct Cors {
+    /// Whether all origins may.
+    pub any: bool,
+    /// The origins that may, as browsers write them.
+    pub origins: HashSet<HeaderValue>,
+    /// Whether they may send the credentials that a browser keeps.
+    pub credentials: bool,
+    /// How long a browser may remember it.
+    pub max_age: Duration,
 }

@@ -11,10 +11,11 @@ mod cli;
 mod clients;
 mod compression;
 mod dependencies;
+mod dialects;
 mod faults;
 mod forms;
 mod generated;
-mod grpc;
+
 mod grpcio;
 mod hostile;
 #[path = "../layering.rs"]
