@@ -26,6 +26,7 @@ use crate::snapshot::{Endpoint, EndpointOptions, Limits, Route, Snapshot};
 
 mod answers;
 mod bodies;
+mod dialects;
 mod requests;
 mod streams;
 
@@ -101,6 +102,14 @@ impl Setting {
     }
 
     fn with(options: &EndpointOptions, refuses: bool) -> Self {
+        Self::made(options, refuses, &[Dialect::Rest, Dialect::Grpc, Dialect::GrpcWeb, Dialect::Connect])
+    }
+
+    fn speaking(dialects: &[Dialect]) -> Self {
+        Self::made(&EndpointOptions::default(), false, dialects)
+    }
+
+    fn made(options: &EndpointOptions, refuses: bool, dialects: &[Dialect]) -> Self {
         let schema = Arc::new(Schema::load(&[ECHO]).unwrap());
         let backend = Arc::new(Backend {
             refuses,
@@ -121,7 +130,7 @@ impl Setting {
                 schema: Arc::clone(&schema),
                 full_name: format!("echo.v1.Echo/{name}"),
                 upstream: "echo".into(),
-                dialects: vec![Dialect::Rest, Dialect::Grpc],
+                dialects: dialects.to_vec(),
                 options: options.clone(),
             })
         };
@@ -149,7 +158,15 @@ impl Setting {
             assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
         }
         let limits = Limits { body: 1000, message: 1000, body_pause: 10 * SECOND, request: 60 * SECOND };
-        let snapshot = Snapshot { methods: Default::default(), routes, schema: Arc::clone(&schema), limits };
+        let own = |endpoint: &Arc<Endpoint>| {
+            let rule = Rule { variables: &[], body: "*", response_body: "" };
+            let binding = Binding::new(&schema, [id(&schema); 2], rule, BindingOptions::default()).unwrap();
+            let template = endpoint.method.path.as_str().into();
+            let route = Route { endpoint: Arc::clone(endpoint), binding, template };
+            (endpoint.full_name.clone(), Arc::new(route))
+        };
+        let methods = [&echo, &watch, &gather, &chat].into_iter().map(own).collect();
+        let snapshot = Snapshot { methods, routes, schema: Arc::clone(&schema), limits };
         Self { front: Front::new(Arc::new(Handle::new(snapshot))), backend, schema }
     }
 
