@@ -64,6 +64,34 @@ fn clients_of_connect_call_every_kind_in_each_protocol() {
 }
 
 #[test]
+fn a_python_client_of_connect_calls_every_kind() {
+    let setting = Setting::with("");
+    run(python("tests/python/connect_client.py").arg(setting.gateway.url("").trim_end_matches('/')));
+}
+
+#[test]
+fn buf_curl_speaks_its_three_protocols() {
+    let setting = Setting::with("");
+    for protocol in ["connect", "grpc", "grpcweb"] {
+        for (method, data, expected) in [
+            ("Echo/Echo", r#"{"string": "a"}"#, r#"{"string":"a"}"#),
+            (
+                "Streams/Chat",
+                r#"{"text": "a", "id": "buf"} {"text": "b"}"#,
+                r#"{"number":1,"text":"a"}{"number":2,"text":"b"}"#,
+            ),
+        ] {
+            let mut buf = Command::new(root().join(".venv/bin/buf"));
+            buf.args(["curl", "--protocol", protocol, "--http2-prior-knowledge", "--schema"]);
+            buf.arg(root().join("fuzz/echo.binpb")).args(["--data", data]);
+            let output = run(buf.arg(setting.gateway.url(&format!("/echo.v1.{method}"))));
+            let answer = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(answer.split_whitespace().collect::<String>(), expected, "{protocol} {method}");
+        }
+    }
+}
+
+#[test]
 fn chromium_calls_from_the_origins_that_may() {
     let setting = Setting::with(", cors: {origins: [http://shop.example]}");
     let scripts = scripts();
