@@ -50,7 +50,7 @@ async function connect([gateway, kind, useBinaryFormat]) {
     web: () => createGrpcWebTransport(options),
   }[kind]();
   try {
-    await scenario(registry, transport, {});
+    await scenario(registry, transport, { byGet: kind === "get" });
     return "passed";
   } catch (error) {
     return error.stack;

@@ -18,7 +18,7 @@ for (const useBinaryFormat of [true, false]) {
   const zipped = { sendCompression: compressionGzip, compressMinBytes: 10, acceptCompression: [compressionGzip] };
   transports.push([`Connect ${form} over HTTP/2`, createConnectTransport({ ...options, httpVersion: "2" }), everything]);
   transports.push([`Connect ${form} over HTTP/2, zipped`, createConnectTransport({ ...options, ...zipped, httpVersion: "2" }), everything]);
-  transports.push([`Connect ${form} by GET`, createConnectTransport({ ...options, httpVersion: "2", useHttpGet: true }), {}]);
+  transports.push([`Connect ${form} by GET`, createConnectTransport({ ...options, httpVersion: "2", useHttpGet: true }), { byGet: true }]);
   transports.push([`Connect ${form} over HTTP/1.1`, createConnectTransport({ ...options, httpVersion: "1.1" }), { clientStreams: true }]);
   transports.push([`Connect ${form} over fetch`, createWebTransport(options), {}]);
 }

@@ -26,7 +26,8 @@ async function all(messages) {
 
 export const registryOf = (descriptors) => createFileRegistry(fromBinary(FileDescriptorSetSchema, descriptors));
 
-// `can` says what the transport carries (clientStreams, bidirectional), and whether the text of UNKNOWN is shown.
+// `can` says what the transport carries (clientStreams, bidirectional), whether the text of UNKNOWN is shown, and
+// whether calls without side effects go by GET.
 export async function scenario(registry, transport, can) {
   const echo = createClient(registry.getService("echo.v1.Echo"), transport);
   const streams = createClient(registry.getService("echo.v1.Streams"), transport);
@@ -36,7 +37,8 @@ export async function scenario(registry, transport, can) {
   equal([echoed.int64, echoed.string, [...echoed.bytes]], [-5n, "ü☺", [0, 255]], "unary");
   // Not so uniform that it would be taken for a decompression bomb.
   const long = Array.from({ length: 50_000 }, (_, at) => (at * 7919) % 65536).join(" ");
-  equal((await echo.echo({ string: long })).string === long, true, "large unary");
+  // A URI is bounded more closely than a body.
+  if (!can.byGet) equal((await echo.echo({ string: long })).string === long, true, "large unary");
   equal((await echo.echo({})).string, "", "empty unary");
 
   let header, trailer;
