@@ -7,7 +7,7 @@
 use std::iter;
 use std::sync::LazyLock;
 
-use transom::codec::binding::{Binding, BindingOptions, BodyFormat, Rule};
+use transom::codec::binding::{Binding, BindingOptions, BodyFormat, FormUpload, Rule, UploadLimits};
 use transom::codec::json::write::{WriteOptions, write};
 use transom::codec::multipart::{Event, Multipart, MultipartError};
 use transom::route::table::Table;
@@ -116,6 +116,33 @@ pub fn form(input: &[u8]) {
     assert_eq!(whole.1, pieces.1, "the end depends on the pieces");
     // What was wrong at the end may be told before all that stands before it was given.
     assert!(whole.1.is_err() || whole.0 == pieces.0, "the parts depend on the pieces");
+    let whole = uploaded(&binding, iter::once(body));
+    let pieces = uploaded(&binding, body.chunks(usize::from(size).max(1)));
+    assert_eq!(whole, pieces, "the messages depend on the pieces");
+}
+
+/// The messages that a form is for a method with client streaming, and how it ends.
+fn uploaded<'p>(
+    binding: &Binding,
+    pieces: impl Iterator<Item = &'p [u8]>,
+) -> (Vec<Vec<u8>>, Result<(), String>) {
+    let limits = UploadLimits { chunk: 10, fields: 1000 };
+    let mut form = FormUpload::new("b", false, limits).expect("it is a boundary");
+    let mut messages = Vec::new();
+    let read = || {
+        for piece in pieces {
+            form.push(piece);
+            while let Some(message) = form.next(binding, &ECHO)? {
+                let message = binding.request_around(&ECHO, iter::empty(), "", message)?;
+                let written = write(&ECHO, everything(), &message, &WriteOptions::default(), &mut Vec::new());
+                assert!(written.is_ok(), "what was read cannot be written: {written:?}");
+                messages.push(message);
+            }
+        }
+        form.finish()
+    };
+    let end = read().map_err(|status| status.message().to_owned());
+    (messages, end)
 }
 
 /// The events of a body without the cuts of its data, and how it ends.

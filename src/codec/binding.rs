@@ -22,8 +22,10 @@ use crate::status::{Code, Status};
 use crate::wire::writer;
 
 mod form;
+mod upload;
 
 pub use form::BodyFormat;
+pub use upload::{CHUNK, FormUpload, UploadLimits};
 
 /// Names in a path of a rule; the grammar itself sets no bound.
 const MAX_RULE_PATH: usize = 32;
@@ -199,6 +201,39 @@ impl Binding {
                 }
             }
         }
+        self.bind_path(schema, values, wire)
+    }
+
+    /// As [`Self::request`], with a body that is in wire form already, as [`FormUpload::next`] gives it.
+    ///
+    /// # Errors
+    /// As [`Self::request`].
+    pub fn request_around<'v>(
+        &self,
+        schema: &Schema,
+        values: impl Iterator<Item = &'v str>,
+        query: &str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, Status> {
+        let mut wire = Vec::new();
+        if !query.is_empty() {
+            self.bind_query(schema, query, &mut wire)?;
+        }
+        if wire.is_empty() {
+            wire = body;
+        } else {
+            wire.extend_from_slice(&body);
+        }
+        self.bind_path(schema, values, wire)
+    }
+
+    /// Appends the variables of the path, and checks that nothing is missing then.
+    fn bind_path<'v>(
+        &self,
+        schema: &Schema,
+        values: impl Iterator<Item = &'v str>,
+        mut wire: Vec<u8>,
+    ) -> Result<Vec<u8>, Status> {
         for ((name, path), value) in self.variables.iter().zip(values) {
             let read = |field, wire: &mut Vec<u8>| {
                 reset(schema, field, wire);

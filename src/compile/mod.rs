@@ -31,9 +31,9 @@ pub async fn compile(config: &Config, problems: &mut Problems, cores: usize) -> 
     let http = &config.http;
     let limits = Limits {
         body: http.body.as_usize(),
-        message: config.codec.message.as_usize(),
         body_pause: http.body_timeout.value,
         request: http.request_timeout.value,
+        message: config.codec.message.as_usize(),
     };
     (problems.errors() == 0).then_some(Snapshot { methods, routes, schema, limits })
 }

@@ -13,13 +13,14 @@ use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
 use crate::config::problem::{Problem, Problems};
 use crate::config::service::{
-    Defaults, Dialect, Enums, ErrorForm, Expose, HttpMapping, Names, Service as Settings, Unknown,
+    Defaults, Dialect, Enums, ErrorForm, Expose, HttpMapping, Names, Service as Settings, StreamOutput,
+    Unknown,
 };
 use crate::config::value::origin::Origin;
 use crate::config::{self, Config};
 use crate::schema::Schema;
 use crate::schema::method::{Method, Service};
-use crate::snapshot::{Cors, Endpoint, EndpointOptions};
+use crate::snapshot::{Cors, Endpoint, EndpointOptions, StreamForm};
 
 /// A method that is exposed.
 pub(super) struct Exposed<'c> {
@@ -190,6 +191,12 @@ fn options(config: &Config, settings: &Settings) -> EndpointOptions {
             enum_numbers: json.enums.value == Enums::Number,
             max_depth: config.codec.message_depth.value as usize,
             ..WriteOptions::default()
+        },
+        streams: match settings.streams.output.value {
+            StreamOutput::ByAccept => None,
+            StreamOutput::Array => Some(StreamForm::Array),
+            StreamOutput::Ndjson => Some(StreamForm::Lines),
+            StreamOutput::Sse => Some(StreamForm::Events),
         },
         timeout: settings.timeout.as_ref().map(|timeout| timeout.value),
         problem_details: settings.errors.form.value == ErrorForm::Problem,

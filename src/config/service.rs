@@ -27,6 +27,8 @@ settings! {
         timeout: Option<Located<Duration>> = None => Duration::from_millis(1)..=DAY,
         /// How JSON is read and written.
         json: Json = Json::default(),
+        /// How streams are answered.
+        streams: Streams = Streams::default(),
         /// How errors are answered.
         errors: Errors = Errors::default(),
         /// Which headers and metadata cross, beside those that always do.
@@ -34,7 +36,7 @@ settings! {
         /// Which scripts in browsers may call from other origins. None if this is left out.
         cors: Option<Cors> = None,
     }
-    later { policy, streams }
+    later { policy }
     check check(service, upstream)
     example "Write a pattern, such as shop.v1.* or \"**\", or `service:` with a pattern."
 }
@@ -128,6 +130,29 @@ settings! {
 }
 
 settings! {
+    /// How streams are answered.
+    pub struct Streams default {
+        /// The form of answers that are streams. One that is fixed is the same for every caller, whatever its Accept
+        /// says. A stream of `google.api.HttpBody` has none: it is the body itself.
+        output: Located<StreamOutput> = StreamOutput::ByAccept.into(),
+    }
+}
+
+settings! {
+    /// The form of answers that are streams.
+    pub enum StreamOutput {
+        /// As the caller's Accept asks: `text/event-stream` or `application/x-ndjson`, else a JSON array.
+        "by_accept" => ByAccept,
+        /// One JSON array.
+        "array" => Array,
+        /// One JSON message on each line (NDJSON).
+        "ndjson" => Ndjson,
+        /// Server-sent events.
+        "sse" => Sse,
+    }
+}
+
+settings! {
     /// How errors are answered.
     pub struct Errors default {
         /// The form of error bodies.
@@ -205,6 +230,7 @@ impl Service {
             dialects: Dialect::all(),
             timeout: None,
             json: Json::default(),
+            streams: Streams::default(),
             errors: Errors::default(),
             metadata: Metadata::default(),
             cors: None,

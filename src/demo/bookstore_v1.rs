@@ -482,6 +482,32 @@ pub struct ImportFailure {
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
 }
+/// One request of CountWords: a piece of the text.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CountWordsRequest {
+    /// The book's name. It is read from the first message, and the label too.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The label of the book that gets the number of words; none when empty.
+    #[prost(string, tag = "2")]
+    pub label: ::prost::alloc::string::String,
+    /// The next bytes of the text. A word may go on in the next message.
+    #[prost(bytes = "vec", tag = "3")]
+    pub text: ::prost::alloc::vec::Vec<u8>,
+}
+/// The response of CountWords.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CountWordsResponse {
+    /// How many words.
+    #[prost(int64, tag = "1")]
+    pub words: i64,
+    /// How many bytes.
+    #[prost(int64, tag = "2")]
+    pub bytes: i64,
+    /// How many messages they came in.
+    #[prost(int64, tag = "3")]
+    pub messages: i64,
+}
 /// One request of RecommendBooks.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecommendBooksRequest {
@@ -734,6 +760,15 @@ pub mod bookstore_server {
             request: tonic::Request<tonic::Streaming<super::ImportBooksRequest>>,
         ) -> std::result::Result<
             tonic::Response<super::ImportBooksResponse>,
+            tonic::Status,
+        >;
+        /// Counts the words of a book's text, which is not kept. A stream of requests: a file in a multipart form comes in
+        /// pieces, so that a text may be of any length.
+        async fn count_words(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::CountWordsRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<super::CountWordsResponse>,
             tonic::Status,
         >;
         /// Server streaming response type for the RecommendBooks method.
@@ -1580,6 +1615,53 @@ pub mod bookstore_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ImportBooksSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bookstore.v1.Bookstore/CountWords" => {
+                    #[allow(non_camel_case_types)]
+                    struct CountWordsSvc<T: Bookstore>(pub Arc<T>);
+                    impl<
+                        T: Bookstore,
+                    > tonic::server::ClientStreamingService<super::CountWordsRequest>
+                    for CountWordsSvc<T> {
+                        type Response = super::CountWordsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::CountWordsRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Bookstore>::count_words(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CountWordsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -242,6 +242,13 @@ impl Bookstore for Shop {
         streams::import(self, request.into_inner()).await.map(Response::new)
     }
 
+    async fn count_words(
+        &self,
+        request: Request<Streaming<CountWordsRequest>>,
+    ) -> Answer<CountWordsResponse> {
+        streams::count_words(self, request.into_inner()).await.map(Response::new)
+    }
+
     type RecommendBooksStream = Answers<RecommendBooksResponse>;
 
     async fn recommend_books(

@@ -114,6 +114,37 @@ fn import_one(shop: &Shop, shelf: &str, request: ImportBooksRequest) -> (String,
     (book_id, outcome)
 }
 
+/// Counts what comes, and notes the number of words as a label of the book if that is asked for.
+pub(super) async fn count_words(
+    shop: &Shop,
+    requests: impl Stream<Item = Result<CountWordsRequest, Status>> + Send,
+) -> Result<CountWordsResponse, Status> {
+    let mut requests = pin!(requests);
+    let mut response = CountWordsResponse::default();
+    let (mut first, mut in_word) = (None, false);
+    while let Some(request) = requests.try_next().await? {
+        for byte in &request.text {
+            let is_space = byte.is_ascii_whitespace();
+            response.words += i64::from(!is_space && !in_word);
+            in_word = !is_space;
+        }
+        response.messages += 1;
+        response.bytes = response.bytes.saturating_add(request.text.len().try_into().unwrap_or(i64::MAX));
+        if first.is_none() {
+            shop.store().book(&request.name)?;
+            first = Some((request.name, request.label));
+        }
+    }
+    if let Some((name, label)) = first.filter(|(_, label)| !label.is_empty()) {
+        let mut store = shop.store();
+        let mut book = store.book(&name)?.clone();
+        book.labels.insert(label, response.words.to_string());
+        let book = store.change_book(book)?;
+        shop.announce(book_event::Kind::Written, &book);
+    }
+    Ok(response)
+}
+
 /// Answers each wish as it comes, until the caller has no more.
 pub(super) fn recommend(
     shop: Shop,
@@ -209,6 +240,29 @@ mod tests {
         let status = imported(&shop, copies(1_001)).await.unwrap_err();
         assert_eq!(status.code(), Code::ResourceExhausted);
         assert_eq!(status.message(), "One stream may have 1000 messages. Send the others in another call.");
+    }
+
+    #[tokio::test]
+    async fn words_are_counted_over_the_borders_of_messages() {
+        let shop = Shop::new(seed::store());
+        let name = "shelves/fiction/books/frankenstein";
+        let piece = |name: &str, label: &str, text: &str| CountWordsRequest {
+            name: name.into(),
+            label: label.into(),
+            text: text.as_bytes().to_vec(),
+        };
+        let counted = async |requests: Vec<CountWordsRequest>| {
+            count_words(&shop, stream::iter(requests.into_iter().map(Ok))).await
+        };
+        let pieces = vec![piece(name, "words", " one t"), piece("", "", "wo\nthree"), piece("", "", " ")];
+        let expected = CountWordsResponse { words: 3, bytes: 15, messages: 3 };
+        assert_eq!(counted(pieces).await.unwrap(), expected);
+        assert_eq!(shop.store().book(name).unwrap().labels["words"], "3");
+        assert_eq!(counted(vec![]).await.unwrap(), CountWordsResponse::default());
+        let status = counted(vec![piece("shelves/none/books/x", "", "a")]).await.unwrap_err();
+        assert_eq!(status.code(), Code::NotFound);
+        let status = counted(vec![piece(name, &"x".repeat(20_000), "a")]).await.unwrap_err();
+        assert_eq!(status.message(), "The field book must not be larger than 16 KiB.");
     }
 
     #[tokio::test]

@@ -7,8 +7,9 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::Instant;
 
+use super::upload::Cut;
 use crate::call::deadline::before;
-use crate::codec::binding::BodyFormat;
+use crate::codec::binding::{BodyFormat, CHUNK, FormUpload, UploadLimits};
 use crate::codec::json::split::Splitter;
 use crate::codec::multipart::boundary_of;
 use crate::snapshot::Limits;
@@ -68,23 +69,37 @@ fn check_length(headers: &HeaderMap, limits: &Limits) -> Result<(), Status> {
     }
 }
 
-/// How the messages of a streaming body are cut: what the headers say of it. Such a body may be of any
-/// length.
+/// How a streaming body becomes messages: what the headers say of it. Such a body may be of any length. `has_outside`
+/// says whether a path or query belongs to the first message.
 ///
 /// # Errors
-/// 415 for another type, a charset that is not UTF-8, or an encoding.
-pub(super) fn splitter(headers: &HeaderMap, limits: &Limits) -> Result<Splitter, Status> {
-    let mut is_lines = false;
+/// 415 for another type or several, a charset that is not UTF-8, or an encoding.
+pub(super) fn cut(headers: &HeaderMap, limits: &Limits, has_outside: bool) -> Result<Cut, Status> {
+    let mut found = None;
     for value in headers.get_all(CONTENT_TYPE) {
-        is_lines = value.to_str().is_ok_and(is_lines_type);
-        let is_json =
-            || value.to_str().ok().and_then(format_of).is_some_and(|format| format == Ok(BodyFormat::Json));
-        if !is_lines && !is_json() {
-            return Err(unsupported_type(value, "application/x-ndjson or application/json"));
+        let text = value.to_str().unwrap_or_default();
+        let format = if is_lines_type(text) { None } else { Some(format_of(text).transpose()?) };
+        match format {
+            Some(None | Some(BodyFormat::Form | BodyFormat::Raw { .. })) => {
+                let wanted = "application/x-ndjson, application/json or multipart/form-data";
+                return Err(unsupported_type(value, wanted));
+            }
+            format if found.as_ref().is_some_and(|found| *found != format) => {
+                return Err(unsupported_type(value, "one content type"));
+            }
+            format => found = Some(format),
         }
     }
     check_encoding(headers)?;
-    Ok(if is_lines { Splitter::lines(limits.body) } else { Splitter::values(limits.body) })
+    Ok(match found {
+        Some(None) => Cut::Json(Splitter::lines(limits.body)),
+        Some(Some(Some(BodyFormat::Multipart { boundary }))) => {
+            // Room is left for what else the message holds.
+            let limits = UploadLimits { chunk: CHUNK.min(limits.message / 2).max(1), fields: limits.body };
+            Cut::Form(Box::new(FormUpload::new(&boundary, has_outside, limits)?))
+        }
+        _ => Cut::Json(Splitter::values(limits.body)),
+    })
 }
 
 fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {

@@ -54,7 +54,8 @@ impl Front {
         Self { handle }
     }
 
-    /// Answers one request.
+    /// Answers one request. A [`Status`] among its extensions is what a layer in front of this one has found wrong with it:
+    /// who may call is answered with that in place of the call.
     pub async fn answer<B>(&self, request: Request<B>, peer: Option<SocketAddr>) -> Answer
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,

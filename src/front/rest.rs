@@ -160,7 +160,9 @@ where
     let Parts { head, values, peer, .. } = parts;
     let endpoint = &route.endpoint;
     let options = &endpoint.options;
-    let (headers, mut check) = (&head.headers, Ok(()));
+    // What a layer in front of this one has found wrong.
+    let found = head.extensions.get::<Status>().cloned();
+    let (headers, mut check) = (&head.headers, found.map_or(Ok(()), Err));
     let timeout = or_refusal(deadline::timeout(headers), &mut check);
     let timeout = timeout.into_iter().chain(options.timeout).min();
     let metadata = or_refusal(metadata::of_request(headers, &options.request_metadata), &mut check);
@@ -204,14 +206,15 @@ where
     let is_bound = *route.binding.body() != binding::Body::None && !body.is_end_stream();
     let takes_raw = route.binding.takes_raw();
     if route.endpoint.method.client_streaming {
+        let outside = Outside { values, query };
         let cut = if !is_bound {
             Cut::Pieces(BodyFormat::default())
         } else if takes_raw {
             Cut::Pieces(or_refusal(body::raw_stream(&head.headers), &mut check))
         } else {
-            Cut::Json(or_refusal(body::splitter(&head.headers, &limits), &mut check))
+            or_refusal(body::cut(&head.headers, &limits, !outside.is_empty()), &mut check)
         };
-        let (body, outside) = (is_bound.then_some(body), Outside { values, query });
+        let body = is_bound.then_some(body);
         return Body::Stream(Box::pin(Upload::new(route, outside, body, cut, check, accepted)));
     }
     let format = match (is_bound, takes_raw) {

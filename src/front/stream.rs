@@ -27,7 +27,7 @@ use crate::call::{Part, Replies, Reply};
 use crate::codec::json::error::WriteError;
 use crate::codec::json::status::write_status;
 use crate::codec::json::write::WriteOptions;
-use crate::snapshot::Route;
+use crate::snapshot::{Route, StreamForm};
 use crate::status::Status;
 
 /// How long the backend may take before the answer starts without it.
@@ -56,12 +56,19 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// The form that the caller asks for in Accept, an array if it does not. What is no JSON stands for
-    /// itself.
+    /// The form that the service fixes; else the one that the caller asks for in Accept, an array if it does not. What
+    /// is no JSON stands for itself. A fixed form is also the answer for those whose Accept leaves it out: RFC 9110
+    /// section 12.5.1 allows that, and it is what they would be told to ask for.
     pub(super) fn of_request(headers: &HeaderMap, route: &Route) -> Self {
         const EVENTS: &str = "text/event-stream";
         if route.binding.gives_raw() {
             return Self::Raw;
+        }
+        match route.endpoint.options.streams {
+            None => {}
+            Some(StreamForm::Array) => return Self::Array,
+            Some(StreamForm::Lines) => return Self::Lines,
+            Some(StreamForm::Events) => return Self::Events,
         }
         match preferred(headers, &[EVENTS, "application/x-ndjson", "application/ndjson"]) {
             Some(EVENTS) => Self::Events,

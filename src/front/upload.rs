@@ -1,4 +1,5 @@
-//! The requests of methods with client streaming: NDJSON, JSON values one behind the other, or one array.
+//! The requests of methods with client streaming: NDJSON, JSON values one behind the other, one array, or a multipart
+//! form whose files come in pieces.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::body::{BoxError, broken};
 use crate::call::Message;
-use crate::codec::binding::BodyFormat;
+use crate::codec::binding::{BodyFormat, FormUpload};
 use crate::codec::json::split::{SplitError, SplitErrorKind, Splitter};
 use crate::snapshot::Route;
 use crate::status::{Code, Status};
@@ -23,13 +24,27 @@ pub(super) struct Outside {
     pub(super) query: String,
 }
 
+impl Outside {
+    pub(super) fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.query.is_empty()
+    }
+}
+
 /// How a body becomes messages.
 pub(super) enum Cut {
     /// It holds JSON messages.
     Json(Splitter),
+    /// It is a form.
+    Form(Box<FormUpload>),
     /// Each piece that arrives stands for itself, in this format: the data of one `google.api.HttpBody`. The
     /// first one has the media type.
     Pieces(BodyFormat),
+}
+
+impl Default for Cut {
+    fn default() -> Self {
+        Self::Json(Splitter::default())
+    }
 }
 
 /// The messages of a request, read as they are pulled. Between two pulls one piece of the body and one
@@ -73,11 +88,21 @@ where
             let _ = accepted.send(());
         }
         loop {
-            if let Cut::Json(splitter) = &mut self.cut
-                && let Some(text) = splitter.next().map_err(uncut)?
-            {
-                let message = bind(&self.route, &mut self.outside, text, &BodyFormat::Json);
-                return Poll::Ready(message.map(Some).map_err(|status| numbered(&status, splitter.count())));
+            match &mut self.cut {
+                Cut::Json(splitter) => {
+                    if let Some(text) = splitter.next().map_err(uncut)? {
+                        let message = bind(&self.route, &mut self.outside, text, &BodyFormat::Json);
+                        let numbered = |status| numbered(&status, splitter.count());
+                        return Poll::Ready(message.map(Some).map_err(numbered));
+                    }
+                }
+                Cut::Form(form) => {
+                    let (binding, schema) = (&self.route.binding, &self.route.endpoint.schema);
+                    if let Some(body) = form.next(binding, schema)? {
+                        return Poll::Ready(around(&self.route, &mut self.outside, body).map(Some));
+                    }
+                }
+                Cut::Pieces(_) => {}
             }
             let Some(body) = &mut self.body else { return Poll::Ready(self.last()) };
             match ready!(Pin::new(body).poll_frame(cx)) {
@@ -86,6 +111,7 @@ where
                     let data = frame.into_data().unwrap_or_default();
                     match &mut self.cut {
                         Cut::Json(splitter) => splitter.push(&data),
+                        Cut::Form(form) => form.push(&data),
                         Cut::Pieces(_) if data.is_empty() => {}
                         Cut::Pieces(format) => {
                             let message = bind(&self.route, &mut self.outside, &data, format);
@@ -107,8 +133,11 @@ where
             let message = bind(&self.route, &mut self.outside, text, &BodyFormat::Json);
             return message.map(Some).map_err(|status| numbered(&status, splitter.count()));
         }
+        if let Cut::Form(form) = &self.cut {
+            form.finish()?;
+        }
         match &self.outside {
-            Some(outside) if !outside.values.is_empty() || !outside.query.is_empty() => {
+            Some(outside) if !outside.is_empty() => {
                 bind(&self.route, &mut self.outside, &[], &BodyFormat::Json).map(Some)
             }
             _ => Ok(None),
@@ -133,6 +162,14 @@ fn bind(
     let (values, query) = outside.as_ref().map_or((&[][..], ""), |outside| (&outside.values, &outside.query));
     let values = values.iter().map(String::as_str);
     route.binding.request_as(&route.endpoint.schema, values, query, body, format).map(Bytes::from)
+}
+
+/// As [`bind`], of a body in wire form.
+fn around(route: &Route, outside: &mut Option<Outside>, body: Vec<u8>) -> Result<Bytes, Status> {
+    let outside = outside.take();
+    let (values, query) = outside.as_ref().map_or((&[][..], ""), |outside| (&outside.values, &outside.query));
+    let values = values.iter().map(String::as_str);
+    route.binding.request_around(&route.endpoint.schema, values, query, body).map(Bytes::from)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]

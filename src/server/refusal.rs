@@ -25,6 +25,8 @@ pub enum Refusal {
     BadHost,
     /// HTTP/2 with a Host field that differs from `:authority`: 400.
     HostConflict,
+    /// An expectation other than `100-continue`: 417.
+    Expectation,
     /// The method TRACE, which would show a caller what others added to the request: 501.
     Trace,
     /// The method CONNECT, which would make the server a tunnel: 501.
@@ -40,6 +42,7 @@ impl Refusal {
             Self::UriTooLong(_) => 414,
             Self::TooManyHeaders(_) | Self::HeadersTooLarge(_) => 431,
             Self::NoHost | Self::SeveralHosts | Self::BadHost | Self::HostConflict => 400,
+            Self::Expectation => 417,
             Self::Trace | Self::Connect => 501,
             Self::Panicked => 500,
         }
@@ -79,6 +82,10 @@ impl fmt::Display for Refusal {
             Self::HostConflict => f.write_str(
                 "The Host field of the request differs from its :authority. Leave the Host field out on HTTP/2.",
             ),
+            Self::Expectation => f.write_str(
+                "The request expects something that is not known here. The only expectation that is met is \
+                 `expect: 100-continue`.",
+            ),
             Self::Trace => f.write_str("The method TRACE is not served. Use the method that the path has."),
             Self::Connect => f.write_str("The method CONNECT is not served. This server is not a tunnel."),
             Self::Panicked => f.write_str(
@@ -117,7 +124,17 @@ pub(super) fn check<B>(request: &Request<B>, limits: &Limits) -> Result<(), Refu
     if request.version() < Version::HTTP_2 && written_size(headers) > limits.header_bytes {
         return Err(Refusal::HeadersTooLarge(limits.header_bytes));
     }
+    if headers.get_all(header::EXPECT).iter().any(|value| !is_known_expectation(value.as_bytes())) {
+        return Err(Refusal::Expectation);
+    }
     check_host(headers, uri.authority(), request.version())
+}
+
+/// RFC 9110 section 10.1.1 lets a server refuse what it does not know. Whoever expects something must learn that it is
+/// not met.
+fn is_known_expectation(value: &[u8]) -> bool {
+    let mut elements = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    elements.all(|element| element.is_empty() || element.eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// RFC 9112 section 3.2 and RFC 9113 section 8.3.1.
@@ -203,6 +220,23 @@ mod tests {
             (Version::HTTP_11, "GET", "http://b/", &[host], Ok(())),
             (Version::HTTP_2, "GET", "http://A/", &[host], Ok(())),
             (Version::HTTP_2, "GET", "http://b/", &[host], Err(Refusal::HostConflict)),
+            (Version::HTTP_11, "PUT", "/", &[host, ("expect", "100-continue")], Ok(())),
+            (Version::HTTP_2, "PUT", "http://a/", &[("expect", "100-Continue, ")], Ok(())),
+            (Version::HTTP_11, "PUT", "/", &[host, ("expect", "more")], Err(Refusal::Expectation)),
+            (
+                Version::HTTP_11,
+                "PUT",
+                "/",
+                &[host, ("expect", "100-continue, a=b")],
+                Err(Refusal::Expectation),
+            ),
+            (
+                Version::HTTP_11,
+                "PUT",
+                "/",
+                &[host, ("expect", "100-continue"), ("expect", "x")],
+                Err(Refusal::Expectation),
+            ),
             (Version::HTTP_11, "TRACE", "/", &[host], Err(Refusal::Trace)),
             (Version::HTTP_11, "CONNECT", "a:80", &[host], Err(Refusal::Connect)),
         ] {
@@ -260,6 +294,13 @@ mod tests {
                 400,
                 Code::InvalidArgument,
                 "The Host field of the request differs from its :authority. Leave the Host field out on HTTP/2.",
+            ),
+            (
+                Refusal::Expectation,
+                417,
+                Code::InvalidArgument,
+                "The request expects something that is not known here. The only expectation that is met is `expect: \
+                 100-continue`.",
             ),
             (
                 Refusal::Trace,

@@ -37,12 +37,12 @@ pub struct Snapshot {
 pub struct Limits {
     /// The largest body in bytes.
     pub body: usize,
-    /// The largest message in bytes, where bodies carry several or messages pass as they are.
-    pub message: usize,
     /// How long a body may pause.
     pub body_pause: Duration,
     /// How long a request may take to arrive as a whole.
     pub request: Duration,
+    /// The largest message in bytes.
+    pub message: usize,
 }
 
 /// One HTTP rule of a method, or the path of its own.
@@ -94,6 +94,8 @@ pub struct EndpointOptions {
     pub read: ReadOptions,
     /// How answers are written.
     pub write: WriteOptions,
+    /// The form of answers that are streams; absent where the caller's Accept decides.
+    pub streams: Option<StreamForm>,
     /// How long a call may take, when shorter than the upstream's own bound.
     pub timeout: Option<Duration>,
     /// Errors as RFC 9457 problem details, also where the caller does not ask for them.
@@ -121,4 +123,15 @@ pub struct Cors {
     pub credentials: bool,
     /// How long a browser may remember it.
     pub max_age: Duration,
+}
+
+/// The form of an answer that is a stream of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamForm {
+    /// One JSON array.
+    Array,
+    /// One message on each line.
+    Lines,
+    /// Server-sent events.
+    Events,
 }

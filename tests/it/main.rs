@@ -12,6 +12,7 @@ mod clients;
 mod compression;
 mod dependencies;
 mod dialects;
+mod expect;
 mod faults;
 mod forms;
 mod generated;

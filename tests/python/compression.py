@@ -5,9 +5,11 @@ Python: gzip, brotli and zstandard. Ends with an error at the first difference.
 import argparse
 import gzip
 import http.client
+import itertools
 import json
 import random
 import threading
+import zlib
 
 import brotli
 import zstandard
@@ -26,6 +28,7 @@ def unzstd(data):
 ENCODERS = {
     "gzip": [lambda data, level=level: gzip.compress(data, level) for level in (0, 1, 6, 9)],
     "x-gzip": [gzip.compress],
+    "deflate": [zlib.compress, lambda data: zlib.compress(data, 9)],
     "br": [
         lambda data, quality=quality, window=window: brotli.compress(data, quality=quality, lgwin=window)
         for quality, window in ((0, 10), (1, 18), (5, 22), (11, 24))
@@ -113,8 +116,42 @@ def wrong_bodies(gateway):
     for coding in ("gzip", "zstd"):
         answer, data = gateway.echo(coding, b"".join(ENCODERS[coding][1](part) for part in parts))
         assert (answer.status, json.loads(data)) == (200, json.loads(text)), coding
-    answer, data = gateway.echo("deflate", b"{}")
-    assert (answer.status, answer.getheader("accept-encoding")) == (415, "gzip, br, zstd"), data
+    answer, data = gateway.echo("compress", b"{}")
+    assert (answer.status, answer.getheader("accept-encoding")) == (415, "gzip, br, zstd, deflate"), data
+
+
+def chains(gateway):
+    """One encoding around the other, undone from the last to the first."""
+    text = json.dumps({"strings": [str(number) for number in range(2000)]}).encode()
+    for chain in itertools.product(ENCODERS, repeat=2):
+        body = text
+        for coding in chain:
+            body = ENCODERS[coding][0](body)
+        answer, data = gateway.echo(", ".join(chain), body)
+        assert (answer.status, json.loads(data)) == (200, json.loads(text)), (chain, data[:300])
+    zeros = bytes(64 * MIB)
+    for chain in (("gzip", "gzip"), ("zstd", "br"), ("gzip", "deflate", "zstd")):
+        body = zeros
+        for coding in chain:
+            body = ENCODERS[coding][1 if coding != "deflate" else 0](body)
+        answer, data = gateway.echo(", ".join(chain), body)
+        assert answer.status == 413, (chain, data[:300])
+    answer, data = gateway.echo("gzip, gzip, gzip, gzip", b"{}")
+    assert (answer.status, json.loads(data)["code"]) == (415, 3), data
+
+
+def not_acceptable(gateway):
+    """Nothing that could be answered is accepted: said in the form of the caller, and nothing is called."""
+    for accepted in ("identity;q=0", "*;q=0", "deflate, identity;q=0"):
+        for accept, kind in (("*/*", "application/json"), ("application/problem+json", "application/problem+json")):
+            headers = {"accept-encoding": accepted, "accept": accept}
+            answer, data = gateway.send("GET", "/v1/large?size=5000", headers)
+            found = (answer.status, answer.getheader("content-type"), answer.getheader("content-encoding"))
+            assert found == (406, kind, None), (found, data)
+            assert json.loads(data)["code"] == 3, data
+    # Any answer is encoded for a client that wants it so, also a small one.
+    answer, data = gateway.echo("gzip", gzip.compress(b"{}"), **{"accept-encoding": "identity;q=0, br"})
+    assert (answer.status, brotli.decompress(data)) == (200, b"{}"), data
 
 
 def bombs(gateway):
@@ -171,6 +208,8 @@ def main():
     pieces(gateway)
     heads(gateway)
     wrong_bodies(gateway)
+    chains(gateway)
+    not_acceptable(gateway)
     bombs(gateway)
 
 

@@ -1,6 +1,7 @@
 """The backend of the tests, a grpcio server with reflection: see echo.proto."""
 
 import argparse
+import hashlib
 import os
 import sys
 import threading
@@ -147,6 +148,44 @@ class Streams(services.StreamsServicer):
             yield number, item
 
 
+class Files(services.FilesServicer):
+    def __init__(self, streams):
+        self.streams = streams
+
+    def Store(self, requests, context):
+        def read():
+            for number, piece in enumerate(requests, 1):
+                if number == 1:
+                    self.streams.begin(piece.id, context)
+                is_new = number == 1 or piece.title or piece.page.content_type
+                yield is_new, piece.title, piece.page.content_type, piece.content or piece.page.data
+
+        return stored(read())
+
+    def StoreEither(self, requests, context):
+        def read():
+            for number, piece in enumerate(requests, 1):
+                is_info = piece.WhichOneof("part") == "info"
+                assert number > 1 or is_info, "information comes first"
+                yield is_info, piece.info.title, "", piece.chunk
+
+        return stored(read())
+
+
+def stored(pieces):
+    response, digests = pb.StoreResponse(), []
+    for is_new, title, content_type, data in pieces:
+        if is_new:
+            response.files.add(title=title, content_type=content_type)
+            digests.append(hashlib.sha256())
+        file = response.files[-1]
+        file.size, file.messages, file.largest = file.size + len(data), file.messages + 1, max(file.largest, len(data))
+        digests[-1].update(data)
+    for file, digest in zip(response.files, digests):
+        file.digest = digest.hexdigest()
+    return response
+
+
 class RawHandler(grpc.GenericRpcHandler):
     """Serves echo.v1.Raw without a serializer for the answer."""
 
@@ -169,8 +208,10 @@ def main():
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=512), handlers=[RawHandler()])
     notes = Notes()
     services.add_EchoServicer_to_server(Echo(notes), server)
-    services.add_StreamsServicer_to_server(Streams(notes), server)
-    names = ["echo.v1.Echo", "echo.v1.Raw", "echo.v1.Streams", reflection.SERVICE_NAME]
+    streams = Streams(notes)
+    services.add_StreamsServicer_to_server(streams, server)
+    services.add_FilesServicer_to_server(Files(streams), server)
+    names = ["echo.v1.Echo", "echo.v1.Raw", "echo.v1.Streams", "echo.v1.Files", reflection.SERVICE_NAME]
     reflection.enable_server_reflection(names, server)
     port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()

@@ -6,12 +6,13 @@
 
 use super::{Binding, Body, Seen, refused};
 use crate::codec::field_path::{FieldPath, PathError};
+use crate::codec::http_body::is_http_body;
 use crate::codec::json::read::read_field;
 use crate::codec::json::text::read_text;
 use crate::codec::multipart::{Event, Multipart, PartHead, essence, parameters};
 use crate::codec::query::{QueryError, pairs};
+use crate::schema::Schema;
 use crate::schema::message::{Cardinality, Field, Kind};
-use crate::schema::{MessageId, Schema};
 use crate::status::{Code, Status};
 use crate::wire::WireType;
 use crate::wire::writer;
@@ -47,11 +48,13 @@ impl BodyFormat {
     }
 }
 
-const WHAT: &str = "form field";
+/// What errors call a part of a form.
+pub(super) const WHAT: &str = "form field";
 
 impl Binding {
     pub(super) fn bind_form(&self, schema: &Schema, body: &[u8], wire: &mut Vec<u8>) -> Result<(), Status> {
-        let mut form = Form::new(self, schema)?;
+        let mut seen = Seen::default();
+        let mut form = Form::new(self, schema, &mut seen)?;
         if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
             let text = "The request body looks like JSON, but its content type says that it is a form. Send it as \
                         application/json (with curl: --json in place of -d).";
@@ -74,7 +77,8 @@ impl Binding {
         body: &[u8],
         wire: &mut Vec<u8>,
     ) -> Result<(), Status> {
-        let mut form = Form::new(self, schema)?;
+        let mut seen = Seen::default();
+        let mut form = Form::new(self, schema, &mut seen)?;
         let mut multipart = Multipart::new(boundary)?;
         multipart.push(body);
         let mut open: Option<(PartHead, Vec<u8>)> = None;
@@ -95,16 +99,20 @@ impl Binding {
 }
 
 /// The fields of a form on their way into a message.
-struct Form<'a> {
+pub(super) struct Form<'a> {
     binding: &'a Binding,
     schema: &'a Schema,
     /// The field whose message the form is; absent for the request itself.
     root: Option<&'a FieldPath>,
-    seen: Seen,
+    seen: &'a mut Seen,
 }
 
 impl<'a> Form<'a> {
-    fn new(binding: &'a Binding, schema: &'a Schema) -> Result<Self, Status> {
+    /// `seen` are the fields that the message has already.
+    ///
+    /// # Errors
+    /// 415 where the body is a field that is no message.
+    pub(super) fn new(binding: &'a Binding, schema: &'a Schema, seen: &'a mut Seen) -> Result<Self, Status> {
         let root = match &binding.body {
             Body::None | Body::Whole => None,
             Body::Field(path) => Some(path),
@@ -121,7 +129,7 @@ impl<'a> Form<'a> {
                 return Err(unsupported(text));
             }
         }
-        Ok(Self { binding, schema, root, seen: Seen::default() })
+        Ok(Self { binding, schema, root, seen })
     }
 
     fn text(&mut self, name: &str, value: &str, wire: &mut Vec<u8>) -> Result<(), Status> {
@@ -132,7 +140,11 @@ impl<'a> Form<'a> {
         Ok(())
     }
 
-    fn part(&mut self, head: &PartHead, data: &[u8], wire: &mut Vec<u8>) -> Result<(), Status> {
+    /// Appends the field of a part.
+    ///
+    /// # Errors
+    /// What is wrong with it, by its name.
+    pub(super) fn part(&mut self, head: &PartHead, data: &[u8], wire: &mut Vec<u8>) -> Result<(), Status> {
         let Some(path) = self.path(&head.name)? else { return Ok(()) };
         let (schema, options) = (self.schema, &self.binding.options.read);
         let refuse = |message: &str| refused(WHAT, &head.name, message);
@@ -159,23 +171,31 @@ impl<'a> Form<'a> {
 
     /// The field of this name, which is set from now on; absent if it does not exist and need not.
     fn path(&mut self, name: &str) -> Result<Option<FieldPath>, Status> {
+        let Some(path) = self.resolve(name)? else { return Ok(None) };
+        self.seen.add(self.schema, &path).map_err(|message| refused(WHAT, name, message))?;
+        Ok(Some(path))
+    }
+
+    /// The field of this name; absent if it does not exist and need not.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn resolve(&self, name: &str) -> Result<Option<FieldPath>, Status> {
         let options = &self.binding.options;
         let path = match self.root {
             None => FieldPath::resolve(self.schema, self.binding.input, name, options.max_path),
             Some(root) => root.resolve_inside(self.schema, name, options.max_path),
         };
-        let path = match path {
-            Ok(path) => path,
-            Err(PathError::Unknown { .. }) if options.read.ignore_unknown => return Ok(None),
-            Err(error) => return Err(refused(WHAT, name, &error.to_string())),
-        };
-        self.seen.add(self.schema, &path).map_err(|message| refused(WHAT, name, message))?;
-        Ok(Some(path))
+        match path {
+            Ok(path) => Ok(Some(path)),
+            Err(PathError::Unknown { .. }) if options.read.ignore_unknown => Ok(None),
+            Err(error) => Err(refused(WHAT, name, &error.to_string())),
+        }
     }
 }
 
 /// Whether a part is JSON by its type and no file by its name.
-fn as_json(head: &PartHead) -> bool {
+pub(super) fn as_json(head: &PartHead) -> bool {
     let is_json = |value: &str| essence(value).eq_ignore_ascii_case("application/json");
     head.filename.is_none() && head.content_type.as_deref().is_some_and(is_json)
 }
@@ -192,12 +212,8 @@ fn part_text<'d>(head: &PartHead, data: &'d [u8]) -> Result<&'d str, String> {
     std::str::from_utf8(data).map_err(|_| "it is not UTF-8 text; send it as a file if it is none".into())
 }
 
-fn is_http_body(schema: &Schema, message: MessageId) -> bool {
-    schema.text(schema.message(message).name()) == "google.api.HttpBody"
-}
-
 /// `google.api.HttpBody`: `content_type = 1`, `data = 2`.
-fn write_http_body(field: &Field, content_type: Option<&str>, data: &[u8], wire: &mut Vec<u8>) {
+pub(super) fn write_http_body(field: &Field, content_type: Option<&str>, data: &[u8], wire: &mut Vec<u8>) {
     let mut message = Vec::with_capacity(data.len() + 64);
     if let Some(content_type) = content_type {
         writer::bytes(&mut message, 1, content_type.as_bytes());

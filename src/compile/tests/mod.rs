@@ -124,7 +124,7 @@ async fn routes_of_the_configuration_come_first() {
 #[tokio::test]
 async fn services_are_mapped_as_far_as_they_should() {
     let folder = folder("");
-    for (http, routes) in [("auto", 19), ("annotations", 18), ("none", 0)] {
+    for (http, routes) in [("auto", 20), ("annotations", 19), ("none", 0)] {
         let yaml = format!(
             "descriptors: [{{set: bookstore.binpb}}]\nupstreams: {{shop: http://127.0.0.1:1}}\n\
              services: [{{service: \"**\", http: {http}}}]\n"
@@ -132,7 +132,7 @@ async fn services_are_mapped_as_far_as_they_should() {
         let (snapshot, problems) = compiled(&yaml, folder.path()).await;
         let snapshot = snapshot.unwrap_or_else(|| panic!("{problems}"));
         assert_eq!(snapshot.routes.routes().len(), routes, "{http}");
-        assert_eq!(snapshot.methods.len(), 18, "{http}");
+        assert_eq!(snapshot.methods.len(), 19, "{http}");
     }
 }
 

@@ -8,7 +8,7 @@ use super::limits::Encodings;
 use super::load::parse;
 use super::place::Place;
 use super::problem::Problems;
-use super::service::{Defaults, Enums, ErrorForm, Expose, HttpMapping, Names, Unknown};
+use super::service::{Defaults, Enums, ErrorForm, Expose, HttpMapping, Names, StreamOutput, Unknown};
 use super::value::address::Target;
 use super::value::name::Verb;
 
@@ -76,6 +76,7 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!(service.json.unknown_query.value, Unknown::Reject);
     assert_eq!(service.errors.form.value, ErrorForm::Status);
     assert!(service.errors.expose.is_empty());
+    assert_eq!(service.streams.output.value, StreamOutput::ByAccept);
     assert!(service.metadata.request.is_empty() && service.metadata.response.is_empty());
     let (http, codec) = (&config.http, &config.codec);
     assert_eq!((http.body.bytes(), http.headers.bytes(), http.uri.bytes()), (4 << 20, 60 << 10, 8 << 10));
@@ -125,6 +126,7 @@ fn every_key_is_read() {
     );
     assert_eq!((shop.json.names.value, shop.json.defaults.value), (Names::Proto, Defaults::Emit));
     assert_eq!((shop.json.enums.value, shop.json.unknown_query.value), (Enums::Number, Unknown::Ignore));
+    assert_eq!(shop.streams.output.value, StreamOutput::Sse);
     assert_eq!(shop.errors.form.value, ErrorForm::Problem);
     let exposed: Vec<_> = shop.errors.expose.iter().map(|expose| expose.value).collect();
     assert_eq!(exposed, [Expose::Unknown, Expose::DebugInfo]);
@@ -155,7 +157,7 @@ fn every_leaf_keeps_its_place() {
     assert_eq!(text(config.routes[0].path.place), "\"/v1/orders/{id}\"");
     assert_eq!(text(config.http.body.place), "8MiB");
     let position = problems.sources.position(config.routes[1].call.place.unwrap());
-    assert_eq!(position, Some(("transom.yaml", 38, 11)));
+    assert_eq!(position, Some(("transom.yaml", 41, 11)));
 }
 
 /// What YAML takes for a number, a truth value or nothing else than a text stays what was written.

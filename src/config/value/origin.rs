@@ -62,7 +62,11 @@ impl Scalar for Origin {
 fn serialized(text: &str) -> Option<String> {
     let uri: Uri = text.to_ascii_lowercase().parse().ok()?;
     let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
-    if authority.as_str().contains('@') || authority.host().is_empty() {
+    let host = authority.host();
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte);
+    let port = authority.as_str().strip_prefix(host)?;
+    let has_bad_port = !port.is_empty() && authority.port_u16().is_none();
+    if host.is_empty() || !host.bytes().all(is_host) || has_bad_port {
         return None;
     }
     let own = match scheme {
@@ -70,7 +74,6 @@ fn serialized(text: &str) -> Option<String> {
         "https" => Some(443),
         _ => None,
     };
-    let host = authority.host();
     Some(match authority.port_u16().filter(|port| Some(*port) != own) {
         Some(port) => format!("{scheme}://{host}:{port}"),
         None => format!("{scheme}://{host}"),

@@ -103,7 +103,7 @@ async fn grpc_answers_carry_metadata_in_front_and_behind() {
 #[tokio::test]
 async fn what_is_wrong_with_a_grpc_request_is_its_status() {
     let one = framed(0, &[b""]);
-    let long = framed(0, &[&[0; 1001]]);
+    let long = framed(0, &[&[0; 4001]]);
     let not_one = |what: &str| format!("The method takes exactly one message, but {what}.");
     let not_valid = |what: &str| format!("The request is not valid: {what}.");
     let timeout = "The header grpc-timeout is not valid: at most eight digits and a unit of H, M, S, m, u or n are \
@@ -131,14 +131,14 @@ async fn what_is_wrong_with_a_grpc_request_is_its_status() {
             &[],
             b"\0\xff\xff\xff\xff",
             "8",
-            not_valid("a message of 4294967295 bytes is larger than the limit of 1000 bytes"),
+            not_valid("a message of 4294967295 bytes is larger than the limit of 4000 bytes"),
         ),
         (
             ECHO_PATH,
             &[],
             &long,
             "8",
-            not_valid("a message of 1001 bytes is larger than the limit of 1000 bytes"),
+            not_valid("a message of 4001 bytes is larger than the limit of 4000 bytes"),
         ),
         (
             ECHO_PATH,
@@ -403,7 +403,7 @@ async fn connect_streams_end_with_an_envelope_of_their_own() {
 #[tokio::test]
 async fn origins_are_compared_exactly() {
     let cors = crate::snapshot::Cors {
-        origins: ["https://shop.example"].map(http::HeaderValue::from_static).into(),
+        origins: ["https://shop.example"].map(HeaderValue::from_static).into(),
         credentials: true,
         max_age: 600 * SECOND,
         ..Default::default()

@@ -157,7 +157,7 @@ impl Setting {
             let route = Route { endpoint: Arc::clone(endpoint), binding, template: template.into() };
             assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
         }
-        let limits = Limits { body: 1000, message: 1000, body_pause: 10 * SECOND, request: 60 * SECOND };
+        let limits = Limits { body: 1000, body_pause: 10 * SECOND, request: 60 * SECOND, message: 4000 };
         let own = |endpoint: &Arc<Endpoint>| {
             let rule = Rule { variables: &[], body: "*", response_body: "" };
             let binding = Binding::new(&schema, [id(&schema); 2], rule, BindingOptions::default()).unwrap();

@@ -6,6 +6,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::*;
 use crate::call::Part;
+use crate::snapshot::StreamForm;
 use crate::status::Detail;
 
 /// A reply of these messages, each a string, that ends with this status.
@@ -66,6 +67,29 @@ async fn answers_are_written_as_the_caller_accepts() {
         assert_eq!((seen.status, seen.header("content-type")), (200, Some(kind)));
         assert_eq!(String::from_utf8_lossy(&seen.body), text);
         assert_eq!(seen.header("cache-control"), (kind == events).then_some("no-cache"));
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_is_fixed_is_the_same_for_all() {
+    let (array, lines, events) =
+        ("[{\"string\":\"a\"}]\n", "{\"string\":\"a\"}\n", "id: 1\ndata: {\"string\":\"a\"}\n\n");
+    for (form, kind, text) in [
+        (StreamForm::Array, "application/json", array),
+        (StreamForm::Lines, "application/x-ndjson", lines),
+        (StreamForm::Events, "text/event-stream", events),
+    ] {
+        let options = EndpointOptions { streams: Some(form), ..EndpointOptions::default() };
+        for accept in ["*/*", "application/json", "application/x-ndjson", "text/event-stream", "image/png"] {
+            let setting = Setting::replying(streaming(&["a"], Status::ok()), &options);
+            let seen = setting.send(request("GET", "/watch/x", &[("accept", accept)], "")).await;
+            assert_eq!((seen.status, seen.header("content-type")), (200, Some(kind)), "{accept}");
+            assert!(String::from_utf8_lossy(&seen.body).starts_with(text), "{seen:?}");
+        }
+        // What only events know: a browser that comes back.
+        let setting = Setting::replying(streaming(&[], Status::ok()), &options);
+        let seen = setting.send(request("GET", "/watch/x", &[("last-event-id", "end")], "")).await;
+        assert_eq!(seen.status, if form == StreamForm::Events { 204 } else { 200 });
     }
 }
 
@@ -272,11 +296,77 @@ async fn flaws_of_a_stream_name_the_message() {
     seen.is_error(
         415,
         3,
-        "The content type \"text/csv\" is not supported here. Send application/x-ndjson or application/json.",
+        "The content type \"text/csv\" is not supported here. Send application/x-ndjson, application/json or \
+         multipart/form-data.",
     );
     // A stream as a whole may be longer than a body.
     let many = "{\"string\":\"x\"}\n".repeat(1000);
     assert_eq!(Setting::new().send(request("POST", "/gather", &[], &many)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_form_is_a_stream_however_it_arrives() {
+    let part =
+        |head: &str, data: &str| format!("--b\r\ncontent-disposition: form-data; {head}\r\n\r\n{data}\r\n");
+    let fields = part("name=int32s", "1") + &part("name=strings", "a");
+    let form = fields + &part("name=bytes; filename=f", &"x".repeat(3000)) + "--b--\r\n";
+    let headers = [("content-type", "multipart/form-data; boundary=b")];
+    for cut in (0..form.len()).step_by(100) {
+        let setting = Setting::new();
+        let pieces = [&form[..cut], &form[cut..]].map(|piece| Bytes::from(piece.to_owned()));
+        let seen = setting.send(with_body("POST", "/gather", &headers, Pieces(pieces.into()))).await;
+        assert_eq!(seen.status, 200, "{seen:?}");
+        // Merged, the last piece is what stays: messages have half of what one may have, which is 4,000 bytes.
+        let last = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, "x".repeat(1000));
+        assert_eq!(setting.message(), json!({"int32s": [1], "strings": ["a"], "bytes": last}));
+    }
+    // The path belongs to the first message, also where the form holds nothing.
+    let setting = Setting::new();
+    let body = part("name=int32", "5") + "--b--";
+    assert_eq!(setting.send(request("POST", "/gather/p?int32=7", &headers, &body)).await.status, 200);
+    assert_eq!(setting.message(), json!({"string": "p", "int32": 7, "child": {"int32": 5}}));
+    assert_eq!(setting.send(request("POST", "/gather/p", &headers, "--b--")).await.status, 200);
+    assert_eq!(setting.message(), json!({"string": "p"}));
+
+    let seen = Setting::new().send(request("POST", "/gather", &headers, &part("name=nothing", "x"))).await;
+    let text = "The form field \"nothing\" is not valid: echo.v1.Everything has no field \"nothing\".";
+    assert_eq!((seen.status, seen.json()["message"].as_str()), (400, Some(text)));
+    assert_eq!(seen.json()["details"][0]["fieldViolations"][0]["field"], json!("nothing"));
+    let seen = Setting::new().send(request("POST", "/gather", &headers, &form[..form.len() - 10])).await;
+    seen.is_error(
+        400,
+        3,
+        "The multipart body is not valid behind the start of the part \"bytes\": it ends before its last boundary.",
+    );
+    for kind in ["multipart/form-data", "multipart/mixed; boundary=b", "application/x-www-form-urlencoded"] {
+        let seen = Setting::new().send(request("POST", "/gather", &[("content-type", kind)], "--b--")).await;
+        let status = if kind == "multipart/form-data" { 400 } else { 415 };
+        assert_eq!((seen.status, &seen.json()["code"]), (status, &json!(3)), "{kind}");
+    }
+    let twice = [headers[0], ("content-type", "application/json")];
+    let seen = Setting::new().send(request("POST", "/gather", &twice, "--b--")).await;
+    let text = "The content type \"application/json\" is not supported here. Send one content type.";
+    seen.is_error(415, 3, text);
+}
+
+#[tokio::test]
+async fn what_was_found_wrong_before_is_told_in_place_of_the_call() {
+    let found = || Status::caller(Code::InvalidArgument, "Nothing is accepted.").with_http(406);
+    for (verb, target) in [("POST", "/echo"), ("GET", "/watch/x"), ("POST", "/gather"), ("POST", "/chat")] {
+        let with = |mut request: Request<Full<Bytes>>| {
+            request.extensions_mut().insert(found());
+            request
+        };
+        let setting = Setting::new();
+        let seen = setting.send(with(request(verb, target, &[], "{}"))).await;
+        seen.is_error(406, 3, "Nothing is accepted.");
+        assert!(!setting.was_called());
+        // Who may not call learns that, and no more.
+        let refusing = Setting::with(&EndpointOptions::default(), true);
+        refusing.send(with(request(verb, target, &[], "{}"))).await.is_error(403, 7, "You may not.");
+        let seen = setting.send(with(request(verb, "/nowhere", &[], "{}"))).await;
+        assert_eq!(seen.status, 404);
+    }
 }
 
 /// A front of methods that take and give files.
@@ -329,7 +419,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
         let route = Route { endpoint: Arc::new(endpoint), binding, template: template.into() };
         assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
     }
-    let limits = Limits { body: 1000, message: 1000, body_pause: SECOND, request: SECOND };
+    let limits = Limits { body: 1000, body_pause: SECOND, request: SECOND, message: 4000 };
     let snapshot = Snapshot { methods: Default::default(), routes, schema, limits };
     (Front::new(Arc::new(Handle::new(snapshot))), backend)
 }

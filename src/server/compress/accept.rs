@@ -21,7 +21,12 @@ pub(super) struct Accepted {
 
 impl Accepted {
     /// A client that asks for no encoding.
-    pub(super) const NOTHING: Self = Self { coding: None, identity_refused: false };
+    const NOTHING: Self = Self { coding: None, identity_refused: false };
+
+    /// Whether no body that could be made is one that the client takes. `encodes` is whether encodings are made at all.
+    pub(super) fn nothing_of(self, encodes: bool) -> bool {
+        self.identity_refused && !(encodes && self.coding.is_some())
+    }
 
     /// What the headers of a request say. What cannot be read in them says nothing.
     pub(super) fn by(headers: &HeaderMap) -> Self {
@@ -110,7 +115,7 @@ mod tests {
     #[test]
     fn the_best_encoding_by_weight() {
         use Coding::{Brotli, Gzip, Zstd};
-        let table: [(&[&str], Option<Coding>, bool); 34] = [
+        let table: [(&[&str], Option<Coding>, bool); 39] = [
             (&[], None, false),
             (&[""], None, false),
             (&["gzip"], Some(Gzip), false),
@@ -134,6 +139,9 @@ mod tests {
             (&["identity;q=0.5, gzip;q=0.5"], Some(Gzip), false),
             (&["identity;q=0"], None, true),
             (&["identity;q=0, gzip;q=0.1"], Some(Gzip), true),
+            (&["identity;q=0, deflate"], None, true),
+            (&["identity;q=0, *"], Some(Gzip), true),
+            (&["identity;q=0, *;q=0.5, gzip;q=0"], Some(Brotli), true),
             // What is not named is covered by the star.
             (&["*"], Some(Gzip), false),
             (&["gzip;q=0, *"], Some(Brotli), false),
@@ -142,6 +150,8 @@ mod tests {
             (&["zstd, *;q=0"], Some(Zstd), true),
             (&["*;q=0"], None, true),
             (&["identity;q=0.2, *;q=0"], None, false),
+            (&["gzip;q=0, br;q=0, zstd;q=0, *"], None, false),
+            (&["gzip;q=0, br;q=0, zstd;q=0, identity;q=0, *"], None, true),
             (&["br;q=1.000"], Some(Brotli), false),
             // What is not valid says nothing.
             (&["br;q=2, gzip;q=0.1"], Some(Gzip), false),

@@ -3,9 +3,9 @@
 //! # What is encoded
 //! Text: JSON, XML, forms of these, `text/*` and the like, of at least 1 KiB where the size is known. Answers to clients
 //! that refuse bodies without an encoding (`identity;q=0`) are encoded whatever they are; if such a client accepts no
-//! encoding that is known here, it gets its answer without one, since an error would be no better. Never encoded are
-//! answers without a body (204, 304), parts (206), those that have an encoding, those with `cache-control:
-//! no-transform`, and gRPC, which compresses its messages itself.
+//! encoding that is known here, its call is refused with 406, and errors come without one. Never encoded are
+//! answers without a body (204, 304), parts (206), those that have an encoding, those with `cache-control: no-transform`,
+//! and gRPC, which compresses its messages itself.
 //!
 //! An answer that is encoded for some clients says so to all (`vary: accept-encoding`). A strong `etag` becomes a weak
 //! one, as its bytes are others.

@@ -5,17 +5,48 @@ use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
 use flate2::{Decompress, FlushDecompress};
 use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
-use super::Coding;
-
 /// The largest window of zstd, as a power of two: 8 MiB, the least that RFC 8878 section 3.1.1.1.2 recommends to
 /// support and the most that RFC 9659 allows for this content encoding.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// The largest window of gzip, and 16 for its header.
+/// The largest window of gzip, as a power of two: all that it has.
 const GZIP_WINDOW_BITS: u8 = 15;
 
 /// How many parts of their own gzip and zstd data may have: each costs as much as a small body.
 const MAX_PARTS: u32 = 1_000;
+
+/// A content encoding that is undone here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Brotli,
+    /// The zlib format around deflate, RFC 9110 section 8.4.1.2.
+    Deflate,
+    Gzip,
+    Zstd,
+}
+
+impl Format {
+    /// By its name in any case; `x-gzip` is gzip, as RFC 9110 section 8.4.1.3 asks.
+    pub(super) fn by_name(name: &str) -> Option<Self> {
+        let known = [
+            ("gzip", Self::Gzip),
+            ("br", Self::Brotli),
+            ("zstd", Self::Zstd),
+            ("deflate", Self::Deflate),
+            ("x-gzip", Self::Gzip),
+        ];
+        known.into_iter().find_map(|(known, format)| name.eq_ignore_ascii_case(known).then_some(format))
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Brotli => "br",
+            Self::Deflate => "deflate",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+}
 
 /// Why data cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +72,7 @@ pub(super) struct Step {
     pub(super) written: usize,
 }
 
-/// Undoes an encoding. Its memory is bounded by the encoding's window: 32 KiB for gzip, 16 MiB for br and 8 MiB for
+/// Undoes an encoding. Its memory is bounded by the encoding's window: 32 KiB for gzip and deflate, 16 MiB for br and 8 MiB for
 /// zstd, of which only as much is touched as is decoded.
 pub(super) struct Decoder {
     codec: Codec,
@@ -51,6 +82,7 @@ pub(super) struct Decoder {
 }
 
 enum Codec {
+    Deflate(Box<Decompress>),
     Gzip(Box<Decompress>),
     Brotli(Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>),
     Zstd(DCtx<'static>),
@@ -59,15 +91,16 @@ enum Codec {
 impl Decoder {
     /// # Errors
     /// When the system has no memory for it.
-    pub(super) fn new(coding: Coding) -> Result<Self, Flaw> {
-        let codec = match coding {
-            Coding::Gzip => Codec::Gzip(Box::new(gzip())),
-            Coding::Brotli => {
+    pub(super) fn new(format: Format) -> Result<Self, Flaw> {
+        let codec = match format {
+            Format::Deflate => Codec::Deflate(Box::new(Decompress::new(true))),
+            Format::Gzip => Codec::Gzip(Box::new(gzip())),
+            Format::Brotli => {
                 let alloc = StandardAlloc::default;
                 // Strict: no windows beyond those of RFC 7932.
                 Codec::Brotli(Box::new(BrotliState::new_strict(alloc(), alloc(), alloc())))
             }
-            Coding::Zstd => {
+            Format::Zstd => {
                 let mut context = DCtx::try_create().ok_or(Flaw::Memory)?;
                 context.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).map_err(|_| Flaw::Memory)?;
                 Codec::Zstd(context)
@@ -94,7 +127,7 @@ impl Decoder {
             self.begin(first)?;
         }
         match &mut self.codec {
-            Codec::Gzip(state) => {
+            Codec::Deflate(state) | Codec::Gzip(state) => {
                 let before = (state.total_in(), state.total_out());
                 let status =
                     state.decompress(input, output, FlushDecompress::None).map_err(|_| Flaw::Corrupt)?;

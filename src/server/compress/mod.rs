@@ -1,5 +1,6 @@
 //! Content encodings (RFC 9110 section 8.4): the bodies of requests are decoded, those of answers encoded, in gzip
-//! (RFC 1952), br (RFC 7932) and zstd (RFC 8878).
+//! (RFC 1952), br (RFC 7932) and zstd (RFC 8878). Requests may also come in deflate (RFC 1950), and in up to three
+//! encodings one around the other.
 //!
 //! It is a layer around a handler, which knows HTTP and no method:
 //!
@@ -9,9 +10,11 @@
 //! ```
 //!
 //! Both ways are pulled and bounded. A body is decoded piece by piece as it is read ([`request::Decoded`]); what is
-//! wrong with it is an error of the body, which is a [`Status`](crate::status::Status). An answer is encoded as it is
+//! wrong with it is an error of the body, which is a [`Status`]. An answer is encoded as it is
 //! written ([`answer::Encoded`]), and nothing waits in an encoder while the body of the answer waits for its next
-//! message.
+//! message. A client that accepts no body which could be made here gets 406: the request carries a
+//! [`Status`] among its extensions, with which the handler answers in the caller's form, after
+//! policy and in place of the call.
 //!
 //! The layers of tower-http are not used: their encoders keep what was written until enough came or the body ends
 //! (tower-rs/tower-http#292), so they leave `text/event-stream` out, and a message of a stream in JSON would wait for the
@@ -26,6 +29,7 @@ pub mod request;
 mod accept;
 mod decoder;
 mod encoder;
+mod layers;
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +38,9 @@ use accept::Accepted;
 use answer::Encoded;
 use request::{Announced, Decoded};
 
-/// A content encoding that is decoded and encoded here.
+use crate::status::{Code, Status};
+
+/// A content encoding of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coding {
     Gzip,
@@ -81,14 +87,18 @@ impl Compression {
     pub fn open<B>(self, request: Request<B>) -> (Request<Decoded<B>>, Terms) {
         let (mut head, body) = request.into_parts();
         let announced = Announced::by(&head.headers);
+        let accepted = Accepted::by(&head.headers);
+        if accepted.nothing_of(self.answers) {
+            head.extensions.insert(not_acceptable(self.answers));
+        }
         let terms = Terms {
-            accepted: if self.answers { Accepted::by(&head.headers) } else { Accepted::NOTHING },
+            accepted,
             answers: self.answers,
             head_only: head.method == Method::HEAD,
             refused: match announced {
                 Announced::Nothing => None,
-                Announced::One(_) if self.requests => None,
-                _ if self.requests => Some("gzip, br, zstd"),
+                Announced::Known(_) if self.requests => None,
+                _ if self.requests => Some("gzip, br, zstd, deflate"),
                 _ => Some("identity"),
             },
         };
@@ -103,6 +113,16 @@ impl Compression {
         };
         (Request::from_parts(head, body), terms)
     }
+}
+
+/// Why a request that takes neither a body without an encoding nor one in an encoding of `answers` is refused.
+fn not_acceptable(answers: bool) -> Status {
+    let served = if answers { "gzip, br, zstd or identity" } else { "identity" };
+    let text = format!(
+        "The request refuses every content encoding that an answer can have here, and bodies without one as well. Accept \
+         {served} in its Accept-Encoding."
+    );
+    Status::caller(Code::InvalidArgument, text).with_http(406)
 }
 
 /// What a request says about the encoding of its answer.

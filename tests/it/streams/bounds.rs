@@ -16,7 +16,7 @@ use crate::support::stream;
 const MB: usize = 1_000_000;
 
 /// A connection on which a request was sent, byte by byte as it is here.
-async fn raw(address: SocketAddr, request: impl AsRef<[u8]>) -> TcpStream {
+pub(super) async fn raw(address: SocketAddr, request: impl AsRef<[u8]>) -> TcpStream {
     let mut socket = TcpStream::connect(address).await.unwrap();
     socket.set_nodelay(true).unwrap();
     socket.write_all(request.as_ref()).await.unwrap();
@@ -24,7 +24,7 @@ async fn raw(address: SocketAddr, request: impl AsRef<[u8]>) -> TcpStream {
 }
 
 /// All that comes on a connection until the gateway closes it.
-async fn read_all(mut socket: TcpStream) -> String {
+pub(super) async fn read_all(mut socket: TcpStream) -> String {
     let mut answer = Vec::new();
     let _ = socket.read_to_end(&mut answer).await;
     String::from_utf8_lossy(&answer).into_owned()

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{LINES, Setting, VERSIONS, error};
+use crate::support::backend;
 use crate::support::client::{self, Version};
+use crate::support::gateway::Gateway;
 use crate::support::json::ANY;
 use crate::support::{sse, stream};
 
@@ -77,11 +79,49 @@ async fn errors_are_told_at_each_time_and_in_each_form() {
 async fn head_of_a_stream_ends_the_call() {
     let setting = Setting::new();
     for version in VERSIONS {
-        let target = format!("/v1/watch/head-{version:?}?count=1&hang=true");
-        let answer = client::send(setting.address(), version, "HEAD", &target, &[], "").await;
-        assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
-        assert_eq!(answer.header("content-type"), Some("application/json"));
-        setting.reaches("CANCELLED", &format!("head-{version:?}")).await;
+        for kind in ["application/json", "application/x-ndjson", "text/event-stream"] {
+            let id = format!("head-{version:?}-{}", kind.rsplit('/').next().unwrap());
+            let target = format!("/v1/watch/{id}?count=1&hang=true");
+            let headers = [("accept", kind), ("accept-encoding", "gzip")];
+            let answer = client::send(setting.address(), version, "HEAD", &target, &headers, "").await;
+            assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+            assert_eq!((answer.header("content-type"), answer.header("content-length")), (Some(kind), None));
+            // Events begin before the backend does, which then may never learn of the call.
+            if kind != "text/event-stream" {
+                setting.reaches("CANCELLED", &id).await;
+            }
+        }
+        // One that fails says so as GET does.
+        let answer = client::send(setting.address(), version, "HEAD", "/v1/watch/head?code=5", &[], "").await;
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (404, 0));
+    }
+}
+
+/// A service whose streams have one form.
+#[tokio::test]
+async fn a_form_is_fixed_by_the_configuration() {
+    let backend = backend::python_server("tests/python/echo_server.py");
+    for (output, kind, start) in [
+        ("by_accept", "text/event-stream", "id: 1\ndata: {"),
+        ("array", "application/json", "[{\"number\":1}]"),
+        ("ndjson", "application/x-ndjson", "{\"number\":1}\n"),
+        ("sse", "text/event-stream", "id: 1\ndata: {"),
+    ] {
+        let config = format!(
+            "{}upstreams:\n  echo: http://{}\nservices:\n  - {{service: \"**\", streams: {{output: {output}}}}}\n",
+            Gateway::ANY_PORT,
+            backend.address()
+        );
+        let gateway = Gateway::with_config(&config);
+        for version in VERSIONS {
+            let headers = [("accept", "text/event-stream, application/json;q=0")];
+            let target = "/v1/watch/fixed?count=1";
+            let answer = stream::get(gateway.address(), version, target, &headers).await;
+            assert_eq!((answer.status, answer.header("content-type")), (200, Some(kind)), "{output}");
+            assert!(answer.rest().await.starts_with(start), "{output}");
+        }
+        let unary = client::get(gateway.address(), "/v1/echo/x").await;
+        assert_eq!(unary.header("content-type"), Some("application/json"));
     }
 }
 

@@ -14,7 +14,7 @@ use super::*;
 ///   int32 count = 7;
 /// }
 /// ```
-fn uploads() -> Schema {
+pub(super) fn uploads() -> Schema {
     let field = |name: &str, number, label: Label, kind: Type, of: Option<&str>| FieldDescriptorProto {
         name: Some(name.into()),
         number: Some(number),
@@ -88,7 +88,7 @@ fn multipart(ruled: &Ruled) -> Sent<'_> {
 }
 
 /// A body of parts, each the parameters after `form-data; `, further headers, and data.
-fn parts(parts: &[(&str, &str, &[u8])]) -> Vec<u8> {
+pub(super) fn parts(parts: &[(&str, &str, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (parameters, headers, data) in parts {
         let head = format!("--b\r\ncontent-disposition: form-data; {parameters}\r\n{headers}\r\n");

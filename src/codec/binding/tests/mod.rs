@@ -12,6 +12,7 @@ mod forms;
 mod paths;
 mod queries;
 mod rules;
+mod uploads;
 
 const ECHO: &[u8] = include_bytes!("../../../../fuzz/echo.binpb");
 const EVERYTHING: &str = "echo.v1.Everything";

@@ -187,7 +187,7 @@ fn a_message_does_not_wait_for_the_next() {
         let stream = answer(200, &[("content-type", "application/x-ndjson")], Script::new(steps));
         let mut body = terms("GET", coding.name()).close(stream).into_body();
         let arriving = Script::default();
-        let mut client = Arriving { decoded: Decoded::new(arriving, Announced::One(coding)) };
+        let mut client = Arriving { decoded: Decoded::new(arriving, coding.into()) };
         for message in messages {
             let given = pull(&mut body);
             assert_eq!((given.frames.len(), given.waits), (1, true), "{coding:?}");
@@ -251,7 +251,7 @@ fn what_follows_the_data_still_does() {
         let mut body = Encoded::new(Script::new([Step::Data("{}".into()), Step::Fails]), coding);
         let given = pull(&mut body);
         assert_eq!(given.error, Some(("reset by peer".into(), 0)), "{coding:?}");
-        let mut cut = Decoded::new(Script::new([Step::Data(given.data().into())]), Announced::One(coding));
+        let mut cut = Decoded::new(Script::new([Step::Data(given.data().into())]), coding.into());
         let decoded = pull(&mut cut);
         assert_eq!(decoded.data(), b"{}");
         assert!(decoded.error.unwrap().0.starts_with("The request body ends in the middle"));

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::answer::Encoded;
+use super::decoder::Format;
 use super::encoder::Encoder;
 use super::request::Decoded;
 use super::*;
@@ -17,6 +18,12 @@ mod answers;
 mod requests;
 
 const CODINGS: [Coding; 3] = [Coding::Gzip, Coding::Brotli, Coding::Zstd];
+
+impl From<Coding> for Announced {
+    fn from(coding: Coding) -> Self {
+        Self::Known(vec![Format::by_name(coding.name()).unwrap()])
+    }
+}
 
 /// What a body does when it is asked.
 #[derive(Clone, Debug)]
@@ -139,7 +146,7 @@ fn encoded(coding: Coding, pieces: &[&[u8]]) -> Vec<Bytes> {
 /// Decodes what is complete.
 fn decode(coding: Coding, data: &[u8]) -> Vec<u8> {
     let body = Script::new([Step::Data(Bytes::copy_from_slice(data))]);
-    let given = pull(&mut Decoded::new(body, Announced::One(coding)));
+    let given = pull(&mut Decoded::new(body, coding.into()));
     assert_eq!(given.error, None, "{coding:?}");
     given.data()
 }
