@@ -154,23 +154,29 @@ async fn all_ended<T: Send + 'static>(threads: Vec<thread::JoinHandle<T>>) {
 
 fn server(config: &Config, snapshot: Snapshot, stop: Signal) -> Server<Fronted> {
     let http = &config.http;
+    let stream_window = u32::try_from(http.stream_window.bytes()).unwrap_or(u32::MAX);
     let limits = Limits {
         headers: http.header_count.value as usize,
         header_bytes: http.headers.as_usize(),
         uri: http.uri.as_usize(),
         streams: http.streams_per_connection.value,
+        stream_window,
+        connection_window: stream_window.saturating_mul(http.streams_per_connection.value),
+        resets: http.resets.value as usize,
+        control_frames: http.control_frames.value as usize,
         header_timeout: http.header_timeout.value,
         idle_timeout: http.idle_timeout.value,
+        write_timeout: http.write_timeout.value,
         drain_timeout: http.drain_timeout.value,
-        ..Limits::default()
     };
+    let places = http.connections.as_ref().map_or_else(default_connections, |count| count.value as usize);
     let front = Front::new(Arc::new(Handle::new(snapshot)));
     let encodings = http.compression.value;
     let compression = Compression {
         requests: matches!(encodings, Encodings::Both | Encodings::Requests),
         answers: matches!(encodings, Encodings::Both | Encodings::Answers),
     };
-    Server::new(Fronted::new(front, compression), limits, Places::new(default_connections()), stop)
+    Server::new(Fronted::new(front, compression), limits, Places::new(places), stop)
 }
 
 /// One core: a runtime of its own, which serves its sockets until the drain is over.

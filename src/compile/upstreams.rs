@@ -31,7 +31,7 @@ pub(super) fn build(config: &Config, problems: &mut Problems, cores: usize) -> V
             timeout: upstream.timeout.value,
             connect_timeout: upstream.connect_timeout.value,
             max_message: config.codec.message.as_usize(),
-            ..Settings::default()
+            idle: upstream.stream_idle_timeout.value,
         };
         let channel = Channel::new(name.as_str(), targets.clone(), settings, cores);
         built.push(Upstream { name: name.value.clone(), targets, service: Arc::new(channel) });

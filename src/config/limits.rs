@@ -24,6 +24,15 @@ settings! {
         uri: Located<ByteSize> = ByteSize::kib(8).into() => ByteSize::kib(1)..=ByteSize::kib(60),
         /// Requests at a time on an HTTP/2 connection.
         streams_per_connection: Located<u32> = 100.into() => 1..=10_000,
+        /// How much of a request's body an HTTP/2 client may send ahead of the call that reads it.
+        stream_window: Located<ByteSize> = ByteSize::kib(64).into() => ByteSize::kib(16)..=ByteSize::mib(16),
+        /// How many more calls of an HTTP/2 connection may be reset than are completed before it is told to go.
+        resets: Located<u32> = 100.into() => 10..=100_000,
+        /// How many frames that carry nothing of a request (pings, settings, windows) an HTTP/2 client may send in ten
+        /// seconds, beyond ten for each frame of a request or an answer, before it is told to go.
+        control_frames: Located<u32> = 1_000.into() => 100..=1_000_000,
+        /// Connections at a time; more wait. Without it: fewer than half of the files that the process may open.
+        connections: Option<Located<u32>> = None => 1..=1_000_000,
         /// How long the headers of a request may take.
         header_timeout: Located<Duration> = Duration::from_secs(10).into()
             => HUNDRED_MILLIS..=Duration::from_secs(300),
@@ -32,6 +41,9 @@ settings! {
             => HUNDRED_MILLIS..=Duration::from_secs(3600),
         /// How long a request may take to arrive as a whole.
         request_timeout: Located<Duration> = Duration::from_secs(60).into() => HUNDRED_MILLIS..=DAY,
+        /// How long a client may take nothing of what is sent to it.
+        write_timeout: Located<Duration> = Duration::from_secs(10).into()
+            => HUNDRED_MILLIS..=Duration::from_secs(3600),
         /// How long a connection without requests is kept.
         idle_timeout: Located<Duration> = Duration::from_secs(60).into() => Duration::from_secs(1)..=DAY,
         /// How long calls in flight may take to finish once the process is told to stop. Streams that go on

@@ -11,6 +11,7 @@ use super::value::address::Target;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 settings! {
     /// A gRPC backend: the URL of its only target, or a mapping.
@@ -24,6 +25,8 @@ settings! {
         /// How long making a connection may take.
         connect_timeout: Located<Duration> = CONNECT_TIMEOUT.into()
             => Duration::from_millis(10)..=Duration::from_secs(60),
+        /// How long a stream may go without a message in either direction.
+        stream_idle_timeout: Located<Duration> = STREAM_IDLE_TIMEOUT.into() => Duration::from_secs(1)..=DAY,
     }
     later { balance, tls, health, outliers, circuit, retries }
     example "Write the URL of the backend, such as http://127.0.0.1:50051, or `targets: [URL, URL]`."
@@ -37,6 +40,7 @@ impl Upstream {
             descriptors: Vec::new(),
             timeout: TIMEOUT.into(),
             connect_timeout: CONNECT_TIMEOUT.into(),
+            stream_idle_timeout: STREAM_IDLE_TIMEOUT.into(),
         }
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Activity {
     carried: AtomicBool,
     /// Calls that were taken back, less those that were completed.
     resets: AtomicUsize,
+    /// Frames of HTTP/2 beyond what is allowed of those that carry nothing.
+    floods: AtomicUsize,
     /// Whether bytes that come without a call belong to a request's head. On HTTP/2 they may be anything.
     heads: AtomicBool,
     /// When the first byte of a head came, in milliseconds after the start and plus one; 0 for none.
@@ -41,6 +43,7 @@ impl Activity {
             calls: AtomicUsize::new(0),
             carried: AtomicBool::new(false),
             resets: AtomicUsize::new(0),
+            floods: AtomicUsize::new(0),
             heads: AtomicBool::new(true),
             head_since: AtomicU64::new(0),
             idle_since: AtomicU64::new(0),
@@ -74,9 +77,33 @@ impl Activity {
         self.head_since.store(0, Relaxed);
     }
 
+    /// A part of a request's head has come on HTTP/2.
+    pub(super) fn head_begins(&self) {
+        if self.head_since.load(Relaxed) == 0 {
+            self.head_since.store(self.now() + 1, Relaxed);
+        }
+    }
+
+    /// The head is complete, whatever becomes of it.
+    pub(super) fn head_ends(&self) {
+        self.head_since.store(0, Relaxed);
+    }
+
+    /// A frame came that is one too many of those that carry nothing.
+    pub(super) fn flooded(&self) {
+        self.floods.fetch_add(1, Relaxed);
+    }
+
+    /// How many frames were too many.
+    pub(super) fn floods(&self) -> usize {
+        self.floods.load(Relaxed)
+    }
+
     /// A request's head is complete. The call lasts as long as the guard.
     pub(super) fn begin(self: &Arc<Self>) -> CallGuard {
-        self.head_since.store(0, Relaxed);
+        if self.heads.load(Relaxed) {
+            self.head_since.store(0, Relaxed);
+        }
         self.carried.store(true, Relaxed);
         self.calls.fetch_add(1, Relaxed);
         CallGuard { activity: self.clone(), completed: false }
@@ -102,15 +129,13 @@ impl Activity {
         self.resets.load(Relaxed)
     }
 
-    /// What the connection waits for; `None` while it has calls.
+    /// What the connection waits for; `None` while it has calls and no head of another has begun.
     pub(super) fn waiting(&self) -> Option<Waiting> {
-        if self.calls.load(Relaxed) > 0 {
-            return None;
+        match self.head_since.load(Relaxed) {
+            0 if self.calls.load(Relaxed) > 0 => None,
+            0 => Some(Waiting::Idle(self.instant(self.idle_since.load(Relaxed)))),
+            since => Some(Waiting::Head(self.instant(since - 1))),
         }
-        Some(match self.head_since.load(Relaxed) {
-            0 => Waiting::Idle(self.instant(self.idle_since.load(Relaxed))),
-            since => Waiting::Head(self.instant(since - 1)),
-        })
     }
 
     /// Resolves once there are no calls.

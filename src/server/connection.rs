@@ -44,7 +44,7 @@ where
 {
     let activity = Arc::new(Activity::new());
     let mut keeper = Keeper::new(activity.clone(), shared.limits.clone(), signal);
-    let mut link = Link::new(io, activity.clone(), shared.limits.write_timeout);
+    let mut link = Link::new(io, activity.clone(), &shared.limits);
     match keeper.version(&mut link).await {
         None => {}
         Some(Version::Http1) => {
@@ -222,7 +222,8 @@ impl Keeper {
             self.cut_after(self.limits.drain_timeout);
         }
         let resets = if self.multiplexed { self.activity.resets() } else { 0 };
-        if resets > self.limits.resets.saturating_mul(2) {
+        let floods = self.activity.floods();
+        if resets > self.limits.resets.saturating_mul(2) || floods > self.limits.control_frames {
             // It does not listen to GOAWAY, or not soon enough.
             return Poll::Ready(Wish::Cut);
         }
@@ -230,8 +231,8 @@ impl Keeper {
             if self.stopping && !self.is_newcomer() {
                 return Poll::Ready(self.finish());
             }
-            if resets > self.limits.resets {
-                tracing::debug!("a peer resets more calls than it completes; its connection is closed");
+            if resets > self.limits.resets || floods > 0 {
+                tracing::debug!(resets, floods, "a peer makes work and no calls; its connection is closed");
                 self.cut_after(self.limits.write_timeout);
                 return Poll::Ready(self.finish());
             }
@@ -262,6 +263,10 @@ impl Keeper {
         let by_activity = match (self.finishing, waiting) {
             (_, None) => None,
             (Some(since), Some(Waiting::Idle(idle))) => Some((since.max(idle) + FAREWELL, Wish::Cut)),
+            // There may be calls beside it.
+            (Some(_), Some(Waiting::Head(head))) if self.multiplexed => {
+                Some((head + self.limits.header_timeout, Wish::Cut))
+            }
             (Some(since), Some(Waiting::Head(_))) => Some((since + FAREWELL, Wish::Cut)),
             (None, _) if self.stopping => Some((self.activity.start() + NEWCOMER, Wish::Finish)),
             (None, Some(Waiting::Head(since))) => Some((since + self.limits.header_timeout, Wish::Cut)),

@@ -22,11 +22,15 @@ pub struct Limits {
     pub streams: u32,
     /// How many bytes of a request's body an HTTP/2 peer may send ahead of the call that reads them.
     pub stream_window: u32,
-    /// The same for all calls of a connection together.
+    /// The same for all calls of a connection together. If it is less than that of all its calls, some that
+    /// nobody reads hold up the others.
     pub connection_window: u32,
     /// How many more calls of an HTTP/2 connection may be reset than are completed before it is told to go. One
     /// that goes on is cut at twice as many.
     pub resets: usize,
+    /// How many frames that carry nothing of a request an HTTP/2 client may send within ten seconds, beyond ten for
+    /// each that does and for each of an answer, before it is told to go. One that goes on is cut at twice as many.
+    pub control_frames: usize,
     /// How long a request's head may take from its first byte on; also the preface of HTTP/2.
     pub header_timeout: Duration,
     /// How long a connection may stay open without a call.
@@ -46,8 +50,9 @@ impl Default for Limits {
             uri: 8 * 1024,
             streams: 100,
             stream_window: 64 * 1024,
-            connection_window: 1024 * 1024,
+            connection_window: 100 * 64 * 1024,
             resets: 100,
+            control_frames: 1_000,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(10),

@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::activity::Activity;
+use super::frames::Frames;
+use super::limits::Limits;
 
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -39,6 +41,9 @@ pub(super) struct Link<I> {
     given: usize,
     activity: Arc<Activity>,
     write_timeout: Duration,
+    /// On HTTP/2, behind the preface.
+    frames: Option<Frames>,
+    control_frames: usize,
     timer: Option<Pin<Box<Sleep>>>,
     /// What the timer is for.
     waiting: Waiting,
@@ -56,14 +61,16 @@ enum Waiting {
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Link<I> {
-    pub(super) fn new(io: I, activity: Arc<Activity>, write_timeout: Duration) -> Self {
+    pub(super) fn new(io: I, activity: Arc<Activity>, limits: &Limits) -> Self {
         Self {
             io,
             prefix: [0; PREFACE.len()],
             read: 0,
             given: 0,
             activity,
-            write_timeout,
+            write_timeout: limits.write_timeout,
+            frames: None,
+            control_frames: limits.control_frames,
             timer: None,
             waiting: Waiting::Nothing,
             ended: false,
@@ -78,6 +85,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Link<I> {
                 return Poll::Ready(Ok(Some(Version::Http1)));
             }
             if self.read == PREFACE.len() {
+                self.frames = Some(Frames::new(self.activity.clone(), self.control_frames));
                 return Poll::Ready(Ok(Some(Version::Http2)));
             }
             let mut buffer = ReadBuf::new(&mut self.prefix[self.read..]);
@@ -161,11 +169,18 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Link<I> {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.io).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
+        // Until there is something: frames that are left out are not the end.
+        while buffer.filled().len() == before && buffer.remaining() > 0 {
+            ready!(Pin::new(&mut this.io).poll_read(cx, buffer))?;
+            if buffer.filled().len() == before {
+                this.ended = true;
+                break;
+            }
             this.activity.received();
-        } else if buffer.remaining() > 0 {
-            this.ended = true;
+            if let Some(frames) = &mut this.frames {
+                let length = frames.read(&mut buffer.filled_mut()[before..]);
+                buffer.set_filled(before + length);
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -174,6 +189,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Link<I> {
 impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(cx, bytes);
+        if let (Poll::Ready(Ok(count)), Some(frames)) = (&result, &mut self.frames) {
+            frames.written(&bytes[..*count]);
+        }
         self.watch(cx, Waiting::Write, result)
     }
 
@@ -183,6 +201,14 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<I> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        if let (Poll::Ready(Ok(count)), Some(frames)) = (&result, &mut self.frames) {
+            let mut left = *count;
+            for slice in slices {
+                let count = slice.len().min(left);
+                frames.written(&slice[..count]);
+                left -= count;
+            }
+        }
         self.watch(cx, Waiting::Write, result)
     }
 
@@ -214,7 +240,7 @@ mod tests {
 
     fn link(capacity: usize) -> (DuplexStream, Link<DuplexStream>) {
         let (peer, io) = duplex(capacity);
-        (peer, Link::new(io, Arc::new(Activity::new()), Duration::from_secs(10)))
+        (peer, Link::new(io, Arc::new(Activity::new()), &Limits::default()))
     }
 
     async fn version(sent: &[&[u8]]) -> Option<Version> {

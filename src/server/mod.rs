@@ -38,6 +38,7 @@ mod accept;
 mod activity;
 mod call;
 mod connection;
+mod frames;
 mod link;
 
 pub use accept::Places;

@@ -27,6 +27,8 @@ pub enum Refusal {
     HostConflict,
     /// An expectation other than `100-continue`: 417.
     Expectation,
+    /// HTTP/1.1 with a transfer coding beside `chunked`, or with that twice: 501. Nobody would undo it.
+    TransferCoding,
     /// The method TRACE, which would show a caller what others added to the request: 501.
     Trace,
     /// The method CONNECT, which would make the server a tunnel: 501.
@@ -43,7 +45,7 @@ impl Refusal {
             Self::TooManyHeaders(_) | Self::HeadersTooLarge(_) => 431,
             Self::NoHost | Self::SeveralHosts | Self::BadHost | Self::HostConflict => 400,
             Self::Expectation => 417,
-            Self::Trace | Self::Connect => 501,
+            Self::TransferCoding | Self::Trace | Self::Connect => 501,
             Self::Panicked => 500,
         }
     }
@@ -51,7 +53,7 @@ impl Refusal {
     const fn code(self) -> Code {
         match self {
             Self::TooManyHeaders(_) | Self::HeadersTooLarge(_) => Code::ResourceExhausted,
-            Self::Trace | Self::Connect => Code::Unimplemented,
+            Self::TransferCoding | Self::Trace | Self::Connect => Code::Unimplemented,
             Self::Panicked => Code::Internal,
             _ => Code::InvalidArgument,
         }
@@ -85,6 +87,10 @@ impl fmt::Display for Refusal {
             Self::Expectation => f.write_str(
                 "The request expects something that is not known here. The only expectation that is met is \
                  `expect: 100-continue`.",
+            ),
+            Self::TransferCoding => f.write_str(
+                "The request has a transfer coding that is not served. Send `Transfer-Encoding: chunked` or \
+                 `Content-Length`, and name a compression in Content-Encoding.",
             ),
             Self::Trace => f.write_str("The method TRACE is not served. Use the method that the path has."),
             Self::Connect => f.write_str("The method CONNECT is not served. This server is not a tunnel."),
@@ -127,6 +133,7 @@ pub(super) fn check<B>(request: &Request<B>, limits: &Limits) -> Result<(), Refu
     if headers.get_all(header::EXPECT).iter().any(|value| !is_known_expectation(value.as_bytes())) {
         return Err(Refusal::Expectation);
     }
+    check_coding(headers)?;
     check_host(headers, uri.authority(), request.version())
 }
 
@@ -135,6 +142,16 @@ pub(super) fn check<B>(request: &Request<B>, limits: &Limits) -> Result<(), Refu
 fn is_known_expectation(value: &[u8]) -> bool {
     let mut elements = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
     elements.all(|element| element.is_empty() || element.eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// RFC 9112 section 6.1. hyper has made sure that the last coding is `chunked`, which it undoes.
+fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(Refusal::TransferCoding),
+    }
 }
 
 /// RFC 9112 section 3.2 and RFC 9113 section 8.3.1.
@@ -237,6 +254,21 @@ mod tests {
                 &[host, ("expect", "100-continue"), ("expect", "x")],
                 Err(Refusal::Expectation),
             ),
+            (Version::HTTP_11, "POST", "/", &[host, ("transfer-encoding", "Chunked ")], Ok(())),
+            (
+                Version::HTTP_11,
+                "POST",
+                "/",
+                &[host, ("transfer-encoding", "gzip, chunked")],
+                Err(Refusal::TransferCoding),
+            ),
+            (
+                Version::HTTP_11,
+                "POST",
+                "/",
+                &[host, ("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
+                Err(Refusal::TransferCoding),
+            ),
             (Version::HTTP_11, "TRACE", "/", &[host], Err(Refusal::Trace)),
             (Version::HTTP_11, "CONNECT", "a:80", &[host], Err(Refusal::Connect)),
         ] {
@@ -301,6 +333,13 @@ mod tests {
                 Code::InvalidArgument,
                 "The request expects something that is not known here. The only expectation that is met is `expect: \
                  100-continue`.",
+            ),
+            (
+                Refusal::TransferCoding,
+                501,
+                Code::Unimplemented,
+                "The request has a transfer coding that is not served. Send `Transfer-Encoding: chunked` or \
+                 `Content-Length`, and name a compression in Content-Encoding.",
             ),
             (
                 Refusal::Trace,

@@ -64,6 +64,7 @@ fn the_smallest_file_has_the_documented_defaults() {
     let shop = config.upstreams.find("shop").unwrap();
     assert_eq!(shop.targets[0].value, Target::Tcp { host: "127.0.0.1".to_owned(), port: 50051 });
     assert_eq!((shop.timeout.value, shop.connect_timeout.value), (secs(15), secs(1)));
+    assert_eq!(shop.stream_idle_timeout.value, secs(15 * 60));
     let service = &config.services[0];
     assert!(
         service.service.matches("any.Service") && service.upstream.is_none() && service.timeout.is_none()
@@ -84,6 +85,8 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!(counts, (100, 100, 1000));
     assert_eq!((http.header_timeout.value, http.body_timeout.value), (secs(10), secs(10)));
     assert_eq!((http.request_timeout.value, http.idle_timeout.value), (secs(60), secs(60)));
+    assert_eq!((http.stream_window.bytes(), http.resets.value), (64 << 10, 100));
+    assert_eq!((http.write_timeout.value, http.connections.is_none()), (secs(10), true));
     assert_eq!(http.compression.value, Encodings::Both);
     let depths = (codec.json_depth.value, codec.message_depth.value, codec.query_depth.value);
     assert_eq!((depths, codec.message.bytes()), ((64, 100, 32), 4 << 20));

@@ -15,6 +15,7 @@ mod browser;
 mod clients;
 mod forms;
 mod life;
+mod small;
 mod uploads;
 
 const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];

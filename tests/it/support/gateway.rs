@@ -25,6 +25,18 @@ impl Gateway {
         Self { server, _folder: Some(folder) }
     }
 
+    /// As [`Gateway::with_config`], but it may have no more files and sockets open than this.
+    pub(crate) fn with_few_files(config: &str, files: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("transom.yaml");
+        std::fs::write(&file, config).unwrap();
+        let serve = serve(&["-c", file.to_str().unwrap()]);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
+        command.arg(serve.get_program()).args(serve.get_args());
+        Self { server: Server::start(command, listening), _folder: Some(folder) }
+    }
+
     /// Serves a configuration file of this repository, which may use environment variables.
     pub(crate) fn with_file(file: &Path, environment: &[(&str, &str)]) -> Self {
         let mut command = serve(&["-c", file.to_str().unwrap()]);

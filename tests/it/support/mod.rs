@@ -2,9 +2,11 @@
 
 pub(crate) mod backend;
 pub(crate) mod client;
+pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod json;
 pub(crate) mod process;
+pub(crate) mod raw_backend;
 pub(crate) mod sse;
 pub(crate) mod stream;
 

@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::root;
 
 /// How long a line of output may take. Generous: a busy machine is no failure.
@@ -70,6 +72,31 @@ impl Server {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// How much time of a processor it has used so far.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name in parentheses: utime and stime are the fields 14 and 15 (proc(5)), in ticks, which Linux
+        // shows as hundredths of a second on every platform.
+        let fields: Vec<_> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Duration::from_millis(10 * ticks)
+    }
+
+    /// How many files and sockets it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Waits until it has as many files and sockets open.
+    pub(crate) fn wait_for_open_files(&self, is_right: impl Fn(usize) -> bool) {
+        let start = Instant::now();
+        while !is_right(self.open_files()) {
+            assert!(start.elapsed() < PATIENCE, "it still has {} open files", self.open_files());
+            // There is no event to wait for.
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// What it has printed so far.
