@@ -12,13 +12,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use http::HeaderMap;
 use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 use crate::status::{Code, Status};
 
 pub mod deadline;
+pub mod encoding;
 pub mod metadata;
 pub mod service;
 
@@ -33,6 +34,8 @@ pub struct Method {
     pub server_streaming: bool,
     /// Whether the method is declared `NO_SIDE_EFFECTS` or `IDEMPOTENT`, so that it may be sent again.
     pub idempotent: bool,
+    /// Whether it is declared `NO_SIDE_EFFECTS`, so that its answers depend on nothing but the request and the time.
+    pub safe: bool,
 }
 
 impl Method {
@@ -47,6 +50,23 @@ impl Method {
 pub enum Dialect {
     /// REST with JSON, as `google.api.http` maps it.
     Rest,
+    /// gRPC over HTTP/2.
+    Grpc,
+    /// gRPC-Web, over HTTP/1.1 too.
+    GrpcWeb,
+    /// Connect, over HTTP/1.1 too.
+    Connect,
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rest => "REST",
+            Self::Grpc => "gRPC",
+            Self::GrpcWeb => "gRPC-Web",
+            Self::Connect => "Connect",
+        })
+    }
 }
 
 /// Where a call comes from. Policy decides by it; nothing of it goes upstream by itself.
@@ -70,33 +90,61 @@ pub struct Call {
     pub metadata: HeaderMap,
     /// When the caller stops waiting; absent for a call without a limit.
     pub deadline: Option<Instant>,
+    /// How messages are compressed, if any is.
+    pub encodings: Encodings,
     /// The request.
     pub body: Body,
 }
 
+/// How the messages of a call are compressed: names of message encodings as gRPC writes them.
+#[derive(Clone, Debug, Default)]
+pub struct Encodings {
+    /// The encoding of the request's messages that are compressed.
+    pub request: Option<HeaderValue>,
+    /// Those that the caller reads, separated by commas. A call without any gets no compressed message.
+    pub accepted: Option<HeaderValue>,
+}
+
+/// A message as it travels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// Its wire form, or that compressed.
+    pub bytes: Bytes,
+    /// Whether the bytes are compressed: in a request by [`Encodings::request`], in an answer by what
+    /// `grpc-encoding` in its initial metadata says.
+    pub compressed: bool,
+}
+
+impl From<Bytes> for Message {
+    /// A message that is not compressed.
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, compressed: false }
+    }
+}
+
 /// The request of a call.
 pub enum Body {
-    /// One message in wire form.
-    Message(Bytes),
+    /// One message.
+    Message(Message),
     /// One message that is read and decoded by the first layer that asks for it, so that a call that
     /// is refused before costs no reading and no parsing.
-    Pending(Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>),
+    Pending(Pin<Box<dyn Future<Output = Result<Message, Status>> + Send>>),
     /// The messages of a method with client streaming, read and decoded as they are pulled.
     Stream(Messages),
 }
 
-/// Messages in wire form that are made when they are pulled, and an error after which nothing comes:
+/// Messages that are made when they are pulled, and an error after which nothing comes:
 /// what the front found wrong with the caller's body, which ends the call.
-pub type Messages = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
+pub type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
 impl Body {
     /// Reads and decodes the message of a method that takes exactly one.
     ///
     /// # Errors
     /// What the front found wrong with the caller's body.
-    pub async fn message(self) -> Result<Bytes, Status> {
+    pub async fn message(self) -> Result<Message, Status> {
         match self {
-            Self::Message(bytes) => Ok(bytes),
+            Self::Message(message) => Ok(message),
             Self::Pending(future) => future.await,
             Self::Stream(_) => {
                 Err(Status::gateway(Code::Internal, "A stream of messages came for a method that takes one."))
@@ -107,7 +155,7 @@ impl Body {
     /// The messages of a method that takes a stream.
     pub fn messages(self) -> Messages {
         match self {
-            Self::Message(bytes) => Box::pin(stream::iter([Ok(bytes)])),
+            Self::Message(message) => Box::pin(stream::iter([Ok(message)])),
             Self::Pending(future) => Box::pin(stream::once(future)),
             Self::Stream(messages) => messages,
         }
@@ -117,7 +165,7 @@ impl Body {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Message(bytes) => write!(f, "Message({} bytes)", bytes.len()),
+            Self::Message(message) => write!(f, "Message({} bytes)", message.bytes.len()),
             Self::Pending(_) => f.write_str("Pending"),
             Self::Stream(_) => f.write_str("Stream"),
         }
@@ -128,8 +176,8 @@ impl fmt::Debug for Body {
 pub struct Reply {
     /// The initial metadata that the backend sent.
     pub metadata: HeaderMap,
-    /// The message in wire form; empty unless `status` is OK and there is no `stream`.
-    pub message: Bytes,
+    /// The message; empty unless `status` is OK and there is no `stream`.
+    pub message: Message,
     /// How the call ended; OK while there is a `stream`.
     pub status: Status,
     /// The trailing metadata that the backend sent; empty while there is a `stream`.
@@ -145,8 +193,8 @@ pub type Replies = Pin<Box<dyn Stream<Item = Part> + Send>>;
 /// A part of a streaming answer.
 #[derive(Debug)]
 pub enum Part {
-    /// A message in wire form.
-    Message(Bytes),
+    /// A message.
+    Message(Message),
     /// How the call ended, with the trailing metadata that the backend sent.
     End(Status, HeaderMap),
 }
@@ -167,7 +215,7 @@ impl From<Status> for Reply {
     fn from(status: Status) -> Self {
         Self {
             metadata: HeaderMap::new(),
-            message: Bytes::new(),
+            message: Message::default(),
             status,
             trailers: HeaderMap::new(),
             stream: None,

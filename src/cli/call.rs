@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::input::{self, Decode, Input};
 use super::{FAILED, INTERNAL, Source, metadata, output};
-use crate::call::{Body, Call, Dialect, Origin, Part};
+use crate::call::{Body, Call, Dialect, Encodings, Message, Origin, Part};
 use crate::codec::json::read;
 use crate::codec::json::status::write_status;
 use crate::codec::json::write::{self, WriteOptions};
@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(code) => return code,
     };
     let name = arguments.method.trim_start_matches('/');
-    let Some(endpoint) = snapshot.endpoints.get(name) else {
+    let Some(endpoint) = snapshot.methods.get(name).map(|own| &own.endpoint) else {
         let hint = meant(name, &snapshot).unwrap_or_else(|| "`transom routes` lists what is.".into());
         return log.format.fail(&format!("The method {name} is not exposed. {hint}"), FAILED);
     };
@@ -66,7 +66,7 @@ fn meant(name: &str, snapshot: &Snapshot) -> Option<String> {
     let plain = |name: &str| name.replace('/', ".").to_ascii_lowercase();
     let wanted = plain(name);
     let mut fitting: Vec<_> = snapshot
-        .endpoints
+        .methods
         .keys()
         .filter(|known| plain(known) == wanted || plain(known).ends_with(&format!(".{wanted}")))
         .collect();
@@ -94,6 +94,7 @@ fn request(arguments: &Arguments, endpoint: &Arc<Endpoint>) -> Result<Request, F
         origin: Origin { dialect: Dialect::Rest, route: "".into(), peer: None },
         metadata,
         deadline: Instant::now().checked_add(arguments.timeout),
+        encodings: Encodings::default(),
         body,
     };
     Ok(Request { call, failure })
@@ -109,7 +110,7 @@ fn body(endpoint: &Arc<Endpoint>, request: &str, failure: &Arc<OnceLock<String>>
             let mut wire = Vec::new();
             read::read(&endpoint.schema, input, json, &endpoint.options.read, &mut wire)
                 .map_err(|error| format!("The request is not valid: {error}."))?;
-            Ok(Bytes::from(wire))
+            Ok(Message::from(Bytes::from(wire)))
         })
     };
     match Input::open(request).map_err(failed)? {
@@ -155,12 +156,12 @@ async fn answer(endpoint: &Endpoint, output: MessageId, call: Call) -> Result<()
         return if endpoint.method.server_streaming {
             Ok(())
         } else {
-            print(endpoint, output, &reply.message)
+            print(endpoint, output, &reply.message.bytes)
         };
     };
     while let Some(part) = parts.next().await {
         match part {
-            Part::Message(message) => print(endpoint, output, &message)?,
+            Part::Message(message) => print(endpoint, output, &message.bytes)?,
             Part::End(status, _) => check(endpoint, &status)?,
         }
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::mpsc;
 
-use crate::call::Messages;
+use crate::call::{Message, Messages};
 use crate::codec::json::split::Splitter;
 use crate::status::{Code, Status};
 
@@ -71,7 +71,7 @@ fn unreadable(name: &str, error: &io::Error) -> String {
 }
 
 /// Makes a message of its JSON, or says what is wrong with it.
-pub(super) type Decode = Box<dyn FnMut(&[u8]) -> Result<Bytes, String> + Send>;
+pub(super) type Decode = Box<dyn FnMut(&[u8]) -> Result<Message, String> + Send>;
 
 /// The messages of a text, all of which must be right.
 ///
@@ -151,7 +151,7 @@ impl Cutter {
     }
 
     /// The next message of what is there.
-    fn next(&mut self, decode: &mut Decode) -> Result<Option<Bytes>, String> {
+    fn next(&mut self, decode: &mut Decode) -> Result<Option<Message>, String> {
         let uncut = |error| format!("The request is not a stream of JSON messages: {error}.");
         if let Some(text) = self.splitter.next().map_err(uncut)? {
             return decode(text).map(Some);
@@ -167,7 +167,7 @@ impl Cutter {
         pieces: &mut mpsc::Receiver<io::Result<Bytes>>,
         name: &str,
         decode: &mut Decode,
-    ) -> Result<Option<Bytes>, String> {
+    ) -> Result<Option<Message>, String> {
         loop {
             if let Some(message) = self.next(decode)? {
                 return Ok(Some(message));
@@ -193,13 +193,13 @@ mod tests {
     /// Takes numbers below 10, and gives the text.
     fn decode() -> Decode {
         Box::new(|text| match text {
-            [b'0'..=b'9'] => Ok(Bytes::copy_from_slice(text)),
+            [b'0'..=b'9'] => Ok(Bytes::copy_from_slice(text).into()),
             _ => Err(format!("{} is not below 10.", String::from_utf8_lossy(text))),
         })
     }
 
     /// What a reader gives that hands out one byte at a time.
-    async fn read(text: &'static str) -> (Vec<Option<Bytes>>, Option<String>) {
+    async fn read(text: &'static str) -> (Vec<Option<Message>>, Option<String>) {
         struct Slow(&'static [u8]);
         impl Read for Slow {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -234,7 +234,7 @@ mod tests {
         ];
         for (text, expected, failure) in table {
             let mut expected: Vec<_> =
-                expected.iter().map(|text| Some(Bytes::from_static(text.as_bytes()))).collect();
+                expected.iter().map(|text| Some(Bytes::from_static(text.as_bytes()).into())).collect();
             match messages(text.as_bytes(), decode()) {
                 Ok(found) => {
                     assert_eq!(found.map(Result::ok).collect::<Vec<_>>().await, expected, "{text}");

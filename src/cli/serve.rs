@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         config.listeners = NonEmpty::new(Listener { address: address.into() }, []);
     }
     let routes = snapshot.routes.routes().len();
-    let methods = snapshot.endpoints.len();
+    let methods = snapshot.methods.len();
     tracing::info!(methods, routes, "the methods are open to everybody who can connect");
     match app::run(&config, snapshot, |_| ()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -26,11 +26,7 @@ pub async fn compile(config: &Config, problems: &mut Problems, cores: usize) -> 
         return None;
     }
     let exposed = services::expose(config, &upstreams, &catalogue, problems);
-    let routes = routes::build(config, &exposed, &catalogue, problems);
-    let endpoints = exposed
-        .iter()
-        .map(|exposed| (exposed.endpoint.full_name.clone(), Arc::clone(&exposed.endpoint)))
-        .collect();
+    let (methods, routes) = routes::build(config, &exposed, &catalogue, problems);
     let schema = Arc::clone(catalogue.first_schema()?);
     let http = &config.http;
     let limits = Limits {
@@ -39,5 +35,5 @@ pub async fn compile(config: &Config, problems: &mut Problems, cores: usize) -> 
         request: http.request_timeout.value,
         message: config.codec.message.as_usize(),
     };
-    (problems.errors() == 0).then_some(Snapshot { endpoints, routes, schema, limits })
+    (problems.errors() == 0).then_some(Snapshot { methods, routes, schema, limits })
 }

@@ -1,10 +1,11 @@
 //! HTTP rules become routes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::descriptors::Catalogue;
 use super::services::Exposed;
+use crate::call::Dialect;
 use crate::codec::binding::{Binding, BindingOptions, Rule};
 use crate::config::Config;
 use crate::config::place::Place;
@@ -34,19 +35,23 @@ const ANNOTATION: &str = "The rule is the method's google.api.http annotation. M
 
 struct Builder<'a> {
     config: &'a Config,
+    methods: HashMap<String, Arc<Route>>,
     table: Table<Arc<Route>>,
     problems: &'a mut Problems,
 }
 
-/// The routes of all exposed methods: those of the configuration first, so that they win over equal ones,
-/// then those of the annotations.
+/// All exposed methods by their names, and their routes: those of the configuration first, so that they
+/// win over equal ones, then those of the annotations.
 pub(super) fn build(
     config: &Config,
     exposed: &[Exposed<'_>],
     catalogue: &Catalogue,
     problems: &mut Problems,
-) -> Table<Arc<Route>> {
-    let mut builder = Builder { config, table: Table::new(), problems };
+) -> (HashMap<String, Arc<Route>>, Table<Arc<Route>>) {
+    let mut builder = Builder { config, methods: HashMap::new(), table: Table::new(), problems };
+    for method in exposed {
+        builder.own(method);
+    }
     for route in &config.routes {
         builder.configured(route, exposed);
     }
@@ -54,7 +59,7 @@ pub(super) fn build(
         builder.mapped(method, catalogue);
     }
     builder.warn_of_strangers(exposed, catalogue);
-    builder.table
+    (builder.methods, builder.table)
 }
 
 impl Builder<'_> {
@@ -65,6 +70,11 @@ impl Builder<'_> {
             let hint = "Check its name, and that `services` has a pattern for its service.";
             return self.problems.push(Problem::error(text).at(route.call.place).hint(hint));
         };
+        if !method.endpoint.speaks(Dialect::Rest) {
+            let text = format!("The method {name} is not served as REST, so it can have no route.");
+            let hint = "Add rest to the `dialects` of its service.";
+            return self.problems.push(Problem::error(text).at(route.call.place).hint(hint));
+        }
         let text = |value: &Option<crate::config::place::Located<String>>| {
             value.as_ref().map_or_else(String::new, |value| value.value.clone())
         };
@@ -84,8 +94,21 @@ impl Builder<'_> {
         self.add(method, &mapping);
     }
 
+    /// The path that a method has in gRPC.
+    fn own(&mut self, method: &Exposed<'_>) {
+        let path = method.endpoint.method.path.as_str();
+        let rule = Rule { variables: &[], body: "*", response_body: "" };
+        match self.route(method, rule, path) {
+            Ok(route) => drop(self.methods.insert(method.endpoint.full_name.clone(), Arc::new(route))),
+            Err(error) => {
+                let text = format!("The method {} cannot be served: {error}.", method.endpoint.full_name);
+                self.problems.push(Problem::error(text).at(method.settings.service.place));
+            }
+        }
+    }
+
     fn mapped(&mut self, method: &Exposed<'_>, catalogue: &Catalogue) {
-        if method.settings.http.value == HttpMapping::None {
+        if !method.endpoint.speaks(Dialect::Rest) || method.settings.http.value == HttpMapping::None {
             return;
         }
         let place = method.settings.service.place;
@@ -138,7 +161,7 @@ impl Builder<'_> {
     }
 
     fn add(&mut self, method: &Exposed<'_>, mapping: &Mapping<'_>) {
-        let name = &method.endpoint.full_name;
+        let name = &*method.endpoint.full_name;
         let fault = |text: String| {
             let text =
                 format!("The route {} {} of {name} is not valid: {text}", mapping.verb, mapping.template);
@@ -152,7 +175,9 @@ impl Builder<'_> {
             Ok(template) => template,
             Err(error) => return self.problems.push(fault(error.to_string())),
         };
-        let route = match self.route(method, mapping, &template) {
+        let variables: Vec<_> = template.variables().iter().map(ToString::to_string).collect();
+        let rule = Rule { variables: &variables, body: mapping.body, response_body: mapping.response_body };
+        let route = match self.route(method, rule, mapping.template) {
             Ok(route) => route,
             Err(error) => return self.problems.push(fault(format!("{error}."))),
         };
@@ -174,19 +199,12 @@ impl Builder<'_> {
         }
     }
 
-    fn route(
-        &self,
-        method: &Exposed<'_>,
-        mapping: &Mapping<'_>,
-        template: &Template,
-    ) -> Result<Route, String> {
+    fn route(&self, method: &Exposed<'_>, rule: Rule<'_>, template: &str) -> Result<Route, String> {
         let endpoint = &method.endpoint;
-        let variables: Vec<_> = template.variables().iter().map(ToString::to_string).collect();
-        let rule = Rule { variables: &variables, body: mapping.body, response_body: mapping.response_body };
         let table = method.method();
         let types = [table.input(), table.output()];
         let binding = Binding::new(&endpoint.schema, types, rule, self.options(method))?;
-        Ok(Route { endpoint: Arc::clone(endpoint), binding, template: mapping.template.into() })
+        Ok(Route { endpoint: Arc::clone(endpoint), binding, template: template.into() })
     }
 
     fn options(&self, method: &Exposed<'_>) -> BindingOptions {

@@ -3,22 +3,24 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::HeaderName;
 use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue};
 
 use super::descriptors::Catalogue;
 use super::upstreams::Upstream;
 use crate::call;
 use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
-use crate::config::Config;
 use crate::config::problem::{Problem, Problems};
 use crate::config::service::{
-    Defaults, Enums, ErrorForm, Expose, HttpMapping, Names, Service as Settings, StreamOutput, Unknown,
+    Defaults, Dialect, Enums, ErrorForm, Expose, HttpMapping, Names, Service as Settings, StreamOutput,
+    Unknown,
 };
+use crate::config::value::origin::Origin;
+use crate::config::{self, Config};
 use crate::schema::Schema;
 use crate::schema::method::{Method, Service};
-use crate::snapshot::{Endpoint, EndpointOptions, StreamForm};
+use crate::snapshot::{Cors, Endpoint, EndpointOptions, StreamForm};
 
 /// A method that is exposed.
 pub(super) struct Exposed<'c> {
@@ -152,13 +154,24 @@ fn endpoint(
             client_streaming: method.client_streaming(),
             server_streaming: method.server_streaming(),
             idempotent: method.is_idempotent(),
+            safe: method.is_safe(),
         }),
         service: Arc::clone(&upstream.service),
         schema: Arc::clone(schema),
         full_name,
         upstream: upstream.name.clone(),
+        dialects: settings.dialects.iter().map(|dialect| spoken(dialect.value)).collect(),
         options: options(config, settings),
     })
+}
+
+const fn spoken(dialect: Dialect) -> call::Dialect {
+    match dialect {
+        Dialect::Rest => call::Dialect::Rest,
+        Dialect::Grpc => call::Dialect::Grpc,
+        Dialect::GrpcWeb => call::Dialect::GrpcWeb,
+        Dialect::Connect => call::Dialect::Connect,
+    }
 }
 
 fn options(config: &Config, settings: &Settings) -> EndpointOptions {
@@ -191,6 +204,21 @@ fn options(config: &Config, settings: &Settings) -> EndpointOptions {
         expose_debug_info: exposes(Expose::DebugInfo),
         request_metadata: names(settings.metadata.request.iter().map(|key| &***key).collect()),
         response_metadata: names(settings.metadata.response.iter().map(|key| &***key).collect()),
+        cors: settings.cors.as_ref().map(|cors| Arc::new(origins(cors))),
+    }
+}
+
+fn origins(settings: &config::service::Cors) -> Cors {
+    let exact = settings.origins.iter().filter_map(|origin| match &origin.value {
+        Origin::Any => None,
+        // The configuration has checked that it is one, so that it fits into a header.
+        Origin::Exact(origin) => HeaderValue::from_str(origin).ok(),
+    });
+    Cors {
+        any: settings.origins.iter().any(|origin| origin.value == Origin::Any),
+        origins: exact.collect(),
+        credentials: settings.credentials.value,
+        max_age: settings.max_age.value,
     }
 }
 

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::limits::DAY;
 use super::place::Located;
+use super::problem::Problem;
 use super::settings::declare::settings;
 use super::settings::read::Reader;
 use super::value::name::{RequestKey, ResponseKey};
+use super::value::origin::Origin;
 use super::value::pattern::ServicePattern;
 
 settings! {
@@ -19,6 +21,8 @@ settings! {
         upstream: Option<Located<String>> = None,
         /// Which HTTP routes the services get.
         http: Located<HttpMapping> = HttpMapping::Auto.into(),
+        /// In which dialects the services are served. All of them if this is left out.
+        dialects: Vec<Located<Dialect>> = Dialect::all(),
         /// How long a unary call may take, when shorter than what the upstream allows.
         timeout: Option<Located<Duration>> = None => Duration::from_millis(1)..=DAY,
         /// How JSON is read and written.
@@ -29,8 +33,10 @@ settings! {
         errors: Errors = Errors::default(),
         /// Which headers and metadata cross, beside those that always do.
         metadata: Metadata = Metadata::default(),
+        /// Which scripts in browsers may call from other origins. None if this is left out.
+        cors: Option<Cors> = None,
     }
-    later { dialects, policy, cors }
+    later { policy }
     check check(service, upstream)
     example "Write a pattern, such as shop.v1.* or \"**\", or `service:` with a pattern."
 }
@@ -44,6 +50,26 @@ settings! {
         "annotations" => Annotations,
         /// None but those under `routes`.
         "none" => None,
+    }
+}
+
+settings! {
+    /// A way in which callers speak.
+    pub enum Dialect {
+        /// HTTP with JSON, as google.api.http maps it.
+        "rest" => Rest,
+        /// gRPC over HTTP/2.
+        "grpc" => Grpc,
+        /// gRPC-Web, over HTTP/1.1 too, for browsers.
+        "grpc_web" => GrpcWeb,
+        /// Connect, over HTTP/1.1 too, with JSON or protobuf.
+        "connect" => Connect,
+    }
+}
+
+impl Dialect {
+    fn all() -> Vec<Located<Self>> {
+        [Self::Rest, Self::Grpc, Self::GrpcWeb, Self::Connect].map(Located::from).into()
     }
 }
 
@@ -166,6 +192,34 @@ settings! {
     }
 }
 
+settings! {
+    /// Which scripts in browsers may call from other origins.
+    pub struct Cors {
+        /// The origins, such as https://shop.example, or "*" for all.
+        origins: Vec<Located<Origin>>,
+        /// Whether they may send cookies and certificates. Not with the origin "*".
+        credentials: Located<bool> = false.into(),
+        /// How long a browser may remember what it was allowed.
+        max_age: Located<Duration> = Duration::from_secs(600).into() => Duration::ZERO..=DAY,
+    }
+    check check(origins, credentials)
+}
+
+impl Cors {
+    fn check(
+        reader: &mut Reader<'_>,
+        origins: Option<&Vec<Located<Origin>>>,
+        credentials: Option<&Located<bool>>,
+    ) {
+        let any = origins.and_then(|origins| origins.iter().find(|origin| origin.value == Origin::Any));
+        if let (Some(any), Some(Located { value: true, .. })) = (any, credentials) {
+            let text = "Scripts of every origin may not send the cookies of a browser's user.";
+            let hint = "Name the origins that may, or leave `credentials` out.";
+            reader.error::<()>(Problem::error(text).at(any.place).hint(hint));
+        }
+    }
+}
+
 impl Service {
     /// Every service of every upstream, with defaults.
     pub fn everything() -> Self {
@@ -173,11 +227,13 @@ impl Service {
             service: ServicePattern::everything().into(),
             upstream: None,
             http: HttpMapping::Auto.into(),
+            dialects: Dialect::all(),
             timeout: None,
             json: Json::default(),
             streams: Streams::default(),
             errors: Errors::default(),
             metadata: Metadata::default(),
+            cors: None,
         }
     }
 

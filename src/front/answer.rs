@@ -4,10 +4,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderMap, Response};
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 
+use super::envelope::Framed;
 use super::stream::Streamed;
 
 /// An answer to an HTTP request.
@@ -20,6 +21,9 @@ pub struct AnswerBody(Kind);
 #[derive(Debug)]
 enum Kind {
     Whole(Full<Bytes>),
+    /// Data and then trailers, each at most once.
+    Trailed(Option<Bytes>, Option<Box<HeaderMap>>),
+    Framed(Box<Framed>),
     Streamed(Box<Streamed>),
 }
 
@@ -40,6 +44,11 @@ impl AnswerBody {
     pub(super) fn empty() -> Self {
         Self::from(Vec::new())
     }
+
+    /// A body that ends with trailers.
+    pub(super) fn trailed(data: Option<Bytes>, trailers: HeaderMap) -> Self {
+        Self(Kind::Trailed(data, Some(Box::new(trailers))))
+    }
 }
 
 impl From<Vec<u8>> for AnswerBody {
@@ -51,6 +60,12 @@ impl From<Vec<u8>> for AnswerBody {
 impl From<Bytes> for AnswerBody {
     fn from(body: Bytes) -> Self {
         Self(Kind::Whole(Full::new(body)))
+    }
+}
+
+impl From<Framed> for AnswerBody {
+    fn from(framed: Framed) -> Self {
+        Self(Kind::Framed(Box::new(framed)))
     }
 }
 
@@ -67,6 +82,11 @@ impl Body for AnswerBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match &mut self.0 {
             Kind::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Kind::Trailed(data, trailers) => Poll::Ready(match data.take() {
+                Some(data) => Some(Ok(Frame::data(data))),
+                None => trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))),
+            }),
+            Kind::Framed(body) => body.poll_frame(cx),
             Kind::Streamed(body) => body.poll_text(cx).map(|text| text.map(|text| text.map(Frame::data))),
         }
     }
@@ -74,6 +94,8 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Whole(body) => body.is_end_stream(),
+            Kind::Trailed(data, trailers) => data.is_none() && trailers.is_none(),
+            Kind::Framed(body) => body.has_ended(),
             Kind::Streamed(body) => body.has_ended(),
         }
     }
@@ -81,7 +103,7 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Whole(body) => body.size_hint(),
-            Kind::Streamed(_) => SizeHint::default(),
+            Kind::Trailed(..) | Kind::Framed(_) | Kind::Streamed(_) => SizeHint::default(),
         }
     }
 }

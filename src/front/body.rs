@@ -196,7 +196,7 @@ fn too_large(limit: usize) -> Status {
     Status::caller(Code::ResourceExhausted, text).with_http(413)
 }
 
-fn too_slow() -> Status {
+pub(super) fn too_slow() -> Status {
     Status::caller(Code::DeadlineExceeded, "The request body did not arrive in time.")
 }
 

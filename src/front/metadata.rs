@@ -1,7 +1,7 @@
 //! Which HTTP headers become gRPC metadata, and which metadata becomes headers.
 
 use http::header::{AUTHORIZATION, CONNECTION, DATE, LOCATION, SERVER, SET_COOKIE};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::call::metadata::{flaw, is_reserved};
 use crate::status::{Code, Status};
@@ -39,13 +39,56 @@ pub(super) fn of_request(headers: &HeaderMap, configured: &[HeaderName]) -> Resu
         if is_reserved(forwarded.as_str()) || is_for_this_connection(headers, name) {
             continue;
         }
-        if let Some(flaw) = flaw(forwarded.as_str(), value.as_bytes()) {
-            let text = format!("The header {name} is not valid: {flaw}.");
-            return Err(Status::caller(Code::InvalidArgument, text));
-        }
+        check(name, forwarded.as_str(), value)?;
         metadata.append(forwarded, value.clone());
     }
     Ok(metadata)
+}
+
+/// The metadata of a call in a dialect whose headers are metadata: all but reserved and hop-by-hop names, and
+/// `from_browsers` but those that browsers and the protocols for them set by themselves.
+///
+/// # Errors
+/// As for [`of_request`].
+pub(super) fn custom(headers: &HeaderMap, from_browsers: bool) -> Result<HeaderMap, Status> {
+    let mut metadata = HeaderMap::with_capacity(headers.len());
+    let has_connection = headers.contains_key(CONNECTION);
+    for (name, value) in headers {
+        if is_reserved(name.as_str())
+            || (has_connection && is_for_this_connection(headers, name))
+            || (from_browsers && is_of_browsers(name.as_str()))
+        {
+            continue;
+        }
+        check(name, name.as_str(), value)?;
+        metadata.append(name.clone(), value.clone());
+    }
+    Ok(metadata)
+}
+
+fn is_of_browsers(name: &str) -> bool {
+    const PREFIXES: [&str; 7] =
+        ["accept-", "access-control-", "connect-", "content-", "if-", "sec-", "upgrade-"];
+    const NAMES: [&str; 10] = [
+        "accept",
+        "cache-control",
+        "dnt",
+        "origin",
+        "pragma",
+        "priority",
+        "range",
+        "referer",
+        "x-grpc-web",
+        "x-user-agent",
+    ];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether metadata can carry the value of a header as `forwarded`.
+fn check(name: &HeaderName, forwarded: &str, value: &HeaderValue) -> Result<(), Status> {
+    flaw(forwarded, value.as_bytes()).map_or(Ok(()), |flaw| {
+        Err(Status::caller(Code::InvalidArgument, format!("The header {name} is not valid: {flaw}.")))
+    })
 }
 
 fn is_for_this_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
@@ -62,16 +105,33 @@ pub(super) fn to_answer(
     configured: &[HeaderName],
     headers: &mut HeaderMap,
 ) {
-    each(initial, |name, value| {
-        if crosses(name, configured) {
+    pass(initial, configured, headers);
+    prefixed(trailers, TRAILER_PREFIX, configured, headers);
+}
+
+/// Adds trailing metadata of a reply to the headers of an answer with something before each name, except what
+/// [`to_answer`] leaves behind too.
+pub(super) fn prefixed(
+    trailers: HeaderMap,
+    prefix: &str,
+    configured: &[HeaderName],
+    headers: &mut HeaderMap,
+) {
+    each(trailers, |name, value| {
+        if crosses(name, configured)
+            && let Ok(name) = HeaderName::try_from(format!("{prefix}{name}"))
+        {
             headers.append(name, value);
         }
     });
-    each(trailers, |name, value| {
-        if crosses(name, configured)
-            && let Ok(name) = HeaderName::try_from(format!("{TRAILER_PREFIX}{name}"))
-        {
-            headers.append(name, value);
+}
+
+/// Adds metadata of a reply to headers or trailers under its own names, except what [`to_answer`] leaves
+/// behind too.
+pub(super) fn pass(metadata: HeaderMap, configured: &[HeaderName], fields: &mut HeaderMap) {
+    each(metadata, |name, value| {
+        if crosses(name, configured) {
+            fields.append(name, value);
         }
     });
 }
@@ -90,7 +150,7 @@ fn crosses(name: &HeaderName, configured: &[HeaderName]) -> bool {
 }
 
 /// Visits every value; the map itself gives the name only with the first value of each.
-fn each(map: HeaderMap, mut visit: impl FnMut(&HeaderName, http::HeaderValue)) {
+fn each(map: HeaderMap, mut visit: impl FnMut(&HeaderName, HeaderValue)) {
     let mut last = None;
     for (name, value) in map {
         last = name.or(last);

@@ -8,24 +8,37 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::ALLOW;
+use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::route::table::Found;
+use crate::snapshot::Snapshot;
 use crate::snapshot::handle::Handle;
 use crate::status::{Code, Status};
 
 mod accept;
 mod answer;
 mod body;
+mod classify;
+mod connect;
+mod cors;
 mod deadline;
+mod envelope;
 mod error;
+mod grpc;
+mod grpc_fields;
+mod grpc_message;
+mod grpc_web;
 mod metadata;
+mod method;
 mod rest;
 mod stream;
 mod upload;
 
 #[cfg(test)]
 mod tests;
+
+use classify::Spoken;
 
 pub use answer::{Answer, AnswerBody, Cut};
 
@@ -50,6 +63,28 @@ impl Front {
     {
         let snapshot = self.handle.load();
         let (head, body) = request.into_parts();
+        if let Some(answer) = cors::preflight(&snapshot, &head) {
+            return answer;
+        }
+        let granted = cors::Granted::by(&snapshot, &head);
+        let mut answer = match Spoken::by(&snapshot, &head) {
+            Spoken::Grpc => grpc::answer(&snapshot, head, body, peer).await,
+            Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, peer).await,
+            Spoken::Connect => connect::unary::answer(&snapshot, head, body, peer).await,
+            Spoken::ConnectStream => connect::stream::answer(&snapshot, head, body, peer).await,
+            Spoken::Rest => Self::rest(&snapshot, head, body, peer).await,
+        };
+        if let Some(granted) = granted {
+            granted.write(answer.headers_mut());
+        }
+        answer
+    }
+
+    async fn rest<B>(snapshot: &Snapshot, head: Head, body: B, peer: Option<SocketAddr>) -> Answer
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<body::BoxError>,
+    {
         let form = error::Form::of_request(&head.headers);
         let refuse = |status: &Status| error::answer(&snapshot.schema, status, form);
         match snapshot.routes.find(head.method.as_str(), head.uri.path()) {

@@ -1,28 +1,25 @@
 //! REST: a JSON request by a route of `google.api.http`, and the JSON answer.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts as Head;
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
 use super::body::BoxError;
-use super::error::Form;
+use super::error::{Form, REQUEST_ID, made_up_id};
 use super::stream::{Beginning, Streamed, media_type, unwritable};
 use super::upload::{Cut, Outside, Upload};
 use super::{body, deadline, error, metadata, stream};
-use crate::call::{Body, Call, Dialect, Origin, Reply};
+use crate::call::{Body, Call, Dialect, Encodings, Message, Origin, Reply};
 use crate::codec::binding::{self, BodyFormat};
 use crate::snapshot::{Limits, Route};
 use crate::status::Status;
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request without its body, after its route was found.
 pub(super) struct Parts<'a> {
@@ -50,7 +47,7 @@ where
     if !reply.status.is_ok() {
         return teller.failure(reply);
     }
-    match success(&route, &reply.message) {
+    match success(&route, &reply.message.bytes) {
         Ok(mut answer) => {
             teller.metadata(reply.metadata, reply.trailers, &mut answer);
             answer
@@ -126,12 +123,6 @@ impl<'a> Teller<'a> {
     }
 }
 
-/// A name for a request that has none: what is in the log about it can be found by what the caller got.
-fn made_up_id() -> HeaderValue {
-    let id = RandomState::new().hash_one(std::process::id());
-    HeaderValue::from_str(&format!("{id:016x}")).unwrap_or(HeaderValue::from_static("-"))
-}
-
 /// The answer for a reply's message.
 fn success(route: &Route, message: &Bytes) -> Result<Answer, Status> {
     let (binding, schema) = (&route.binding, &route.endpoint.schema);
@@ -181,6 +172,7 @@ where
         origin,
         metadata,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        encodings: Encodings::default(),
         body: request(Arc::clone(route), check, head, values, body, limits.clone(), accepted),
     })
 }
@@ -239,6 +231,6 @@ where
             // Whoever waited for it may be gone.
             let _ = accepted.send(());
         }
-        Ok(Bytes::from(wire))
+        Ok(Message::from(Bytes::from(wire)))
     }))
 }

@@ -185,7 +185,7 @@ impl Source {
     fn raw_content_type(&self, route: &Route) -> Option<HeaderValue> {
         match self {
             Self::Part(Part::Message(message), _) if route.binding.gives_raw() => {
-                let body = route.binding.raw_answer(&route.endpoint.schema, message).ok()?;
+                let body = route.binding.raw_answer(&route.endpoint.schema, &message.bytes).ok()?;
                 Some(media_type(body.content_type))
             }
             _ => None,
@@ -284,7 +284,7 @@ impl Streamed {
         while !self.ended && self.text.len() < PACK {
             match self.source.poll_part(cx) {
                 Poll::Pending => break,
-                Poll::Ready(Part::Message(message)) => self.message(&message),
+                Poll::Ready(Part::Message(message)) => self.message(&message.bytes),
                 Poll::Ready(Part::End(status, _)) => self.end(status),
             }
         }

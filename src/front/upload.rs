@@ -11,6 +11,7 @@ use hyper::body::Body;
 use tokio::sync::oneshot;
 
 use super::body::{BoxError, broken};
+use crate::call::Message;
 use crate::codec::binding::{BodyFormat, FormUpload};
 use crate::codec::json::split::{SplitError, SplitErrorKind, Splitter};
 use crate::snapshot::Route;
@@ -185,7 +186,7 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    type Item = Result<Bytes, Status>;
+    type Item = Result<Message, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.failed {
@@ -196,6 +197,6 @@ where
         if matches!(message, Ok(None)) {
             self.outside = None;
         }
-        Poll::Ready(message.transpose())
+        Poll::Ready(message.transpose().map(|message| message.map(Message::from)))
     }
 }

@@ -39,6 +39,7 @@ pub struct Method {
     pub(super) client_streaming: bool,
     pub(super) server_streaming: bool,
     pub(super) idempotent: bool,
+    pub(super) safe: bool,
     pub(super) rule: Option<Box<HttpRule>>,
 }
 
@@ -71,6 +72,11 @@ impl Method {
     /// Whether the method is declared `NO_SIDE_EFFECTS` or `IDEMPOTENT`.
     pub const fn is_idempotent(&self) -> bool {
         self.idempotent
+    }
+
+    /// Whether the method is declared `NO_SIDE_EFFECTS`.
+    pub const fn is_safe(&self) -> bool {
+        self.safe
     }
 
     /// The `google.api.http` annotation.

@@ -282,8 +282,8 @@ fn annotations_and_streaming_are_read() {
     let schema = load(&[message("M", &[]), node(6, &[text(1, "S"), node(2, &method)])]);
     let (_, method) = schema.method("a.S/Call").unwrap();
     assert_eq!(
-        (method.client_streaming(), method.server_streaming(), method.is_idempotent()),
-        (false, true, true)
+        (method.client_streaming(), method.server_streaming(), method.is_idempotent(), method.is_safe()),
+        (false, true, true, true)
     );
     let rule = method.rule().unwrap();
     assert_eq!(rule.verb_and_template(), Some(("GET", "/v1/{name}")));

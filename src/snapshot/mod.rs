@@ -1,14 +1,14 @@
 //! What the gateway serves at one moment: compiled from the configuration, immutable, shared by all
 //! calls that started while it was current.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 
-use crate::call::Method;
 use crate::call::service::CallService;
+use crate::call::{Dialect, Method};
 use crate::codec::binding::Binding;
 use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
@@ -20,8 +20,10 @@ pub mod handle;
 /// The compiled configuration.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// Every method that is exposed, by its full name.
-    pub endpoints: HashMap<String, Arc<Endpoint>>,
+    /// Every method that is exposed, by its full name, with the route of its own path,
+    /// `/package.Service/Method`, on which the request is the whole message. REST serves it only where
+    /// [`Snapshot::routes`] has it too.
+    pub methods: HashMap<String, Arc<Route>>,
     /// Every HTTP route.
     pub routes: Table<Arc<Route>>,
     /// The schema that errors are written with before a route is known.
@@ -43,7 +45,7 @@ pub struct Limits {
     pub message: usize,
 }
 
-/// One HTTP rule of a method.
+/// One HTTP rule of a method, or the path of its own.
 #[derive(Debug)]
 pub struct Route {
     /// The method behind it.
@@ -66,8 +68,17 @@ pub struct Endpoint {
     pub full_name: String,
     /// The name of the upstream in the configuration.
     pub upstream: String,
+    /// The dialects in which it is served.
+    pub dialects: Vec<Dialect>,
     /// How it is presented.
     pub options: EndpointOptions,
+}
+
+impl Endpoint {
+    /// Whether the method is served in a dialect.
+    pub fn speaks(&self, dialect: Dialect) -> bool {
+        self.dialects.contains(&dialect)
+    }
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -97,6 +108,21 @@ pub struct EndpointOptions {
     pub request_metadata: Vec<HeaderName>,
     /// Metadata of the backend that goes to callers although it usually does not.
     pub response_metadata: Vec<HeaderName>,
+    /// Which scripts may call from other origins; none without.
+    pub cors: Option<Arc<Cors>>,
+}
+
+/// Which scripts in browsers may call from other origins.
+#[derive(Clone, Debug, Default)]
+pub struct Cors {
+    /// Whether all origins may.
+    pub any: bool,
+    /// The origins that may, as browsers write them.
+    pub origins: HashSet<HeaderValue>,
+    /// Whether they may send the credentials that a browser keeps.
+    pub credentials: bool,
+    /// How long a browser may remember it.
+    pub max_age: Duration,
 }
 
 /// The form of an answer that is a stream of messages.

@@ -10,11 +10,12 @@ use tokio::time::Instant;
 
 use crate::call::deadline::before;
 use crate::call::service::{BoxFuture, CallService};
-use crate::call::{self, Call, Messages, Reply};
+use crate::call::{self, Call, Encodings, Messages, Reply};
 use crate::status::{Code, Status};
 
 use super::exchange::{Exchange, Sending};
 use super::fault::{Again, Failure, Told, late, unopened, unreachable};
+use super::frames::Terms;
 use super::pool::{Lease, Pool};
 use super::request::{self, Outgoing, Piece};
 use super::target::Target;
@@ -107,6 +108,7 @@ impl CallService for Channel {
 struct Try {
     method: Arc<call::Method>,
     metadata: HeaderMap,
+    encodings: Encodings,
     input: Input,
     started: Instant,
     deadline: Option<Instant>,
@@ -138,7 +140,7 @@ impl Try {
 
 impl Shared {
     async fn answer(&self, call: Call) -> Result<Reply, Status> {
-        let Call { method, metadata, deadline, body, .. } = call;
+        let Call { method, metadata, deadline, encodings, body, .. } = call;
         let mut started = Instant::now();
         let input = if method.client_streaming {
             Input::Stream(Some(body.messages()))
@@ -152,7 +154,7 @@ impl Shared {
             started = Instant::now();
             deadline = deadline.into_iter().chain(started.checked_add(self.settings.timeout)).min();
         }
-        let mut work = Try { method, metadata, input, started, deadline };
+        let mut work = Try { method, metadata, encodings, input, started, deadline };
         match before(deadline, self.send(&mut work)).await {
             Some(outcome) => outcome,
             None => Err(late(started, deadline)),
@@ -194,11 +196,11 @@ impl Shared {
     async fn exchange(&self, slot: usize, lease: Lease, work: &mut Try) -> Result<Reply, Failure> {
         let target = lease.target;
         let exchange = self.open(slot, lease, work).await?;
-        let limit = self.settings.max_message;
+        let terms = Terms { limit: self.settings.max_message, compressed: work.encodings.accepted.is_some() };
         if work.method.server_streaming {
-            stream::open(exchange, limit, self.told(target, work)).await
+            stream::open(exchange, terms, self.told(target, work)).await
         } else {
-            exchange.run(limit).await
+            exchange.run(terms).await
         }
     }
 
@@ -243,7 +245,7 @@ impl Shared {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         *request.version_mut() = Version::HTTP_2;
-        *request.headers_mut() = request::headers(&work.metadata, timeout);
+        *request.headers_mut() = request::headers(&work.metadata, &work.encodings, timeout);
         Ok(request)
     }
 }

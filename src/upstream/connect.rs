@@ -291,7 +291,7 @@ mod tests {
             let request = Request::post("http://shop/shop.Echo/Say").body(()).unwrap();
             let (response, mut stream) = sender.send_request(request, false).unwrap();
             let body = Bytes::from(vec![0; size]);
-            stream.send_data(Piece::message(body.clone(), size).unwrap(), true).unwrap();
+            stream.send_data(Piece::message(body.clone().into(), size).unwrap(), true).unwrap();
             (response, body)
         };
         // The first call also settles the SETTINGS of both sides.

@@ -19,6 +19,7 @@ use crate::call::Reply;
 use crate::status::{Code, Status};
 
 use super::fault::{Failure, stream_error};
+use super::frames::Terms;
 use super::pool::Lease;
 use super::request::Outgoing;
 use super::response::{Reading, no_status};
@@ -71,19 +72,18 @@ impl Exchange {
         }
     }
 
-    /// Sends the request and reads the answer of a method that gives one message. `limit` bounds it, in
-    /// bytes.
-    pub(super) async fn run(mut self, limit: usize) -> Result<Reply, Failure> {
-        let outcome = self.read_one(limit).await;
+    /// Sends the request and reads the answer of a method that gives one message.
+    pub(super) async fn run(mut self, terms: Terms) -> Result<Reply, Failure> {
+        let outcome = self.read_one(terms).await;
         self.end();
         outcome
     }
 
-    async fn read_one(&mut self, limit: usize) -> Result<Reply, Failure> {
+    async fn read_one(&mut self, terms: Terms) -> Result<Reply, Failure> {
         let mut reading = None;
         loop {
             match self.event().await? {
-                Event::Head(head) => reading = Some(Reading::start(head, limit)?),
+                Event::Head(head) => reading = Some(Reading::start(head, terms)?),
                 Event::Data(data) => {
                     if let Some(reading) = &mut reading {
                         reading.push(data)?;

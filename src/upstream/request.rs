@@ -9,23 +9,30 @@ use h2::SendStream;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE, USER_AGENT};
 
 use crate::call::metadata::is_reserved;
+use crate::call::{Encodings, Message};
 use crate::status::{Code, Status};
+use crate::wire::envelope::{COMPRESSED, PREFIX, prefix};
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
 
-/// The flag and the length in front of a gRPC message.
-const PREFIX: usize = 5;
-
 /// The headers of a request. `timeout` is what is left of the deadline, if there is one.
-pub(super) fn headers(metadata: &HeaderMap, timeout: Option<Duration>) -> HeaderMap {
-    let mut fields = HeaderMap::with_capacity(metadata.len() + 4);
+pub(super) fn headers(metadata: &HeaderMap, encodings: &Encodings, timeout: Option<Duration>) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(metadata.len() + 6);
     if let Some(value) = timeout.map(timeout_value) {
         fields.insert(GRPC_TIMEOUT, value);
     }
     fields.insert(TE, HeaderValue::from_static("trailers"));
     fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     fields.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    if let Some(encoding) = &encodings.request {
+        fields.insert(GRPC_ENCODING, encoding.clone());
+    }
+    if let Some(accepted) = &encodings.accepted {
+        fields.insert(GRPC_ACCEPT_ENCODING, accepted.clone());
+    }
     for (name, value) in metadata {
         if !is_reserved(name.as_str()) {
             fields.append(name.clone(), value.clone());
@@ -68,17 +75,15 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    /// The whole message, uncompressed.
+    /// The whole message.
     ///
     /// # Errors
     /// When it has more bytes than `limit`.
-    pub(super) fn message(body: Bytes, limit: usize) -> Result<Self, Status> {
+    pub(super) fn message(message: Message, limit: usize) -> Result<Self, Status> {
+        let Message { bytes: body, compressed } = message;
         let size = body.len();
-        match u32::try_from(size) {
-            Ok(length) if size <= limit => {
-                let [a, b, c, d] = length.to_be_bytes();
-                Ok(Self { prefix: [0, a, b, c, d], at: 0, body })
-            }
+        match prefix(if compressed { COMPRESSED } else { 0 }, size) {
+            Some(prefix) if size <= limit => Ok(Self { prefix, at: 0, body }),
             _ => {
                 let text = format!(
                     "The request of {size} bytes is larger than the limit of {limit} bytes; send less at once."
@@ -205,7 +210,7 @@ mod tests {
         ] {
             metadata.append(name, HeaderValue::from_static(value));
         }
-        let fields = headers(&metadata, Some(Duration::from_secs(1)));
+        let fields = headers(&metadata, &Encodings::default(), Some(Duration::from_secs(1)));
         let mut seen: Vec<_> = fields.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
         seen.sort_unstable();
         assert_eq!(
@@ -220,7 +225,13 @@ mod tests {
                 ("x-tag", "2"),
             ]
         );
-        assert!(!headers(&metadata, None).contains_key("grpc-timeout"));
+        let gzip = HeaderValue::from_static("gzip");
+        let encodings = Encodings { request: Some(gzip.clone()), accepted: Some(gzip) };
+        let fields = headers(&metadata, &encodings, None);
+        assert!(!fields.contains_key("grpc-timeout"));
+        for name in ["grpc-encoding", "grpc-accept-encoding"] {
+            assert_eq!(fields.get_all(name).iter().collect::<Vec<_>>(), ["gzip"], "{name}");
+        }
     }
 
     #[test]
@@ -229,7 +240,7 @@ mod tests {
         let whole = [&[0, 0, 0, 0, 8][..], &body].concat();
         for first in 0..=whole.len() {
             for second in first..=whole.len() {
-                let mut rest = Piece::message(body.clone(), 8).unwrap();
+                let mut rest = Piece::message(Message::from(body.clone()), 8).unwrap();
                 let mut read = Vec::new();
                 for count in [first, second - first, whole.len() - second] {
                     let mut part = rest.split_to(count);

@@ -11,27 +11,28 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::response::Parts;
 
-use crate::call::Reply;
+use crate::call::{Message, Reply};
 use crate::status::{Code, Status};
 
 use super::fault::{bare_http, broken};
-use super::frames::Frames;
+use super::frames::{Frames, Terms};
 use super::trailers::{STATUS, take_status};
 
 /// Takes a unary answer apart: checks its headers, then expects its bytes and its end.
 pub(super) struct Reading {
     headers: HeaderMap,
     frames: Frames,
-    message: Option<Bytes>,
+    message: Option<Message>,
     /// Whether any data has arrived.
     touched: bool,
 }
 
 impl Reading {
-    /// Starts with the headers. `limit` bounds the message, in bytes.
-    pub(super) fn start(head: Parts, limit: usize) -> Result<Self, Status> {
+    /// Starts with the headers.
+    pub(super) fn start(head: Parts, terms: Terms) -> Result<Self, Status> {
         check_head(&head)?;
-        Ok(Self { headers: head.headers, frames: Frames::new(limit), message: None, touched: false })
+        let frames = Frames::new(terms, &head.headers);
+        Ok(Self { headers: head.headers, frames, message: None, touched: false })
     }
 
     /// Takes the next bytes.
@@ -63,7 +64,7 @@ impl Reading {
             self.frames.check_end()?;
             self.message.ok_or_else(|| broken("The backend answered OK without a message."))?
         } else {
-            Bytes::new()
+            Message::default()
         };
         metadata.remove(CONTENT_TYPE);
         Ok(Reply { metadata, message, status, trailers, stream: None })

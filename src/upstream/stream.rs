@@ -12,19 +12,19 @@ use crate::status::Status;
 
 use super::exchange::{Event, Exchange};
 use super::fault::{Failure, Told};
-use super::frames::Frames;
+use super::frames::{Frames, Terms};
 use super::response::{check_head, end, no_status};
 use super::trailers::STATUS;
 
-/// Waits for the beginning of a streaming answer. `limit` bounds each message, in bytes.
-pub(super) async fn open(mut exchange: Exchange, limit: usize, told: Told) -> Result<Reply, Failure> {
+/// Waits for the beginning of a streaming answer.
+pub(super) async fn open(mut exchange: Exchange, terms: Terms, told: Told) -> Result<Reply, Failure> {
     let Event::Head(head) = exchange.event().await? else { return Err(no_status().into()) };
     if let Err(status) = check_head(&head) {
         exchange.end();
         return Err(status.into());
     }
     let mut metadata = head.headers;
-    let mut frames = Frames::new(limit);
+    let mut frames = Frames::new(terms, &metadata);
     if metadata.contains_key(&STATUS) {
         // Headers that end the answer, or that only an empty DATA frame follows, are trailers.
         match exchange.event().await? {

@@ -1,8 +1,9 @@
 //! The protobuf wire format: reading it with absolute offsets and bounded depth, writing it with
-//! length prefixes that are patched in place.
+//! length prefixes that are patched in place; and the envelopes around messages in a stream.
 //!
 //! Specification: <https://protobuf.dev/programming-guides/encoding/>.
 
+pub mod envelope;
 pub mod reader;
 pub mod writer;
 

@@ -336,7 +336,7 @@ fn the_demo_shows_requests_that_work() {
     let table =
         readme.lines().filter_map(|row| row.strip_prefix("| ")?.strip_suffix("` |")?.split_once(" | `curl "));
     let commands: Vec<_> = typed.chain(table).collect();
-    assert_eq!(commands.len(), 9 + 7, "{introduction}");
+    assert_eq!(commands.len(), 9 + 9, "{introduction}");
     for (title, command) in commands {
         // What is typed goes to those that read it.
         let script =
@@ -345,6 +345,15 @@ fn the_demo_shows_requests_that_work() {
         let (body, status) = output.split_at(output.len() - 3);
         assert_eq!(status, if title.starts_with("An error") { "400" } else { "200" }, "{title} {command}");
         assert!(body.len() > 2, "{title} {command}: {body}");
+    }
+    let others: Vec<_> =
+        readme.lines().filter_map(|row| row.strip_suffix("` |")?.split_once("| `buf ")).collect();
+    assert_eq!(others.len(), 2);
+    for (title, command) in others {
+        let script = format!(".venv/bin/buf {command}");
+        let output = run(Command::new("sh").args(["-c", &script]).current_dir(root()));
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["title"], "Frankenstein", "{title}: {answer}");
     }
     let routes =
         lines.iter().find_map(|line| line.strip_prefix("The same from the terminal: transom ")).unwrap();

@@ -189,7 +189,11 @@ fn post(gateway: &Gateway, target: &str, headers: &str, body: &[u8]) -> (u16, Va
 
 #[test]
 fn requests_that_are_too_much_are_told_the_limit() {
-    let gateway = Gateway::in_front_of(&[backend::bookstore()]);
+    let gateway = Gateway::with_config(&format!(
+        "{}upstreams: {{books: \"http://{}\"}}\nservices: [{{service: \"**\", dialects: [rest]}}]\n",
+        Gateway::ANY_PORT,
+        backend::bookstore()
+    ));
     let count = "/bookstore.v1.Bookstore/CountBooks";
     let shelves = "/v1/shelves";
     let deep = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat();

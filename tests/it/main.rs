@@ -12,11 +12,13 @@ mod clients;
 mod compression;
 mod dependencies;
 mod deploy;
+mod dialects;
 mod etcd;
 mod expect;
 mod faults;
 mod forms;
 mod generated;
+
 mod grpcio;
 mod hostile;
 #[path = "../layering.rs"]

@@ -90,7 +90,7 @@ async fn settings_reach_the_snapshot() {
     let limits = &snapshot.limits;
     let found = (limits.body, limits.body_pause.as_secs(), limits.request.as_secs());
     assert_eq!(found, (2048, 3, 4));
-    let options = &snapshot.endpoints["bookstore.v1.Bookstore/GetBook"].options;
+    let options = &snapshot.methods["bookstore.v1.Bookstore/GetBook"].endpoint.options;
     assert!(options.write.proto_names && options.write.emit_defaults && options.write.enum_numbers);
     assert!(options.problem_details && options.expose_unknown && !options.expose_debug_info);
     assert_eq!(options.timeout.unwrap().as_secs(), 2);
@@ -124,7 +124,7 @@ async fn routes_of_the_configuration_come_first() {
 #[tokio::test]
 async fn services_are_mapped_as_far_as_they_should() {
     let folder = folder("");
-    for (http, routes) in [("auto", 19), ("annotations", 18), ("none", 0)] {
+    for (http, routes) in [("auto", 20), ("annotations", 19), ("none", 0)] {
         let yaml = format!(
             "descriptors: [{{set: bookstore.binpb}}]\nupstreams: {{shop: http://127.0.0.1:1}}\n\
              services: [{{service: \"**\", http: {http}}}]\n"
@@ -132,7 +132,7 @@ async fn services_are_mapped_as_far_as_they_should() {
         let (snapshot, problems) = compiled(&yaml, folder.path()).await;
         let snapshot = snapshot.unwrap_or_else(|| panic!("{problems}"));
         assert_eq!(snapshot.routes.routes().len(), routes, "{http}");
-        assert_eq!(snapshot.endpoints.len(), 18, "{http}");
+        assert_eq!(snapshot.methods.len(), 19, "{http}");
     }
 }
 
@@ -148,5 +148,5 @@ services:
 async fn an_upstream_can_be_chosen() {
     let folder = folder("");
     let (snapshot, _) = compiled(TWO, folder.path()).await;
-    assert!(snapshot.unwrap().endpoints.values().all(|endpoint| endpoint.upstream == "two"));
+    assert!(snapshot.unwrap().methods.values().all(|own| own.endpoint.upstream == "two"));
 }

@@ -4,6 +4,7 @@ pub mod address;
 pub mod duration;
 pub mod glob;
 pub mod name;
+pub mod origin;
 pub mod path;
 pub mod pattern;
 pub mod plain;

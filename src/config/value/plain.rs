@@ -1,4 +1,4 @@
-//! Texts and whole numbers.
+//! Texts, whole numbers, yes and no.
 
 use std::path::Path;
 
@@ -50,6 +50,29 @@ impl Scalar for u32 {
     }
 }
 
+impl Scalar for bool {
+    const WHAT: &'static str = "true or false";
+
+    fn parse(text: &str, _: &Path) -> Result<Self, Flaw> {
+        match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => {
+                let message = format!("{} is neither true nor false.", quote(text));
+                Err(Flaw::new(message, "Write true or false."))
+            }
+        }
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "boolean" })
+    }
+
+    fn to_json(&self) -> Json {
+        (*self).into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::config::value::check;
@@ -69,6 +92,17 @@ mod tests {
             ("1_000", Err(("`1_000` is not a whole number.", HINT))),
             ("ten\n", Err(("`ten\\n` is not a whole number.", HINT))),
             ("", Err(("`` is not a whole number.", HINT))),
+        ]);
+    }
+
+    #[test]
+    fn yes_and_no() {
+        const HINT: &str = "Write true or false.";
+        check::<bool>(&[
+            ("true", Ok("true")),
+            ("false", Ok("false")),
+            ("yes", Err(("`yes` is neither true nor false.", HINT))),
+            ("", Err(("`` is neither true nor false.", HINT))),
         ]);
     }
 

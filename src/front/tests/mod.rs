@@ -26,6 +26,7 @@ use crate::snapshot::{Endpoint, EndpointOptions, Limits, Route, Snapshot};
 
 mod answers;
 mod bodies;
+mod dialects;
 mod requests;
 mod streams;
 
@@ -53,7 +54,7 @@ impl CallService for Shared {
                 *backend.seen.lock().unwrap() = Some((call, None));
                 return Reply::from(Status::gateway(Code::PermissionDenied, "You may not."));
             }
-            let body = std::mem::replace(&mut call.body, call::Body::Message(Bytes::new()));
+            let body = std::mem::replace(&mut call.body, call::Body::Message(call::Message::default()));
             let message = match read_all(body).await {
                 Ok(message) => message,
                 Err(status) => return Reply::from(status),
@@ -73,13 +74,13 @@ async fn read_all(body: call::Body) -> Result<Bytes, Status> {
     let mut messages = body.messages();
     let mut all = Vec::new();
     while let Some(message) = messages.next().await {
-        all.extend_from_slice(&message?);
+        all.extend_from_slice(&message?.bytes);
     }
     Ok(all.into())
 }
 
 fn ok(message: Bytes) -> Reply {
-    Reply { message, ..Reply::from(Status::ok()) }
+    Reply { message: message.into(), ..Reply::from(Status::ok()) }
 }
 
 /// A front with the routes of these tests, in front of a backend that echoes.
@@ -101,6 +102,14 @@ impl Setting {
     }
 
     fn with(options: &EndpointOptions, refuses: bool) -> Self {
+        Self::made(options, refuses, &[Dialect::Rest, Dialect::Grpc, Dialect::GrpcWeb, Dialect::Connect])
+    }
+
+    fn speaking(dialects: &[Dialect]) -> Self {
+        Self::made(&EndpointOptions::default(), false, dialects)
+    }
+
+    fn made(options: &EndpointOptions, refuses: bool, dialects: &[Dialect]) -> Self {
         let schema = Arc::new(Schema::load(&[ECHO]).unwrap());
         let backend = Arc::new(Backend {
             refuses,
@@ -115,11 +124,13 @@ impl Setting {
                     client_streaming: client,
                     server_streaming: server,
                     idempotent: false,
+                    safe: false,
                 }),
                 service: Arc::new(Shared(Arc::clone(&backend))),
                 schema: Arc::clone(&schema),
                 full_name: format!("echo.v1.Echo/{name}"),
                 upstream: "echo".into(),
+                dialects: dialects.to_vec(),
                 options: options.clone(),
             })
         };
@@ -147,8 +158,15 @@ impl Setting {
             assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
         }
         let limits = Limits { body: 1000, body_pause: 10 * SECOND, request: 60 * SECOND, message: 4000 };
-        let snapshot =
-            Snapshot { endpoints: Default::default(), routes, schema: Arc::clone(&schema), limits };
+        let own = |endpoint: &Arc<Endpoint>| {
+            let rule = Rule { variables: &[], body: "*", response_body: "" };
+            let binding = Binding::new(&schema, [id(&schema); 2], rule, BindingOptions::default()).unwrap();
+            let template = endpoint.method.path.as_str().into();
+            let route = Route { endpoint: Arc::clone(endpoint), binding, template };
+            (endpoint.full_name.clone(), Arc::new(route))
+        };
+        let methods = [&echo, &watch, &gather, &chat].into_iter().map(own).collect();
+        let snapshot = Snapshot { methods, routes, schema: Arc::clone(&schema), limits };
         Self { front: Front::new(Arc::new(Handle::new(snapshot))), backend, schema }
     }
 

@@ -13,7 +13,7 @@ use crate::status::Detail;
 fn streaming(messages: &[&str], end: Status) -> Reply {
     let parts: Vec<Part> = messages
         .iter()
-        .map(|text| Part::Message(wire(&json!({ "string": text }))))
+        .map(|text| Part::Message(wire(&json!({ "string": text })).into()))
         .chain([Part::End(end, http::HeaderMap::new())])
         .collect();
     Reply { stream: Some(Box::pin(stream::iter(parts))), ..Reply::from(Status::ok()) }
@@ -154,7 +154,7 @@ async fn what_is_ready_together_leaves_together_and_the_rest_at_once() {
     let reply =
         Reply { stream: Some(Box::pin(UnboundedReceiverStream::new(receiver))), ..Reply::from(Status::ok()) };
     let setting = Setting::replying(reply, &EndpointOptions::default());
-    let message = |text: &str| Part::Message(wire(&json!({ "string": text })));
+    let message = |text: &str| Part::Message(wire(&json!({ "string": text })).into());
     let headers = [("accept", "application/x-ndjson")];
     let answer = setting.front.answer(request("GET", "/watch/x", &headers, ""), None).await;
     let mut body = answer.into_body();
@@ -187,9 +187,9 @@ async fn hidden_failures_of_streams_are_named_by_the_answers_request_id() {
 #[tokio::test]
 async fn a_message_that_json_cannot_hold_ends_the_stream() {
     let parts = [
-        Part::Message(wire(&json!({"string": "a"}))),
-        Part::Message(Bytes::from_static(&[0xff])),
-        Part::Message(wire(&json!({"string": "never"}))),
+        Part::Message(wire(&json!({"string": "a"})).into()),
+        Part::Message(Bytes::from_static(&[0xff]).into()),
+        Part::Message(wire(&json!({"string": "never"})).into()),
     ];
     let reply = Reply { stream: Some(Box::pin(stream::iter(parts))), ..Reply::from(Status::ok()) };
     let seen = watch(reply, "application/x-ndjson").await;
@@ -403,11 +403,13 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
                 client_streaming: client,
                 server_streaming: server,
                 idempotent: false,
+                safe: false,
             }),
             service: Arc::new(Shared(Arc::clone(&backend))),
             schema: Arc::clone(&schema),
             full_name: "files.Files/Any".into(),
             upstream: "files".into(),
+            dialects: vec![Dialect::Rest],
             options: EndpointOptions::default(),
         };
         let parsed = Template::parse(template).unwrap();
@@ -418,7 +420,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
         assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
     }
     let limits = Limits { body: 1000, body_pause: SECOND, request: SECOND, message: 4000 };
-    let snapshot = Snapshot { endpoints: Default::default(), routes, schema, limits };
+    let snapshot = Snapshot { methods: Default::default(), routes, schema, limits };
     (Front::new(Arc::new(Handle::new(snapshot))), backend)
 }
 
@@ -470,7 +472,11 @@ async fn pieces_of_an_upload_are_messages_of_which_the_first_has_the_type_and_th
 async fn a_download_has_the_type_of_its_first_message_and_is_cut_when_it_fails() {
     let reply = |end: Status| {
         let end = Part::End(end, http::HeaderMap::new());
-        let parts = [Part::Message(raw("image/png", b"abc")), Part::Message(raw("ignored", b"def")), end];
+        let parts = [
+            Part::Message(raw("image/png", b"abc").into()),
+            Part::Message(raw("ignored", b"def").into()),
+            end,
+        ];
         Reply { stream: Some(Box::pin(stream::iter(parts))), ..Reply::from(Status::ok()) }
     };
     let get = || request("GET", "/files/a", &[("accept", "text/event-stream")], "");

@@ -54,6 +54,7 @@ impl Loader {
             client_streaming: method.client_streaming != 0,
             server_streaming: method.server_streaming != 0,
             idempotent: matches!(options.idempotency, 1 | 2),
+            safe: options.idempotency == 1,
             rule: self.rule(scope, &element, options.http)?,
         })
     }

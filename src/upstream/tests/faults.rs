@@ -79,7 +79,7 @@ async fn answers_without_exactly_one_message_and_a_status_are_internal() {
     for (answer, text) in cases {
         let reply = reply_to(answer).await;
         assert_status(&reply.status, Code::Internal, 502, text);
-        assert!(reply.message.is_empty());
+        assert!(reply.message.bytes.is_empty());
     }
 }
 
@@ -143,7 +143,7 @@ async fn statuses_come_through_with_message_and_details_in_every_place() {
         assert_status(&reply.status, Code::NotFound, 404, "no book \"x\"");
         assert_eq!(reply.status.details()[0].type_url, "a/b");
         assert_eq!(reply.trailers, fields(&[("x-cost", "3")]));
-        assert!(reply.message.is_empty());
+        assert!(reply.message.bytes.is_empty());
     }
 }
 

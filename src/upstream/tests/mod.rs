@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::call::service::CallService;
-use crate::call::{Body, Call, Dialect, Method, Origin, Reply};
+use crate::call::{Body, Call, Dialect, Encodings, Method, Origin, Reply};
 use crate::status::{Code, Status};
 
 use super::channel::{Channel, Settings};
@@ -123,6 +123,7 @@ fn method() -> Method {
         client_streaming: false,
         server_streaming: false,
         idempotent: false,
+        safe: false,
     }
 }
 
@@ -132,7 +133,8 @@ fn request(message: impl Into<Bytes>) -> Call {
         origin: Origin { dialect: Dialect::Rest, route: "/v1/say".into(), peer: None },
         metadata: HeaderMap::new(),
         deadline: None,
-        body: Body::Message(message.into()),
+        encodings: Encodings::default(),
+        body: Body::Message(message.into().into()),
     }
 }
 
@@ -146,7 +148,7 @@ async fn ask(channel: &Channel, message: impl Into<Bytes>) -> Reply {
 async fn refused(channel: &Channel) -> Status {
     let reply = ask(channel, "hello").await;
     assert!(!reply.status.is_ok());
-    assert!(reply.message.is_empty());
+    assert!(reply.message.bytes.is_empty());
     reply.status
 }
 
@@ -158,5 +160,5 @@ fn assert_status(status: &Status, code: Code, http: u16, text: &str) {
 #[track_caller]
 fn assert_echo(reply: &Reply, message: &[u8]) {
     assert!(reply.status.is_ok(), "{}", reply.status);
-    assert_eq!(reply.message, message);
+    assert_eq!(reply.message.bytes, message);
 }

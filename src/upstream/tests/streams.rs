@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::*;
-use crate::call::{Part, Replies};
+use crate::call::{Message, Part, Replies};
 
 fn call_of(client: bool, server: bool, body: Body) -> Call {
     let method = Method { client_streaming: client, server_streaming: server, ..method() };
@@ -18,18 +18,23 @@ fn call_of(client: bool, server: bool, body: Body) -> Call {
 }
 
 fn watch() -> Call {
-    call_of(false, true, Body::Message(Bytes::from_static(b"go")))
+    call_of(false, true, Body::Message(Bytes::from_static(b"go").into()))
 }
 
 /// Messages that are sent as they are put in, and how to put them in.
 fn feed() -> (mpsc::UnboundedSender<Result<Bytes, Status>>, Body) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    (sender, Body::Stream(Box::pin(UnboundedReceiverStream::new(receiver))))
+    (
+        sender,
+        Body::Stream(Box::pin(
+            UnboundedReceiverStream::new(receiver).map(|message| message.map(Message::from)),
+        )),
+    )
 }
 
 async fn next(replies: &mut Replies) -> Result<Bytes, (Status, HeaderMap)> {
     match replies.next().await.expect("a stream ends with its end") {
-        Part::Message(message) => Ok(message),
+        Part::Message(message) => Ok(message.bytes),
         Part::End(status, trailers) => Err((status, trailers)),
     }
 }
@@ -155,7 +160,8 @@ async fn both_directions_go_on_at_once() {
 async fn many_messages_larger_than_the_windows_become_one_answer() {
     let target = backend(echo).await;
     let messages: Vec<Bytes> = (0..20_u8).map(|i| vec![i; 30_000].into()).collect();
-    let body = Body::Stream(Box::pin(stream::iter(messages.clone().into_iter().map(Ok))));
+    let body =
+        Body::Stream(Box::pin(stream::iter(messages.clone().into_iter().map(|message| Ok(message.into())))));
     // What is echoed is a stream of the same messages.
     let (back, status, _) = drain(channel(vec![target]).call(call_of(true, true, body)).await).await;
     assert!(status.is_ok());
@@ -168,7 +174,7 @@ async fn many_messages_larger_than_the_windows_become_one_answer() {
         send.send_trailers(fields(&[("grpc-status", "0")])).unwrap();
     })
     .await;
-    let body = Body::Stream(Box::pin(stream::iter(messages.into_iter().map(Ok))));
+    let body = Body::Stream(Box::pin(stream::iter(messages.into_iter().map(|message| Ok(message.into())))));
     let reply = channel(vec![count]).call(call_of(true, false, body)).await;
     assert_echo(&reply, b"600100");
 }
@@ -195,7 +201,7 @@ async fn a_flaw_of_the_callers_messages_ends_the_call_and_takes_it_back() {
     })
     .await;
     let flaw = Status::caller(Code::InvalidArgument, "Message 2 is bad.");
-    let body = Body::Stream(Box::pin(stream::iter([Ok(Bytes::from_static(b"a")), Err(flaw.clone())])));
+    let body = Body::Stream(Box::pin(stream::iter([Ok(Bytes::from_static(b"a").into()), Err(flaw.clone())])));
     let reply = channel(vec![target]).call(call_of(true, false, body)).await;
     assert_eq!(reply.status, flaw);
     let (seen, reason) = reset.await.unwrap();
@@ -346,7 +352,7 @@ async fn calls_given_up_for_their_callers_faults_are_reset_in_turn() {
     let calls: Vec<_> = (0..30)
         .map(|_| {
             let flaw = Status::caller(Code::InvalidArgument, "Message 2 is bad.");
-            let messages = stream::iter([Ok(Bytes::from_static(b"a")), Err(flaw)]);
+            let messages = stream::iter([Ok(Bytes::from_static(b"a").into()), Err(flaw)]);
             let mut call = call_of(true, false, Body::Stream(Box::pin(messages)));
             call.metadata = fields(&[("x-hang", "1")]);
             tokio::spawn(channel.call(call))

@@ -1,0 +1,65 @@
+//! Which dialect a request speaks.
+
+use http::header::CONTENT_TYPE;
+use http::request::Parts as Head;
+use http::{HeaderValue, Method};
+
+use super::{connect, grpc, grpc_web, method};
+use crate::call::Dialect;
+use crate::snapshot::Snapshot;
+
+/// What a request speaks, with what its content type says of it.
+pub(super) enum Spoken {
+    Grpc,
+    GrpcWeb,
+    Connect,
+    ConnectStream,
+    /// REST, or nothing that is known.
+    Rest,
+}
+
+impl Spoken {
+    /// By the content type where that is of one dialect alone. What is left names a method by its path: Connect
+    /// says so in a header or in the query, and a service that offers Connect answers plain JSON with it too.
+    pub(super) fn by(snapshot: &Snapshot, head: &Head) -> Self {
+        let content_type = content_type(head);
+        match content_type.get(..15) {
+            Some(start) if start.eq_ignore_ascii_case(b"application/grp") => {
+                if grpc::subtype(content_type).is_some() {
+                    return Self::Grpc;
+                }
+                if grpc_web::form(content_type).is_some() {
+                    return Self::GrpcWeb;
+                }
+            }
+            Some(start)
+                if start.eq_ignore_ascii_case(b"application/con")
+                    && connect::stream::codec(content_type).is_some() =>
+            {
+                return Self::ConnectStream;
+            }
+            _ => {}
+        }
+        let is_connect = is_method_path(head.uri.path())
+            && (connect::unary::is_spoken(head) || is_offered(snapshot, head));
+        if is_connect { Self::Connect } else { Self::Rest }
+    }
+}
+
+pub(super) fn content_type(head: &Head) -> &[u8] {
+    head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default()
+}
+
+/// Whether a path can be `/package.Service/Method`, which most others are not by the first look.
+fn is_method_path(path: &str) -> bool {
+    let service = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+    service.is_some_and(|(service, _)| service.contains('.'))
+}
+
+/// Whether a request in JSON is for a method without streams that is served as Connect.
+fn is_offered(snapshot: &Snapshot, head: &Head) -> bool {
+    head.method == Method::POST
+        && connect::unary::codec(&head.headers).is_ok()
+        && method::find(snapshot, head.uri.path(), Dialect::Connect)
+            .is_ok_and(|route| !route.endpoint.method.is_streaming())
+}

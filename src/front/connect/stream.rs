@@ -1,0 +1,245 @@
+//! Connect, calls that stream: messages in envelopes, and how the call ended in the last one.
+//!
+//! Specification: <https://connectrpc.com/docs/protocol/>.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use http::header::CONTENT_TYPE;
+use http::request::Parts as Head;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use hyper::body::Body as HttpBody;
+
+use super::super::answer::Answer;
+use super::super::body::BoxError;
+use super::super::classify::content_type;
+use super::super::envelope::{Framed, Framing, Requests};
+use super::super::{error, metadata, method};
+use super::Codec;
+use super::error::write_error;
+use super::unary::failure;
+use crate::call::{Body, Call, Dialect, Encodings, Message, Part, Reply, encoding};
+use crate::codec::json::write_value::push_string;
+use crate::snapshot::{Limits, Route, Snapshot};
+use crate::status::{Code, Status};
+use crate::wire::envelope::{COMPRESSED, Envelope, prefix};
+
+static ENCODING: HeaderName = HeaderName::from_static("connect-content-encoding");
+static ACCEPT_ENCODING: HeaderName = HeaderName::from_static("connect-accept-encoding");
+static GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+
+/// The flag of the envelope that ends a stream.
+const END: u8 = 2;
+
+/// Whether a request speaks this: the codec that its content type names, which may be an unknown one.
+pub(in crate::front) fn codec(content_type: &[u8]) -> Option<Option<Codec>> {
+    let (name, codec) = content_type.split_at_checked("application/connect+".len())?;
+    name.eq_ignore_ascii_case(b"application/connect+").then(|| Codec::by_name(codec))
+}
+
+/// Calls the method that the path names.
+pub(in crate::front) async fn answer<B>(
+    snapshot: &Snapshot,
+    head: Head,
+    body: B,
+    peer: Option<SocketAddr>,
+) -> Answer
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let codec = codec(content_type(&head)).flatten();
+    let found = method::find(snapshot, head.uri.path(), Dialect::Connect);
+    let (codec, route) = match found.and_then(|route| checked(route, codec, &head.method)) {
+        Ok(found) => found,
+        Err(status) => return failure(&snapshot.schema, &status),
+    };
+    let reply = match call(route, codec, &head.headers, body, peer, &snapshot.limits) {
+        Ok(call) => route.endpoint.service.call(call).await,
+        Err(status) => Reply::from(status),
+    };
+    let framing =
+        Stream { route: Arc::clone(route), codec, request_id: head.headers.get(error::REQUEST_ID).cloned() };
+    write(reply, framing)
+}
+
+/// What is wrong before a stream can be answered with one.
+fn checked<'r>(
+    route: &'r Arc<Route>,
+    codec: Option<Codec>,
+    verb: &Method,
+) -> Result<(Codec, &'r Arc<Route>), Status> {
+    let refuse = |text: String, http| Err(Status::caller(Code::Unimplemented, text).with_http(http));
+    if verb != Method::POST {
+        return refuse(format!("Streams are called with POST, not with {verb}."), 405);
+    }
+    let is_streaming = route.endpoint.method.is_streaming();
+    match codec {
+        Some(codec) if is_streaming => Ok((codec, route)),
+        Some(_) => {
+            let text = "The method does not stream, so it is called with the content type application/json or \
+                        application/proto.";
+            refuse(text.into(), 415)
+        }
+        None => {
+            let text = "The content type is not supported here. Send application/connect+json or \
+                        application/connect+proto.";
+            refuse(text.into(), 415)
+        }
+    }
+}
+
+fn call<B>(
+    route: &Arc<Route>,
+    codec: Codec,
+    headers: &HeaderMap,
+    body: B,
+    peer: Option<SocketAddr>,
+    limits: &Limits,
+) -> Result<Call, Status>
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let encoding = headers.get(&ENCODING).filter(|encoding| *encoding != "identity").cloned();
+    // Messages pass as they are in protobuf only.
+    let encodings = match codec {
+        Codec::Proto => {
+            Encodings { request: encoding.clone(), accepted: headers.get(&ACCEPT_ENCODING).cloned() }
+        }
+        Codec::Json => Encodings::default(),
+    };
+    let (owned, limit) = (Arc::clone(route), limits.message);
+    let mut number = 0;
+    let read = move |envelope| {
+        number += 1;
+        read(&owned, codec, encoding.as_ref(), limit, envelope).map_err(|status| numbered(&status, number))
+    };
+    let requests = Requests::new(body, limit, COMPRESSED | END, read);
+    let body = if route.endpoint.method.client_streaming {
+        Body::Stream(Box::pin(requests))
+    } else {
+        Body::Pending(Box::pin(requests.one(limits.clone())))
+    };
+    method::call(route, Dialect::Connect, headers, encodings, peer, body)
+}
+
+/// The message in an envelope; `None` if it is the end of the stream.
+fn read(
+    route: &Route,
+    codec: Codec,
+    encoding: Option<&HeaderValue>,
+    limit: usize,
+    envelope: Envelope,
+) -> Result<Option<Message>, Status> {
+    if envelope.flags & END != 0 {
+        return Ok(None);
+    }
+    let message = Message { bytes: envelope.bytes, compressed: envelope.flags & COMPRESSED != 0 };
+    if message.compressed && encoding.is_none() {
+        let text =
+            "A message is marked as compressed, but the header connect-content-encoding does not say how.";
+        return Err(Status::caller(Code::InvalidArgument, text));
+    }
+    if codec == Codec::Proto {
+        return Ok(Some(message));
+    }
+    let text = encoding::decode(message, encoding.map(HeaderValue::as_bytes), limit)?;
+    codec.read(route, text).map(|wire| Some(wire.into()))
+}
+
+/// Says of an error which message it belongs to.
+fn numbered(status: &Status, number: usize) -> Status {
+    let text = format!("Message {number} of the stream: {}", status.message());
+    let numbered = Status::caller(status.code(), text).with_http(status.http());
+    status.details().iter().cloned().fold(numbered, Status::with_detail)
+}
+
+/// The answer for a reply: always 200, as how the call ended is the last envelope.
+fn write(reply: Reply, framing: Stream) -> Answer {
+    let Reply { mut metadata, message, status, trailers, stream } = reply;
+    let is_stream = framing.route.endpoint.method.server_streaming;
+    let replies = stream.unwrap_or_else(|| {
+        let message = (status.is_ok() && !is_stream).then_some(Part::Message(message));
+        Box::pin(stream::iter(message.into_iter().chain([Part::End(status, trailers)])))
+    });
+    let encoding = metadata.remove(&GRPC_ENCODING);
+    let content_type = match framing.codec {
+        Codec::Json => "application/connect+json",
+        Codec::Proto => "application/connect+proto",
+    };
+    let mut fields = HeaderMap::new();
+    metadata::pass(metadata, &framing.route.endpoint.options.response_metadata, &mut fields);
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Some(encoding) = encoding {
+        fields.insert(&ENCODING, encoding);
+    }
+    let mut answer = Response::new(Framed::new(replies, Box::new(framing)).into());
+    *answer.headers_mut() = fields;
+    answer
+}
+
+/// How the parts of an answer are written.
+struct Stream {
+    route: Arc<Route>,
+    codec: Codec,
+    request_id: Option<HeaderValue>,
+}
+
+impl Framing for Stream {
+    fn message(&mut self, message: Message, data: &mut BytesMut) -> Result<(), Status> {
+        let content = self.codec.write(&self.route, message.bytes)?;
+        let flags = if message.compressed { COMPRESSED } else { 0 };
+        let length = content.len();
+        let prefix = prefix(flags, length).ok_or_else(|| {
+            let text = format!("The backend's message of {length} bytes is too long to be sent on.");
+            Status::backend(Code::ResourceExhausted, text)
+        })?;
+        data.reserve(prefix.len() + length);
+        data.extend_from_slice(&prefix);
+        data.extend_from_slice(&content);
+        Ok(())
+    }
+
+    fn end(&mut self, status: Status, trailers: HeaderMap, data: &mut BytesMut) -> Option<HeaderMap> {
+        let endpoint = &self.route.endpoint;
+        let mut fields = HeaderMap::new();
+        metadata::pass(trailers, &endpoint.options.response_metadata, &mut fields);
+        let mut text = b"{".to_vec();
+        if !status.is_ok() {
+            let status = error::conceal(status, endpoint, self.request_id.as_ref(), &mut fields);
+            text.extend_from_slice(b"\"error\":");
+            write_error(&endpoint.schema, &status, &mut text);
+        }
+        if !fields.is_empty() {
+            text.extend_from_slice(if text.len() > 1 { b",\"metadata\":{" } else { b"\"metadata\":{" });
+            write_metadata(&fields, &mut text);
+            text.push(b'}');
+        }
+        text.push(b'}');
+        // The status and the metadata came within the bounds of headers.
+        data.extend_from_slice(&prefix(END, text.len()).unwrap_or_default());
+        data.extend_from_slice(&text);
+        None
+    }
+}
+
+/// Each name with the list of its values.
+fn write_metadata(fields: &HeaderMap, text: &mut Vec<u8>) {
+    for (index, name) in fields.keys().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        push_string(text, name.as_str());
+        text.extend_from_slice(b":[");
+        for (index, value) in fields.get_all(name).iter().enumerate() {
+            if index > 0 {
+                text.push(b',');
+            }
+            push_string(text, &String::from_utf8_lossy(value.as_bytes()));
+        }
+        text.push(b']');
+    }
+}

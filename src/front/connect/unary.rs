@@ -1,0 +1,207 @@
+//! Connect, calls without streams: the body is the message itself, in JSON or protobuf, and a failure is an
+//! HTTP status with a JSON body.
+//!
+//! Specification: <https://connectrpc.com/docs/protocol/>.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::request::Parts as Head;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use hyper::body::Body as HttpBody;
+
+use super::super::answer::{Answer, AnswerBody};
+use super::super::body::{self, BoxError};
+use super::super::classify::content_type;
+use super::super::{error, metadata, method};
+use super::error::write_error;
+use super::{Codec, codec_of};
+use crate::call::{Body, Call, Dialect, Encodings, Message, Reply, encoding};
+use crate::codec::query::pairs;
+use crate::snapshot::{Limits, Route, Snapshot};
+use crate::status::{Code, Status};
+
+const VERSION: HeaderName = HeaderName::from_static("connect-protocol-version");
+/// What stands before the names of trailing metadata.
+const TRAILER_PREFIX: &str = "trailer-";
+/// A GET has five parameters of its own; others are passed over.
+const MAX_PARAMETERS: usize = 100;
+
+/// Whether a request says by its headers or its query that it is a Connect call without streams.
+pub(in crate::front) fn is_spoken(head: &Head) -> bool {
+    if head.method == Method::GET {
+        return head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "connect=v1"));
+    }
+    head.headers.contains_key(&VERSION) || codec_of(content_type(head)) == Some(Codec::Proto)
+}
+
+/// Calls the method that the path names.
+pub(in crate::front) async fn answer<B>(
+    snapshot: &Snapshot,
+    head: Head,
+    body: B,
+    peer: Option<SocketAddr>,
+) -> Answer
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    match method::find(snapshot, head.uri.path(), Dialect::Connect) {
+        Ok(route) => call(route, head, body, peer, &snapshot.limits).await,
+        Err(status) => failure(&snapshot.schema, &status),
+    }
+}
+
+async fn call<B>(route: &Arc<Route>, head: Head, body: B, peer: Option<SocketAddr>, limits: &Limits) -> Answer
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    if let Some(allow) = refused_verb(route, &head.method) {
+        let text = format!("The method is called with {allow}, not with {}.", head.method);
+        let status = Status::caller(Code::Unimplemented, text).with_http(405);
+        let mut answer = failure(&route.endpoint.schema, &status);
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+        return answer;
+    }
+    let (codec, reply) = match request(route, &head, body, peer, limits) {
+        Ok((codec, call)) => (codec, route.endpoint.service.call(call).await),
+        Err(status) => (Codec::Json, Reply::from(status)),
+    };
+    write(route, codec, reply, head.headers.get(error::REQUEST_ID))
+}
+
+/// The verbs that the method allows, if this is none of them.
+fn refused_verb(route: &Route, verb: &Method) -> Option<&'static str> {
+    match (verb, route.endpoint.method.safe) {
+        (&Method::POST, _) | (&Method::GET, true) => None,
+        (_, true) => Some("GET, POST"),
+        (_, false) => Some("POST"),
+    }
+}
+
+fn request<B>(
+    route: &Arc<Route>,
+    head: &Head,
+    body: B,
+    peer: Option<SocketAddr>,
+    limits: &Limits,
+) -> Result<(Codec, Call), Status>
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    if route.endpoint.method.is_streaming() {
+        let text = "The method streams, so it is called with the content type application/connect+json or \
+                    application/connect+proto.";
+        return Err(Status::caller(Code::InvalidArgument, text).with_http(415));
+    }
+    let headers = &head.headers;
+    if headers.get(VERSION).is_some_and(|version| version != "1") {
+        let text = "The header connect-protocol-version is not valid: the only version is 1.";
+        return Err(Status::caller(Code::InvalidArgument, text));
+    }
+    let limits = limits.clone();
+    let (codec, body) = if head.method == Method::GET {
+        let (codec, content) = of_query(head.uri.query().unwrap_or_default(), limits.body)?;
+        (codec, Body::Message(codec.read(route, content)?.into()))
+    } else {
+        let codec = codec(headers)?;
+        let route = Arc::clone(route);
+        let message = async move {
+            let content = body::read(body, &limits).await?;
+            codec.read(&route, content).map(Message::from)
+        };
+        (codec, Body::Pending(Box::pin(message)))
+    };
+    method::call(route, Dialect::Connect, headers, Encodings::default(), peer, body).map(|call| (codec, call))
+}
+
+/// The codec that the content type names, JSON without any.
+pub(in crate::front) fn codec(headers: &HeaderMap) -> Result<Codec, Status> {
+    let Some(content_type) = headers.get(CONTENT_TYPE) else { return Ok(Codec::Json) };
+    codec_of(content_type.as_bytes()).ok_or_else(|| {
+        let shown: String = String::from_utf8_lossy(content_type.as_bytes()).chars().take(100).collect();
+        let text = format!(
+            "The content type {shown:?} is not supported here. Send application/json or application/proto."
+        );
+        Status::caller(Code::InvalidArgument, text).with_http(415)
+    })
+}
+
+/// The message in the query of a GET.
+fn of_query(query: &str, limit: usize) -> Result<(Codec, Bytes), Status> {
+    /// Base64 of either alphabet, with padding or without.
+    const fn lenient(alphabet: &base64::alphabet::Alphabet) -> GeneralPurpose {
+        let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+        GeneralPurpose::new(alphabet, config)
+    }
+    const BASE64: [GeneralPurpose; 2] = [lenient(&URL_SAFE), lenient(&STANDARD)];
+
+    let refuse =
+        |text: String| Status::caller(Code::InvalidArgument, format!("The query is not valid: {text}."));
+    let (mut codec, mut message, mut is_base64, mut compression) = (None, None, false, None);
+    for pair in pairs(query, MAX_PARAMETERS) {
+        let (name, value) = pair.map_err(|error| refuse(error.to_string()))?;
+        match &*name {
+            "encoding" => codec = Codec::by_name(value.as_bytes()),
+            "message" => message = Some(value),
+            "base64" => is_base64 = value == "1",
+            "compression" => compression = Some(value),
+            _ => {}
+        }
+    }
+    let codec = codec.ok_or_else(|| refuse("`encoding` has to be json or proto".into()))?;
+    let message = message.ok_or_else(|| refuse("`message` is missing".into()))?;
+    let bytes = if is_base64 {
+        let decoded = BASE64.iter().find_map(|engine| engine.decode(&*message).ok());
+        decoded.ok_or_else(|| refuse("`message` is not base64".into()))?
+    } else {
+        message.into_owned().into_bytes()
+    };
+    let compression = compression.filter(|name| !name.is_empty() && name != "identity");
+    let message = Message { bytes: bytes.into(), compressed: compression.is_some() };
+    let name = compression.as_deref().map(str::as_bytes);
+    Ok((codec, encoding::decode(message, name, limit)?))
+}
+
+/// The answer for a reply.
+fn write(route: &Route, codec: Codec, reply: Reply, request_id: Option<&HeaderValue>) -> Answer {
+    let Reply { metadata, message, status, trailers, .. } = reply;
+    let content = if status.is_ok() { codec.write(route, message.bytes) } else { Err(status) };
+    let mut answer = match content {
+        Ok(content) => {
+            let mut answer = Response::new(AnswerBody::from(content));
+            let content_type = HeaderValue::from_static(codec.content_type());
+            answer.headers_mut().insert(CONTENT_TYPE, content_type);
+            answer
+        }
+        Err(status) => {
+            let mut fields = HeaderMap::new();
+            let status = error::conceal(status, &route.endpoint, request_id, &mut fields);
+            let mut answer = failure(&route.endpoint.schema, &status);
+            answer.headers_mut().extend(fields);
+            answer
+        }
+    };
+    let listed = &route.endpoint.options.response_metadata;
+    metadata::pass(metadata, listed, answer.headers_mut());
+    metadata::prefixed(trailers, TRAILER_PREFIX, listed, answer.headers_mut());
+    answer
+}
+
+/// The answer for a call that failed.
+pub(super) fn failure(schema: &crate::schema::Schema, status: &Status) -> Answer {
+    let mut text = Vec::new();
+    write_error(schema, status, &mut text);
+    let mut answer = Response::new(AnswerBody::from(text));
+    // Every status of the table is valid.
+    *answer.status_mut() = StatusCode::from_u16(status.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}

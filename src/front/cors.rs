@@ -1,0 +1,121 @@
+//! Calls from scripts of other origins, by the Fetch standard: <https://fetch.spec.whatwg.org/#http-cors-protocol>.
+//!
+//! Who may call is a setting of the service; without it no answer carries a word of this, and browsers keep scripts of
+//! other origins out. It protects the browser's user, not the service: a request without an origin is answered as ever.
+
+use std::collections::HashSet;
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+};
+use http::request::Parts as Head;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+
+use super::answer::{Answer, AnswerBody};
+use crate::route::table::Found;
+use crate::snapshot::{Cors, Endpoint, Snapshot};
+
+/// Response headers that a script may read anyway.
+const SAFELISTED: [&str; 7] = [
+    "cache-control",
+    "content-language",
+    "content-length",
+    "content-type",
+    "expires",
+    "last-modified",
+    "pragma",
+];
+
+/// What the answer to a request from an origin says of it.
+pub(super) struct Granted {
+    /// The origin, or `*`; absent if it may not call.
+    origin: Option<HeaderValue>,
+    credentials: bool,
+    /// Whether the answer to another origin is another.
+    varies: bool,
+}
+
+impl Granted {
+    /// `None` for a request without an origin, or a method whose service says nothing of origins.
+    pub(super) fn by(snapshot: &Snapshot, head: &Head) -> Option<Self> {
+        let origin = head.headers.get(ORIGIN)?;
+        let cors = cors_of(snapshot, head.method.as_str(), head.uri.path())?;
+        Some(Self::of(&cors, origin))
+    }
+
+    fn of(cors: &Cors, origin: &HeaderValue) -> Self {
+        let allowed =
+            if cors.any { Some(HeaderValue::from_static("*")) } else { cors.origins.get(origin).cloned() };
+        Self { origin: allowed, credentials: cors.credentials, varies: !cors.any }
+    }
+
+    /// Completes the headers of an answer.
+    pub(super) fn write(self, headers: &mut HeaderMap) {
+        if self.varies {
+            headers.append(VARY, HeaderValue::from_name(ORIGIN));
+        }
+        let Some(origin) = self.origin else { return };
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        if self.credentials {
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+        let exposed: HashSet<&str> =
+            headers.keys().map(HeaderName::as_str).filter(|name| is_exposed(name)).collect();
+        let mut exposed: Vec<_> = exposed.into_iter().collect();
+        exposed.sort_unstable();
+        if !exposed.is_empty()
+            && let Ok(names) = HeaderValue::try_from(exposed.join(", "))
+        {
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, names);
+        }
+    }
+}
+
+fn is_exposed(name: &str) -> bool {
+    !SAFELISTED.contains(&name)
+        && !name.starts_with("access-control-")
+        && !matches!(name, "vary" | "set-cookie")
+}
+
+/// The answer to a browser that asks whether a script may send a request; `None` if it is no such question, or its
+/// method's service says nothing of origins.
+pub(super) fn preflight(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
+    if head.method != Method::OPTIONS {
+        return None;
+    }
+    let origin = head.headers.get(ORIGIN)?;
+    let wanted = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+    let cors = cors_of(snapshot, wanted.to_str().ok()?, head.uri.path())?;
+    let mut answer = Response::new(AnswerBody::empty());
+    let headers = answer.headers_mut();
+    let granted = Granted::of(&cors, origin);
+    if granted.origin.is_some() {
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, wanted.clone());
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(cors.max_age.as_secs()));
+        // Which headers mean something is for the call to say.
+        if let Some(names) = head.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+        }
+    }
+    granted.write(headers);
+    headers.append(
+        VARY,
+        HeaderValue::from_static("access-control-request-method, access-control-request-headers"),
+    );
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    Some(answer)
+}
+
+/// What the service of the method says that a request reaches.
+fn cors_of(snapshot: &Snapshot, verb: &str, path: &str) -> Option<std::sync::Arc<Cors>> {
+    let of = |endpoint: &Endpoint| endpoint.options.cors.clone();
+    if let Some(own) = path.strip_prefix('/').and_then(|name| snapshot.methods.get(name)) {
+        return of(&own.endpoint);
+    }
+    match snapshot.routes.find(verb, path) {
+        Found::Match { route, .. } => of(&route.target().endpoint),
+        _ => None,
+    }
+}

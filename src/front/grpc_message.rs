@@ -1,0 +1,70 @@
+//! The messages of gRPC and gRPC-Web, which pass as they are.
+
+use std::net::SocketAddr;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use hyper::body::Body as HttpBody;
+
+use super::body::BoxError;
+use super::envelope::Requests;
+use super::grpc_fields::encodings;
+use super::method;
+use crate::call::{Body, Call, Dialect, Message};
+use crate::snapshot::{Limits, Route};
+use crate::status::{Code, Status};
+use crate::wire::envelope::{COMPRESSED, Envelope, prefix};
+
+/// A call with the messages of a body.
+///
+/// # Errors
+/// What is wrong with the headers.
+pub(super) fn call<B>(
+    route: &Route,
+    dialect: Dialect,
+    headers: &HeaderMap,
+    peer: Option<SocketAddr>,
+    body: B,
+    limits: &Limits,
+) -> Result<Call, Status>
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let encodings = encodings(headers);
+    let has_encoding = encodings.request.is_some();
+    let requests =
+        Requests::new(body, limits.message, COMPRESSED, move |envelope| read(envelope, has_encoding));
+    let body = if route.endpoint.method.client_streaming {
+        Body::Stream(Box::pin(requests))
+    } else {
+        Body::Pending(Box::pin(requests.one(limits.clone())))
+    };
+    method::call(route, dialect, headers, encodings, peer, body)
+}
+
+fn read(envelope: Envelope, has_encoding: bool) -> Result<Option<Message>, Status> {
+    let compressed = envelope.flags & COMPRESSED != 0;
+    if compressed && !has_encoding {
+        let text = "A message is marked as compressed, but the header grpc-encoding does not say how.";
+        return Err(Status::caller(Code::Internal, text).with_http(400));
+    }
+    Ok(Some(Message { bytes: envelope.bytes, compressed }))
+}
+
+/// Adds a message in its envelope.
+///
+/// # Errors
+/// When it is longer than the format can say.
+pub(super) fn write(message: &Message, data: &mut BytesMut) -> Result<(), Status> {
+    let length = message.bytes.len();
+    let flags = if message.compressed { COMPRESSED } else { 0 };
+    let prefix = prefix(flags, length).ok_or_else(|| {
+        let text = format!("The backend's message of {length} bytes is too long to be sent on.");
+        Status::backend(Code::ResourceExhausted, text)
+    })?;
+    data.reserve(prefix.len() + length);
+    data.extend_from_slice(&prefix);
+    data.extend_from_slice(&message.bytes);
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! What the dialects share that call a method by its own path, `/package.Service/Method`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use tokio::time::Instant;
+
+use super::{deadline, metadata, shown};
+use crate::call::{Body, Call, Dialect, Encodings, Origin};
+use crate::snapshot::{Route, Snapshot};
+use crate::status::{Code, Status};
+
+/// The method of a path, if it is served in the dialect.
+pub(super) fn find<'s>(
+    snapshot: &'s Snapshot,
+    path: &str,
+    dialect: Dialect,
+) -> Result<&'s Arc<Route>, Status> {
+    let route = path.strip_prefix('/').and_then(|name| snapshot.methods.get(name));
+    route.filter(|route| route.endpoint.speaks(dialect)).ok_or_else(|| {
+        let text = format!("There is no method {} for {dialect}.", shown(path));
+        Status::caller(Code::Unimplemented, text).with_http(404)
+    })
+}
+
+/// A call of the method, whose headers are metadata too.
+///
+/// # Errors
+/// What is wrong with the headers.
+pub(super) fn call(
+    route: &Route,
+    dialect: Dialect,
+    headers: &HeaderMap,
+    encodings: Encodings,
+    peer: Option<SocketAddr>,
+    body: Body,
+) -> Result<Call, Status> {
+    let endpoint = &route.endpoint;
+    let timeout = deadline::timeout(headers)?.into_iter().chain(endpoint.options.timeout).min();
+    Ok(Call {
+        method: Arc::clone(&endpoint.method),
+        origin: Origin { dialect, route: Arc::clone(&route.template), peer },
+        metadata: metadata::custom(headers, dialect != Dialect::Grpc)?,
+        deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        encodings,
+        body,
+    })
+}
