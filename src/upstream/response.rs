@@ -7,15 +7,14 @@
 //! The data of a unary answer is exactly one message when its status is OK, and at most one otherwise.
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap};
-use http::response::Parts;
 
 use crate::call::Reply;
 use crate::status::{Code, Status};
 
 use super::fault::{bare_http, broken};
 use super::frames::Frames;
+use super::http2::engine::Head;
 use super::trailers::{STATUS, take_status};
 
 /// Takes a unary answer apart: checks its headers, then expects its bytes and its end.
@@ -29,9 +28,9 @@ pub(super) struct Reading {
 
 impl Reading {
     /// Starts with the headers. `limit` bounds the message, in bytes.
-    pub(super) fn start(head: Parts, limit: usize) -> Result<Self, Status> {
+    pub(super) fn start(head: Head, limit: usize) -> Result<Self, Status> {
         check_head(&head)?;
-        Ok(Self { headers: head.headers, frames: Frames::new(limit), message: None, touched: false })
+        Ok(Self { headers: head.fields, frames: Frames::new(limit), message: None, touched: false })
     }
 
     /// Takes the next bytes.
@@ -82,14 +81,14 @@ pub(super) fn end(trailers: Option<HeaderMap>, frames: &Frames) -> Result<(Statu
 
 /// Whether this is a gRPC answer at all. A `grpc-status` in the headers counts more than what an HTTP
 /// server or a proxy says beside it.
-pub(super) fn check_head(head: &Parts) -> Result<(), Status> {
-    if head.headers.contains_key(&STATUS) {
+pub(super) fn check_head(head: &Head) -> Result<(), Status> {
+    if head.fields.contains_key(&STATUS) {
         return Ok(());
     }
-    if head.status != StatusCode::OK {
+    if head.status != 200 {
         return Err(bare_http(head.status));
     }
-    let kind = head.headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let kind = head.fields.get(CONTENT_TYPE).map(|value| value.as_bytes());
     let rest = kind.and_then(|kind| {
         let (start, rest) = kind.split_at_checked("application/grpc".len())?;
         start.eq_ignore_ascii_case(b"application/grpc").then_some(rest)
@@ -115,18 +114,16 @@ pub(super) fn no_status() -> Status {
 
 #[cfg(test)]
 mod tests {
-    use http::Response;
-
     use super::*;
 
     #[test]
     fn only_grpc_content_types_are_read() {
         let check = |kind: Option<&str>| {
-            let mut response = Response::new(());
+            let mut fields = HeaderMap::new();
             if let Some(kind) = kind {
-                response.headers_mut().insert(CONTENT_TYPE, kind.parse().unwrap());
+                fields.insert(CONTENT_TYPE, kind.parse().unwrap());
             }
-            check_head(&response.into_parts().0)
+            check_head(&Head { status: 200, fields })
         };
         for kind in ["application/grpc", "application/grpc+proto", "Application/gRPC; charset=utf-8"] {
             assert_eq!(check(Some(kind)), Ok(()), "{kind}");

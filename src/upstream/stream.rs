@@ -10,9 +10,10 @@ use http::header::CONTENT_TYPE;
 use crate::call::{Part, Reply};
 use crate::status::Status;
 
-use super::exchange::{Event, Exchange};
+use super::exchange::Exchange;
 use super::fault::{Failure, Told};
 use super::frames::Frames;
+use super::http2::engine::Event;
 use super::response::{check_head, end, no_status};
 use super::trailers::STATUS;
 
@@ -23,7 +24,7 @@ pub(super) async fn open(mut exchange: Exchange, limit: usize, told: Told) -> Re
         exchange.end();
         return Err(status.into());
     }
-    let mut metadata = head.headers;
+    let mut metadata = head.fields;
     let mut frames = Frames::new(limit);
     if metadata.contains_key(&STATUS) {
         // Headers that end the answer, or that only an empty DATA frame follows, are trailers.
