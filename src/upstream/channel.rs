@@ -1,6 +1,7 @@
 //! Calls to an upstream with one or several targets.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,8 +102,7 @@ impl fmt::Debug for Channel {
 
 impl CallService for Channel {
     fn call(&self, call: Call) -> BoxFuture<Reply> {
-        let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.answer(call).await.unwrap_or_else(Reply::from) })
+        Box::pin(Arc::clone(&self.shared).answer(call))
     }
 }
 
@@ -140,13 +140,17 @@ impl Try {
 }
 
 impl Shared {
-    async fn answer(&self, call: Call) -> Result<Reply, Status> {
+    async fn answer(self: Arc<Self>, call: Call) -> Reply {
+        self.try_answer(call).await.unwrap_or_else(Reply::from)
+    }
+
+    async fn try_answer(&self, call: Call) -> Result<Reply, Status> {
         let Call { method, metadata, deadline, body, .. } = call;
         let mut started = Instant::now();
         let input = if method.client_streaming {
             Input::Stream(Some(body.messages()))
         } else {
-            let message = before(deadline, body.message()).await;
+            let message = before(deadline, pin!(body.message())).await;
             let message = message.unwrap_or_else(|| Err(late(started, deadline)))?;
             Input::Message(framed(message, self.settings.max_message)?)
         };
@@ -156,7 +160,7 @@ impl Shared {
             deadline = deadline.into_iter().chain(started.checked_add(self.settings.timeout)).min();
         }
         let mut work = Try { method, metadata, input, started, deadline };
-        match before(deadline, self.send(&mut work)).await {
+        match before(deadline, pin!(self.send(&mut work))).await {
             Some(outcome) => outcome,
             None => Err(late(started, deadline)),
         }
@@ -167,7 +171,11 @@ impl Shared {
         let mut refused = None;
         let mut tries = 1;
         loop {
-            let lease = self.pool.acquire(slot, refused).await.ok_or_else(unreachable)?;
+            let lease = match self.pool.acquire(slot, refused) {
+                Some(lease) => lease,
+                // What seldom happens is kept apart, so that the future of a call is small.
+                None => Box::pin(Arc::clone(&self.pool).wait(slot, refused)).await.ok_or_else(unreachable)?,
+            };
             let target = lease.target;
             let failure = match self.exchange(slot, lease, work).await {
                 Ok(reply) => return Ok(reply),
@@ -199,7 +207,7 @@ impl Shared {
         let exchange = self.open(slot, lease, work).await?;
         let limit = self.settings.max_message;
         if work.method.server_streaming {
-            stream::open(exchange, limit, self.told(target, work)).await
+            Box::pin(stream::open(exchange, limit, self.told(target, work))).await
         } else {
             exchange.run(limit).await
         }
@@ -207,16 +215,21 @@ impl Shared {
 
     /// Opens a stream and begins to send.
     async fn open(&self, slot: usize, lease: Lease, work: &mut Try) -> Result<Exchange, Failure> {
-        let turn = lease.connection.sender.turn().await;
+        let sender = &lease.connection.sender;
+        let turn = match sender.try_turn() {
+            Ok(Some(turn)) => Ok(turn),
+            Ok(None) => Box::pin(sender.turn()).await,
+            Err(error) => Err(error),
+        };
         let turn = turn.map_err(|error| self.unopened(slot, &lease, error))?;
         let stream = self.begin(turn, &lease, work)?.map_err(|error| self.unopened(slot, &lease, error))?;
-        let watch = work.method.is_streaming().then(|| self.watch(work));
+        let watch = work.method.is_streaming().then(|| Box::new(self.watch(work)));
         let upload = match &mut work.input {
             Input::Message(_) => None,
             Input::Stream(messages) => {
                 // Only the first try gets here with them.
                 let messages = messages.take().unwrap_or_else(|| Box::pin(futures_util::stream::empty()));
-                let activity = watch.as_ref().map(Watch::activity).unwrap_or_default();
+                let activity = watch.as_ref().map(|watch| watch.activity()).unwrap_or_default();
                 Some(Upload::start(stream.sink(), messages, self.settings.max_message, activity))
             }
         };

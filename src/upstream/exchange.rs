@@ -51,7 +51,7 @@ impl Exchange {
         stream: Stream,
         upload: Option<Upload>,
         deadline: Option<Instant>,
-        watch: Option<Watch>,
+        watch: Option<Box<Watch>>,
     ) -> Self {
         let live = Live { stream, upload, is_answered: false, watch, given_up: false };
         Self { lease, deadline, live: Some(live) }
@@ -148,7 +148,7 @@ struct Live {
     upload: Option<Upload>,
     /// Whether the headers of the answer have come.
     is_answered: bool,
-    watch: Option<Watch>,
+    watch: Option<Box<Watch>>,
     /// The caller's messages are wrong or the time is over, and the backend is still at work.
     given_up: bool,
 }

@@ -5,7 +5,7 @@
 //! message = flag:1 length:4 bytes      flag 0, length big-endian
 //! ```
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::status::{Code, Status};
 
@@ -49,7 +49,8 @@ impl Frames {
             match &mut self.state {
                 State::Prefix { bytes, have } => {
                     let taken = self.data.len().min(bytes.len() - *have);
-                    bytes[*have..*have + taken].copy_from_slice(&self.data.split_to(taken));
+                    bytes[*have..*have + taken].copy_from_slice(&self.data[..taken]);
+                    self.data.advance(taken);
                     *have += taken;
                     if *have < bytes.len() {
                         return Ok(None);

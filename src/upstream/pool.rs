@@ -127,12 +127,17 @@ impl Pool {
     }
 
     /// A connection of a core: the next in turn of those that are up, one other than to the target
-    /// `avoid` if there is one. Targets without a connection are connected to on the way. Waits only
-    /// while none is up; `None` if no target can be connected to.
-    pub(super) async fn acquire(self: &Arc<Self>, slot: usize, avoid: Option<usize>) -> Option<Lease> {
-        if let Choice::Up(lease) = self.choose(slot, avoid, true) {
-            return Some(lease);
+    /// `avoid` if there is one. Targets without a connection are connected to on the way. `None` while none
+    /// is up: then it can be waited for.
+    pub(super) fn acquire(self: &Arc<Self>, slot: usize, avoid: Option<usize>) -> Option<Lease> {
+        match self.choose(slot, avoid, true) {
+            Choice::Up(lease) => Some(lease),
+            Choice::Opening | Choice::Nothing => None,
         }
+    }
+
+    /// Waits for a connection after [`Pool::acquire`] has found none; `None` if no target can be connected to.
+    pub(super) async fn wait(self: Arc<Self>, slot: usize, avoid: Option<usize>) -> Option<Lease> {
         let mut settled = self.slots[slot].settled.subscribe();
         loop {
             match self.choose(slot, avoid, false) {

@@ -14,6 +14,7 @@ use super::exchange::Exchange;
 use super::fault::{Failure, Told};
 use super::frames::Frames;
 use super::http2::engine::Event;
+use super::http2::fields::Fields;
 use super::response::{check_head, end, no_status};
 use super::trailers::STATUS;
 
@@ -26,7 +27,7 @@ pub(super) async fn open(mut exchange: Exchange, limit: usize, told: Told) -> Re
     }
     let mut metadata = head.fields;
     let mut frames = Frames::new(limit);
-    if metadata.contains_key(&STATUS) {
+    if metadata.value(&STATUS).is_some() {
         // Headers that end the answer, or that only an empty DATA frame follows, are trailers.
         match exchange.event().await? {
             Event::Data(data) => frames.push(data),
@@ -34,16 +35,17 @@ pub(super) async fn open(mut exchange: Exchange, limit: usize, told: Told) -> Re
                 exchange.end();
                 let (metadata, trailers) = match trailers {
                     Some(trailers) => (metadata, trailers),
-                    None => (HeaderMap::new(), metadata),
+                    None => (Fields::default(), metadata),
                 };
                 let (status, trailers) = end(Some(trailers), &frames)?;
-                return Ok(Reply { metadata, trailers, ..Reply::from(status) });
+                return Ok(Reply { metadata: metadata.into_map(), trailers, ..Reply::from(status) });
             }
             Event::Head(_) => {}
         }
     }
-    metadata.remove(CONTENT_TYPE);
+    metadata.take(&CONTENT_TYPE);
     let stream = Answers { exchange, frames, told, ended: false };
+    let metadata = metadata.into_map();
     Ok(Reply { metadata, stream: Some(Box::pin(stream)), ..Reply::from(Status::ok()) })
 }
 

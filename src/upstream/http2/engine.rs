@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 
+use super::fields::Fields;
 use super::frame::{self, MAX_31, MAX_FRAME, PREFACE};
 use super::hpack::{Decoder, Encoder};
 use super::reason::{Error, Flaw, Reason};
@@ -58,8 +58,6 @@ pub struct Engine {
     turns: Turns,
     /// What came on the connection and was not given back to its window.
     received: u32,
-    /// What may yet come on streams that were closed on this side.
-    pub(super) late: u64,
     answers: usize,
     empty: u32,
     /// Why no more streams are opened.
@@ -95,7 +93,7 @@ pub struct Head {
     /// The HTTP status.
     pub status: u16,
     /// The headers.
-    pub fields: HeaderMap,
+    pub fields: Fields,
 }
 
 /// What comes on a stream: a head, any number of pieces of data, and an end.
@@ -106,7 +104,7 @@ pub enum Event {
     /// A part of the content, never empty.
     Data(Bytes),
     /// The end, with the trailers if there are any.
-    End(Option<HeaderMap>),
+    End(Option<Fields>),
 }
 
 /// A place in the queue for a stream; 0 for none.
@@ -147,7 +145,6 @@ impl Engine {
             next_id: 1,
             turns: Turns::default(),
             received: 0,
-            late: 0,
             answers: 0,
             empty: 0,
             end: None,
@@ -178,7 +175,17 @@ impl Engine {
         self.wake_driver();
     }
 
-    /// Keeps a place for a stream; the place must be given to `open` or to `give_back`.
+    /// Keeps a place for a stream if there is one right now; the place must be given to `open` or to `give_back`.
+    pub(super) fn try_turn(&mut self) -> Result<bool, Error> {
+        if let Some(end) = self.end() {
+            return Err(end);
+        }
+        let is_free = self.turns.waiting.is_empty() && self.open < self.peer.max_streams;
+        self.open += usize::from(is_free);
+        Ok(is_free)
+    }
+
+    /// Waits for a place for a stream and keeps it; the place must be given to `open` or to `give_back`.
     pub(super) fn poll_turn(&mut self, ticket: &mut Ticket, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         if let Some(end) = self.end() {
             return Poll::Ready(Err(end));
@@ -291,7 +298,6 @@ impl Engine {
     pub(super) fn release(&mut self, id: u32) {
         let Some(slot) = self.slots.remove(&id) else { return };
         if slot.is_open {
-            self.late += u64::from(slot.receiving.window);
             frame::put_reset(&mut self.out, id, Reason::CANCEL);
             self.wake_driver();
             self.give_back();
@@ -322,9 +328,6 @@ impl Engine {
     /// Ends a stream with an error.
     pub(super) fn fail(&mut self, id: u32, error: Error) {
         if let Some(slot) = self.slots.get_mut(&id) {
-            if slot.receiving.stage != Stage::Ended {
-                self.late += u64::from(slot.receiving.window);
-            }
             slot.fail(error, &mut self.woken);
             self.settle(id);
         }

@@ -48,6 +48,15 @@ impl Sender {
         Self { shared }
     }
 
+    /// The right to open a stream, if the peer takes one right now and nobody waits for that.
+    ///
+    /// # Errors
+    /// When the connection takes no more streams for good. Nothing was sent.
+    pub fn try_turn(&self) -> Result<Option<Turn>, Error> {
+        let is_free = self.shared.with(Engine::try_turn)?;
+        Ok(is_free.then(|| Turn { shared: Some(Arc::clone(&self.shared)) }))
+    }
+
     /// Waits until the peer takes another stream. Those who wait take turns; who stops waiting leaves no trace.
     ///
     /// # Errors

@@ -10,6 +10,7 @@
 
 pub mod driver;
 pub mod engine;
+pub mod fields;
 pub mod handle;
 pub mod hpack;
 pub mod piece;

@@ -59,6 +59,8 @@ impl Engine {
                 return Err(Flaw::protocol("does not begin with SETTINGS"));
             }
             self.heard = true;
+            // What it does not bound, it does not.
+            self.max_streams(usize::MAX);
         }
         if self.unfinished.is_some() && head.kind != CONTINUATION {
             return Err(Flaw::protocol("sent another frame in the middle of headers"));
@@ -93,9 +95,7 @@ impl Engine {
         let (id, size) = (head.stream, payload.len() as u32);
         self.received(size)?;
         if !self.is_live(id)? {
-            // What was under way when the stream was closed.
-            let late = self.late.checked_sub(size.into());
-            self.late = late.ok_or(Flaw::new(Reason::STREAM_CLOSED, "goes on sending on closed streams"))?;
+            // It was under way when the stream was closed, or it is in vain.
             return self.empty();
         }
         let Some(receiving) = self.slots.get_mut(&id).map(|slot| &mut slot.receiving) else { return Ok(()) };

@@ -5,9 +5,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::task::Waker;
 
 use bytes::BytesMut;
-use http::HeaderMap;
 
 use super::engine::{Head, STREAM_WINDOW};
+use super::fields::Fields;
 use super::piece::Piece;
 use super::reason::Error;
 
@@ -62,7 +62,7 @@ pub(super) struct Receiving {
     pub(super) stage: Stage,
     pub(super) head: Option<Head>,
     pub(super) data: BytesMut,
-    pub(super) trailers: Option<HeaderMap>,
+    pub(super) trailers: Option<Fields>,
     /// Why nothing comes after this.
     pub(super) error: Option<Error>,
     /// What the peer may send yet.

@@ -1,10 +1,10 @@
 //! Reading blocks of headers.
 
-use http::HeaderMap;
 use http::header::HeaderValue;
 
 use super::table::{Entry, Name, Table};
 use super::{TABLE_SIZE, compression, huffman, integer};
+use crate::upstream::http2::fields::Fields;
 use crate::upstream::http2::reason::Flaw;
 
 /// The headers of an answer, or its trailers.
@@ -14,7 +14,7 @@ pub(in crate::upstream::http2) struct Block {
     pub(in crate::upstream::http2) status: Option<u16>,
     /// The value of `content-length`.
     pub(in crate::upstream::http2) length: Option<u64>,
-    pub(in crate::upstream::http2) fields: HeaderMap,
+    pub(in crate::upstream::http2) fields: Fields,
     /// What is wrong with it; then the rest need not be complete.
     pub(in crate::upstream::http2) flaw: Option<Flaw>,
 }
@@ -132,7 +132,7 @@ impl Block {
         let value = entry.value.as_ref().ok_or("sent a header whose value no header may have")?;
         match &entry.name {
             Name::Field(name) => {
-                self.fields.append(name.clone(), value.clone());
+                self.fields.push(name.clone(), value.clone());
                 Ok(())
             }
             Name::Status => {
