@@ -164,8 +164,7 @@ impl Live {
                 watch.uploaded();
             }
         }
-        let polled =
-            self.stream.poll_event(true, cx).map_err(|error| stream_error(error, self.is_answered));
+        let polled = self.stream.poll_event(true, cx).map_err(|error| stream_error(error, self.is_answered));
         if let Poll::Ready(Ok(Event::Head(_))) = polled {
             self.is_answered = true;
         }

@@ -23,12 +23,7 @@ pub(super) struct Upload {
 
 impl Upload {
     /// Starts to send. `limit` bounds each message, in bytes.
-    pub(super) fn start(
-        sink: Sink,
-        messages: Messages,
-        limit: usize,
-        activity: Activity,
-    ) -> Self {
+    pub(super) fn start(sink: Sink, messages: Messages, limit: usize, activity: Activity) -> Self {
         Self { task: tokio::spawn(send_all(sink, messages, limit, activity)), ended: false }
     }
 

@@ -176,7 +176,10 @@ impl Engine {
     }
 
     /// Keeps a place for a stream if there is one right now; the place must be given to `open` or to `give_back`.
-    pub(super) fn try_turn(&mut self) -> Result<bool, Error> {
+    ///
+    /// # Errors
+    /// When the connection takes no more streams for good.
+    pub fn try_turn(&mut self) -> Result<bool, Error> {
         if let Some(end) = self.end() {
             return Err(end);
         }
@@ -241,12 +244,10 @@ impl Engine {
     }
 
     /// What came on a stream, in its order. With `go_on` the peer may send as much again as is taken.
-    pub(super) fn poll_event(
-        &mut self,
-        id: u32,
-        go_on: bool,
-        cx: &Context<'_>,
-    ) -> Poll<Result<Event, Error>> {
+    ///
+    /// # Errors
+    /// Why the stream has ended, after all that came before.
+    pub fn poll_event(&mut self, id: u32, go_on: bool, cx: &Context<'_>) -> Poll<Result<Event, Error>> {
         let Some(slot) = self.slots.get_mut(&id) else { return Poll::Ready(Err(Error::Full)) };
         let receiving = &mut slot.receiving;
         if let Some(head) = receiving.head.take() {
@@ -285,7 +286,7 @@ impl Engine {
 
     /// Throws away what comes on a stream from now on, and what waits to be sent. With `go_on` the peer may send
     /// as much again as comes.
-    pub(super) fn discard(&mut self, id: u32, go_on: bool) {
+    pub fn discard(&mut self, id: u32, go_on: bool) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         slot.receiving.discard = Some(go_on);
         slot.receiving.head = None;
@@ -295,7 +296,7 @@ impl Engine {
     }
 
     /// The handle of a stream is dropped. A stream that is still open is cancelled.
-    pub(super) fn release(&mut self, id: u32) {
+    pub fn release(&mut self, id: u32) {
         let Some(slot) = self.slots.remove(&id) else { return };
         if slot.is_open {
             frame::put_reset(&mut self.out, id, Reason::CANCEL);
@@ -433,7 +434,10 @@ impl Engine {
     pub(super) fn received(&mut self, count: u32) -> Result<(), Flaw> {
         self.received += count;
         if self.received > CONNECTION_WINDOW {
-            return Err(Flaw::new(Reason::FLOW_CONTROL_ERROR, "sent more than the connection's window allows"));
+            return Err(Flaw::new(
+                Reason::FLOW_CONTROL_ERROR,
+                "sent more than the connection's window allows",
+            ));
         }
         if self.received >= GIVE_BACK {
             frame::put_window_update(&mut self.out, 0, std::mem::take(&mut self.received));

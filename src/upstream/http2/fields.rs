@@ -31,6 +31,11 @@ impl Fields {
         Some(value)
     }
 
+    /// The fields in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.0.iter().map(|(name, value)| (name, value))
+    }
+
     /// All fields as a map.
     pub fn into_map(self) -> HeaderMap {
         let mut map = HeaderMap::new();

@@ -110,9 +110,11 @@ pub(super) fn put_settings(out: &mut Vec<u8>, settings: &[(u16, u32)]) {
 
 /// The settings of a frame.
 pub(super) fn settings(payload: &[u8]) -> impl Iterator<Item = (u16, u32)> {
-    payload.as_chunks::<6>().0.iter().map(|&[a, b, value @ ..]| {
-        (u16::from_be_bytes([a, b]), u32::from_be_bytes(value))
-    })
+    payload
+        .as_chunks::<6>()
+        .0
+        .iter()
+        .map(|&[a, b, value @ ..]| (u16::from_be_bytes([a, b]), u32::from_be_bytes(value)))
 }
 
 /// The number that the payload of a frame is, of which the first bit means nothing.

@@ -181,7 +181,11 @@ impl Engine {
             return self.reset(id, flaw);
         }
         let stage = self.slots.get(&id).map(|slot| slot.receiving.stage);
-        if stage == Some(Stage::Head) { self.head(id, is_end, block) } else { self.trailers(id, is_end, block) }
+        if stage == Some(Stage::Head) {
+            self.head(id, is_end, block)
+        } else {
+            self.trailers(id, is_end, block)
+        }
     }
 
     fn head(&mut self, id: u32, is_end: bool, block: Block) -> Result<(), Flaw> {

@@ -12,7 +12,10 @@ use super::slot::Slot;
 impl Engine {
     /// Opens a stream in a place that was kept for it, which is used up in any case. Without a piece, the content
     /// comes later; with one, that is all of it.
-    pub(super) fn open(&mut self, request: &Request<'_>, piece: Option<Piece>) -> Result<u32, Error> {
+    ///
+    /// # Errors
+    /// When the connection takes no more streams, or no such headers.
+    pub fn open(&mut self, request: &Request<'_>, piece: Option<Piece>) -> Result<u32, Error> {
         let refusal = self.end().or_else(|| self.headers_too_large(request));
         if let Some(error) = refusal {
             self.give_back();
@@ -73,7 +76,7 @@ impl Engine {
     }
 
     /// Sends a piece, or the end for none. What was given before must be granted.
-    pub(super) fn send(&mut self, id: u32, piece: Option<Piece>) {
+    pub fn send(&mut self, id: u32, piece: Option<Piece>) {
         let Some(sending) = self.slots.get_mut(&id).map(|slot| &mut slot.sending) else { return };
         if sending.has_ended || sending.piece.is_some() {
             return;

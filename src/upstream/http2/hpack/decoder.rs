@@ -33,6 +33,11 @@ impl Decoder {
         Self { table: Table::new(), scratch: Vec::new(), left: 0 }
     }
 
+    #[cfg(test)]
+    pub(super) const fn table(&self) -> &Table {
+        &self.table
+    }
+
     /// Reads a whole block. Of one that has more than `limit` bytes, as section 4.1 counts them, nothing more than
     /// that is kept.
     ///

@@ -4,8 +4,8 @@ use std::iter;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 
-use super::{ENTRY, TABLE_SIZE, put_integer};
 use super::table::FIXED_COUNT;
+use super::{ENTRY, TABLE_SIZE, put_integer};
 
 /// The headers of a request. Its method is POST.
 #[derive(Clone, Copy, Debug)]

@@ -100,13 +100,14 @@ impl Table {
     }
 
     #[cfg(test)]
-    pub(super) fn size(&self) -> usize {
+    pub(super) const fn size(&self) -> usize {
         self.size
     }
 }
 
-static FIXED: LazyLock<[Entry; 61]> =
-    LazyLock::new(|| TEXTS.map(|(name, value)| Entry::new((Name::read(name.as_bytes()), name.len()), value.as_bytes())));
+static FIXED: LazyLock<[Entry; 61]> = LazyLock::new(|| {
+    TEXTS.map(|(name, value)| Entry::new((Name::read(name.as_bytes()), name.len()), value.as_bytes()))
+});
 
 /// How many entries always are.
 pub(super) const FIXED_COUNT: usize = TEXTS.len();
