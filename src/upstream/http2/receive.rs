@@ -247,7 +247,7 @@ impl Engine {
         if head.stream != 0 {
             return Err(Flaw::protocol("sent SETTINGS on a stream"));
         }
-        if payload.len() % 6 != 0 || (head.has(ACK) && !payload.is_empty()) {
+        if !payload.len().is_multiple_of(6) || (head.has(ACK) && !payload.is_empty()) {
             return Err(Flaw::size("sent SETTINGS that are none"));
         }
         if head.has(ACK) {

@@ -140,7 +140,7 @@ mod tests {
         for (code, length) in codes {
             bits += &format!("{code:0width$b}", width = usize::from(length));
         }
-        while bits.len() % 8 != 0 {
+        while !bits.len().is_multiple_of(8) {
             bits.push('1');
         }
         bits.as_bytes()
