@@ -254,7 +254,7 @@ impl Engine {
             return Poll::Ready(Ok(Event::Head(head)));
         }
         if !receiving.data.is_empty() {
-            let data = receiving.data.split().freeze();
+            let data = std::mem::take(&mut receiving.data).freeze();
             if go_on {
                 self.allow(id, data.len() as u32);
             }

@@ -222,7 +222,7 @@ impl Engine {
     /// The answer is complete.
     fn ended(&mut self, id: u32, trailers: Option<Block>) -> Result<(), Flaw> {
         let Some(receiving) = self.slots.get_mut(&id).map(|slot| &mut slot.receiving) else { return Ok(()) };
-        if trailers.is_some() && receiving.length.is_some_and(|length| length > 0) {
+        if receiving.length.is_some_and(|length| length > 0) {
             return self.reset(id, Flaw::protocol("sent less content than it announced"));
         }
         receiving.stage = Stage::Ended;

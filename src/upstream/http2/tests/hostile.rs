@@ -112,7 +112,12 @@ fn a_peer_that_does_not_begin_with_settings_speaks_something_else() {
 #[test]
 fn answers_that_are_none_end_their_stream() {
     let protocol = Reason::PROTOCOL_ERROR;
-    let table: [(Vec<u8>, &str); 12] = [
+    let table: [(Vec<u8>, &str); 14] = [
+        (headers(END_STREAM, 1, b"\x88\x0f\x0d\x014"), "sent less content than it announced"),
+        (
+            [headers(0, 1, b"\x88\x0f\x0d\x014"), frame(DATA, END_STREAM, 1, b"abc")].concat(),
+            "sent less content than it announced",
+        ),
         (frame(DATA, 0, 1, b"a"), "sent content before its headers"),
         (headers(0, 1, STATUS), "sent headers without a status"),
         (headers(END_STREAM, 1, b"\x48\x03100"), "ended without an answer"),
