@@ -15,12 +15,14 @@ use transom::route::template::Template;
 use transom::schema::{MessageId, Schema};
 
 pub mod codec;
+#[cfg(feature = "gateway")]
+pub mod http2;
 
 /// A target. It panics where it finds a bug.
 pub type Target = fn(&[u8]);
 
 /// The targets by name, which is also the folder of their corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: &[(&str, Target)] = &[
     ("template", template),
     ("path", path),
     ("query", query),
@@ -28,6 +30,8 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("json_to_wire", codec::json_to_wire),
     ("wire_to_json", codec::wire_to_json),
     ("descriptor_load", codec::descriptor_load),
+    #[cfg(feature = "gateway")]
+    ("http2", http2::http2),
 ];
 
 /// The schema of the tests' echo service, whose messages have every type of field.

@@ -56,6 +56,13 @@ fn descriptor_load() {
     run("descriptor_load", ROUNDS / 10);
 }
 
+#[cfg(feature = "gateway")]
+#[test]
+fn http2() {
+    // Each input is read twice, on two connections.
+    run("http2", ROUNDS / 4);
+}
+
 fn run(name: &str, rounds: u64) {
     let target = fuzz::TARGETS.iter().find(|(other, _)| *other == name).unwrap().1;
     let corpus = corpus(name);

@@ -69,12 +69,9 @@ async fn run<H: Handler>(
     request: Request<Incoming>,
     peer: Peer,
 ) -> Response<Option<H::Body>> {
-    let start = || handler.clone().call(request, peer);
-    let result = match catch_unwind(AssertUnwindSafe(start)) {
-        Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
-        Err(panic) => Err(panic),
-    };
-    match result {
+    // Pinned here, the future is not moved again: it is large.
+    let call = pin!(async { handler.clone().call(request, peer).await });
+    match AssertUnwindSafe(call).catch_unwind().await {
         Ok(response) => response.map(Some),
         Err(_) => {
             tracing::error!("a handler panicked; the call is answered with 500");

@@ -1,23 +1,27 @@
 //! Calls to an upstream with one or several targets.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Request, Version};
+use http::HeaderMap;
 use tokio::time::Instant;
 
 use crate::call::deadline::before;
 use crate::call::service::{BoxFuture, CallService};
 use crate::call::{self, Call, Encodings, Messages, Reply};
-use crate::status::{Code, Status};
+use crate::status::Status;
 
-use super::exchange::{Exchange, Sending};
+use super::exchange::Exchange;
 use super::fault::{Again, Failure, Told, late, unopened, unreachable};
 use super::frames::Terms;
+use super::http2::handle::{Stream, Turn};
+use super::http2::hpack::Request;
+use super::http2::piece::Piece;
+use super::http2::reason::Error;
 use super::pool::{Lease, Pool};
-use super::request::{self, Outgoing, Piece};
+use super::request::{ACCEPT_ENCODING, CONSTANT, ENCODING, TIMEOUT, Timeout, crosses, framed};
 use super::target::Target;
 use super::upload::Upload;
 use super::watch::Watch;
@@ -99,8 +103,7 @@ impl fmt::Debug for Channel {
 
 impl CallService for Channel {
     fn call(&self, call: Call) -> BoxFuture<Reply> {
-        let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.answer(call).await.unwrap_or_else(Reply::from) })
+        Box::pin(Arc::clone(&self.shared).answer(call))
     }
 }
 
@@ -139,15 +142,19 @@ impl Try {
 }
 
 impl Shared {
-    async fn answer(&self, call: Call) -> Result<Reply, Status> {
+    async fn answer(self: Arc<Self>, call: Call) -> Reply {
+        self.try_answer(call).await.unwrap_or_else(Reply::from)
+    }
+
+    async fn try_answer(&self, call: Call) -> Result<Reply, Status> {
         let Call { method, metadata, deadline, encodings, body, .. } = call;
         let mut started = Instant::now();
         let input = if method.client_streaming {
             Input::Stream(Some(body.messages()))
         } else {
-            let message = before(deadline, body.message()).await;
+            let message = before(deadline, pin!(body.message())).await;
             let message = message.unwrap_or_else(|| Err(late(started, deadline)))?;
-            Input::Message(Piece::message(message, self.settings.max_message)?)
+            Input::Message(framed(message, self.settings.max_message)?)
         };
         let mut deadline = deadline;
         if !method.is_streaming() {
@@ -155,7 +162,7 @@ impl Shared {
             deadline = deadline.into_iter().chain(started.checked_add(self.settings.timeout)).min();
         }
         let mut work = Try { method, metadata, encodings, input, started, deadline };
-        match before(deadline, self.send(&mut work)).await {
+        match before(deadline, pin!(self.send(&mut work))).await {
             Some(outcome) => outcome,
             None => Err(late(started, deadline)),
         }
@@ -166,7 +173,11 @@ impl Shared {
         let mut refused = None;
         let mut tries = 1;
         loop {
-            let lease = self.pool.acquire(slot, refused).await.ok_or_else(unreachable)?;
+            let lease = match self.pool.acquire(slot, refused) {
+                Some(lease) => lease,
+                // What seldom happens is kept apart, so that the future of a call is small.
+                None => Box::pin(Arc::clone(&self.pool).wait(slot, refused)).await.ok_or_else(unreachable)?,
+            };
             let target = lease.target;
             let failure = match self.exchange(slot, lease, work).await {
                 Ok(reply) => return Ok(reply),
@@ -198,7 +209,7 @@ impl Shared {
         let exchange = self.open(slot, lease, work).await?;
         let terms = Terms { limit: self.settings.max_message, compressed: work.encodings.accepted.is_some() };
         if work.method.server_streaming {
-            stream::open(exchange, terms, self.told(target, work)).await
+            Box::pin(stream::open(exchange, terms, self.told(target, work))).await
         } else {
             exchange.run(terms).await
         }
@@ -206,46 +217,59 @@ impl Shared {
 
     /// Opens a stream and begins to send.
     async fn open(&self, slot: usize, lease: Lease, work: &mut Try) -> Result<Exchange, Failure> {
-        let sender = Arc::clone(&lease.sender);
-        let mut sender = sender.lock().await;
-        let ready = poll_fn(|cx| sender.poll_ready(cx)).await;
-        let request = self.request(&lease, work)?;
-        let opened = ready.and_then(|()| sender.send_request(request, false));
-        let (head, stream) = opened.map_err(|error| {
-            self.pool.retire(slot, &lease);
-            unopened(error)
-        })?;
-        let watch = work.method.is_streaming().then(|| self.watch(work));
-        let sending = match &mut work.input {
-            Input::Message(piece) => Sending::Message(Outgoing::new(stream, piece.clone())),
+        let sender = &lease.connection.sender;
+        let turn = match sender.try_turn() {
+            Ok(Some(turn)) => Ok(turn),
+            Ok(None) => Box::pin(sender.turn()).await,
+            Err(error) => Err(error),
+        };
+        let turn = turn.map_err(|error| self.unopened(slot, &lease, error))?;
+        let stream = self.begin(turn, &lease, work)?.map_err(|error| self.unopened(slot, &lease, error))?;
+        let watch = work.method.is_streaming().then(|| Box::new(self.watch(work)));
+        let upload = match &mut work.input {
+            Input::Message(_) => None,
             Input::Stream(messages) => {
                 // Only the first try gets here with them.
                 let messages = messages.take().unwrap_or_else(|| Box::pin(futures_util::stream::empty()));
-                let activity = watch.as_ref().map(Watch::activity).unwrap_or_default();
-                Sending::Stream(Upload::start(stream, messages, self.settings.max_message, activity))
+                let activity = watch.as_ref().map(|watch| watch.activity()).unwrap_or_default();
+                Some(Upload::start(stream.sink(), messages, self.settings.max_message, activity))
             }
         };
-        let exchange = Exchange::new(lease, sending, head, work.deadline, watch);
-        // An error here is seen again by whoever reads the answer.
-        let _ = poll_fn(|cx| sender.poll_ready(cx)).await;
-        Ok(exchange)
+        Ok(Exchange::new(lease, stream, upload, work.deadline, watch))
+    }
+
+    fn unopened(&self, slot: usize, lease: &Lease, error: Error) -> Failure {
+        if !matches!(error, Error::HeadersTooLarge { .. }) {
+            self.pool.retire(slot, lease);
+        }
+        unopened(error)
+    }
+
+    /// Sends the headers, and the message if there is one.
+    fn begin(&self, turn: Turn, lease: &Lease, work: &Try) -> Result<Result<Stream, Error>, Status> {
+        let timeout = work.timeout()?.map(Timeout::new);
+        let request = Request {
+            secure: false,
+            authority: self.pool.target(lease.target).authority(),
+            path: work.method.path.as_str(),
+            constant: CONSTANT,
+            varying: [
+                timeout.as_ref().map(|timeout| (TIMEOUT, timeout.as_bytes())),
+                work.encodings.request.as_ref().map(|encoding| (ENCODING, encoding.as_bytes())),
+                work.encodings.accepted.as_ref().map(|accepted| (ACCEPT_ENCODING, accepted.as_bytes())),
+            ],
+            metadata: &work.metadata,
+            keep: crosses,
+        };
+        let message = match &work.input {
+            Input::Message(piece) => Some(piece.clone()),
+            Input::Stream(_) => None,
+        };
+        Ok(turn.open(&request, message))
     }
 
     fn watch(&self, work: &Try) -> Watch {
         let answer_within = (!work.method.server_streaming).then_some(self.settings.timeout);
         Watch::new(work.started, work.deadline, self.settings.idle, answer_within)
-    }
-
-    fn request(&self, lease: &Lease, work: &Try) -> Result<Request<()>, Status> {
-        let timeout = work.timeout()?;
-        let uri = self.pool.target(lease.target).uri(&work.method.path).map_err(|error| {
-            Status::gateway(Code::Internal, format!("The path of the method is no HTTP path: {error}."))
-        })?;
-        let mut request = Request::new(());
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri;
-        *request.version_mut() = Version::HTTP_2;
-        *request.headers_mut() = request::headers(&work.metadata, &work.encodings, timeout);
-        Ok(request)
     }
 }

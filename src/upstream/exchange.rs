@@ -1,17 +1,11 @@
 //! One request and its answer on one stream, and what becomes of it when the caller goes away.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::RecvStream;
-use h2::client::ResponseFuture;
-use http::HeaderMap;
-use http::response::Parts;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
@@ -20,8 +14,9 @@ use crate::status::{Code, Status};
 
 use super::fault::{Failure, stream_error};
 use super::frames::Terms;
+use super::http2::engine::Event;
+use super::http2::handle::Stream;
 use super::pool::Lease;
-use super::request::Outgoing;
 use super::response::{Reading, no_status};
 use super::upload::Upload;
 use super::watch::Watch;
@@ -36,8 +31,6 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// allows on the connection, which are often no more than 100, so with more of them new calls use another
 /// connection.
 const MAX_WAITING: u32 = 40;
-/// How long a backend may take to end a call by itself once the deadline that it knows has passed.
-const GRACE: Duration = Duration::from_secs(1);
 /// A backend whose own timer for the deadline fires first resets the call up to this much earlier.
 const CLOCK_SLACK: Duration = Duration::from_millis(5);
 
@@ -49,30 +42,21 @@ pub(super) struct Exchange {
     live: Option<Live>,
 }
 
-/// What goes to the backend.
-pub(super) enum Sending {
-    Message(Outgoing),
-    Stream(Upload),
-}
-
 impl Exchange {
-    /// `deadline` is the one that the backend was told; `watch` is for calls that nobody else keeps within
-    /// a bound of time.
-    pub(super) fn new(
+    /// `deadline` is the one that the backend was told; `upload` is what sends a stream of messages; `watch` is for
+    /// calls that nobody else keeps within a bound of time.
+    pub(super) const fn new(
         lease: Lease,
-        sending: Sending,
-        head: ResponseFuture,
+        stream: Stream,
+        upload: Option<Upload>,
         deadline: Option<Instant>,
-        watch: Option<Watch>,
+        watch: Option<Box<Watch>>,
     ) -> Self {
-        Self {
-            lease,
-            deadline,
-            live: Some(Live { sending, answer: Answer::Head(head), watch, given_up: false }),
-        }
+        let live = Live { stream, upload, is_answered: false, watch, given_up: false };
+        Self { lease, deadline, live: Some(live) }
     }
 
-    /// Sends the request and reads the answer of a method that gives one message.
+    /// Reads the answer of a method that gives one message.
     pub(super) async fn run(mut self, terms: Terms) -> Result<Reply, Failure> {
         let outcome = self.read_one(terms).await;
         self.end();
@@ -101,7 +85,7 @@ impl Exchange {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// Sends what can be sent and waits for the next event of the answer.
+    /// Waits for the next event of the answer.
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Failure>> {
         let Some(live) = &mut self.live else { return Poll::Ready(Err(no_status().into())) };
         let event = ready!(live.poll_event(cx)).map_err(|failure| at_deadline(failure, self.deadline))?;
@@ -119,27 +103,22 @@ impl Exchange {
             self.live = None;
         }
     }
-
-    fn deadline_with_grace(&self) -> Option<Instant> {
-        self.deadline.and_then(|deadline| deadline.checked_add(GRACE))
-    }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
         let Some(live) = self.live.take() else { return };
         let now = Instant::now();
-        let reset_at = self.lease.resets.reserve(now);
-        let last = self.deadline_with_grace().map_or(reset_at, |end| end.min(reset_at));
-        if last <= now {
+        let reset_at = self.lease.connection.resets.reserve(now);
+        if reset_at <= now {
             // Dropping `live` resets the stream with CANCEL.
             return;
         }
         if let Ok(runtime) = Handle::try_current() {
-            let resets = Arc::clone(&self.lease.resets);
+            let lease = self.lease.clone();
             runtime.spawn(async move {
-                if timeout_at(last, live.discard()).await.is_ok() || last < reset_at {
-                    resets.give_back();
+                if timeout_at(reset_at, live.discard()).await.is_ok() {
+                    lease.connection.resets.give_back();
                 }
             });
         }
@@ -156,34 +135,32 @@ fn at_deadline(mut failure: Failure, deadline: Option<Instant>) -> Failure {
     failure
 }
 
-/// The two halves of a stream. Dropped before the answer has ended, it resets the stream.
+/// A stream and what is needed until its end. Dropped before the answer has ended, it resets the stream.
 struct Live {
-    sending: Sending,
-    answer: Answer,
-    watch: Option<Watch>,
+    stream: Stream,
+    upload: Option<Upload>,
+    /// Whether the headers of the answer have come.
+    is_answered: bool,
+    watch: Option<Box<Watch>>,
     /// The caller's messages are wrong or the time is over, and the backend is still at work.
     given_up: bool,
 }
 
 impl Live {
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Failure>> {
-        match &mut self.sending {
-            // A backend may begin to answer before it has read everything.
-            Sending::Message(outgoing) => {
-                let _ = outgoing.poll_send(cx);
-            }
-            Sending::Stream(upload) => {
-                if let Poll::Ready(outcome) = upload.poll(cx) {
-                    self.given_up = outcome.is_err();
-                    outcome?;
-                    if let Some(watch) = &mut self.watch {
-                        watch.uploaded();
-                    }
-                }
+        if let Some(upload) = &mut self.upload
+            && let Poll::Ready(outcome) = upload.poll(cx)
+        {
+            self.given_up = outcome.is_err();
+            outcome?;
+            if let Some(watch) = &mut self.watch {
+                watch.uploaded();
             }
         }
-        let answered = matches!(self.answer, Answer::Body(_));
-        let polled = self.answer.poll_event(cx, true).map_err(|error| stream_error(error, answered));
+        let polled = self.stream.poll_event(true, cx).map_err(|error| stream_error(error, self.is_answered));
+        if let Poll::Ready(Ok(Event::Head(_))) = polled {
+            self.is_answered = true;
+        }
         let Some(watch) = &mut self.watch else { return polled };
         if polled.is_ready() {
             watch.touch();
@@ -197,51 +174,10 @@ impl Live {
     /// Reads on without sending on: a backend cannot act on a request that is not complete. Of a stream,
     /// which may have no end, it takes no more than was allowed already.
     async fn discard(self) {
-        let Self { sending, mut answer, watch, .. } = self;
-        // The half of a message is kept, as dropping it would reset the stream.
-        let _half = match sending {
-            Sending::Message(outgoing) => Some(outgoing),
-            Sending::Stream(_) => None,
-        };
-        let is_stream = watch.is_some();
-        while let Ok(Event::Head(_) | Event::Data(_)) = poll_fn(|cx| answer.poll_event(cx, !is_stream)).await
-        {
-        }
-    }
-}
-
-enum Answer {
-    Head(ResponseFuture),
-    Body(RecvStream),
-}
-
-pub(super) enum Event {
-    Head(Parts),
-    Data(Bytes),
-    End(Option<HeaderMap>),
-}
-
-impl Answer {
-    /// With `go_on` the backend may send as much again as is taken.
-    fn poll_event(&mut self, cx: &mut Context<'_>, go_on: bool) -> Poll<Result<Event, h2::Error>> {
-        match self {
-            Self::Head(response) => {
-                let (head, body) = ready!(Pin::new(response).poll(cx))?.into_parts();
-                *self = Self::Body(body);
-                Poll::Ready(Ok(Event::Head(head)))
-            }
-            Self::Body(body) => match ready!(body.poll_data(cx)) {
-                Some(Ok(data)) => {
-                    if go_on {
-                        // This fails only for a stream that is gone, and then so does the next read.
-                        let _ = body.flow_control().release_capacity(data.len());
-                    }
-                    Poll::Ready(Ok(Event::Data(data)))
-                }
-                Some(Err(error)) => Poll::Ready(Err(error)),
-                None => body.poll_trailers(cx).map_ok(Event::End),
-            },
-        }
+        let Self { mut stream, upload, watch, .. } = self;
+        drop(upload);
+        stream.discard(watch.is_none());
+        while let Ok(Event::Head(_) | Event::Data(_)) = poll_fn(|cx| stream.poll_event(false, cx)).await {}
     }
 }
 

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use h2::Reason;
-use http::StatusCode;
 use tokio::time::Instant;
 use tracing::field::display;
 
 use crate::call::Method;
 use crate::status::{Code, Fault, Status, http as table};
 
+use super::http2::reason::{Error, Reason};
 use super::pool::Pool;
 use super::target::Target;
 
@@ -19,8 +18,8 @@ use super::target::Target;
 pub(super) struct Failure {
     pub(super) status: Status,
     pub(super) again: Again,
-    /// What `h2` said, for the log.
-    pub(super) cause: Option<h2::Error>,
+    /// What became of the stream, for the log.
+    pub(super) cause: Option<Error>,
 }
 
 /// Whether the same call may be sent once more.
@@ -98,9 +97,9 @@ pub(super) fn unreachable() -> Status {
 }
 
 /// The backend answered with an HTTP status other than 200 and without a `grpc-status`.
-pub(super) fn bare_http(status: StatusCode) -> Status {
-    let code = table::code_of(status.as_u16());
-    let text = format!("The backend answered with HTTP status {} instead of a gRPC status.", status.as_u16());
+pub(super) fn bare_http(status: u16) -> Status {
+    let code = table::code_of(status);
+    let text = format!("The backend answered with HTTP status {status} instead of a gRPC status.");
     at_bad_gateway(Status::backend(code, text))
 }
 
@@ -110,36 +109,43 @@ fn at_bad_gateway(status: Status) -> Status {
 }
 
 /// No stream could be opened on a connection.
-pub(super) fn unopened(cause: h2::Error) -> Failure {
+pub(super) fn unopened(cause: Error) -> Failure {
+    if let Error::HeadersTooLarge { size, limit } = cause {
+        let text = format!(
+            "The headers of the call have {size} bytes, and the backend takes no more than {limit}; send fewer or \
+             shorter ones."
+        );
+        let status = Status::caller(Code::ResourceExhausted, text).with_http(431);
+        return Failure { status, again: Again::No, cause: Some(cause) };
+    }
     Failure { status: unreachable(), again: Again::Unsent, cause: Some(cause) }
 }
 
-/// An error of `h2` on a stream. `answered` says whether the response headers had arrived.
-pub(super) fn stream_error(cause: h2::Error, answered: bool) -> Failure {
+/// An error on a stream. `answered` says whether the response headers had arrived.
+pub(super) fn stream_error(cause: Error, answered: bool) -> Failure {
     let (status, again) = classify(&cause);
     let again = if answered { Again::No } else { again };
     let status = if matches!(again, Again::Refused | Again::Unsent) { status.with_retry() } else { status };
     Failure { status, again, cause: Some(cause) }
 }
 
-fn classify(error: &h2::Error) -> (Status, Again) {
-    let reason = error.reason().unwrap_or(Reason::INTERNAL_ERROR);
-    match (error.is_remote(), error.is_library()) {
-        // `h2` reports a GOAWAY only on the streams above the last one that the backend processed.
-        (true, _) if error.is_go_away() => {
+fn classify(error: &Error) -> (Status, Again) {
+    match error {
+        // Only streams above the last one that the backend processed end so.
+        Error::GoneAway(_) => {
             let text = "The backend is going away; try again shortly.";
             (Status::backend(Code::Unavailable, text), Again::Unsent)
         }
-        (true, _) if reason == Reason::REFUSED_STREAM => (reset(reason), Again::Refused),
-        (true, _) => (reset(reason), Again::No),
-        (_, true) if error.is_go_away() => {
+        Error::Reset(Reason::REFUSED_STREAM) => (reset(Reason::REFUSED_STREAM), Again::Refused),
+        Error::Reset(reason) => (reset(*reason), Again::No),
+        Error::Connection(_) => {
             (broken("The backend does not keep to HTTP/2; is it a gRPC server?"), Again::No)
         }
-        (_, true) => {
+        Error::Stream(_) => {
             let text = "The backend broke the HTTP/2 protocol or sent more than 64 KiB of headers.";
             (broken(text), Again::No)
         }
-        _ => {
+        Error::Broken(_) | Error::Full | Error::HeadersTooLarge { .. } => {
             let text = "The connection to the backend broke before it answered in full.";
             (Status::backend(Code::Unavailable, text), Again::Lost)
         }
@@ -160,26 +166,9 @@ fn reset(reason: Reason) -> Status {
             let text = "The backend does not accept the call over a connection without TLS.";
             (Code::PermissionDenied, 502, text)
         }
-        other => return broken(format!("The backend reset the call with the HTTP/2 error {}.", name(other))),
+        other => return broken(format!("The backend reset the call with the HTTP/2 error {other}.")),
     };
     Status::backend(code, text).with_http(http)
-}
-
-/// The name of an HTTP/2 error code in RFC 9113.
-fn name(reason: Reason) -> &'static str {
-    match reason {
-        Reason::NO_ERROR => "NO_ERROR",
-        Reason::PROTOCOL_ERROR => "PROTOCOL_ERROR",
-        Reason::INTERNAL_ERROR => "INTERNAL_ERROR",
-        Reason::FLOW_CONTROL_ERROR => "FLOW_CONTROL_ERROR",
-        Reason::SETTINGS_TIMEOUT => "SETTINGS_TIMEOUT",
-        Reason::STREAM_CLOSED => "STREAM_CLOSED",
-        Reason::FRAME_SIZE_ERROR => "FRAME_SIZE_ERROR",
-        Reason::COMPRESSION_ERROR => "COMPRESSION_ERROR",
-        Reason::CONNECT_ERROR => "CONNECT_ERROR",
-        Reason::HTTP_1_1_REQUIRED => "HTTP_1_1_REQUIRED",
-        _ => "of an unknown number",
-    }
 }
 
 #[cfg(test)]
@@ -199,7 +188,7 @@ mod tests {
             (302, Code::Unknown, 502),
         ];
         for (http, code, answer) in table {
-            let status = bare_http(StatusCode::from_u16(http).unwrap());
+            let status = bare_http(http);
             assert_eq!((status.code(), status.http()), (code, answer), "HTTP {http}");
             assert_eq!(
                 status.message(),
@@ -224,7 +213,7 @@ mod tests {
             (Reason::CONNECT_ERROR, Code::Internal, 502),
             (Reason::ENHANCE_YOUR_CALM, Code::ResourceExhausted, 503),
             (Reason::INADEQUATE_SECURITY, Code::PermissionDenied, 502),
-            (Reason::from(99), Code::Internal, 502),
+            (Reason(99), Code::Internal, 502),
         ];
         for (reason, code, http) in table {
             let status = reset(reason);

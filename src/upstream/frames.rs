@@ -1,13 +1,14 @@
 //! The messages in the data of an answer.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 
 use crate::call::Message;
 use crate::status::{Code, Status};
 use crate::wire::envelope::{COMPRESSED, EnvelopeError, Envelopes};
 
 use super::fault::broken;
+use super::http2::fields::Fields;
 
 static ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
@@ -30,8 +31,8 @@ pub(super) struct Frames {
 
 impl Frames {
     /// `headers` are those of the answer.
-    pub(super) fn new(terms: Terms, headers: &HeaderMap) -> Self {
-        let has_encoding = || headers.get(&ENCODING).is_some_and(|encoding| encoding != "identity");
+    pub(super) fn new(terms: Terms, headers: &Fields) -> Self {
+        let has_encoding = || headers.value(&ENCODING).is_some_and(|encoding| encoding != "identity");
         let takes_compressed = terms.compressed && has_encoding();
         Self { envelopes: Envelopes::new(terms.limit, COMPRESSED), takes_compressed }
     }
@@ -83,9 +84,9 @@ mod tests {
         compressed: bool,
         encoding: Option<&'static str>,
     ) -> Result<Vec<Message>, Status> {
-        let mut headers = HeaderMap::new();
+        let mut headers = Fields::default();
         if let Some(encoding) = encoding {
-            headers.insert(&ENCODING, HeaderValue::from_static(encoding));
+            headers.push(ENCODING.clone(), HeaderValue::from_static(encoding));
         }
         let mut frames = Frames::new(Terms { limit: 8, compressed }, &headers);
         let mut messages = Vec::new();

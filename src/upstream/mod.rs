@@ -9,6 +9,7 @@
 
 pub mod channel;
 pub mod core;
+pub mod http2;
 pub mod reflection;
 pub mod target;
 
@@ -16,7 +17,6 @@ mod connect;
 mod exchange;
 mod fault;
 mod frames;
-mod gather;
 mod pool;
 mod request;
 mod response;

@@ -18,11 +18,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Mutex as AsyncMutex, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::connect::{self, Ending, Sender};
+use super::connect;
 use super::exchange::Resets;
+use super::http2::driver::Ending;
+use super::http2::handle::Sender;
+use super::http2::reason::Error;
 use super::target::Target;
 
 const FIRST_REST: Duration = Duration::from_millis(20);
@@ -65,25 +68,28 @@ enum State {
     Resting(Instant),
 }
 
-/// The right to open one stream on a connection.
+/// A connection that a call may use.
 #[derive(Clone)]
 pub(super) struct Lease {
-    /// Held until the stream is open. When the backend takes no more streams, one call waits in `h2`
-    /// and the others here, from where they leave without a trace: what was once given to `h2` is sent
-    /// to the backend even if its caller is gone by then.
-    pub(super) sender: Arc<AsyncMutex<Sender>>,
+    pub(super) connection: Arc<Connection>,
     pub(super) target: usize,
-    /// How often calls on this connection may be cancelled.
-    pub(super) resets: Arc<Resets>,
     id: u64,
-    served: Arc<AtomicBool>,
+}
+
+/// A connection that is up.
+pub(super) struct Connection {
+    pub(super) sender: Sender,
+    /// How often calls may be cancelled.
+    pub(super) resets: Resets,
+    served: AtomicBool,
 }
 
 impl Lease {
     /// Notes that the backend answered on this connection.
     pub(super) fn served(&self) {
-        if !self.served.load(Ordering::Relaxed) {
-            self.served.store(true, Ordering::Relaxed);
+        let served = &self.connection.served;
+        if !served.load(Ordering::Relaxed) {
+            served.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -121,12 +127,17 @@ impl Pool {
     }
 
     /// A connection of a core: the next in turn of those that are up, one other than to the target
-    /// `avoid` if there is one. Targets without a connection are connected to on the way. Waits only
-    /// while none is up; `None` if no target can be connected to.
-    pub(super) async fn acquire(self: &Arc<Self>, slot: usize, avoid: Option<usize>) -> Option<Lease> {
-        if let Choice::Up(lease) = self.choose(slot, avoid, true) {
-            return Some(lease);
+    /// `avoid` if there is one. Targets without a connection are connected to on the way. `None` while none
+    /// is up: then it can be waited for.
+    pub(super) fn acquire(self: &Arc<Self>, slot: usize, avoid: Option<usize>) -> Option<Lease> {
+        match self.choose(slot, avoid, true) {
+            Choice::Up(lease) => Some(lease),
+            Choice::Opening | Choice::Nothing => None,
         }
+    }
+
+    /// Waits for a connection after [`Pool::acquire`] has found none; `None` if no target can be connected to.
+    pub(super) async fn wait(self: Arc<Self>, slot: usize, avoid: Option<usize>) -> Option<Lease> {
         let mut settled = self.slots[slot].settled.subscribe();
         loop {
             match self.choose(slot, avoid, false) {
@@ -173,7 +184,7 @@ impl Pool {
             let (upstream, target) = (self.name(), self.target(target));
             tracing::warn!(upstream, %target, %error, "a connection to a backend ended with an error");
         }
-        let broken = !ending.heard || ending.result.as_ref().is_err_and(h2::Error::is_library);
+        let broken = !ending.heard || matches!(ending.result, Err(Error::Connection(_)));
         let mut core = self.lock(slot);
         if let Some(link) = core.links[target].holding(id) {
             let served = link.release();
@@ -189,7 +200,7 @@ impl Core {
     fn open(&mut self, opening: &mut Vec<usize>) {
         let now = Instant::now();
         for (target, link) in self.links.iter_mut().enumerate() {
-            if link.lease().is_some_and(|lease| lease.resets.is_crowded()) {
+            if link.lease().is_some_and(|lease| lease.connection.resets.is_crowded()) {
                 link.release();
             }
             if link.may_open(now) {
@@ -202,10 +213,8 @@ impl Core {
     fn up(&mut self, target: usize, sender: Sender) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        let served = Arc::new(AtomicBool::new(false));
-        let resets = Arc::new(Resets::new());
-        let sender = Arc::new(AsyncMutex::new(sender));
-        self.links[target].state = State::Up(Lease { sender, target, resets, id, served });
+        let connection = Connection { sender, resets: Resets::new(), served: AtomicBool::new(false) };
+        self.links[target].state = State::Up(Lease { connection: Arc::new(connection), target, id });
         id
     }
 
@@ -246,7 +255,7 @@ impl Link {
 
     /// Lets the connection go and says whether the backend ever answered on it.
     fn release(&mut self) -> bool {
-        let served = self.lease().is_some_and(|lease| lease.served.load(Ordering::Relaxed));
+        let served = self.lease().is_some_and(|lease| lease.connection.served.load(Ordering::Relaxed));
         if served {
             self.failures = 0;
         }

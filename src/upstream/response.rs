@@ -7,20 +7,20 @@
 //! The data of a unary answer is exactly one message when its status is OK, and at most one otherwise.
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap};
-use http::response::Parts;
 
 use crate::call::{Message, Reply};
 use crate::status::{Code, Status};
 
 use super::fault::{bare_http, broken};
 use super::frames::{Frames, Terms};
+use super::http2::engine::Head;
+use super::http2::fields::Fields;
 use super::trailers::{STATUS, take_status};
 
 /// Takes a unary answer apart: checks its headers, then expects its bytes and its end.
 pub(super) struct Reading {
-    headers: HeaderMap,
+    headers: Fields,
     frames: Frames,
     message: Option<Message>,
     /// Whether any data has arrived.
@@ -29,10 +29,10 @@ pub(super) struct Reading {
 
 impl Reading {
     /// Starts with the headers.
-    pub(super) fn start(head: Parts, terms: Terms) -> Result<Self, Status> {
+    pub(super) fn start(head: Head, terms: Terms) -> Result<Self, Status> {
         check_head(&head)?;
-        let frames = Frames::new(terms, &head.headers);
-        Ok(Self { headers: head.headers, frames, message: None, touched: false })
+        let frames = Frames::new(terms, &head.fields);
+        Ok(Self { headers: head.fields, frames, message: None, touched: false })
     }
 
     /// Takes the next bytes.
@@ -52,11 +52,11 @@ impl Reading {
     }
 
     /// Ends with the trailers, if there were any.
-    pub(super) fn end(mut self, trailers: Option<HeaderMap>) -> Result<Reply, Status> {
+    pub(super) fn end(mut self, trailers: Option<Fields>) -> Result<Reply, Status> {
         let (mut metadata, trailers) = match trailers {
             Some(trailers) => (self.headers, Some(trailers)),
             // Headers that end the answer, or that only an empty DATA frame follows, are trailers.
-            None if !self.touched => (HeaderMap::new(), Some(std::mem::take(&mut self.headers))),
+            None if !self.touched => (Fields::default(), Some(std::mem::take(&mut self.headers))),
             None => (self.headers, None),
         };
         let (status, trailers) = end(trailers, &self.frames)?;
@@ -66,31 +66,31 @@ impl Reading {
         } else {
             Message::default()
         };
-        metadata.remove(CONTENT_TYPE);
-        Ok(Reply { metadata, message, status, trailers, stream: None })
+        metadata.take(&CONTENT_TYPE);
+        Ok(Reply { metadata: metadata.into_map(), message, status, trailers, stream: None })
     }
 }
 
 /// The status and the metadata of an answer's trailers.
-pub(super) fn end(trailers: Option<HeaderMap>, frames: &Frames) -> Result<(Status, HeaderMap), Status> {
+pub(super) fn end(trailers: Option<Fields>, frames: &Frames) -> Result<(Status, HeaderMap), Status> {
     let mut trailers = trailers.unwrap_or_default();
     let Some(status) = take_status(&mut trailers)? else {
         return Err(frames.check_end().err().unwrap_or_else(no_status));
     };
-    trailers.remove(CONTENT_TYPE);
-    Ok((status, trailers))
+    trailers.take(&CONTENT_TYPE);
+    Ok((status, trailers.into_map()))
 }
 
 /// Whether this is a gRPC answer at all. A `grpc-status` in the headers counts more than what an HTTP
 /// server or a proxy says beside it.
-pub(super) fn check_head(head: &Parts) -> Result<(), Status> {
-    if head.headers.contains_key(&STATUS) {
+pub(super) fn check_head(head: &Head) -> Result<(), Status> {
+    if head.fields.value(&STATUS).is_some() {
         return Ok(());
     }
-    if head.status != StatusCode::OK {
+    if head.status != 200 {
         return Err(bare_http(head.status));
     }
-    let kind = head.headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let kind = head.fields.value(&CONTENT_TYPE).map(|value| value.as_bytes());
     let rest = kind.and_then(|kind| {
         let (start, rest) = kind.split_at_checked("application/grpc".len())?;
         start.eq_ignore_ascii_case(b"application/grpc").then_some(rest)
@@ -116,18 +116,16 @@ pub(super) fn no_status() -> Status {
 
 #[cfg(test)]
 mod tests {
-    use http::Response;
-
     use super::*;
 
     #[test]
     fn only_grpc_content_types_are_read() {
         let check = |kind: Option<&str>| {
-            let mut response = Response::new(());
+            let mut fields = Fields::default();
             if let Some(kind) = kind {
-                response.headers_mut().insert(CONTENT_TYPE, kind.parse().unwrap());
+                fields.push(CONTENT_TYPE, kind.parse().unwrap());
             }
-            check_head(&response.into_parts().0)
+            check_head(&Head { status: 200, fields })
         };
         for kind in ["application/grpc", "application/grpc+proto", "Application/gRPC; charset=utf-8"] {
             assert_eq!(check(Some(kind)), Ok(()), "{kind}");

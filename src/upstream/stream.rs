@@ -10,9 +10,11 @@ use http::header::CONTENT_TYPE;
 use crate::call::{Part, Reply};
 use crate::status::Status;
 
-use super::exchange::{Event, Exchange};
+use super::exchange::Exchange;
 use super::fault::{Failure, Told};
 use super::frames::{Frames, Terms};
+use super::http2::engine::Event;
+use super::http2::fields::Fields;
 use super::response::{check_head, end, no_status};
 use super::trailers::STATUS;
 
@@ -23,9 +25,9 @@ pub(super) async fn open(mut exchange: Exchange, terms: Terms, told: Told) -> Re
         exchange.end();
         return Err(status.into());
     }
-    let mut metadata = head.headers;
+    let mut metadata = head.fields;
     let mut frames = Frames::new(terms, &metadata);
-    if metadata.contains_key(&STATUS) {
+    if metadata.value(&STATUS).is_some() {
         // Headers that end the answer, or that only an empty DATA frame follows, are trailers.
         match exchange.event().await? {
             Event::Data(data) => frames.push(data),
@@ -33,16 +35,17 @@ pub(super) async fn open(mut exchange: Exchange, terms: Terms, told: Told) -> Re
                 exchange.end();
                 let (metadata, trailers) = match trailers {
                     Some(trailers) => (metadata, trailers),
-                    None => (HeaderMap::new(), metadata),
+                    None => (Fields::default(), metadata),
                 };
                 let (status, trailers) = end(Some(trailers), &frames)?;
-                return Ok(Reply { metadata, trailers, ..Reply::from(status) });
+                return Ok(Reply { metadata: metadata.into_map(), trailers, ..Reply::from(status) });
             }
             Event::Head(_) => {}
         }
     }
-    metadata.remove(CONTENT_TYPE);
+    metadata.take(&CONTENT_TYPE);
     let stream = Answers { exchange, frames, told, ended: false };
+    let metadata = metadata.into_map();
     Ok(Reply { metadata, stream: Some(Box::pin(stream)), ..Reply::from(Status::ok()) })
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::Uri;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::Authority;
 
 /// Where a backend listens for gRPC over plaintext HTTP/2 with prior knowledge.
 ///
@@ -90,13 +90,9 @@ impl Target {
         &self.place
     }
 
-    /// The URI of a method at this target.
-    pub(super) fn uri(&self, path: &PathAndQuery) -> Result<Uri, http::Error> {
-        Uri::builder()
-            .scheme(Scheme::HTTP)
-            .authority(self.authority.clone())
-            .path_and_query(path.clone())
-            .build()
+    /// What the backend is called in requests.
+    pub(super) fn authority(&self) -> &str {
+        self.authority.as_str()
     }
 }
 

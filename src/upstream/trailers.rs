@@ -6,12 +6,13 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 use prost::Message;
 
 use crate::status::{Code, Detail, Status};
 
 use super::fault::broken;
+use super::http2::fields::Fields;
 
 /// Names and not texts: a map looks those up without reading them first.
 pub(super) static STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -53,10 +54,10 @@ struct Any {
 ///
 /// # Errors
 /// A status that is no number is a fault of the backend.
-pub(super) fn take_status(fields: &mut HeaderMap) -> Result<Option<Status>, Status> {
-    let Some(status) = fields.remove(&STATUS) else { return Ok(None) };
-    let message = fields.remove(&MESSAGE);
-    let details = fields.remove(&DETAILS);
+pub(super) fn take_status(fields: &mut Fields) -> Result<Option<Status>, Status> {
+    let Some(status) = fields.take(&STATUS) else { return Ok(None) };
+    let message = fields.take(&MESSAGE);
+    let details = fields.take(&DETAILS);
     let Some(number) = number(status.as_bytes()) else {
         return Err(broken("The backend's grpc-status is not a number."));
     };
@@ -138,11 +139,11 @@ mod tests {
     use super::*;
     use crate::status::Fault;
 
-    fn fields(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    fn fields(pairs: &[(&'static str, &str)]) -> Fields {
         pairs.iter().map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
     }
 
-    fn take(fields: &mut HeaderMap) -> Status {
+    fn take(fields: &mut Fields) -> Status {
         take_status(fields).unwrap().unwrap()
     }
 
@@ -213,7 +214,7 @@ mod tests {
             );
         }
         let mut map = fields(&[("grpc-status", "2")]);
-        map.insert("grpc-message", HeaderValue::from_bytes(b"caf\xe9").unwrap());
+        map.push(MESSAGE.clone(), HeaderValue::from_bytes(b"caf\xe9").unwrap());
         assert_eq!(take(&mut map).message(), "caf\u{FFFD}");
     }
 }

@@ -1,17 +1,17 @@
 //! The request side of a call with client streaming.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_util::StreamExt;
-use h2::SendStream;
 use tokio::task::JoinHandle;
 
 use crate::call::Messages;
 use crate::status::{Code, Status};
 
-use super::request::Piece;
+use super::http2::handle::Sink;
+use super::request::framed;
 use super::watch::Activity;
 
 /// Sends the messages of a call on a task of its own, so that they go on although the caller does not take
@@ -23,13 +23,8 @@ pub(super) struct Upload {
 
 impl Upload {
     /// Starts to send. `limit` bounds each message, in bytes.
-    pub(super) fn start(
-        stream: SendStream<Piece>,
-        messages: Messages,
-        limit: usize,
-        activity: Activity,
-    ) -> Self {
-        Self { task: tokio::spawn(send_all(stream, messages, limit, activity)), ended: false }
+    pub(super) fn start(sink: Sink, messages: Messages, limit: usize, activity: Activity) -> Self {
+        Self { task: tokio::spawn(send_all(sink, messages, limit, activity)), ended: false }
     }
 
     /// Resolves once when everything is sent or the backend takes no more.
@@ -55,37 +50,18 @@ impl Drop for Upload {
 }
 
 async fn send_all(
-    mut stream: SendStream<Piece>,
+    mut sink: Sink,
     mut messages: Messages,
     limit: usize,
     activity: Activity,
 ) -> Result<(), Status> {
     while let Some(message) = messages.next().await {
         activity.touch();
-        if !send(&mut stream, Piece::message(message?, limit)?).await {
+        // An error is seen again, with its reason, by whoever waits for the answer.
+        if !sink.send(framed(message?, limit)?).await {
             return Ok(());
         }
     }
-    // An error is seen again, with its reason, by whoever waits for the answer; so it is in `send`.
-    let _ = stream.send_data(Piece::none(), true);
+    sink.finish();
     Ok(())
-}
-
-/// Sends a message as flow control allows; false when the backend takes no more.
-async fn send(stream: &mut SendStream<Piece>, mut piece: Piece) -> bool {
-    loop {
-        let left = piece.left();
-        stream.reserve_capacity(left);
-        let granted = stream.capacity().min(left);
-        if granted == left {
-            return stream.send_data(piece, false).is_ok();
-        }
-        if granted > 0 {
-            if stream.send_data(piece.split_to(granted), false).is_err() {
-                return false;
-            }
-        } else if !matches!(poll_fn(|cx| stream.poll_capacity(cx)).await, Some(Ok(_))) {
-            return false;
-        }
-    }
 }

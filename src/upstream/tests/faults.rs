@@ -203,6 +203,25 @@ async fn headers_over_the_limit_are_refused() {
 }
 
 #[tokio::test]
+async fn headers_that_a_backend_does_not_take_are_not_sent() {
+    let mut builder = h2::server::Builder::new();
+    builder.max_header_list_size(500);
+    let channel = channel(vec![backend_with(builder, echo).await]);
+    // The backend's SETTINGS arrive with the first answer.
+    assert_echo(&ask(&channel, "first").await, b"first");
+    let mut call = request("hello");
+    call.metadata = fields(&[("x-large", &"x".repeat(1000))]);
+    let status = channel.call(call).await.status;
+    let (start, end) = status.message().split_once(" bytes, ").unwrap();
+    let size: usize = start.strip_prefix("The headers of the call have ").unwrap().parse().unwrap();
+    // Beside 1039 for `x-large`.
+    assert!((1300..1600).contains(&size), "{size}");
+    assert_eq!(end, "and the backend takes no more than 500; send fewer or shorter ones.");
+    assert_eq!((status.code(), status.http()), (Code::ResourceExhausted, 431));
+    assert_echo(&ask(&channel, "still here").await, b"still here");
+}
+
+#[tokio::test]
 async fn data_after_the_trailers_changes_no_answer() {
     let (listener, target) = listen().await;
     tokio::spawn(async move {

@@ -260,7 +260,6 @@ async fn callers_that_leave_never_cost_the_others_their_connection() {
 
 /// Nor do those whose time is over, at a backend that does not look at the time itself.
 #[tokio::test]
-#[ignore = "the client resets all that still wait one second behind their deadline (`upstream/exchange`)"]
 async fn calls_that_are_late_never_cost_the_others_their_connection() {
     tokio::join!(storm(Leaving::Deadline, "/v1/echo/leaving"), storm(Leaving::Deadline, "/v1/watch/leaving"));
 }
