@@ -53,10 +53,10 @@ def parsed():
         nargs="?",
         choices=["compare", "scale"],
         default="compare",
-        help="compare: every workload through every gateway, about 20 minutes; "
+        help="compare: every workload through every gateway, about 30 minutes; "
         "scale: cost against routes, sizes, descriptors, connections, about 8 minutes",
     )
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about 4 minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about 7 minutes")
     parser.add_argument(
         "--only",
         action="append",

@@ -216,10 +216,13 @@ def method(found):
   of 64 KB that goes to the backend and comes back. A wrong answer or a failed request makes the row fail.
 - POSTs are answered with the small message of the GET. Sizes are those of the JSON. Messages are mixed: nested, repeated,
   maps, enums, 64-bit integers, doubles, bytes, timestamps.
+- Streams are of 1,000 of the small messages, 166 KB of JSON. The backend sends them in a DATA frame each, or packed,
+  as many in a frame as it takes. As JSON, answers and uploads are arrays, which is the form of Envoy's transcoder.
 - Envoy is lean: no access log, no tracing, no statistics, no request identifier. Its configuration and that of the
   others are in `bench/compare/config`.
 - nginx and a plain proxy built on hyper (`bench/parts/passthrough.rs`) pass on JSON that the backend answers
-  over HTTP/1.1. They are what moving the same bytes costs without transcoding.
+  over HTTP/1.1. They are what moving the same bytes costs without transcoding. The stream with a frame for each
+  message comes to them with a chunk for each message; nginx puts chunks together, the plain proxy does not.
 - Latencies are those of h2load, from sending a request to the end of its answer. At the same rate, connections send
   at their own times, not all at once.
 """

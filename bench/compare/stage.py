@@ -115,8 +115,8 @@ class Stage:
 def write_messages(work):
     """Writes what is sent and what the backend answers; returns the paths of the JSON texts by name."""
     work.mkdir(parents=True, exist_ok=True)
-    for name, (_, wire) in workloads.answers().items():
-        (work / f"{name}.wire").write_bytes(wire)
+    for name, wires in workloads.answers().items():
+        (work / f"{name}.grpc").write_bytes(workloads.grpc(wires))
     paths = {}
     for name, text in workloads.messages().items():
         (work / f"{name}.json").write_bytes(text)

@@ -35,6 +35,7 @@ class Answers(unittest.TestCase):
             ('{"t": "2026-01-02T03:04:05.000Z"}', '{"t": "2026-01-02T03:04:05Z"}'),
             ('{"t": "1.500s"}', '{"t": "1.5s"}'),
             ('[{"a": 1, "b": 2}]', '[{"b": 2, "a": 1}]'),
+            ('[{"a": 1},\n{}]\n', '[{"a":1},{"b":0}]'),
         ]:
             self.assertTrue(answers.same(one, other), (one, other))
 
@@ -46,6 +47,8 @@ class Answers(unittest.TestCase):
             ('{"a": true}', '{"a": 1}'),
             ("[0]", "[]"),
             ("[1, 2]", "[2, 1]"),
+            ("[{}, {}]", "[{}]"),
+            ("[{}, {}]", "{}{}"),
             ('{"t": "2026-01-02T03:04:50Z"}', '{"t": "2026-01-02T03:04:05Z"}'),
             ("{", "{"),
         ]:
@@ -146,8 +149,27 @@ class Messages(unittest.TestCase):
             text = workloads.order(size)
             self.assertTrue(size - 400 <= len(text) <= max(size, 100), (size, len(text)))
             json.loads(text)
-        for name, size in [("order", 164), ("orders", 59_664), ("order_1k", 1_005), ("order_64k", 62_222)]:
+        for name, size in [
+            ("order", 164),
+            ("orders", 59_664),
+            ("order_1k", 1_005),
+            ("order_64k", 62_222),
+            ("stream", 166_000),
+        ]:
             self.assertEqual(len(workloads.messages()[name]), size)
+
+    def test_streams_have_a_line_and_a_wire_message_for_each_element(self):
+        text = workloads.messages()["stream"]
+        elements = json.loads(text)
+        self.assertEqual(len(elements), 1_000)
+        self.assertEqual(len(text.splitlines()), 1_000)
+        self.assertEqual(len(workloads.answers()["stream"]), 1_000)
+        self.assertEqual(elements, [json.loads(workloads.messages()["order"])] * 1_000)
+
+    def test_messages_are_framed_as_grpc_has_it(self):
+        self.assertEqual(workloads.grpc([]), b"")
+        self.assertEqual(workloads.grpc([b"ab", b""]), b"\0\0\0\0\2ab\0\0\0\0\0")
+        self.assertEqual(workloads.grpc([b"c" * 258])[:5], b"\0\0\0\1\2")
 
     def test_lengths_are_varints(self):
         for value, expected in [(0, b"\0"), (127, b"\x7f"), (128, b"\x80\x01"), (300, b"\xac\x02")]:

@@ -53,6 +53,9 @@ WORKLOADS = [
     Workload("post_64k", "POST of 64 KB", "POST", "/v1/orders", body="order_64k", answer="order"),
     Workload("post_1m", "POST of 1 MB", "POST", "/v1/orders", body="order_1m", answer="order"),
     Workload("list", "list of 64 KB", "GET", "/v1/orders?pageSize=36", answer="orders"),
+    Workload("stream", "stream of 1,000, a frame each", "GET", "/v1/orders:watch", answer="stream"),
+    Workload("stream_packed", "stream of 1,000, packed", "GET", "/v1/orders:export", answer="stream"),
+    Workload("upload", "upload of 1,000", "POST", "/v1/orders:import", body="stream", answer="order"),
 ]
 
 # Sent to every gateway before and after the load: what JSON becomes on its way to the backend and back.
@@ -73,6 +76,8 @@ GOALS = [
     Goal("post_1k", "envoy", 0.20),
     Goal("post_64k", "envoy", 0.17),
     Goal("list", "envoy", 0.13),
+    Goal("stream", "envoy", 0.08),
+    Goal("stream_packed", "envoy", 0.08),
     Goal("post_1k", "passthrough", 1.3),
     Goal("get", "nginx", 1.2),
 ]
@@ -90,19 +95,22 @@ def messages():
         "order_1k": texts["1k"].encode(),
         "order_64k": texts["64k"].encode(),
         "order_1m": order(1_000_000),
+        # An element on each line, where the backend cuts it.
+        "stream": b"[" + b",\n".join([texts["200"].encode()] * STREAMED) + b"]",
     }
 
 
 def answers():
-    """What the backend has ready: JSON and wire bytes by name."""
+    """What the backend has ready: the wire bytes of each message of an answer, by the name of its JSON."""
+    order = corpus("mixed_200.wire")
     listed = b"".join(field(1, corpus(f"mixed_{name}.wire")) for name in LISTED)
-    wire = {"order": corpus("mixed_200.wire"), "orders": listed}
-    made = messages()
-    return {name: (made[name], wire[name]) for name in wire}
+    return {"order": [order], "orders": [listed], "stream": [order] * STREAMED}
 
 
 # The orders of the list.
 LISTED = ("200", "1k", "4k") * 12
+# How many orders a stream has.
+STREAMED = 1_000
 
 
 def order(size):
@@ -130,6 +138,11 @@ def corpus(name):
 def field(number, content):
     """A length-delimited field of the protobuf wire format."""
     return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def grpc(wires):
+    """Messages as gRPC sends them, one behind the other."""
+    return b"".join(b"\0" + len(wire).to_bytes(4, "big") + wire for wire in wires)
 
 
 def varint(value):

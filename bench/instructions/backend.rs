@@ -14,6 +14,10 @@ pub(crate) enum Answer {
     Echo,
     /// This message.
     Message(Vec<u8>),
+    /// This message so many times, a DATA frame each.
+    Stream(Vec<u8>, usize),
+    /// The same in frames of full size.
+    Packed(Vec<u8>, usize),
 }
 
 const DATA: u8 = 0;
@@ -76,15 +80,12 @@ fn serve(mut stream: TcpStream, answer: &Answer) -> io::Result<()> {
             DATA => {
                 request.extend_from_slice(&payload);
                 if flags & END_STREAM != 0 {
-                    let message = match answer {
-                        Answer::Echo => request.clone(),
-                        Answer::Message(message) => framed(message),
-                    };
+                    let (data, size) = answer.data(&request);
                     request.clear();
                     let id = u32::from_be_bytes(id);
                     frame(&mut out, HEADERS, END_HEADERS, id, blocks[0]);
                     // All answers fit into the windows that the gateway opens.
-                    message.chunks(FRAME).for_each(|chunk| frame(&mut out, DATA, 0, id, chunk));
+                    data.chunks(size).for_each(|chunk| frame(&mut out, DATA, 0, id, chunk));
                     frame(&mut out, HEADERS, END_HEADERS | END_STREAM, id, blocks[1]);
                     blocks = LATER;
                 }
@@ -101,6 +102,18 @@ fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, id: u32, payload: &[u8]) {
     out.extend_from_slice(&[kind, flags]);
     out.extend_from_slice(&id.to_be_bytes());
     out.extend_from_slice(payload);
+}
+
+impl Answer {
+    /// The data of an answer, and how much of it is in a frame.
+    fn data(&self, request: &[u8]) -> (Vec<u8>, usize) {
+        match self {
+            Self::Echo => (request.to_vec(), FRAME),
+            Self::Message(message) => (framed(message), FRAME),
+            Self::Stream(message, count) => (framed(message).repeat(*count), framed(message).len()),
+            Self::Packed(message, count) => (framed(message).repeat(*count), FRAME),
+        }
+    }
 }
 
 /// A message with the prefix of gRPC.

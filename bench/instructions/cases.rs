@@ -37,9 +37,9 @@ impl Case {
 pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
     let file = |name: &str| fs::read(corpus.join(name)).map_err(|error| format!("{name}: {error}"));
     let get = |path: &str| head("GET", path, "").into_bytes();
-    let post = |json: &[u8]| {
+    let post = |path: &str, json: &[u8]| {
         let fields = format!("content-type: application/json\r\ncontent-length: {}\r\n", json.len());
-        [head("POST", "/v1/orders", &fields).as_bytes(), json].concat()
+        [head("POST", path, &fields).as_bytes(), json].concat()
     };
     Ok(vec![
         Case {
@@ -51,14 +51,14 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
         },
         Case {
             name: "1 KB POST",
-            request: post(&file("mixed_1k.json")?),
+            request: post("/v1/orders", &file("mixed_1k.json")?),
             answer: Answer::Echo,
             expected: file("mixed_1k.json")?,
             times: 1000,
         },
         Case {
             name: "64 KB POST",
-            request: post(&file("mixed_64k.json")?),
+            request: post("/v1/orders", &file("mixed_64k.json")?),
             answer: Answer::Echo,
             expected: file("mixed_64k.json")?,
             times: 100,
@@ -70,6 +70,27 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             expected: listed(&file("mixed_1k.json")?),
             times: 100,
         },
+        Case {
+            name: "stream, a frame each",
+            request: get("/v1/shops/central/orders:watch"),
+            answer: Answer::Stream(file("mixed_200.wire")?, STREAMED),
+            expected: streamed(&file("mixed_200.json")?),
+            times: 20,
+        },
+        Case {
+            name: "stream, packed",
+            request: get("/v1/shops/central/orders:watch"),
+            answer: Answer::Packed(file("mixed_200.wire")?, STREAMED),
+            expected: streamed(&file("mixed_200.json")?),
+            times: 20,
+        },
+        Case {
+            name: "upload",
+            request: post("/v1/orders:import", &streamed(&file("mixed_200.json")?)),
+            answer: Answer::Message(file("mixed_200.wire")?),
+            expected: file("mixed_200.json")?,
+            times: 20,
+        },
     ])
 }
 
@@ -79,6 +100,14 @@ fn head(method: &str, path: &str, fields: &str) -> String {
         "{method} {path} HTTP/1.1\r\nhost: shops.example.com\r\nuser-agent: instructions/1\r\naccept: */*\r\n\
          {fields}\r\n"
     )
+}
+
+/// How many messages a stream has.
+const STREAMED: usize = 1000;
+
+/// A stream of the same message as JSON.
+fn streamed(message: &[u8]) -> Vec<u8> {
+    [b"[", &vec![message; STREAMED].join(&b",\n"[..])[..], b"]\n"].concat()
 }
 
 /// How many orders a list has.

@@ -3,21 +3,23 @@
 //!
 //! `backend GRPC-ADDRESS HTTP-ADDRESS FOLDER`
 //!
-//! The folder holds `NAME.wire` and `NAME.json` for each answer: `order` and `orders`. What is to be echoed is
-//! answered with what came.
+//! The folder holds `NAME.grpc`, the messages as gRPC frames, and `NAME.json` for each answer: `order`, `orders` and
+//! `stream`. What is to be echoed is answered with what came.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a part of a benchmark, never shipped")]
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::stream::{self, Iter};
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Either, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
@@ -27,15 +29,21 @@ const WINDOW: u32 = 64 * 1024 * 1024;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// One answer in the two forms: a gRPC frame and JSON.
+/// One answer in the two forms, in the pieces that are sent.
 struct Answer {
-    frame: Bytes,
-    json: Bytes,
+    grpc: Pieces,
+    json: Pieces,
 }
+
+type Pieces = Vec<Bytes>;
 
 struct Answers {
     order: Answer,
     orders: Answer,
+    /// A piece for each message.
+    stream: Answer,
+    /// The same in one piece.
+    packed: Answer,
 }
 
 /// What a request is answered with.
@@ -51,7 +59,12 @@ async fn main() -> Result<(), Failure> {
         return Err("backend GRPC-ADDRESS HTTP-ADDRESS FOLDER".into());
     };
     let folder = Path::new(folder);
-    let answers = Arc::new(Answers { order: answer(folder, "order")?, orders: answer(folder, "orders")? });
+    let answers = Arc::new(Answers {
+        order: Answer::whole(folder, "order")?,
+        orders: Answer::whole(folder, "orders")?,
+        stream: Answer::whole(folder, "stream")?.cut(),
+        packed: Answer::whole(folder, "stream")?,
+    });
     let grpc = TcpListener::bind(grpc.parse::<SocketAddr>()?).await?;
     let http = TcpListener::bind(http.parse::<SocketAddr>()?).await?;
     let for_http = Arc::clone(&answers);
@@ -66,14 +79,25 @@ async fn main() -> Result<(), Failure> {
     }
 }
 
-fn answer(folder: &Path, name: &str) -> Result<Answer, Failure> {
-    let wire = std::fs::read(folder.join(format!("{name}.wire")))?;
-    let json = std::fs::read(folder.join(format!("{name}.json")))?;
-    let mut frame = BytesMut::with_capacity(wire.len() + 5);
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(wire.len())?);
-    frame.put_slice(&wire);
-    Ok(Answer { frame: frame.freeze(), json: json.into() })
+impl Answer {
+    fn whole(folder: &Path, name: &str) -> Result<Self, Failure> {
+        let read = |kind: &str| std::fs::read(folder.join(format!("{name}.{kind}"))).map(Bytes::from);
+        Ok(Self { grpc: vec![read("grpc")?], json: vec![read("json")?] })
+    }
+
+    /// A piece for each gRPC message, and for each line of the JSON, which are those of the messages.
+    fn cut(self) -> Self {
+        let frames = self.grpc.into_iter().flat_map(|mut grpc| {
+            std::iter::from_fn(move || {
+                let length = (&*grpc.get(1..5)?).get_u32() as usize;
+                Some(grpc.split_to(5 + length))
+            })
+        });
+        let lines = self.json.iter().flat_map(|json| {
+            json.split_inclusive(|byte| *byte == b'\n').map(|line| json.slice_ref(line)).collect::<Pieces>()
+        });
+        Self { json: lines.collect(), grpc: frames.collect() }
+    }
 }
 
 impl Answers {
@@ -81,6 +105,8 @@ impl Answers {
     fn for_method(&self, path: &str) -> Wanted<'_> {
         match path {
             "/bench.Orders/ListOrders" => Wanted::Ready(&self.orders),
+            "/bench.Orders/WatchOrders" => Wanted::Ready(&self.stream),
+            "/bench.Orders/ExportOrders" => Wanted::Ready(&self.packed),
             "/bench.Orders/EchoOrder" => Wanted::Echo,
             _ => Wanted::Ready(&self.order),
         }
@@ -90,6 +116,8 @@ impl Answers {
     fn for_route(&self, method: &Method, path: &str) -> Wanted<'_> {
         match (method, path) {
             (&Method::GET, "/v1/orders") => Wanted::Ready(&self.orders),
+            (&Method::GET, "/v1/orders:watch") => Wanted::Ready(&self.stream),
+            (&Method::GET, "/v1/orders:export") => Wanted::Ready(&self.packed),
             (&Method::POST, "/v1/orders:echo") => Wanted::Echo,
             _ => Wanted::Ready(&self.order),
         }
@@ -115,21 +143,23 @@ async fn answer_grpc(
     answers: &Answers,
 ) -> Result<(), h2::Error> {
     let (head, body) = request.into_parts();
-    let frame = match answers.for_method(head.uri.path()) {
+    let pieces = match answers.for_method(head.uri.path()) {
         Wanted::Ready(answer) => {
             read(body, None).await?;
-            answer.frame.clone()
+            answer.grpc.clone()
         }
         Wanted::Echo => {
             let mut received = BytesMut::new();
             read(body, Some(&mut received)).await?;
-            received.freeze()
+            vec![received.freeze()]
         }
     };
     let mut response = Response::new(());
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     let mut stream = respond.send_response(response, false)?;
-    stream.send_data(frame, false)?;
+    for piece in pieces {
+        stream.send_data(piece, false)?;
+    }
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
     stream.send_trailers(trailers)
@@ -153,21 +183,29 @@ async fn serve_http(stream: TcpStream, answers: Arc<Answers>) -> Result<(), Fail
     Ok(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await?)
 }
 
-async fn answer_http(
-    request: Request<Incoming>,
-    answers: &Answers,
-) -> Result<Response<Full<Bytes>>, hyper::Error> {
-    let (head, mut body) = request.into_parts();
-    let json = match answers.for_route(&head.method, head.uri.path()) {
+/// What is in one piece has a length; more pieces are a chunk each.
+type Body = Either<Full<Bytes>, StreamBody<Iter<std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>>>>;
+
+fn body(mut pieces: Pieces) -> Body {
+    if pieces.len() == 1 {
+        return Either::Left(Full::new(pieces.remove(0)));
+    }
+    let frames: Vec<_> = pieces.into_iter().map(|piece| Ok(Frame::data(piece))).collect();
+    Either::Right(StreamBody::new(stream::iter(frames)))
+}
+
+async fn answer_http(request: Request<Incoming>, answers: &Answers) -> Result<Response<Body>, hyper::Error> {
+    let (head, mut asked) = request.into_parts();
+    let pieces = match answers.for_route(&head.method, head.uri.path()) {
         Wanted::Ready(answer) => {
-            while let Some(frame) = body.frame().await {
+            while let Some(frame) = asked.frame().await {
                 frame?;
             }
             answer.json.clone()
         }
-        Wanted::Echo => body.collect().await?.to_bytes(),
+        Wanted::Echo => vec![asked.collect().await?.to_bytes()],
     };
-    let mut response = Response::new(Full::new(json));
+    let mut response = Response::new(body(pieces));
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
     Ok(response)
 }

@@ -37,6 +37,9 @@ const HEAD_START: Duration = Duration::from_secs(1);
 const COMMENT: Duration = Duration::from_secs(15);
 /// What is ready together is written together, up to this many bytes.
 const PACK: usize = 16 << 10;
+/// The next text gets so many bytes more than the last one needed, since writing a message makes room for more
+/// than it often takes.
+const ROOM: usize = 256;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Asks nginx and others to pass events on as they come.
@@ -194,28 +197,34 @@ impl Source {
 
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Part> {
         loop {
-            *self = match std::mem::replace(self, Self::Ended) {
-                Self::Waiting(mut reply) => match reply.as_mut().poll(cx) {
-                    Poll::Pending => {
-                        *self = Self::Waiting(reply);
-                        return Poll::Pending;
+            match self {
+                Self::Replies(replies) => {
+                    let part = ready!(replies.as_mut().poll_next(cx)).unwrap_or_else(ended);
+                    if matches!(part, Part::End(..)) {
+                        *self = Self::Ended;
                     }
-                    Poll::Ready(Reply { stream: Some(stream), .. }) => Self::Replies(stream),
-                    Poll::Ready(reply) => Self::Part(Part::End(reply.status, reply.trailers), None),
-                },
-                Self::Part(part, rest) => {
-                    *self = rest.map_or(Self::Ended, Self::Replies);
                     return Poll::Ready(part);
                 }
-                Self::Replies(mut replies) => {
-                    let part = replies.as_mut().poll_next(cx);
-                    if !matches!(part, Poll::Ready(Some(Part::End(..)) | None)) {
-                        *self = Self::Replies(replies);
-                    }
-                    return Poll::Ready(ready!(part).unwrap_or_else(ended));
+                Self::Waiting(reply) => {
+                    *self = match ready!(reply.as_mut().poll(cx)) {
+                        Reply { stream: Some(stream), .. } => Self::Replies(stream),
+                        reply => Self::Part(Part::End(reply.status, reply.trailers), None),
+                    };
                 }
-                Self::Ended => return Poll::Ready(ended()),
+                Self::Part(..) | Self::Ended => return Poll::Ready(self.part()),
             }
+        }
+    }
+
+    /// The part that is there, the end if there is none.
+    fn part(&mut self) -> Part {
+        match std::mem::replace(self, Self::Ended) {
+            Self::Part(part, Some(rest)) => {
+                *self = Self::Replies(rest);
+                part
+            }
+            Self::Part(part, None) => part,
+            _ => ended(),
         }
     }
 }
@@ -298,8 +307,9 @@ impl Streamed {
         if let Some(comment) = &mut self.comment {
             comment.as_mut().reset(Instant::now() + COMMENT);
         }
-        let next = Vec::with_capacity(if self.ended { 0 } else { self.text.len() });
-        Poll::Ready(Some(Ok(Bytes::from(std::mem::replace(&mut self.text, next)))))
+        let next = if self.ended { 0 } else { self.text.len() + self.text.len() / 8 + ROOM };
+        let text = std::mem::replace(&mut self.text, Vec::with_capacity(next));
+        Poll::Ready(Some(Ok(Bytes::from(text))))
     }
 
     fn poll_comment(&mut self, cx: &mut Context<'_>) -> Poll<()> {

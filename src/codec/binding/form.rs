@@ -7,7 +7,7 @@
 use super::{Binding, Body, Seen, refused};
 use crate::codec::field_path::{FieldPath, PathError};
 use crate::codec::http_body::is_http_body;
-use crate::codec::json::read::read_field;
+use crate::codec::json::read::{read_field, room};
 use crate::codec::json::text::read_text;
 use crate::codec::multipart::{Event, Multipart, PartHead, essence, parameters};
 use crate::codec::query::{QueryError, pairs};
@@ -38,11 +38,10 @@ pub enum BodyFormat {
 }
 
 impl BodyFormat {
-    /// About how many bytes a body makes on the wire.
+    /// How much room a body needs while it becomes wire bytes.
     pub(super) const fn expected(&self, body: &[u8]) -> usize {
         match self {
-            // Most JSON is twice as long as the wire.
-            Self::Json => body.len() / 2,
+            Self::Json => room(body),
             _ => body.len(),
         }
     }

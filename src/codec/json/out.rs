@@ -13,6 +13,8 @@ pub(super) struct Out {
     /// The text, and zeros or what was put there and does not count.
     room: Vec<u8>,
     length: usize,
+    /// How much room is made ready the next time: at first only what is expected, as many texts are short.
+    step: usize,
 }
 
 impl Out {
@@ -20,7 +22,7 @@ impl Out {
     pub(super) fn new(text: Vec<u8>, more: usize) -> Self {
         let mut room = text;
         room.reserve(more);
-        Self { length: room.len(), room }
+        Self { length: room.len(), room, step: more.min(STEP) }
     }
 
     pub(super) fn finish(mut self) -> Vec<u8> {
@@ -89,7 +91,8 @@ impl Out {
     fn grow(&mut self, more: usize) {
         let needed = self.length + more;
         self.room.reserve(needed.saturating_sub(self.room.len()));
-        let ready = (self.room.len() + STEP).min(self.room.capacity());
+        let ready = (self.room.len() + self.step).min(self.room.capacity());
+        self.step = STEP;
         self.room.resize(ready.max(needed), 0);
     }
 

@@ -63,6 +63,12 @@ pub fn read_field(
     reader.finish()
 }
 
+/// How much room is made for the wire form of a text: few messages have one that is longer than their text, and hardly
+/// any much longer.
+pub(crate) const fn room(text: &[u8]) -> usize {
+    text.len() + text.len() / 8 + 64
+}
+
 /// The text may be looked through this many times for the types of Anys inside Anys.
 const LOOKAHEAD: usize = 8;
 
@@ -91,8 +97,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Self> {
         simdutf8::compat::from_utf8(text)
             .map_err(|error| ReadError::new(error.valid_up_to(), "the text is not UTF-8"))?;
-        // Few messages have a wire form that is longer than their text, and hardly any much longer.
-        out.reserve(text.len() + text.len() / 8 + 64);
+        out.reserve(room(text));
         Ok(Self {
             schema,
             options,
