@@ -30,7 +30,7 @@ impl Handler for Fronted {
 
     async fn call(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Response<Self::Body> {
         let (request, terms) = self.compression.open(request);
-        terms.close(self.front.answer(request, peer.remote).await)
+        terms.close(self.front.answer(request, peer.remote, peer.tls).await)
     }
 
     fn refuse(&self, refusal: Refusal) -> Response<Self::Body> {

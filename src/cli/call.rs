@@ -91,7 +91,7 @@ fn request(arguments: &Arguments, endpoint: &Endpoint) -> Result<Call, Failure> 
     };
     Ok(Call {
         method: Arc::clone(&endpoint.method),
-        origin: Origin { dialect: Dialect::Rest, route: "".into(), peer: None },
+        origin: Origin { dialect: Dialect::Rest, route: "".into(), peer: None, tls: None },
         metadata: HeaderMap::new(),
         deadline: Instant::now().checked_add(arguments.timeout),
         body: body(endpoint, &json)?,

@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     format.report(&problems);
     if let Some(address) = arguments.address {
-        config.listeners = NonEmpty::new(Listener { address: address.into() }, []);
+        config.listeners = NonEmpty::new(Listener { address: address.into(), tls: None }, []);
     }
     let routes = snapshot.routes.routes().len();
     let methods = snapshot.endpoints.len();

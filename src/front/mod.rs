@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use crate::route::table::Found;
 use crate::snapshot::handle::Handle;
 use crate::status::{Code, Status};
+use crate::tls::session::Session;
 
 mod accept;
 mod answer;
@@ -41,8 +42,13 @@ impl Front {
         Self { handle }
     }
 
-    /// Answers one request.
-    pub async fn answer<B>(&self, request: Request<B>, peer: Option<SocketAddr>) -> Answer
+    /// Answers one request from `peer`, about which TLS told `tls`.
+    pub async fn answer<B>(
+        &self,
+        request: Request<B>,
+        peer: Option<SocketAddr>,
+        tls: Option<Arc<Session>>,
+    ) -> Answer
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<body::BoxError>,
@@ -55,7 +61,7 @@ impl Front {
             Found::Match { route, captures } => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
                 let route = Arc::clone(route.target());
-                let parts = rest::Parts { head: &head, values, peer, form };
+                let parts = rest::Parts { head: &head, values, peer, tls, form };
                 rest::answer(route, parts, body, &snapshot.limits).await
             }
             Found::MethodNotAllowed { allow } if head.method == Method::OPTIONS => no_content(&allow),

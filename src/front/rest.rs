@@ -21,6 +21,7 @@ use crate::call::{Body, Call, Dialect, Origin, Reply};
 use crate::codec::binding::{self, BodyFormat};
 use crate::snapshot::{Limits, Route};
 use crate::status::Status;
+use crate::tls::session::Session;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -30,6 +31,7 @@ pub(super) struct Parts<'a> {
     /// The values of the path's variables.
     pub(super) values: Vec<String>,
     pub(super) peer: Option<SocketAddr>,
+    pub(super) tls: Option<Arc<Session>>,
     pub(super) form: Form,
 }
 
@@ -166,14 +168,14 @@ where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    let Parts { head, values, peer, .. } = parts;
+    let Parts { head, values, peer, tls, .. } = parts;
     let endpoint = &route.endpoint;
     let options = &endpoint.options;
     let (headers, mut check) = (&head.headers, Ok(()));
     let timeout = or_refusal(deadline::timeout(headers), &mut check);
     let timeout = timeout.into_iter().chain(options.timeout).min();
     let metadata = or_refusal(metadata::of_request(headers, &options.request_metadata), &mut check);
-    let origin = Origin { dialect: Dialect::Rest, route: Arc::clone(&route.template), peer };
+    let origin = Origin { dialect: Dialect::Rest, route: Arc::clone(&route.template), peer, tls };
     Ok(Call {
         method: Arc::clone(&endpoint.method),
         origin,

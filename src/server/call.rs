@@ -31,6 +31,8 @@ pub(super) struct Calls<H> {
     pub(super) shared: Arc<Shared<H>>,
     pub(super) peer: Peer,
     pub(super) activity: Arc<Activity>,
+    /// Why no request of the connection is handed on, if so.
+    pub(super) refusal: Option<Refusal>,
     /// On HTTP/2, where the task of the next call finds its progress.
     pub(super) handover: Option<Handover>,
 }
@@ -43,12 +45,13 @@ impl<H: Handler> Calls<H> {
     ) -> impl Future<Output = Result<Response<Answer<H::Body>>, Infallible>> + Send + use<H> {
         let guard = self.activity.begin();
         let progress = self.handover.as_ref().map(Handover::open);
-        let (shared, peer) = (self.shared.clone(), self.peer);
+        let (shared, peer, refusal) = (self.shared.clone(), self.peer.clone(), self.refusal);
         async move {
             let version = request.version();
             // On HTTP/1 hyper leaves the body of an answer to HEAD out.
             let bare = request.method() == Method::HEAD && version == Version::HTTP_2;
-            let response = match check(&request, &shared.limits) {
+            let checked = refusal.map_or_else(|| check(&request, &shared.limits), Err);
+            let response = match checked {
                 Ok(()) => run(&shared.handler, request, peer).await,
                 Err(refusal) => {
                     let mut response = refuse(&shared.handler, refusal);

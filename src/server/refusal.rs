@@ -25,6 +25,8 @@ pub enum Refusal {
     BadHost,
     /// HTTP/2 with a Host field that differs from `:authority`: 400.
     HostConflict,
+    /// A request without TLS on a port that speaks it: 400.
+    Plaintext,
     /// The method TRACE, which would show a caller what others added to the request: 501.
     Trace,
     /// The method CONNECT, which would make the server a tunnel: 501.
@@ -39,7 +41,7 @@ impl Refusal {
         match self {
             Self::UriTooLong(_) => 414,
             Self::TooManyHeaders(_) | Self::HeadersTooLarge(_) => 431,
-            Self::NoHost | Self::SeveralHosts | Self::BadHost | Self::HostConflict => 400,
+            Self::NoHost | Self::SeveralHosts | Self::BadHost | Self::HostConflict | Self::Plaintext => 400,
             Self::Trace | Self::Connect => 501,
             Self::Panicked => 500,
         }
@@ -78,6 +80,9 @@ impl fmt::Display for Refusal {
             ),
             Self::HostConflict => f.write_str(
                 "The Host field of the request differs from its :authority. Leave the Host field out on HTTP/2.",
+            ),
+            Self::Plaintext => f.write_str(
+                "The request came without TLS, which this port speaks. Write https:// in place of http://.",
             ),
             Self::Trace => f.write_str("The method TRACE is not served. Use the method that the path has."),
             Self::Connect => f.write_str("The method CONNECT is not served. This server is not a tunnel."),
@@ -260,6 +265,12 @@ mod tests {
                 400,
                 Code::InvalidArgument,
                 "The Host field of the request differs from its :authority. Leave the Host field out on HTTP/2.",
+            ),
+            (
+                Refusal::Plaintext,
+                400,
+                Code::InvalidArgument,
+                "The request came without TLS, which this port speaks. Write https:// in place of http://.",
             ),
             (
                 Refusal::Trace,

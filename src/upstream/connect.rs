@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::time::{Instant, Sleep, sleep, timeout_at};
+use tokio_rustls::client::TlsStream;
 
 use super::gather::Gather;
 use super::request::Piece;
@@ -51,9 +52,23 @@ pub(super) struct Ending {
 ///
 /// The returned [`Driver`] must be polled for the connection to make any progress.
 pub(super) async fn open(target: &Target, timeout: Duration) -> io::Result<(Sender, Driver<Socket>)> {
+    start(reach(target, timeout).await?).await
+}
+
+/// Connects to a target within `timeout`, the handshake of TLS included if it has it.
+pub(super) async fn reach(target: &Target, timeout: Duration) -> io::Result<Socket> {
     let deadline = Instant::now() + timeout.min(LONGEST);
-    let socket = timeout_at(deadline, dial(target.place(), deadline)).await.map_err(|_| late())??;
-    start(socket).await
+    let socket = async {
+        let socket = dial(target.place(), deadline).await?;
+        match (target.tls(), socket) {
+            (Some(tls), Socket::Tcp(stream)) => {
+                let stream = tls.connector.connect(stream, tls.name.clone()).await?;
+                Ok(Socket::Tls(Box::new(stream)))
+            }
+            (_, socket) => Ok(socket),
+        }
+    };
+    timeout_at(deadline, socket).await.map_err(|_| late())?
 }
 
 async fn start<T: Transport>(socket: T) -> io::Result<(Sender, Driver<T>)> {
@@ -170,9 +185,10 @@ impl<T: Transport> Driver<T> {
     }
 }
 
-/// The two kinds of transport.
+/// The kinds of transport.
 pub(super) enum Socket {
     Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
     #[cfg(unix)]
     Unix(UnixStream),
 }
@@ -181,6 +197,7 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
         }
@@ -191,6 +208,7 @@ impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, data),
         }
@@ -199,6 +217,7 @@ impl AsyncWrite for Socket {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
         }
@@ -207,6 +226,7 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }

@@ -147,8 +147,13 @@ impl Setting {
             assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
         }
         let limits = Limits { body: 1000, body_pause: 10 * SECOND, request: 60 * SECOND };
-        let snapshot =
-            Snapshot { endpoints: Default::default(), routes, schema: Arc::clone(&schema), limits };
+        let snapshot = Snapshot {
+            endpoints: Default::default(),
+            routes,
+            schema: Arc::clone(&schema),
+            limits,
+            tls: Default::default(),
+        };
         Self { front: Front::new(Arc::new(Handle::new(snapshot))), backend, schema }
     }
 
@@ -156,7 +161,7 @@ impl Setting {
         &self,
         request: Request<impl HttpBody<Data = Bytes, Error: Into<body::BoxError>> + Send + Unpin + 'static>,
     ) -> Seen {
-        let answer = self.front.answer(request, None).await;
+        let answer = self.front.answer(request, None, None).await;
         let (head, body) = answer.into_parts();
         let body = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
         Seen { status: head.status.as_u16(), headers: head.headers, body }
