@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
@@ -20,6 +20,9 @@ use crate::tls::server::{Accepted, Acceptor, Protocol};
 
 /// How long a handshake may go on once the server is told to stop.
 const LAST_HANDSHAKE: Duration = Duration::from_secs(1);
+
+/// How long a peer may take to close its side after a handshake that failed.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A connection on which requests may come.
 pub(super) struct Opened<I> {
@@ -74,37 +77,56 @@ where
         opened = timeout(acceptor.handshake_timeout(), shake(io, remote, acceptor)) => opened,
         () = stopped => return None,
     };
-    let late = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "the peer was too slow"));
-    match opened.unwrap_or_else(late) {
-        Ok(opened) => opened,
-        Err(error) => {
-            let remote = remote.map(tracing::field::display);
-            tracing::debug!(remote, %error, "a handshake of TLS failed");
-            None
+    let failed = |error: &io::Error| {
+        let remote = remote.map(tracing::field::display);
+        tracing::debug!(remote, %error, "a handshake of TLS failed");
+    };
+    match opened {
+        Ok(Ok(opened)) => return Some(opened),
+        Ok(Err((error, io))) => {
+            failed(&error);
+            let _ = timeout(FAREWELL, close(io)).await;
         }
+        Err(_) => failed(&io::Error::new(io::ErrorKind::TimedOut, "the peer was too slow")),
     }
+    None
 }
 
-async fn shake<I>(mut io: I, remote: Option<SocketAddr>, acceptor: &Acceptor) -> io::Result<Option<Opened<I>>>
+async fn shake<I>(
+    mut io: I,
+    remote: Option<SocketAddr>,
+    acceptor: &Acceptor,
+) -> Result<Opened<I>, (io::Error, Rewound<I>)>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let mut first = [0];
-    if io.read(&mut first).await? == 0 {
-        return Ok(None);
-    }
-    match first[0] {
-        HANDSHAKE => {
-            let accepted = acceptor.accept(Rewound { first: Some(HANDSHAKE), io }).await?;
-            Ok(Some(Opened::secured(accepted, remote)))
-        }
-        // Methods are words.
-        letter if letter.is_ascii_alphabetic() => {
-            let refusal = Some(Refusal::Plaintext);
-            Ok(Some(Opened { first: Some(letter), refusal, ..Opened::plain(io, remote) }))
-        }
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the peer sends neither TLS nor HTTP")),
-    }
+    let error = match io.read(&mut first).await {
+        Ok(0) => io::Error::new(io::ErrorKind::UnexpectedEof, "the peer left before it began"),
+        Ok(_) => match first[0] {
+            HANDSHAKE => {
+                let accepted = acceptor.accept(Rewound { first: Some(HANDSHAKE), io }).await?;
+                return Ok(Opened::secured(accepted, remote));
+            }
+            // Methods are words.
+            letter if letter.is_ascii_alphabetic() => {
+                let refusal = Some(Refusal::Plaintext);
+                return Ok(Opened { first: Some(letter), refusal, ..Opened::plain(io, remote) });
+            }
+            _ => io::Error::new(io::ErrorKind::InvalidData, "the peer sends neither TLS nor HTTP"),
+        },
+        Err(error) => error,
+    };
+    Err((error, Rewound { first: None, io }))
+}
+
+/// Closes a connection after an alert. What the peer still sends is read and forgotten: a socket that is closed with
+/// something unread is reset, and the reset may overtake the alert.
+async fn close(mut io: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    io.shutdown().await?;
+    let mut scratch = [0; 1_024];
+    while io.read(&mut scratch).await? > 0 {}
+    Ok(())
 }
 
 /// The bytes of a connection. One type for both, so that what is built on it is built once.

@@ -107,13 +107,14 @@ impl Acceptor {
     /// Does the handshake of a connection. It is not bounded in time.
     ///
     /// # Errors
-    /// The client left, or did not keep to TLS, or offers nothing that is acceptable. It was sent the alert.
-    pub async fn accept<I>(&self, io: I) -> io::Result<Accepted<I>>
+    /// The client left, or did not keep to TLS, or offers nothing that is acceptable. It was sent the alert; what it
+    /// comes by is given back, so that it can be closed in order.
+    pub async fn accept<I>(&self, io: I) -> Result<Accepted<I>, (io::Error, I)>
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
         let config = Arc::clone(&self.0.current().built);
-        let stream = TlsAcceptor::from(config).accept(io).await?;
+        let stream = TlsAcceptor::from(config).accept(io).into_fallible().await?;
         let connection = stream.get_ref().1;
         let session = Session::of(connection);
         let protocol = connection

@@ -281,8 +281,14 @@ impl Session {
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
+    let mut last = text.clone();
     while let Some(error) = source {
-        text = format!("{text}: {error}");
+        // Some wrap an error and have nothing to add.
+        let next = error.to_string();
+        if next != last {
+            text = format!("{text}: {next}");
+            last = next;
+        }
         source = error.source();
     }
     text

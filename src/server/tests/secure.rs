@@ -176,12 +176,16 @@ async fn handshakes_do_not_last_for_ever() {
         assert_eq!(start.elapsed(), 10 * SECOND);
         assert_eq!(client.read(&mut [0; 8]).await.expect("an end"), 0);
     }
-    // What is neither TLS nor HTTP ends at once.
-    let start = Instant::now();
-    let (mut client, task) = secured.raw();
-    client.write_all(b"\x80\x2e\x01").await.expect("there is room");
-    task.await.expect("the connection ends");
-    assert_eq!(start.elapsed(), Duration::ZERO);
+    // What is neither TLS nor HTTP ends at once, and so does what is wrong; the peer is waited for a second.
+    for sent in [&b"\x80\x2e\x01"[..], b"\x16\x03\x01\x00\x00"] {
+        let start = Instant::now();
+        let (mut client, task) = secured.raw();
+        client.write_all(sent).await.expect("there is room");
+        client.read_to_end(&mut Vec::new()).await.expect("an end");
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        task.await.expect("the connection ends");
+        assert_eq!(start.elapsed(), SECOND);
+    }
     // When the server stops, a handshake has a second.
     let (_client, task) = secured.raw();
     let start = Instant::now();

@@ -53,7 +53,7 @@ impl Place {
         let (near, far) = duplex(1 << 16);
         let (acceptor, connector) = (self.acceptor(), self.connector());
         let server = async {
-            let mut accepted = acceptor.accept(far).await?;
+            let mut accepted = acceptor.accept(far).await.map_err(|(error, _)| error)?;
             accepted.stream.write_all(b"x").await?;
             accepted.stream.flush().await?;
             Ok(accepted)
@@ -230,10 +230,10 @@ async fn versions_and_protocols_are_agreed_on() {
         let (accepted, _) = tokio::join!(acceptor.accept(far), client.connect(name(), near));
         match expected {
             Ok(expected) => {
-                let accepted = accepted.unwrap();
+                let accepted = accepted.map_err(|(error, _)| error).unwrap();
                 assert_eq!((accepted.session.version, accepted.protocol), expected);
             }
-            Err(message) => assert_eq!(text(accepted), message),
+            Err(message) => assert_eq!(text(accepted.map_err(|(error, _)| error)), message),
         }
     }
 }
@@ -253,7 +253,7 @@ async fn sessions_are_resumed_until_the_files_are_read_again() {
         let (near, far) = duplex(1 << 16);
         let name = ServerName::try_from("a.example").unwrap();
         let (accepted, stream) = tokio::join!(acceptor.accept(far), client.connect(name, near));
-        let (mut accepted, mut stream) = (accepted.unwrap(), stream.unwrap());
+        let (mut accepted, mut stream) = (accepted.map_err(|(error, _)| error).unwrap(), stream.unwrap());
         // The ticket comes before the first byte.
         accepted.stream.write_all(b"x").await.unwrap();
         accepted.stream.flush().await.unwrap();
