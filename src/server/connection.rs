@@ -43,22 +43,28 @@ where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    let Opened { io, first, peer, agreed, refusal } = opened;
+    let Opened { io, first, peer, agreed, is_plaintext } = opened;
     let activity = Arc::new(Activity::new());
     let mut limits = shared.limits.clone();
-    if refusal.is_some() {
+    if is_plaintext {
         // It has nothing to come back for.
         limits.idle_timeout = NEWCOMER;
     }
     let mut keeper = Keeper::new(activity.clone(), limits, signal);
     let mut link = Link::new(io, first, activity.clone(), shared.limits.write_timeout);
     let version = keeper.version(&mut link, agreed).await;
-    let calls =
-        |handover| Calls { shared: shared.clone(), peer, activity: activity.clone(), refusal, handover };
+    let remote = peer.remote;
+    let calls = |handover| Calls {
+        shared: shared.clone(),
+        peer: Arc::new(peer),
+        activity: activity.clone(),
+        is_plaintext,
+        handover,
+    };
     match version {
         None => {}
         Some(Version::Tls) => {
-            let remote = calls(None).peer.remote.map(tracing::field::display);
+            let remote = remote.map(tracing::field::display);
             tracing::debug!(remote, "a peer speaks TLS on a port without it; its connection is closed");
             // Together with what it still sends, so that it is not reset.
             let _ = link.shutdown().await;

@@ -52,7 +52,7 @@ use refusal::Refusal;
 use crate::tls::server::Acceptor;
 use crate::tls::session::Session;
 
-/// Who is at the other end of a connection.
+/// Who is at the other end of a connection. All its calls share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The address; absent where the transport has none.
@@ -74,7 +74,7 @@ pub trait Handler: Send + Sync + 'static {
     fn call(
         self: Arc<Self>,
         request: Request<Incoming>,
-        peer: Peer,
+        peer: Arc<Peer>,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 
     /// Writes the answer for a request that is not handed to [`Handler::call`], after which a connection of HTTP/1
@@ -98,7 +98,7 @@ pub trait Handler: Send + Sync + 'static {
 /// impl Handler for Hello {
 ///     type Body = Full<Bytes>;
 ///
-///     async fn call(self: Arc<Self>, _: Request<Incoming>, _: Peer) -> Response<Full<Bytes>> {
+///     async fn call(self: Arc<Self>, _: Request<Incoming>, _: Arc<Peer>) -> Response<Full<Bytes>> {
 ///         Response::new("hello".into())
 ///     }
 ///

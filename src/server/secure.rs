@@ -15,7 +15,6 @@ use tokio_rustls::server::TlsStream;
 use super::Peer;
 use super::drain::Signal;
 use super::link::{HANDSHAKE, Version};
-use super::refusal::Refusal;
 use crate::tls::server::{Accepted, Acceptor, Protocol};
 
 /// How long a handshake may go on once the server is told to stop.
@@ -32,15 +31,15 @@ pub(super) struct Opened<I> {
     pub(super) peer: Peer,
     /// What ALPN agreed on.
     pub(super) agreed: Option<Version>,
-    /// Why no request will be handed on, if so.
-    pub(super) refusal: Option<Refusal>,
+    /// Whether it lacks TLS where it is spoken, so that every request is to be refused.
+    pub(super) is_plaintext: bool,
 }
 
 impl<I> Opened<I> {
     /// A connection without TLS.
     pub(super) const fn plain(io: I, remote: Option<SocketAddr>) -> Self {
         let peer = Peer { remote, tls: None };
-        Self { io: Stream::Plain(io), first: None, peer, agreed: None, refusal: None }
+        Self { io: Stream::Plain(io), first: None, peer, agreed: None, is_plaintext: false }
     }
 
     fn secured(accepted: Accepted<Rewound<I>>, remote: Option<SocketAddr>) -> Self {
@@ -53,7 +52,7 @@ impl<I> Opened<I> {
             first: None,
             peer: Peer { remote, tls: Some(Arc::new(accepted.session)) },
             agreed,
-            refusal: None,
+            is_plaintext: false,
         }
     }
 }
@@ -110,8 +109,8 @@ where
             }
             // Methods are words.
             letter if letter.is_ascii_alphabetic() => {
-                let refusal = Some(Refusal::Plaintext);
-                return Ok(Opened { first: Some(letter), refusal, ..Opened::plain(io, remote) });
+                let first = Some(letter);
+                return Ok(Opened { first, is_plaintext: true, ..Opened::plain(io, remote) });
             }
             _ => io::Error::new(io::ErrorKind::InvalidData, "the peer sends neither TLS nor HTTP"),
         },

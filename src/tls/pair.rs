@@ -46,7 +46,9 @@ pub(super) fn load(
     match CertifiedKey::from_der(chain, key, &provider()) {
         Ok(pair) => Some((pair, facts.names)),
         Err(error) => {
-            defects.push(unfit(files, &error).error(at_key));
+            let is_certificate = matches!(error, Error::InvalidCertificate(_));
+            let part = if is_certificate { at_certificate } else { at_key };
+            defects.push(unfit(files, &error).error(part));
             None
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::Uri;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use rustls::pki_types::ServerName;
 
 use crate::tls::client::Connector;
@@ -142,11 +142,11 @@ impl Target {
 
     /// The URI of a method at this target.
     pub(super) fn uri(&self, path: &PathAndQuery) -> Result<Uri, http::Error> {
-        Uri::builder()
-            .scheme(self.scheme())
-            .authority(self.authority.clone())
-            .path_and_query(path.clone())
-            .build()
+        let mut parts = Parts::default();
+        parts.scheme = Some(self.scheme());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path.clone());
+        Ok(Uri::from_parts(parts)?)
     }
 
     const fn scheme(&self) -> Scheme {

@@ -56,7 +56,7 @@ pub(super) struct Shareable(Arc<Site>);
 impl Handler for Shareable {
     type Body = SiteBody;
 
-    async fn call(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Response<SiteBody> {
+    async fn call(self: Arc<Self>, request: Request<Incoming>, peer: Arc<Peer>) -> Response<SiteBody> {
         let site = &self.0;
         match request.uri().path() {
             "/panic" => panic!("asked to"),
@@ -80,7 +80,7 @@ impl Handler for Shareable {
                 *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
                 response
             }
-            "/peer" => text(match peer.tls {
+            "/peer" => text(match &peer.tls {
                 None => "no TLS".to_owned(),
                 Some(tls) => {
                     let client = tls.client.as_ref().map(|client| client.subject.as_str());

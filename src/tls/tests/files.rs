@@ -254,30 +254,6 @@ fn authorities_are_checked() {
     );
 }
 
-/// A key file that only others may read is told as such.
-#[test]
-fn files_that_may_not_be_read_are_told() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let folder = tempfile::tempdir().unwrap();
-    let leaf = Authority::new("Authority").issue(&["a.example"]);
-    let files = written(&leaf, folder.path(), "a");
-    fs::set_permissions(&files.key, fs::Permissions::from_mode(0)).unwrap();
-    if fs::read(&files.key).is_ok() {
-        // The superuser may read everything.
-        return;
-    }
-    let mut defects = Vec::new();
-    assert!(Acceptor::load(settings(vec![files]), &mut defects).is_none());
-    assert_eq!(
-        texts(&defects, &folder),
-        [
-            "error Key(0): The file a.key cannot be read: permission was denied. Let the user that Transom runs as read \
-          it."
-        ]
-    );
-}
-
 #[test]
 fn keys_of_all_usual_kinds_are_taken() {
     let authority = Authority::new("Authority");

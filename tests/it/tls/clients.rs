@@ -1,9 +1,12 @@
 //! Clients: curl, httpx and Python's ssl.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use super::{Place, text};
-use crate::support::gateway::Gateway;
+use crate::support::backend;
+use crate::support::gateway::{Gateway, listening};
 use crate::support::process::{python, run};
 
 /// Fails unless curl got the shelf; returns what it told of the connection.
@@ -126,4 +129,38 @@ fn python_clients_are_served() {
         clients.args([&gateway.address().port().to_string(), &ca]).args(arguments);
         run(&mut clients);
     }
+}
+
+#[test]
+fn h2load_is_served() {
+    let place = Place::new();
+    place.write("a", &place.authority.issue(&["localhost"]));
+    let gateway = place.gateway(&place.pair("a"));
+    let url = format!("https://localhost:{}/v1/shelves/fiction", gateway.address().port());
+    for version in ["--h1", "--max-concurrent-streams=10"] {
+        let output = run(Command::new("h2load").args(["--requests=2000", "--clients=8", version, &url]));
+        let report = text(&output.stdout);
+        assert!(report.contains("2000 succeeded, 0 failed, 0 errored, 0 timeout"), "{report}");
+        assert!(report.contains("2000 2xx") && report.contains("TLS Protocol: TLSv1.3"), "{report}");
+    }
+}
+
+#[test]
+fn listeners_with_and_without_tls_stand_side_by_side() {
+    let place = Place::new();
+    place.write("a", &place.authority.issue(&["a.example"]));
+    let gateway = Gateway::with_config(&format!(
+        "listeners: [{{address: '127.0.0.1:0'}}, {{address: '127.0.0.1:0', tls: {{{}}}}}]\n\
+         upstreams: {{shop: 'http://{}'}}\nservices: ['**']\n",
+        place.pair("a"),
+        backend::bookstore()
+    ));
+    gateway.wait_for_log("\"tls\":true");
+    let log = gateway.log();
+    let secure = log.lines().find(|line| line.contains("\"tls\":true")).and_then(listening).unwrap();
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--fail", "--cacert", &place.shown("ca.crt"), "--connect-to"]);
+    curl.arg(format!("a.example:443:{secure}"));
+    curl.args(["https://a.example/v1/shelves/fiction", &gateway.url("/v1/shelves/fiction")]);
+    assert_eq!(text(&run(&mut curl).stdout).matches("\"shelves/fiction\"").count(), 2);
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -114,6 +115,18 @@ fn broken_handshakes_end_only_themselves() {
     }
 }
 
+/// The binary with a command. The superuser may read every file; what is started here may not, whoever runs the tests.
+fn as_anybody(arguments: &[&str]) -> Command {
+    let binary = transom(arguments);
+    if !rustix::process::geteuid().is_root() {
+        return binary;
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set", "-dac_override,-dac_read_search"]);
+    command.arg(binary.get_program()).args(binary.get_args());
+    command
+}
+
 /// What `transom check` says about a configuration with these settings of TLS.
 fn check(place: &Place, listener: &str, upstream: &str) -> (i32, String) {
     let file = place.file("transom.yaml");
@@ -123,7 +136,7 @@ fn check(place: &Place, listener: &str, upstream: &str) -> (i32, String) {
         crate::support::root().join("examples/bookstore/bookstore.binpb").display()
     );
     fs::write(&file, config).unwrap();
-    let output = transom(&["check", "-c", file.to_str().unwrap()]).output().unwrap();
+    let output = as_anybody(&["check", "-c", file.to_str().unwrap()]).output().unwrap();
     let told = text(&output.stderr).replace(&format!("{}/", place.path().display()), "");
     (output.status.code().unwrap(), told.replace("| ", " ").split_whitespace().collect::<Vec<_>>().join(" "))
 }
@@ -138,6 +151,8 @@ fn check_reports_what_is_wrong_with_files_where_they_are_named() {
     });
     place.write("old", &expired);
     fs::write(place.file("half.crt"), &expired.certificate.pem()[..300]).unwrap();
+    fs::write(place.file("secret.key"), "").unwrap();
+    fs::set_permissions(place.file("secret.key"), fs::Permissions::from_mode(0)).unwrap();
     let plain = "http://127.0.0.1:1']";
     let table = [
         (", tls: {certificate: a.crt, key: a.key}", plain, 0, &[][..]),
@@ -149,6 +164,12 @@ fn check_reports_what_is_wrong_with_files_where_they_are_named() {
                 "The file none.crt cannot be read: it does not exist. ,-[transom.yaml:1:57]",
                 "The file none.key cannot be read: it does not exist. ,-[transom.yaml:1:72]",
             ],
+        ),
+        (
+            ", tls: {certificate: a.crt, key: secret.key}",
+            plain,
+            1,
+            &["The file secret.key cannot be read: permission was denied. ,-[transom.yaml:1:69]"],
         ),
         (
             ", tls: {certificate: a.crt, key: b.key}",
