@@ -51,7 +51,7 @@ const READERS_OF_CONFIG: [&str; 3] = ["cli", "app", "compile"];
 const PURE: [&str; 5] = ["codec", "route", "schema", "status", "wire"];
 
 /// The crates that the pure rooms do without.
-const IMPURE: [&str; 11] = [
+const IMPURE: [&str; 13] = [
     "axum",
     "h2",
     "http",
@@ -59,7 +59,9 @@ const IMPURE: [&str; 11] = [
     "http_body_util",
     "hyper",
     "hyper_util",
+    "rustls",
     "tokio",
+    "tokio_rustls",
     "tokio_stream",
     "tonic",
     "tower",

@@ -28,9 +28,9 @@ impl Fronted {
 impl Handler for Fronted {
     type Body = Encoded<AnswerBody>;
 
-    async fn call(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Response<Self::Body> {
+    async fn call(self: Arc<Self>, request: Request<Incoming>, peer: Arc<Peer>) -> Response<Self::Body> {
         let (request, terms) = self.compression.open(request);
-        terms.close(self.front.answer(request, peer.remote).await)
+        terms.close(self.front.answer(request, peer.remote, peer.tls.clone()).await)
     }
 
     fn refuse(&self, refusal: Refusal) -> Response<Self::Body> {

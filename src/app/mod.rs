@@ -24,8 +24,10 @@ use crate::server::listen::{ListenError, bind};
 use crate::server::{Places, Server};
 use crate::snapshot::Snapshot;
 use crate::snapshot::handle::Handle;
+use crate::tls::server::Acceptor;
 use crate::upstream;
 
+mod certificates;
 mod handler;
 
 use handler::Fronted;
@@ -97,18 +99,22 @@ pub fn run(
         Signals::new()?
     };
     let cores = cores();
-    let mut sockets: Vec<Vec<std::net::TcpListener>> = (0..cores).map(|_| Vec::new()).collect();
+    let mut sockets: Vec<Vec<Bound>> = (0..cores).map(|_| Vec::new()).collect();
     let mut addresses = Vec::new();
-    for listener in config.listeners.iter() {
+    for (index, listener) in config.listeners.iter().enumerate() {
         let bound = bind(listener.address.value, cores)?;
-        addresses.extend(bound.first().and_then(|socket| socket.local_addr().ok()));
+        let tls = snapshot.tls.listeners.get(index).cloned().flatten();
+        let address = bound.first().and_then(|socket| socket.local_addr().ok());
+        addresses.extend(address.map(|address| (address, tls.is_some())));
         for (core, socket) in sockets.iter_mut().zip(bound) {
-            core.push(socket);
+            core.push((socket, tls.clone()));
         }
     }
     let (drain, stop) = Drain::new();
     raise_descriptor_limit();
-    let server = server(config, snapshot, stop);
+    let handle = Arc::new(Handle::new(snapshot));
+    let server = server(config, Arc::clone(&handle), stop);
+    runtime.spawn(certificates::watch(handle));
     let (failed, mut failures) = mpsc::unbounded_channel();
     let mut threads = Vec::with_capacity(cores);
     for (core, sockets) in sockets.into_iter().enumerate() {
@@ -116,9 +122,10 @@ pub fn run(
         let run = move || serve_core(core, &server, sockets).or_else(|error| failed.send(error)).ok();
         threads.push(thread::Builder::new().name(format!("core-{core}")).spawn(run)?);
     }
-    for address in &addresses {
-        tracing::info!(%address, "listening");
+    for (address, tls) in &addresses {
+        tracing::info!(%address, tls, "listening");
     }
+    let addresses: Vec<_> = addresses.into_iter().map(|(address, _)| address).collect();
     listening(&addresses);
     drop(failed);
     let outcome = runtime.block_on(async {
@@ -152,7 +159,7 @@ async fn all_ended<T: Send + 'static>(threads: Vec<thread::JoinHandle<T>>) {
     let _ = joined.await;
 }
 
-fn server(config: &Config, snapshot: Snapshot, stop: Signal) -> Server<Fronted> {
+fn server(config: &Config, handle: Arc<Handle>, stop: Signal) -> Server<Fronted> {
     let http = &config.http;
     let stream_window = u32::try_from(http.stream_window.bytes()).unwrap_or(u32::MAX);
     let limits = Limits {
@@ -170,7 +177,7 @@ fn server(config: &Config, snapshot: Snapshot, stop: Signal) -> Server<Fronted> 
         drain_timeout: http.drain_timeout.value,
     };
     let places = http.connections.as_ref().map_or_else(default_connections, |count| count.value as usize);
-    let front = Front::new(Arc::new(Handle::new(snapshot)));
+    let front = Front::new(handle);
     let encodings = http.compression.value;
     let compression = Compression {
         requests: matches!(encodings, Encodings::Both | Encodings::Requests),
@@ -179,14 +186,22 @@ fn server(config: &Config, snapshot: Snapshot, stop: Signal) -> Server<Fronted> 
     Server::new(Fronted::new(front, compression), limits, Places::new(places), stop)
 }
 
+/// A listening socket, and what speaks TLS on it.
+type Bound = (std::net::TcpListener, Option<Arc<Acceptor>>);
+
 /// One core: a runtime of its own, which serves its sockets until the drain is over.
-fn serve_core(core: usize, server: &Server<Fronted>, sockets: Vec<std::net::TcpListener>) -> io::Result<()> {
+fn serve_core(core: usize, server: &Server<Fronted>, sockets: Vec<Bound>) -> io::Result<()> {
     upstream::core::enter(core);
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let mut serving = tokio::task::JoinSet::new();
-        for socket in sockets {
-            serving.spawn(server.clone().serve(socket));
+        for (socket, tls) in sockets {
+            let server = server.clone();
+            let server = match tls {
+                None => server,
+                Some(acceptor) => server.secured(acceptor),
+            };
+            serving.spawn(server.serve(socket));
         }
         while let Some(served) = serving.join_next().await {
             served.map_err(io::Error::other)??;

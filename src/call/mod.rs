@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 use crate::status::{Code, Status};
+use crate::tls::session::Session;
 
 pub mod deadline;
 pub mod encoding;
@@ -78,6 +79,8 @@ pub struct Origin {
     pub route: Arc<str>,
     /// The address of the peer, absent where the transport has none.
     pub peer: Option<SocketAddr>,
+    /// What TLS told about the peer, absent on a connection without TLS.
+    pub tls: Option<Arc<Session>>,
 }
 
 /// One call on its way to an upstream.

@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     log.format.report(&problems);
     if let Some(address) = arguments.address {
-        config.listeners = NonEmpty::new(Listener { address: address.into() }, []);
+        config.listeners = NonEmpty::new(Listener { address: address.into(), tls: None }, []);
     }
     let routes = snapshot.routes.routes().len();
     let methods = snapshot.methods.len();

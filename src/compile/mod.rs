@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::config::problem::Problems;
-use crate::snapshot::{Limits, Snapshot};
+use crate::snapshot::{Limits, Snapshot, Tls};
 
 mod descriptors;
 mod routes;
 mod services;
+mod tls;
 mod upstreams;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod tests;
 ///
 /// What is found is added to `problems`, warnings too. There is no snapshot if it holds an error.
 pub async fn compile(config: &Config, problems: &mut Problems, cores: usize) -> Option<Snapshot> {
+    let listeners = tls::listeners(config, problems);
     let upstreams = upstreams::build(config, problems, cores);
     let catalogue = descriptors::load(config, &upstreams, problems).await;
     if problems.errors() > 0 {
@@ -35,5 +37,9 @@ pub async fn compile(config: &Config, problems: &mut Problems, cores: usize) -> 
         request: http.request_timeout.value,
         message: config.codec.message.as_usize(),
     };
-    (problems.errors() == 0).then_some(Snapshot { methods, routes, schema, limits })
+    let tls = Tls {
+        listeners,
+        upstreams: upstreams.into_iter().filter_map(|upstream| upstream.connector).collect(),
+    };
+    (problems.errors() == 0).then_some(Snapshot { methods, routes, schema, limits, tls })
 }

@@ -5,14 +5,16 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::place::Located;
 use super::settings::declare::settings;
 use super::settings::read::Reader;
+use super::tls::ListenerTls;
 
 settings! {
-    /// An address that Transom listens on, HTTP/1.1 and cleartext HTTP/2 on the same port.
+    /// An address that Transom listens on: HTTP/1.1 and HTTP/2 on the same port, with TLS or without.
     pub struct Listener default {
         /// IP address and port, or `localhost` and a port. Port 0 lets the system choose.
         address: Located<SocketAddr> = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)).into(),
+        /// Speak TLS here, and nothing else.
+        tls: Option<ListenerTls> = None,
     }
-    later { tls }
     check check(address)
     example "Write `- address: 0.0.0.0:8080`."
 }

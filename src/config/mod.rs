@@ -29,6 +29,7 @@ pub mod route;
 pub mod schema;
 pub mod service;
 pub mod settings;
+pub mod tls;
 pub mod upstream;
 pub mod value;
 

@@ -2,8 +2,6 @@
 //!
 //! Specification: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
-use std::net::SocketAddr;
-
 use bytes::{Bytes, BytesMut};
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::request::Parts as Head;
@@ -15,7 +13,7 @@ use super::body::BoxError;
 use super::classify::content_type;
 use super::envelope::{Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
-use super::{error, grpc_message, method};
+use super::{Caller, error, grpc_message, method};
 use crate::call::{Dialect, Message, Reply};
 use crate::snapshot::Snapshot;
 use crate::status::{Code, Status};
@@ -28,7 +26,7 @@ pub(super) fn subtype(content_type: &[u8]) -> Option<&[u8]> {
 }
 
 /// Calls the method that the path names.
-pub(super) async fn answer<B>(snapshot: &Snapshot, head: Head, body: B, peer: Option<SocketAddr>) -> Answer
+pub(super) async fn answer<B>(snapshot: &Snapshot, head: Head, body: B, caller: Caller) -> Answer
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -53,7 +51,7 @@ where
     };
     let (endpoint, listed) = (&route.endpoint, &route.endpoint.options.response_metadata);
     let is_stream = endpoint.method.server_streaming;
-    match grpc_message::call(route, Dialect::Grpc, &head.headers, peer, body, &snapshot.limits) {
+    match grpc_message::call(route, Dialect::Grpc, &head.headers, caller, body, &snapshot.limits) {
         Ok(call) => with_message(endpoint.service.call(call).await, is_stream, listed),
         Err(status) => without_message(Reply::from(status), listed),
     }

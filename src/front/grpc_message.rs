@@ -1,7 +1,5 @@
 //! The messages of gRPC and gRPC-Web, which pass as they are.
 
-use std::net::SocketAddr;
-
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use hyper::body::Body as HttpBody;
@@ -9,7 +7,7 @@ use hyper::body::Body as HttpBody;
 use super::body::BoxError;
 use super::envelope::Requests;
 use super::grpc_fields::encodings;
-use super::method;
+use super::{Caller, method};
 use crate::call::{Body, Call, Dialect, Message};
 use crate::snapshot::{Limits, Route};
 use crate::status::{Code, Status};
@@ -23,7 +21,7 @@ pub(super) fn call<B>(
     route: &Route,
     dialect: Dialect,
     headers: &HeaderMap,
-    peer: Option<SocketAddr>,
+    caller: Caller,
     body: B,
     limits: &Limits,
 ) -> Result<Call, Status>
@@ -40,7 +38,7 @@ where
     } else {
         Body::Pending(Box::pin(requests.one(limits.clone())))
     };
-    method::call(route, dialect, headers, encodings, peer, body)
+    method::call(route, dialect, headers, encodings, caller, body)
 }
 
 fn read(envelope: Envelope, has_encoding: bool) -> Result<Option<Message>, Status> {

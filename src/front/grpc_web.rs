@@ -4,7 +4,6 @@
 //!
 //! Specification: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md>.
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -23,7 +22,7 @@ use super::body::BoxError;
 use super::classify::content_type;
 use super::envelope::{Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
-use super::{error, grpc_message, method};
+use super::{Caller, error, grpc_message, method};
 use crate::call::{Dialect, Message, Part, Reply};
 use crate::snapshot::{Route, Snapshot};
 use crate::status::{Code, Status};
@@ -52,7 +51,7 @@ pub(super) fn form(content_type: &[u8]) -> Option<Form<'_>> {
 }
 
 /// Calls the method that the path names.
-pub(super) async fn answer<B>(snapshot: &Snapshot, head: Head, body: B, peer: Option<SocketAddr>) -> Answer
+pub(super) async fn answer<B>(snapshot: &Snapshot, head: Head, body: B, caller: Caller) -> Answer
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -75,9 +74,9 @@ where
     let endpoint = &route.endpoint;
     let (headers, limits) = (&head.headers, &snapshot.limits);
     let call = if is_text {
-        grpc_message::call(route, Dialect::GrpcWeb, headers, peer, Decoded::new(body), limits)
+        grpc_message::call(route, Dialect::GrpcWeb, headers, caller, Decoded::new(body), limits)
     } else {
-        grpc_message::call(route, Dialect::GrpcWeb, headers, peer, body, limits)
+        grpc_message::call(route, Dialect::GrpcWeb, headers, caller, body, limits)
     };
     let reply = match call {
         Ok(call) => endpoint.service.call(call).await,

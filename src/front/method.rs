@@ -1,12 +1,11 @@
 //! What the dialects share that call a method by its own path, `/package.Service/Method`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use super::{deadline, metadata, shown};
+use super::{Caller, deadline, metadata, shown};
 use crate::call::{Body, Call, Dialect, Encodings, Origin};
 use crate::snapshot::{Route, Snapshot};
 use crate::status::{Code, Status};
@@ -33,14 +32,14 @@ pub(super) fn call(
     dialect: Dialect,
     headers: &HeaderMap,
     encodings: Encodings,
-    peer: Option<SocketAddr>,
+    caller: Caller,
     body: Body,
 ) -> Result<Call, Status> {
     let endpoint = &route.endpoint;
     let timeout = deadline::timeout(headers)?.into_iter().chain(endpoint.options.timeout).min();
     Ok(Call {
         method: Arc::clone(&endpoint.method),
-        origin: Origin { dialect, route: Arc::clone(&route.template), peer },
+        origin: Origin { dialect, route: Arc::clone(&route.template), peer: caller.peer, tls: caller.tls },
         metadata: metadata::custom(headers, dialect != Dialect::Grpc)?,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         encodings,

@@ -15,6 +15,7 @@ use crate::route::table::Found;
 use crate::snapshot::Snapshot;
 use crate::snapshot::handle::Handle;
 use crate::status::{Code, Status};
+use crate::tls::session::Session;
 
 mod accept;
 mod answer;
@@ -54,25 +55,31 @@ impl Front {
         Self { handle }
     }
 
-    /// Answers one request. A [`Status`] among its extensions is what a layer in front of this one has found wrong with it:
-    /// who may call is answered with that in place of the call.
-    pub async fn answer<B>(&self, request: Request<B>, peer: Option<SocketAddr>) -> Answer
+    /// Answers one request from `peer`, about which TLS told `tls`. A [`Status`] among its extensions is what a layer in
+    /// front of this one has found wrong with it: who may call is answered with that in place of the call.
+    pub async fn answer<B>(
+        &self,
+        request: Request<B>,
+        peer: Option<SocketAddr>,
+        tls: Option<Arc<Session>>,
+    ) -> Answer
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<body::BoxError>,
     {
         let snapshot = self.handle.load();
         let (head, body) = request.into_parts();
+        let caller = Caller { peer, tls };
         if let Some(answer) = cors::preflight(&snapshot, &head) {
             return answer;
         }
         let granted = cors::Granted::by(&snapshot, &head);
         let mut answer = match Spoken::by(&snapshot, &head) {
-            Spoken::Grpc => grpc::answer(&snapshot, head, body, peer).await,
-            Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, peer).await,
-            Spoken::Connect => connect::unary::answer(&snapshot, head, body, peer).await,
-            Spoken::ConnectStream => connect::stream::answer(&snapshot, head, body, peer).await,
-            Spoken::Rest => Self::rest(&snapshot, head, body, peer).await,
+            Spoken::Grpc => grpc::answer(&snapshot, head, body, caller).await,
+            Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, caller).await,
+            Spoken::Connect => connect::unary::answer(&snapshot, head, body, caller).await,
+            Spoken::ConnectStream => connect::stream::answer(&snapshot, head, body, caller).await,
+            Spoken::Rest => Self::rest(&snapshot, head, body, caller).await,
         };
         if let Some(granted) = granted {
             granted.write(answer.headers_mut());
@@ -80,7 +87,7 @@ impl Front {
         answer
     }
 
-    async fn rest<B>(snapshot: &Snapshot, head: Head, body: B, peer: Option<SocketAddr>) -> Answer
+    async fn rest<B>(snapshot: &Snapshot, head: Head, body: B, caller: Caller) -> Answer
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<body::BoxError>,
@@ -91,7 +98,7 @@ impl Front {
             Found::Match { route, captures } => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
                 let route = Arc::clone(route.target());
-                let parts = rest::Parts { head: &head, values, peer, form };
+                let parts = rest::Parts { head: &head, values, caller, form };
                 rest::answer(route, parts, body, &snapshot.limits).await
             }
             Found::MethodNotAllowed { allow } if head.method == Method::OPTIONS => no_content(&allow),
@@ -114,6 +121,15 @@ impl Front {
     pub fn refuse(&self, status: &Status) -> Answer {
         error::answer(&self.handle.load().schema, status, error::Form::Status)
     }
+}
+
+/// Who sends a request.
+#[derive(Clone, Debug)]
+struct Caller {
+    /// The address, if the transport has one.
+    peer: Option<SocketAddr>,
+    /// What TLS told, if the connection has it.
+    tls: Option<Arc<Session>>,
 }
 
 fn no_content(allow: &[&str]) -> Answer {

@@ -1,6 +1,5 @@
 //! REST: a JSON request by a route of `google.api.http`, and the JSON answer.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::Caller;
 use super::answer::{Answer, AnswerBody};
 use super::body::BoxError;
 use super::error::{Form, REQUEST_ID, made_up_id};
@@ -26,7 +26,7 @@ pub(super) struct Parts<'a> {
     pub(super) head: &'a Head,
     /// The values of the path's variables.
     pub(super) values: Vec<String>,
-    pub(super) peer: Option<SocketAddr>,
+    pub(super) caller: Caller,
     pub(super) form: Form,
 }
 
@@ -157,7 +157,7 @@ where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    let Parts { head, values, peer, .. } = parts;
+    let Parts { head, values, caller, .. } = parts;
     let endpoint = &route.endpoint;
     let options = &endpoint.options;
     // What a layer in front of this one has found wrong.
@@ -166,7 +166,12 @@ where
     let timeout = or_refusal(deadline::timeout(headers), &mut check);
     let timeout = timeout.into_iter().chain(options.timeout).min();
     let metadata = or_refusal(metadata::of_request(headers, &options.request_metadata), &mut check);
-    let origin = Origin { dialect: Dialect::Rest, route: Arc::clone(&route.template), peer };
+    let origin = Origin {
+        dialect: Dialect::Rest,
+        route: Arc::clone(&route.template),
+        peer: caller.peer,
+        tls: caller.tls,
+    };
     Ok(Call {
         method: Arc::clone(&endpoint.method),
         origin,

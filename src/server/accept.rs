@@ -13,7 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::{Handler, Peer, Server, connection};
+use super::secure::{self, Opened};
+use super::{Handler, Server, connection};
 
 /// How many connections are taken after the signal to stop, out of those that the kernel had accepted already.
 const LAST_TAKEN: usize = 1_024;
@@ -137,8 +138,16 @@ impl<H: Handler> Connections<H> {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (shared, signal) = (self.server.shared.clone(), self.server.signal.clone());
+        let tls = self.server.tls.clone();
         self.tasks.spawn(async move {
-            connection::serve(io, Peer { remote }, shared, &signal).await;
+            let opened = match tls {
+                None => Some(Opened::plain(io, remote)),
+                // In a box, so that connections without TLS have no room for it.
+                Some(tls) => Box::pin(secure::open(io, remote, &tls, &signal)).await,
+            };
+            if let Some(opened) = opened {
+                connection::serve(opened, shared, &signal).await;
+            }
             drop(place);
         });
     }

@@ -29,8 +29,10 @@ pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Answers the requests of one connection.
 pub(super) struct Calls<H> {
     pub(super) shared: Arc<Shared<H>>,
-    pub(super) peer: Peer,
+    pub(super) peer: Arc<Peer>,
     pub(super) activity: Arc<Activity>,
+    /// Whether the connection lacks TLS where it is spoken, so that every request is refused.
+    pub(super) is_plaintext: bool,
     /// On HTTP/2, where the task of the next call finds its progress.
     pub(super) handover: Option<Handover>,
 }
@@ -43,20 +45,15 @@ impl<H: Handler> Calls<H> {
     ) -> impl Future<Output = Result<Response<Answer<H::Body>>, Infallible>> + Send + use<H> {
         let guard = self.activity.begin();
         let progress = self.handover.as_ref().map(Handover::open);
-        let (shared, peer) = (self.shared.clone(), self.peer);
+        let (shared, peer, is_plaintext) = (self.shared.clone(), self.peer.clone(), self.is_plaintext);
         async move {
             let version = request.version();
             // On HTTP/1 hyper leaves the body of an answer to HEAD out.
             let bare = request.method() == Method::HEAD && version == Version::HTTP_2;
             let response = match check(&request, &shared.limits) {
+                _ if is_plaintext => refused(&shared.handler, Refusal::Plaintext, version),
                 Ok(()) => run(&shared.handler, request, peer).await,
-                Err(refusal) => {
-                    let mut response = refuse(&shared.handler, refusal);
-                    if version < Version::HTTP_2 {
-                        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-                    }
-                    response
-                }
+                Err(refusal) => refused(&shared.handler, refusal, version),
             };
             Ok(wrap(response, bare, progress, guard))
         }
@@ -67,7 +64,7 @@ impl<H: Handler> Calls<H> {
 async fn run<H: Handler>(
     handler: &Arc<H>,
     request: Request<Incoming>,
-    peer: Peer,
+    peer: Arc<Peer>,
 ) -> Response<Option<H::Body>> {
     // Pinned here, the future is not moved again: it is large.
     let call = pin!(async { handler.clone().call(request, peer).await });
@@ -78,6 +75,15 @@ async fn run<H: Handler>(
             refuse(handler, Refusal::Panicked)
         }
     }
+}
+
+/// The answer to a request that is not handed on, after which a connection of HTTP/1 is closed.
+fn refused<H: Handler>(handler: &Arc<H>, refusal: Refusal, version: Version) -> Response<Option<H::Body>> {
+    let mut response = refuse(handler, refusal);
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 fn refuse<H: Handler>(handler: &Arc<H>, refusal: Refusal) -> Response<Option<H::Body>> {

@@ -11,7 +11,7 @@ use hyper::rt::bounds::Http2ServerConnExec;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::activity::{Activity, Waiting};
@@ -19,7 +19,8 @@ use super::call::{BoxError, Calls, Handover, Tasks};
 use super::drain::Signal;
 use super::limits::Limits;
 use super::link::{Link, Version};
-use super::{Handler, Peer, Shared};
+use super::secure::Opened;
+use super::{Handler, Shared};
 
 /// How long a new connection may take to bring its first request once the server is told to stop. The client
 /// could not know that, and its request may be on its way.
@@ -37,18 +38,39 @@ const HEAD_ROOM: usize = 2;
 const LEAST_BUFFER: usize = 8 * 1024;
 
 /// Serves a connection until it ends. All its calls have ended then.
-pub(super) async fn serve<I, H>(io: I, peer: Peer, shared: Arc<Shared<H>>, signal: &Signal)
+pub(super) async fn serve<I, H>(opened: Opened<I>, shared: Arc<Shared<H>>, signal: &Signal)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
+    let Opened { io, first, peer, agreed, is_plaintext } = opened;
     let activity = Arc::new(Activity::new());
-    let mut keeper = Keeper::new(activity.clone(), shared.limits.clone(), signal);
-    let mut link = Link::new(io, activity.clone(), &shared.limits);
-    match keeper.version(&mut link).await {
+    let mut limits = shared.limits.clone();
+    if is_plaintext {
+        // It has nothing to come back for.
+        limits.idle_timeout = NEWCOMER;
+    }
+    let mut keeper = Keeper::new(activity.clone(), limits, signal);
+    let mut link = Link::new(io, first, activity.clone(), &shared.limits);
+    let version = keeper.version(&mut link, agreed).await;
+    let remote = peer.remote;
+    let calls = |handover| Calls {
+        shared: shared.clone(),
+        peer: Arc::new(peer),
+        activity: activity.clone(),
+        is_plaintext,
+        handover,
+    };
+    match version {
         None => {}
+        Some(Version::Tls) => {
+            let remote = remote.map(tracing::field::display);
+            tracing::debug!(remote, "a peer speaks TLS on a port without it; its connection is closed");
+            // Together with what it still sends, so that it is not reset.
+            let _ = link.shutdown().await;
+        }
         Some(Version::Http1) => {
-            let calls = Calls { shared: shared.clone(), peer, activity: activity.clone(), handover: None };
+            let calls = calls(None);
             let service = service_fn(move |request| calls.answer(request));
             let session = http1(&shared.limits).serve_connection(TokioIo::new(link), service);
             keeper.drive(pin!(session)).await;
@@ -57,8 +79,7 @@ where
             activity.is_multiplexed();
             let handover = Handover::default();
             let tasks = Tasks { handover: handover.clone(), write_timeout: shared.limits.write_timeout };
-            let calls =
-                Calls { shared: shared.clone(), peer, activity: activity.clone(), handover: Some(handover) };
+            let calls = calls(Some(handover));
             let service = service_fn(move |request| calls.answer(request));
             let session = http2(&shared.limits, tasks).serve_connection(TokioIo::new(link), service);
             keeper.drive(pin!(session)).await;
@@ -182,12 +203,13 @@ impl Keeper {
         }
     }
 
-    /// Finds out which HTTP the peer speaks; `None` if it leaves, is too slow, or the server stops.
-    async fn version<I>(&mut self, link: &mut Link<I>) -> Option<Version>
+    /// Finds out which HTTP the peer speaks, if it was not agreed on; `None` if it leaves, is too slow, or the server
+    /// stops.
+    async fn version<I>(&mut self, link: &mut Link<I>, agreed: Option<Version>) -> Option<Version>
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
-        let version = poll_fn(|cx| match link.poll_version(cx) {
+        let version = poll_fn(|cx| match link.poll_version(cx, agreed) {
             Poll::Ready(result) => Poll::Ready(result.unwrap_or(None)),
             Poll::Pending => self.poll_wish(cx).map(|_| None),
         })

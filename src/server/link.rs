@@ -18,6 +18,9 @@ use super::limits::Limits;
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// The first byte of a connection with TLS: a record with a part of the handshake (RFC 8446 section 5.1).
+pub(super) const HANDSHAKE: u8 = 0x16;
+
 /// How long a peer may take to close its side after ours is closed. A socket that is closed while the peer
 /// still sends is reset, and the reset may overtake the last answer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -29,6 +32,8 @@ pub(super) enum Version {
     Http1,
     /// HTTP/2 by prior knowledge, or by ALPN.
     Http2,
+    /// None: the peer begins TLS where it is not spoken.
+    Tls,
 }
 
 /// A byte stream that gives what was read to find out the version once more, and that fails when its peer takes
@@ -61,11 +66,17 @@ enum Waiting {
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Link<I> {
-    pub(super) fn new(io: I, activity: Arc<Activity>, limits: &Limits) -> Self {
+    /// A link whose peer has sent the byte `first`, if it is there, before what `io` gives.
+    pub(super) fn new(io: I, first: Option<u8>, activity: Arc<Activity>, limits: &Limits) -> Self {
+        let mut prefix = [0; PREFACE.len()];
+        if let Some(first) = first {
+            prefix[0] = first;
+            activity.received();
+        }
         Self {
             io,
-            prefix: [0; PREFACE.len()],
-            read: 0,
+            prefix,
+            read: usize::from(first.is_some()),
             given: 0,
             activity,
             write_timeout: limits.write_timeout,
@@ -78,11 +89,20 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Link<I> {
     }
 
     /// Reads until it is clear which HTTP the peer speaks: the whole preface, or the first byte that differs
-    /// from it. `None` if the peer closes before it has sent anything.
-    pub(super) fn poll_version(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Version>>> {
+    /// from it. What was `agreed` on holds nevertheless; whatever else comes is refused by hyper. `None` if the peer
+    /// closes before it has sent anything.
+    pub(super) fn poll_version(
+        &mut self,
+        cx: &mut Context<'_>,
+        agreed: Option<Version>,
+    ) -> Poll<io::Result<Option<Version>>> {
+        if agreed == Some(Version::Http1) {
+            return Poll::Ready(Ok(agreed));
+        }
         loop {
             if self.prefix[..self.read] != PREFACE[..self.read] {
-                return Poll::Ready(Ok(Some(Version::Http1)));
+                let found = if self.prefix[0] == HANDSHAKE { Version::Tls } else { Version::Http1 };
+                return Poll::Ready(Ok(agreed.or(Some(found))));
             }
             if self.read == PREFACE.len() {
                 self.frames = Some(Frames::new(self.activity.clone(), self.control_frames));
@@ -94,7 +114,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Link<I> {
                 0 => {
                     // What there is of a request goes to hyper, which knows how to refuse it.
                     self.ended = true;
-                    return Poll::Ready(Ok((self.read > 0).then_some(Version::Http1)));
+                    return Poll::Ready(Ok((self.read > 0).then_some(agreed.unwrap_or(Version::Http1))));
                 }
                 count => self.read += count,
             }
@@ -240,7 +260,7 @@ mod tests {
 
     fn link(capacity: usize) -> (DuplexStream, Link<DuplexStream>) {
         let (peer, io) = duplex(capacity);
-        (peer, Link::new(io, Arc::new(Activity::new()), &Limits::default()))
+        (peer, Link::new(io, None, Arc::new(Activity::new()), &Limits::default()))
     }
 
     async fn version(sent: &[&[u8]]) -> Option<Version> {
@@ -251,7 +271,7 @@ mod tests {
             // The duplex holds one byte, so that every cut happens.
             let _ = peer.write_all(&all).await;
         });
-        let version = poll_fn(|cx| link.poll_version(cx)).await.expect("the duplex does not fail");
+        let version = poll_fn(|cx| link.poll_version(cx, None)).await.expect("the duplex does not fail");
         let mut read = Vec::new();
         link.read_to_end(&mut read).await.expect("the duplex does not fail");
         assert_eq!(read, expected, "everything is given once more");
@@ -267,6 +287,7 @@ mod tests {
             (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\rx", Some(Version::Http1)),
             (b"PRI / HTTP/1.1\r\n\r\n", Some(Version::Http1)),
             (b"PRI", Some(Version::Http1)),
+            (b"\x16\x03\x01\x02\0", Some(Version::Tls)),
             (b"", None),
         ] {
             assert_eq!(version(&[sent]).await, expected, "{}", sent.escape_ascii());

@@ -2,7 +2,9 @@
 //!
 //! - One server runs on each core's own runtime, on a socket of its own ([`listen::bind`]); they share the count
 //!   of connections ([`Places`]) and the signal to stop ([`drain::Drain`]).
-//! - HTTP/1.0, HTTP/1.1 and HTTP/2 by prior knowledge share a port: the first bytes tell them apart.
+//! - HTTP/1.0, HTTP/1.1 and HTTP/2 share a port: ALPN tells them apart, or else the first bytes do (prior knowledge).
+//! - A server is for plaintext or for TLS ([`Server::secured`]). What speaks the other on its port is told so, as far
+//!   as it can be.
 //! - Everything that a peer can make grow or last is bounded by [`limits::Limits`].
 //! - A request that hyper accepts and that is refused nevertheless, and a panic of a handler, are answered through
 //!   [`Handler::refuse`]. What hyper and h2 answer by themselves, before there is a request, is a bare status:
@@ -10,7 +12,7 @@
 //!   twice the limits (431), a target over 65,534 bytes (414), a header list over the limit on HTTP/2 (431).
 //!
 //! # Times
-//! A connection without a call ends after the idle timeout, or after the header timeout once the first byte of a
+//! A handshake of TLS has a time of its own. A connection without a call ends after the idle timeout, or after the header timeout once the first byte of a
 //! request has come. A peer that takes nothing of what is sent for the write timeout loses the connection, or on
 //! HTTP/2 the call. How long a request's body may take is for the handler to say.
 //!
@@ -40,6 +42,7 @@ mod call;
 mod connection;
 mod frames;
 mod link;
+mod secure;
 
 pub use accept::Places;
 
@@ -47,11 +50,16 @@ use drain::Signal;
 use limits::Limits;
 use refusal::Refusal;
 
-/// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use crate::tls::server::Acceptor;
+use crate::tls::session::Session;
+
+/// Who is at the other end of a connection. All its calls share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The address; absent where the transport has none.
     pub remote: Option<SocketAddr>,
+    /// What TLS told about it; absent on a connection without TLS.
+    pub tls: Option<Arc<Session>>,
 }
 
 /// Answers requests. It does not fail: a failure is an answer too.
@@ -67,7 +75,7 @@ pub trait Handler: Send + Sync + 'static {
     fn call(
         self: Arc<Self>,
         request: Request<Incoming>,
-        peer: Peer,
+        peer: Arc<Peer>,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 
     /// Writes the answer for a request that is not handed to [`Handler::call`], after which a connection of HTTP/1
@@ -91,7 +99,7 @@ pub trait Handler: Send + Sync + 'static {
 /// impl Handler for Hello {
 ///     type Body = Full<Bytes>;
 ///
-///     async fn call(self: Arc<Self>, _: Request<Incoming>, _: Peer) -> Response<Full<Bytes>> {
+///     async fn call(self: Arc<Self>, _: Request<Incoming>, _: Arc<Peer>) -> Response<Full<Bytes>> {
 ///         Response::new("hello".into())
 ///     }
 ///
@@ -127,6 +135,7 @@ pub struct Server<H> {
     shared: Arc<Shared<H>>,
     places: Places,
     signal: Signal,
+    tls: Option<Arc<Acceptor>>,
 }
 
 /// What every connection needs.
@@ -138,14 +147,25 @@ struct Shared<H> {
 
 impl<H> Clone for Server<H> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.clone(), places: self.places.clone(), signal: self.signal.clone() }
+        Self {
+            shared: self.shared.clone(),
+            places: self.places.clone(),
+            signal: self.signal.clone(),
+            tls: self.tls.clone(),
+        }
     }
 }
 
 impl<H: Handler> Server<H> {
     /// A server. `places` and `signal` are those of all cores.
     pub fn new(handler: H, limits: Limits, places: Places, signal: Signal) -> Self {
-        Self { shared: Arc::new(Shared { handler: Arc::new(handler), limits }), places, signal }
+        Self { shared: Arc::new(Shared { handler: Arc::new(handler), limits }), places, signal, tls: None }
+    }
+
+    /// The same server for sockets that speak TLS and nothing else. Requests that come without it are refused.
+    #[must_use]
+    pub fn secured(self, acceptor: Arc<Acceptor>) -> Self {
+        Self { tls: Some(acceptor), ..self }
     }
 
     /// Accepts and serves connections on the current runtime until the signal is given, and resolves when all of

@@ -29,6 +29,8 @@ pub enum Refusal {
     Expectation,
     /// HTTP/1.1 with a transfer coding beside `chunked`, or with that twice: 501. Nobody would undo it.
     TransferCoding,
+    /// A request without TLS on a port that speaks it: 400.
+    Plaintext,
     /// The method TRACE, which would show a caller what others added to the request: 501.
     Trace,
     /// The method CONNECT, which would make the server a tunnel: 501.
@@ -43,7 +45,7 @@ impl Refusal {
         match self {
             Self::UriTooLong(_) => 414,
             Self::TooManyHeaders(_) | Self::HeadersTooLarge(_) => 431,
-            Self::NoHost | Self::SeveralHosts | Self::BadHost | Self::HostConflict => 400,
+            Self::NoHost | Self::SeveralHosts | Self::BadHost | Self::HostConflict | Self::Plaintext => 400,
             Self::Expectation => 417,
             Self::TransferCoding | Self::Trace | Self::Connect => 501,
             Self::Panicked => 500,
@@ -91,6 +93,9 @@ impl fmt::Display for Refusal {
             Self::TransferCoding => f.write_str(
                 "The request has a transfer coding that is not served. Send `Transfer-Encoding: chunked` or \
                  `Content-Length`, and name a compression in Content-Encoding.",
+            ),
+            Self::Plaintext => f.write_str(
+                "The request came without TLS, which this port speaks. Write https:// in place of http://.",
             ),
             Self::Trace => f.write_str("The method TRACE is not served. Use the method that the path has."),
             Self::Connect => f.write_str("The method CONNECT is not served. This server is not a tunnel."),
@@ -340,6 +345,12 @@ mod tests {
                 Code::Unimplemented,
                 "The request has a transfer coding that is not served. Send `Transfer-Encoding: chunked` or \
                  `Content-Length`, and name a compression in Content-Encoding.",
+            ),
+            (
+                Refusal::Plaintext,
+                400,
+                Code::InvalidArgument,
+                "The request came without TLS, which this port speaks. Write https:// in place of http://.",
             ),
             (
                 Refusal::Trace,

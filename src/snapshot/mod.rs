@@ -14,6 +14,9 @@ use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
 use crate::route::table::Table;
 use crate::schema::Schema;
+use crate::tls::client::Connector;
+use crate::tls::live::Reload;
+use crate::tls::server::Acceptor;
 
 pub mod handle;
 
@@ -30,6 +33,25 @@ pub struct Snapshot {
     pub schema: Arc<Schema>,
     /// What bounds requests.
     pub limits: Limits,
+    /// The certificates of both sides.
+    pub tls: Tls,
+}
+
+/// What speaks TLS. The one thing that changes within a snapshot: its files are read again when they change.
+#[derive(Debug, Default)]
+pub struct Tls {
+    /// One for each listener of the configuration, in their order; absent for those without TLS.
+    pub listeners: Vec<Option<Arc<Acceptor>>>,
+    /// Those of the upstreams that have targets with TLS.
+    pub upstreams: Vec<Arc<Connector>>,
+}
+
+impl Tls {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &dyn Reload> {
+        let listeners = self.listeners.iter().flatten().map(|acceptor| &**acceptor as &dyn Reload);
+        listeners.chain(self.upstreams.iter().map(|connector| &**connector as &dyn Reload))
+    }
 }
 
 /// What bounds a request after its headers.

@@ -249,7 +249,7 @@ impl Shared {
     fn begin(&self, turn: Turn, lease: &Lease, work: &Try) -> Result<Result<Stream, Error>, Status> {
         let timeout = work.timeout()?.map(Timeout::new);
         let request = Request {
-            secure: false,
+            secure: self.pool.target(lease.target).tls().is_some(),
             authority: self.pool.target(lease.target).authority(),
             path: work.method.path.as_str(),
             constant: CONSTANT,

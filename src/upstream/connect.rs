@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::client::TlsStream;
 
 use super::http2::driver::{Driver, start};
 use super::http2::handle::Sender;
@@ -29,9 +30,23 @@ const MAX_ADDRESSES: usize = 16;
 ///
 /// The returned [`Driver`] must be run for the connection to make any progress.
 pub(super) async fn open(target: &Target, timeout: Duration) -> io::Result<(Sender, Driver<Socket>)> {
+    Ok(start(reach(target, timeout).await?))
+}
+
+/// Connects to a target within `timeout`, the handshake of TLS included if it has it.
+pub(super) async fn reach(target: &Target, timeout: Duration) -> io::Result<Socket> {
     let deadline = Instant::now() + timeout.min(LONGEST);
-    let socket = timeout_at(deadline, dial(target.place(), deadline)).await.map_err(|_| late())??;
-    Ok(start(socket))
+    let socket = async {
+        let socket = dial(target.place(), deadline).await?;
+        match (target.tls(), socket) {
+            (Some(tls), Socket::Tcp(stream)) => {
+                let stream = tls.connector.connect(stream, tls.name.clone()).await?;
+                Ok(Socket::Tls(Box::new(stream)))
+            }
+            (_, socket) => Ok(socket),
+        }
+    };
+    timeout_at(deadline, socket).await.map_err(|_| late())?
 }
 
 fn late() -> io::Error {
@@ -88,9 +103,10 @@ fn watch_over(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The two kinds of transport.
+/// The kinds of transport.
 pub(super) enum Socket {
     Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
     #[cfg(unix)]
     Unix(UnixStream),
 }
@@ -99,6 +115,7 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
         }
@@ -109,6 +126,7 @@ impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, data),
         }
@@ -117,6 +135,7 @@ impl AsyncWrite for Socket {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
         }
@@ -125,6 +144,7 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }

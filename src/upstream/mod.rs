@@ -1,7 +1,7 @@
 //! From a [`Call`](crate::call::Call) to a gRPC backend and back.
 //!
-//! A [`channel::Channel`] is a [`CallService`](crate::call::service::CallService) over plaintext
-//! HTTP/2 with prior knowledge. It moves bytes and knows no message type. The backend is not trusted:
+//! A [`channel::Channel`] is a [`CallService`](crate::call::service::CallService) over HTTP/2, in plaintext with
+//! prior knowledge or with TLS. It moves bytes and knows no message type. The backend is not trusted:
 //! whatever it sends, a call ends with one well-formed reply, within its deadline and its size limit.
 //!
 //! Specifications: [gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)

@@ -6,14 +6,20 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Uri;
 use http::uri::PathAndQuery;
+use hyper_util::rt::TokioIo;
 use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::client::Grpc;
+use tonic::codegen::Service;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Streaming};
 use tonic_prost::ProstCodec;
@@ -21,6 +27,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
+use super::connect::{self, Socket};
 use super::target::Target;
 
 /// The versions of the protocol, the newer first. Their messages are the same on the wire.
@@ -87,8 +94,9 @@ impl fmt::Display for ReflectionError {
         match &self.kind {
             Kind::Unreachable(error) => write!(
                 f,
-                "cannot be asked for its descriptors: {error}. Check that it runs there and takes gRPC without \
-                 TLS, or {INSTEAD}."
+                "cannot be asked for its descriptors: {error}. Check that it runs there and takes gRPC {} TLS, or \
+                 {INSTEAD}.",
+                if self.target.starts_with("https:") { "with" } else { "without" }
             ),
             Kind::Late(limit) => write!(
                 f,
@@ -185,6 +193,27 @@ enum Answer {
     NotFound(String),
 }
 
+/// Reaches the target as the channels do, with the same TLS.
+struct Dialer {
+    target: Target,
+    time: Duration,
+}
+
+impl Service<Uri> for Dialer {
+    type Response = TokioIo<Socket>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Socket>>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let (target, time) = (self.target.clone(), self.time);
+        Box::pin(async move { connect::reach(&target, time).await.map(TokioIo::new) })
+    }
+}
+
 /// Questions one after the other, on one stream as long as the server keeps it open. Some servers end
 /// the stream where others send an `error_response`.
 struct Session {
@@ -199,8 +228,9 @@ impl Session {
     /// Connects, finds the version that the server speaks, and asks for the services with it.
     async fn open(target: &Target, limits: &Limits) -> Result<Self, Kind> {
         let unreachable = |error: tonic::transport::Error| Kind::Unreachable(chain(&error));
-        let endpoint = Endpoint::from_shared(target.to_string()).map_err(unreachable)?;
-        let channel = endpoint.connect().await.map_err(unreachable)?;
+        let origin = target.origin().map_err(|error| Kind::Unreachable(error.to_string()))?;
+        let dialer = Dialer { target: target.clone(), time: limits.time };
+        let channel = Endpoint::from(origin).connect_with_connector(dialer).await.map_err(unreachable)?;
         for path in VERSIONS {
             let client = Grpc::new(channel.clone()).max_decoding_message_size(limits.bytes);
             let path = PathAndQuery::from_static(path);
@@ -250,8 +280,14 @@ impl Session {
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
+    let mut last = text.clone();
     while let Some(error) = source {
-        text = format!("{text}: {error}");
+        // Some wrap an error and have nothing to add.
+        let next = error.to_string();
+        if next != last {
+            text = format!("{text}: {next}");
+            last = next;
+        }
         source = error.source();
     }
     text

@@ -1,22 +1,36 @@
 //! Where a backend listens.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::Uri;
-use http::uri::Authority;
+use http::uri::{Authority, Scheme};
+use rustls::pki_types::ServerName;
 
-/// Where a backend listens for gRPC over plaintext HTTP/2 with prior knowledge.
+use crate::tls::client::Connector;
+
+/// Where a backend listens for gRPC over HTTP/2: in plaintext with prior knowledge, or with TLS.
 ///
-/// Two forms are understood:
+/// Three forms are understood:
 ///
 /// ```text
 /// http://HOST:PORT     a name or an address; [..] around an IPv6 address
+/// https://HOST:PORT    the same with TLS
 /// unix:PATH            a Unix domain socket; unix:///PATH is the same
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Target {
     place: Place,
     authority: Authority,
+    tls: Option<Tls>,
+}
+
+/// How TLS is opened on a connection to a target.
+#[derive(Clone, Debug)]
+pub(super) struct Tls {
+    pub(super) connector: Arc<Connector>,
+    /// What the target's certificate must be for.
+    pub(super) name: ServerName<'static>,
 }
 
 /// What a connection is opened to.
@@ -43,7 +57,7 @@ impl std::error::Error for InvalidTarget {}
 const FORMS: &str = "write http://HOST:PORT or unix:/PATH, for example http://127.0.0.1:50051";
 
 impl Target {
-    /// Reads a target.
+    /// Reads a target without TLS.
     ///
     /// # Errors
     /// A sentence that says what is wrong with the text and what to write instead.
@@ -57,16 +71,46 @@ impl Target {
             return Ok(Self {
                 place: Place::Unix(path.to_owned()),
                 authority: Authority::from_static("localhost"),
+                tls: None,
             });
         }
         if text.starts_with("https://") {
-            return Err(invalid("TLS towards upstreams is not supported by this version"));
+            return Err(invalid("it has TLS, for which nothing was loaded"));
         }
         if !text.starts_with("http://") {
             return Err(invalid("it starts with neither `http://` nor `unix:`"));
         }
         let uri: Uri = text.parse().map_err(|error| invalid(&format!("it is no URL ({error})")))?;
         Self::tcp(&uri).map_err(invalid)
+    }
+
+    /// Reads a target with TLS, `https://HOST:PORT`. Its certificate must be for `server_name`, or else for its host.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the text or the name and what to write instead.
+    pub fn secure(
+        text: &str,
+        connector: Arc<Connector>,
+        server_name: Option<&str>,
+    ) -> Result<Self, InvalidTarget> {
+        let invalid = |why: &str| {
+            let form = "write https://HOST:PORT, for example https://shop.internal:50051";
+            InvalidTarget(format!("`{text}` is no upstream target: {why}; {form}"))
+        };
+        if !text.starts_with("https://") {
+            return Err(invalid("it does not start with `https://`"));
+        }
+        let uri: Uri = text.parse().map_err(|error| invalid(&format!("it is no URL ({error})")))?;
+        let target = Self::tcp(&uri).map_err(invalid)?;
+        let Place::Tcp { host, .. } = &target.place else { return Err(invalid("it is no host")) };
+        let name = server_name.unwrap_or(host);
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| {
+            InvalidTarget(format!(
+                "`{name}` is neither a DNS name nor an IP address, so no certificate can be for it; name what the \
+                 certificate is for under `tls: {{server_name: NAME}}`"
+            ))
+        })?;
+        Ok(Self { tls: Some(Tls { connector, name }), ..target })
     }
 
     fn tcp(uri: &Uri) -> Result<Self, &'static str> {
@@ -83,7 +127,8 @@ impl Target {
         if host.is_empty() {
             return Err("the host is missing");
         }
-        Ok(Self { place: Place::Tcp { host: host.to_owned(), port }, authority: authority.clone() })
+        let place = Place::Tcp { host: host.to_owned(), port };
+        Ok(Self { place, authority: authority.clone(), tls: None })
     }
 
     pub(super) const fn place(&self) -> &Place {
@@ -94,12 +139,26 @@ impl Target {
     pub(super) fn authority(&self) -> &str {
         self.authority.as_str()
     }
+
+    /// How TLS is opened on connections to it; absent for plaintext.
+    pub(super) const fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    fn scheme(&self) -> Scheme {
+        if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP }
+    }
+
+    /// Scheme and authority as a URI.
+    pub(super) fn origin(&self) -> Result<Uri, http::Error> {
+        Uri::builder().scheme(self.scheme()).authority(self.authority.clone()).path_and_query("/").build()
+    }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Tcp { .. } => write!(f, "http://{}", self.authority),
+            Place::Tcp { .. } => write!(f, "{}://{}", self.scheme(), self.authority),
             Place::Unix(path) => write!(f, "unix:{path}"),
         }
     }
@@ -132,7 +191,7 @@ mod tests {
         let table = [
             ("", "it starts with neither `http://` nor `unix:`"),
             ("127.0.0.1:50051", "it starts with neither `http://` nor `unix:`"),
-            ("https://shop:443", "TLS towards upstreams is not supported by this version"),
+            ("https://shop:443", "it has TLS, for which nothing was loaded"),
             ("http://shop", "the port is missing"),
             ("http://shop:0", "the port is missing"),
             ("http://me:secret@shop:1", "a user name or password has no meaning here"),

@@ -30,3 +30,4 @@ mod shells;
 mod starter;
 mod streams;
 mod support;
+mod tls;

@@ -199,10 +199,18 @@ class RawHandler(grpc.GenericRpcHandler):
         )
 
 
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 for any free port")
-    port = parser.parse_args().port
+    parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"), help="speak TLS")
+    parser.add_argument("--client-ca", help="refuse clients without a certificate of this authority")
+    arguments = parser.parse_args()
+    port = arguments.port
 
     # Each call takes a worker as long as it lasts, which is long for a stream.
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=512), handlers=[RawHandler()])
@@ -213,7 +221,13 @@ def main():
     services.add_FilesServicer_to_server(Files(streams), server)
     names = ["echo.v1.Echo", "echo.v1.Raw", "echo.v1.Streams", "echo.v1.Files", reflection.SERVICE_NAME]
     reflection.enable_server_reflection(names, server)
-    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    if arguments.tls:
+        certificate, key = (read(file) for file in arguments.tls)
+        ca = arguments.client_ca and read(arguments.client_ca)
+        credentials = grpc.ssl_server_credentials([(key, certificate)], ca, require_client_auth=bool(ca))
+        port = server.add_secure_port(f"127.0.0.1:{port}", credentials)
+    else:
+        port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     print(f"listening 127.0.0.1:{port}", flush=True)
     server.wait_for_termination()

@@ -9,6 +9,7 @@ use super::load::parse;
 use super::place::Place;
 use super::problem::Problems;
 use super::service::{Defaults, Enums, ErrorForm, Expose, HttpMapping, Names, StreamOutput, Unknown};
+use super::tls::{ClientAuth, TlsVersion};
 use super::value::address::Target;
 use super::value::name::Verb;
 
@@ -120,6 +121,14 @@ fn every_key_is_read() {
     let timeouts = (users.timeout.value, users.connect_timeout.value);
     assert_eq!(timeouts, (Duration::from_millis(1500), Duration::from_millis(300)));
 
+    let tls = config.listeners[1].tls.as_ref().unwrap();
+    assert_eq!((&**tls.certificate, tls.key.written_as()), (Path::new("/etc/transom/a.crt"), "/run/a.key"));
+    assert_eq!((tls.certificates.len(), tls.client_auth()), (1, ClientAuth::Optional));
+    assert_eq!((tls.min_version.value, tls.handshake_timeout.value), (TlsVersion::Tls13, secs(5)));
+    let tls = users.tls.as_ref().unwrap();
+    assert_eq!(tls.ca.as_ref().unwrap().written_as(), "ca.crt");
+    assert_eq!(tls.server_name.as_ref().unwrap().value, "users.internal");
+
     let [_, shop, merged] = &*config.services else { panic!("{:?}", config.services) };
     assert_eq!(shop.service.to_string(), "shop.v1.*");
     assert_eq!(shop.upstream.as_ref().unwrap().value, "shop");
@@ -160,7 +169,7 @@ fn every_leaf_keeps_its_place() {
     assert_eq!(text(config.routes[0].path.place), "\"/v1/orders/{id}\"");
     assert_eq!(text(config.http.body.place), "8MiB");
     let position = problems.sources.position(config.routes[1].call.place.unwrap());
-    assert_eq!(position, Some(("transom.yaml", 41, 11)));
+    assert_eq!(position, Some(("transom.yaml", 48, 11)));
 }
 
 /// What YAML takes for a number, a truth value or nothing else than a text stays what was written.
@@ -189,14 +198,17 @@ fn upstreams_from_the_command_line() {
     expected.http.body = super::value::size::ByteSize::kib(1).into();
     assert_ne!(config, expected);
 
-    let problems = Config::for_upstreams(&["shop:1", "http://ok", "https://b"]).unwrap_err();
+    let config = Config::for_upstreams(&["https://a"]).unwrap();
+    assert_eq!(config.upstreams[0].1.targets[0].value, Target::Tls { host: "a".to_owned(), port: 443 });
+
+    let problems = Config::for_upstreams(&["shop:1", "http://ok", "dns://b"]).unwrap_err();
     assert_eq!(
         problems.to_string(),
         "  x `shop:1` has no scheme.\n   ,-[--upstream:1:1]\n 1 | shop:1\n   : ^^^^^^\n   `----\n  \
          help: Did you mean `http://shop:1`?\n\n  \
-         x This version of Transom does not support https:// targets yet.\n   ,-[--upstream:1:1]\n \
-         1 | https://b\n   : ^^^^^^^^^\n   `----\n  \
-         help: Write http://HOST:PORT, for example http://127.0.0.1:50051, or unix:/PATH.\n\n"
+         x This version of Transom does not support dns:// targets yet.\n   ,-[--upstream:1:1]\n \
+         1 | dns://b\n   : ^^^^^^^\n   `----\n  \
+         help: Write http://HOST:PORT or https://HOST:PORT, such as http://127.0.0.1:50051, or unix:/PATH.\n\n"
     );
     let problems = Config::for_upstreams::<&str>(&[]).unwrap_err();
     assert_eq!(

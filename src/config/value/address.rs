@@ -67,17 +67,25 @@ pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
         .map_err(|flaw| format!("{} {}", flaw.message, flaw.hint))
 }
 
-const TARGET_HINT: &str = "Write http://HOST:PORT, for example http://127.0.0.1:50051, or unix:/PATH.";
+const TARGET_HINT: &str =
+    "Write http://HOST:PORT or https://HOST:PORT, such as http://127.0.0.1:50051, or unix:/PATH.";
 
 /// The longest path of a socket that systems can connect to, in bytes (`sun_path` of `sockaddr_un`).
 const MAX_SOCKET_PATH: usize = 103;
 
 /// Where an upstream is reached: `http://host:port` (gRPC over cleartext HTTP/2, port 80 when none is
-/// written) or `unix:/path`.
+/// written), `https://host:port` (over TLS, port 443) or `unix:/path`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// A host and a TCP port.
     Tcp {
+        /// A name or an IP address; IPv6 without brackets.
+        host: String,
+        /// The port, never 0.
+        port: u16,
+    },
+    /// The same with TLS.
+    Tls {
         /// A name or an IP address; IPv6 without brackets.
         host: String,
         /// The port, never 0.
@@ -91,8 +99,10 @@ impl Target {
     /// The `:authority` of requests to this target.
     pub fn authority(&self) -> String {
         match self {
-            Self::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-            Self::Tcp { host, port } => format!("{host}:{port}"),
+            Self::Tcp { host, port } | Self::Tls { host, port } if host.contains(':') => {
+                format!("[{host}]:{port}")
+            }
+            Self::Tcp { host, port } | Self::Tls { host, port } => format!("{host}:{port}"),
             Self::Unix(_) => "localhost".to_owned(),
         }
     }
@@ -102,6 +112,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp { .. } => write!(f, "http://{}", self.authority()),
+            Self::Tls { .. } => write!(f, "https://{}", self.authority()),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -115,12 +126,12 @@ impl Scalar for Target {
             return Err(Flaw::new(format!("{} is not a URL.", quote(text)), with_scheme(text)));
         };
         match (scheme.to_ascii_lowercase().as_str(), rest.strip_prefix("//")) {
-            ("http", Some(rest)) => tcp(rest),
+            ("http", Some(rest)) => tcp(rest, 80).map(|(host, port)| Self::Tcp { host, port }),
+            ("https", Some(rest)) => tcp(rest, 443).map(|(host, port)| Self::Tls { host, port }),
             ("unix", absolute) => unix(absolute.unwrap_or(rest), base),
-            (scheme @ ("https" | "dns"), Some(_)) => Err(Flaw::new(
-                format!("This version of Transom does not support {scheme}:// targets yet."),
-                TARGET_HINT,
-            )),
+            ("dns", Some(_)) => {
+                Err(Flaw::new("This version of Transom does not support dns:// targets yet.", TARGET_HINT))
+            }
             (scheme, Some(_)) => Err(Flaw::new(
                 format!("{} is not a scheme that Transom knows.", quote(&format!("{scheme}://"))),
                 TARGET_HINT,
@@ -130,7 +141,7 @@ impl Scalar for Target {
     }
 
     fn schema() -> Json {
-        json!({ "type": "string", "pattern": "^([Hh][Tt][Tt][Pp]://[^@/?#\\s]+/?|[Uu][Nn][Ii][Xx]:.+)$" })
+        json!({ "type": "string", "pattern": "^([Hh][Tt][Tt][Pp][Ss]?://[^@/?#\\s]+/?|[Uu][Nn][Ii][Xx]:.+)$" })
     }
 
     fn to_json(&self) -> Json {
@@ -140,12 +151,12 @@ impl Scalar for Target {
 
 /// A hint that puts a scheme before what looks like host and port.
 fn with_scheme(text: &str) -> String {
-    let looks_right = |text: &str| tcp(text).is_ok();
+    let looks_right = |text: &str| tcp(text, 80).is_ok();
     if looks_right(text) { format!("Did you mean `http://{text}`?") } else { TARGET_HINT.to_owned() }
 }
 
-/// What follows `http://`.
-fn tcp(text: &str) -> Result<Target, Flaw> {
+/// The host and the port in what follows `http://` or `https://`.
+fn tcp(text: &str, default_port: u16) -> Result<(String, u16), Flaw> {
     let authority = text.strip_suffix('/').unwrap_or(text);
     if authority.contains('@') {
         // The text is not shown: it may hold a password.
@@ -184,13 +195,13 @@ fn tcp(text: &str) -> Result<Target, Flaw> {
         return Err(Flaw::new(message, TARGET_HINT));
     }
     let port = match port {
-        None => 80,
+        None => default_port,
         Some(port) => number(port).ok_or_else(|| {
             let message = format!("{} is not a port.", quote(port.trim_start_matches(':')));
             Flaw::new(message, "Write a port from 1 to 65535 after the host.")
         })?,
     };
-    Ok(Target::Tcp { host: host.to_ascii_lowercase(), port })
+    Ok((host.to_ascii_lowercase(), port))
 }
 
 /// `:digits`
@@ -292,10 +303,10 @@ mod tests {
             ("unix:/run/shop.sock", Ok("unix:/run/shop.sock")),
             ("unix:///run/shop.sock", Ok("unix:/run/shop.sock")),
             ("unix:shop.sock", Ok("unix:/etc/transom/shop.sock")),
-            (
-                "https://shop:443",
-                Err(("This version of Transom does not support https:// targets yet.", TARGET_HINT)),
-            ),
+            ("https://shop:8443", Ok("https://shop:8443")),
+            ("HTTPS://Shop", Ok("https://shop:443")),
+            ("https://[::1]/", Ok("https://[::1]:443")),
+            ("https://shop:1/api", Err(("A target is a host and a port, without `/api`.", path))),
             (
                 "dns://shop:443",
                 Err(("This version of Transom does not support dns:// targets yet.", TARGET_HINT)),

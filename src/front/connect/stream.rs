@@ -2,7 +2,6 @@
 //!
 //! Specification: <https://connectrpc.com/docs/protocol/>.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -16,7 +15,7 @@ use super::super::answer::Answer;
 use super::super::body::BoxError;
 use super::super::classify::content_type;
 use super::super::envelope::{Framed, Framing, Requests};
-use super::super::{error, metadata, method};
+use super::super::{Caller, error, metadata, method};
 use super::Codec;
 use super::error::write_error;
 use super::unary::failure;
@@ -40,12 +39,7 @@ pub(in crate::front) fn codec(content_type: &[u8]) -> Option<Option<Codec>> {
 }
 
 /// Calls the method that the path names.
-pub(in crate::front) async fn answer<B>(
-    snapshot: &Snapshot,
-    head: Head,
-    body: B,
-    peer: Option<SocketAddr>,
-) -> Answer
+pub(in crate::front) async fn answer<B>(snapshot: &Snapshot, head: Head, body: B, caller: Caller) -> Answer
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -56,7 +50,7 @@ where
         Ok(found) => found,
         Err(status) => return failure(&snapshot.schema, &status),
     };
-    let reply = match call(route, codec, &head.headers, body, peer, &snapshot.limits) {
+    let reply = match call(route, codec, &head.headers, body, caller, &snapshot.limits) {
         Ok(call) => route.endpoint.service.call(call).await,
         Err(status) => Reply::from(status),
     };
@@ -96,7 +90,7 @@ fn call<B>(
     codec: Codec,
     headers: &HeaderMap,
     body: B,
-    peer: Option<SocketAddr>,
+    caller: Caller,
     limits: &Limits,
 ) -> Result<Call, Status>
 where
@@ -123,7 +117,7 @@ where
     } else {
         Body::Pending(Box::pin(requests.one(limits.clone())))
     };
-    method::call(route, Dialect::Connect, headers, encodings, peer, body)
+    method::call(route, Dialect::Connect, headers, encodings, caller, body)
 }
 
 /// The message in an envelope; `None` if it is the end of the stream.

@@ -3,7 +3,6 @@
 //!
 //! Specification: <https://connectrpc.com/docs/protocol/>.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -18,7 +17,7 @@ use hyper::body::Body as HttpBody;
 use super::super::answer::{Answer, AnswerBody};
 use super::super::body::{self, BoxError};
 use super::super::classify::content_type;
-use super::super::{error, metadata, method};
+use super::super::{Caller, error, metadata, method};
 use super::error::write_error;
 use super::{Codec, codec_of};
 use crate::call::{Body, Call, Dialect, Encodings, Message, Reply, encoding};
@@ -41,23 +40,18 @@ pub(in crate::front) fn is_spoken(head: &Head) -> bool {
 }
 
 /// Calls the method that the path names.
-pub(in crate::front) async fn answer<B>(
-    snapshot: &Snapshot,
-    head: Head,
-    body: B,
-    peer: Option<SocketAddr>,
-) -> Answer
+pub(in crate::front) async fn answer<B>(snapshot: &Snapshot, head: Head, body: B, caller: Caller) -> Answer
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
     match method::find(snapshot, head.uri.path(), Dialect::Connect) {
-        Ok(route) => call(route, head, body, peer, &snapshot.limits).await,
+        Ok(route) => call(route, head, body, caller, &snapshot.limits).await,
         Err(status) => failure(&snapshot.schema, &status),
     }
 }
 
-async fn call<B>(route: &Arc<Route>, head: Head, body: B, peer: Option<SocketAddr>, limits: &Limits) -> Answer
+async fn call<B>(route: &Arc<Route>, head: Head, body: B, caller: Caller, limits: &Limits) -> Answer
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -69,7 +63,7 @@ where
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         return answer;
     }
-    let (codec, reply) = match request(route, &head, body, peer, limits) {
+    let (codec, reply) = match request(route, &head, body, caller, limits) {
         Ok((codec, call)) => (codec, route.endpoint.service.call(call).await),
         Err(status) => (Codec::Json, Reply::from(status)),
     };
@@ -89,7 +83,7 @@ fn request<B>(
     route: &Arc<Route>,
     head: &Head,
     body: B,
-    peer: Option<SocketAddr>,
+    caller: Caller,
     limits: &Limits,
 ) -> Result<(Codec, Call), Status>
 where
@@ -119,7 +113,8 @@ where
         };
         (codec, Body::Pending(Box::pin(message)))
     };
-    method::call(route, Dialect::Connect, headers, Encodings::default(), peer, body).map(|call| (codec, call))
+    method::call(route, Dialect::Connect, headers, Encodings::default(), caller, body)
+        .map(|call| (codec, call))
 }
 
 /// The codec that the content type names, JSON without any.

@@ -166,7 +166,8 @@ impl Setting {
             (endpoint.full_name.clone(), Arc::new(route))
         };
         let methods = [&echo, &watch, &gather, &chat].into_iter().map(own).collect();
-        let snapshot = Snapshot { methods, routes, schema: Arc::clone(&schema), limits };
+        let snapshot =
+            Snapshot { methods, routes, schema: Arc::clone(&schema), limits, tls: Default::default() };
         Self { front: Front::new(Arc::new(Handle::new(snapshot))), backend, schema }
     }
 
@@ -174,7 +175,7 @@ impl Setting {
         &self,
         request: Request<impl HttpBody<Data = Bytes, Error: Into<body::BoxError>> + Send + Unpin + 'static>,
     ) -> Seen {
-        let answer = self.front.answer(request, None).await;
+        let answer = self.front.answer(request, None, None).await;
         let (head, body) = answer.into_parts();
         let body = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
         Seen { status: head.status.as_u16(), headers: head.headers, body }

@@ -6,14 +6,16 @@ use super::*;
 async fn a_request_becomes_a_call() {
     let setting = Setting::new();
     let peer = "192.0.2.1:5000".parse().unwrap();
-    let answer = setting.front.answer(request("GET", "/echo/a%20b?int32=5", &[], ""), Some(peer)).await;
+    let tls = Arc::new(Session { version: "1.3", server_name: None, client: None });
+    let sent = request("GET", "/echo/a%20b?int32=5", &[], "");
+    let answer = setting.front.answer(sent, Some(peer), Some(Arc::clone(&tls))).await;
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], "application/json");
     let call = setting.call();
     assert_eq!(call.method.path, "/echo.v1.Echo/Echo");
     assert_eq!(call.origin.dialect, Dialect::Rest);
     assert_eq!(&*call.origin.route, "/echo/{string}");
-    assert_eq!(call.origin.peer, Some(peer));
+    assert_eq!((call.origin.peer, call.origin.tls), (Some(peer), Some(tls)));
     assert!(call.metadata.is_empty());
     assert_eq!(call.deadline, None);
 

@@ -61,7 +61,7 @@ async fn what_hyper_refuses_has_a_status_and_nothing_else() {
         ("GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", 400),
         ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n", 400),
         ("PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n", 400),
-        ("\u{16}\u{3}\u{1}", 400),
+        ("\u{17}\u{3}\u{1}", 400),
     ] {
         let harness = Harness::new();
         let (mut stream, _task) = harness.connect(1 << 18);

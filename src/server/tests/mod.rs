@@ -17,12 +17,14 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::drain::Drain;
+use super::secure::Opened;
 use super::*;
 
 mod accepting;
 mod draining;
 mod http1;
 mod http2;
+mod secure;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -54,7 +56,7 @@ pub(super) struct Shareable(Arc<Site>);
 impl Handler for Shareable {
     type Body = SiteBody;
 
-    async fn call(self: Arc<Self>, request: Request<Incoming>, _peer: Peer) -> Response<SiteBody> {
+    async fn call(self: Arc<Self>, request: Request<Incoming>, peer: Arc<Peer>) -> Response<SiteBody> {
         let site = &self.0;
         match request.uri().path() {
             "/panic" => panic!("asked to"),
@@ -78,6 +80,13 @@ impl Handler for Shareable {
                 *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
                 response
             }
+            "/peer" => text(match &peer.tls {
+                None => "no TLS".to_owned(),
+                Some(tls) => {
+                    let client = tls.client.as_ref().map(|client| client.subject.as_str());
+                    format!("{} {:?} {client:?}", tls.version, tls.server_name)
+                }
+            }),
             "/empty" => Response::new(Empty::new().boxed_unsync()),
             path => text(format!("at {path}")),
         }
@@ -136,7 +145,7 @@ impl Harness {
         let (client, io) = duplex(capacity);
         let (shared, signal) = (self.server.shared.clone(), self.server.signal.clone());
         let task = tokio::spawn(async move {
-            connection::serve(io, Peer { remote: None }, shared, &signal).await;
+            connection::serve(Opened::plain(io, None), shared, &signal).await;
         });
         (client, task)
     }

@@ -26,8 +26,13 @@ pub(crate) fn bookstore() -> SocketAddr {
 /// Starts a Python server of this repository. It takes `--port`, 0 for any, and prints
 /// `listening 127.0.0.1:PORT`.
 pub(crate) fn python_server(script: &str) -> Server {
+    python_server_with(script, &[])
+}
+
+/// Like [`python_server`], with further arguments.
+pub(crate) fn python_server_with(script: &str, arguments: &[&str]) -> Server {
     let mut command = python(script);
-    command.args(["--port", "0"]);
+    command.args(["--port", "0"]).args(arguments);
     Server::start(command, |line| line.strip_prefix("listening ")?.parse().ok())
 }
 

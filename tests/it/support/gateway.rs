@@ -70,6 +70,11 @@ impl Gateway {
         &mut self.server
     }
 
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.server.printed()
+    }
+
     /// Waits until it has logged a line with this text.
     pub(crate) fn wait_for_log(&self, text: &str) {
         self.server.wait_for(text);

@@ -1,5 +1,6 @@
 //! What the tests stand on: the binary under test, backends, clients and JSON comparison.
 
+pub(crate) mod authority;
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod frames;

@@ -1,0 +1,99 @@
+//! Certificates and keys of listeners and upstreams, loaded; what is wrong with a file is reported where it is named.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::config::place::{Located, Place};
+use crate::config::problem::{Problem, Problems};
+use crate::config::tls::{ClientAuth, ListenerTls, TlsVersion, UpstreamTls};
+use crate::config::upstream::Upstream;
+use crate::config::value::address::Target;
+use crate::config::value::path::FilePath;
+use crate::tls::client::{self, Connector};
+use crate::tls::defect::{Defect, Part};
+use crate::tls::server::{self, Acceptor};
+use crate::tls::{Files, server::MinVersion};
+
+/// One for each listener; absent for those without TLS, and after an error.
+pub(super) fn listeners(config: &Config, problems: &mut Problems) -> Vec<Option<Arc<Acceptor>>> {
+    let mut load = |tls: &ListenerTls| {
+        let mut defects = Vec::new();
+        let acceptor = Acceptor::load(listener(tls), &mut defects);
+        for defect in defects {
+            let place = match defect.part {
+                Part::Certificate(0) => tls.certificate.place,
+                Part::Key(0) => tls.key.place,
+                Part::Certificate(index) => tls.certificates.get(index - 1)?.certificate.place,
+                Part::Key(index) => tls.certificates.get(index - 1)?.key.place,
+                Part::Authorities => place(&tls.client_ca),
+            };
+            problems.push(problem(defect, place));
+        }
+        acceptor.map(Arc::new)
+    };
+    config.listeners.iter().map(|listener| listener.tls.as_ref().and_then(&mut load)).collect()
+}
+
+fn listener(tls: &ListenerTls) -> server::Settings {
+    let first = (&tls.certificate, &tls.key);
+    let others = tls.certificates.iter().map(|pair| (&pair.certificate, &pair.key));
+    server::Settings {
+        certificates: std::iter::once(first)
+            .chain(others)
+            .map(|(certificate, key)| files(certificate, key))
+            .collect(),
+        client_ca: tls.client_ca.as_ref().map(|path| path.to_path_buf()),
+        client_auth: match tls.client_auth() {
+            ClientAuth::None => server::ClientAuth::None,
+            ClientAuth::Optional => server::ClientAuth::Optional,
+            ClientAuth::Required => server::ClientAuth::Required,
+        },
+        min_version: match tls.min_version.value {
+            TlsVersion::Tls12 => MinVersion::Tls12,
+            TlsVersion::Tls13 => MinVersion::Tls13,
+        },
+        handshake_timeout: tls.handshake_timeout.value,
+    }
+}
+
+/// What opens TLS to the targets of an upstream, if one of them has it; absent after an error.
+pub(super) fn connector(upstream: &Upstream, problems: &mut Problems) -> Option<Arc<Connector>> {
+    let secure = upstream.targets.iter().find(|target| matches!(target.value, Target::Tls { .. }))?;
+    let tls = upstream.tls.as_ref();
+    let mut defects = Vec::new();
+    let connector = Connector::load(tls.map(settings).unwrap_or_default(), &mut defects);
+    for defect in defects {
+        let named = tls.and_then(|tls| match defect.part {
+            Part::Certificate(_) => place(&tls.certificate),
+            Part::Key(_) => place(&tls.key),
+            Part::Authorities => place(&tls.ca),
+        });
+        // The authorities of the system are named nowhere.
+        problems.push(problem(defect, named.or(secure.place)));
+    }
+    connector.map(Arc::new)
+}
+
+fn settings(tls: &UpstreamTls) -> client::Settings {
+    client::Settings {
+        ca: tls.ca.as_ref().map(|path| path.to_path_buf()),
+        certificate: tls
+            .certificate
+            .as_ref()
+            .zip(tls.key.as_ref())
+            .map(|(certificate, key)| files(certificate, key)),
+    }
+}
+
+fn files(certificate: &Located<FilePath>, key: &Located<FilePath>) -> Files {
+    Files { certificate: certificate.to_path_buf(), key: key.to_path_buf() }
+}
+
+fn place(path: &Option<Located<FilePath>>) -> Option<Place> {
+    path.as_ref()?.place
+}
+
+fn problem(defect: Defect, place: Option<Place>) -> Problem {
+    let make = if defect.is_warning { Problem::warning } else { Problem::error };
+    make(defect.message).at(place).hint(defect.hint)
+}

@@ -1,0 +1,114 @@
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use tokio::io::duplex;
+
+use super::client::{self, Connector};
+use super::live::Reload;
+use super::server::{Acceptor, ClientAuth, MinVersion, Settings};
+use super::*;
+
+fn settings(files: Files) -> Settings {
+    Settings {
+        certificates: vec![files],
+        client_ca: None,
+        client_auth: ClientAuth::None,
+        min_version: MinVersion::Tls12,
+        handshake_timeout: Duration::from_secs(10),
+    }
+}
+
+/// The certificate that an acceptor shows.
+async fn shown(acceptor: &Acceptor, connector: &Connector) -> Vec<u8> {
+    let (near, far) = duplex(1 << 16);
+    let name = ServerName::try_from("a.example").unwrap();
+    let (_accepted, stream) = tokio::join!(acceptor.accept(far), connector.connect(near, name));
+    let stream = stream.unwrap();
+    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[tokio::test]
+async fn files_that_change_are_read_again_once_they_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("Authority");
+    let (one, two) = (authority.issue(&["a.example"]), authority.issue(&["a.example"]));
+    let files = written(&one, folder.path(), "a");
+    let ca = authority.write(folder.path(), "ca");
+    let acceptor = Acceptor::load(settings(files.clone()), &mut Vec::new()).unwrap();
+    let connector =
+        Connector::load(client::Settings { ca: Some(ca.clone()), certificate: None }, &mut Vec::new())
+            .unwrap();
+    assert_eq!(acceptor.files(), [files.certificate.clone(), files.key.clone()]);
+    assert_eq!(connector.files(), [ca]);
+    assert_eq!((acceptor.look(), acceptor.look()), (None, None));
+    assert_eq!(shown(&acceptor, &connector).await, **one.certificate.der());
+
+    // The certificate alone does not fit the key; it is looked at once it rests, and said once.
+    fs::write(&files.certificate, two.certificate.pem()).unwrap();
+    assert_eq!(acceptor.look(), None);
+    let defects = acceptor.look().unwrap().unwrap_err();
+    assert!(defects[0].message.contains("does not belong to"), "{defects:?}");
+    assert_eq!((acceptor.look(), acceptor.look()), (None, None));
+    assert_eq!(shown(&acceptor, &connector).await, **one.certificate.der());
+
+    fs::write(&files.key, two.key.serialize_pem()).unwrap();
+    assert_eq!((acceptor.look(), acceptor.look(), acceptor.look()), (None, Some(Ok(vec![])), None));
+    assert_eq!(shown(&acceptor, &connector).await, **two.certificate.der());
+
+    // A file that is gone is a change too, and so is one that comes back as it was.
+    fs::rename(&files.key, folder.path().join("away")).unwrap();
+    assert_eq!(acceptor.look(), None);
+    let defects = acceptor.look().unwrap().unwrap_err();
+    assert!(defects[0].message.ends_with("cannot be read: it does not exist."), "{defects:?}");
+    fs::rename(folder.path().join("away"), &files.key).unwrap();
+    assert_eq!((acceptor.look(), acceptor.look(), acceptor.look()), (None, Some(Ok(vec![])), None));
+    assert_eq!(shown(&acceptor, &connector).await, **two.certificate.der());
+}
+
+/// Kubernetes mounts a secret as links to `..data/FILE`, where `..data` is a link to a folder; a new secret is a new
+/// folder and another link.
+#[tokio::test]
+async fn links_that_are_swapped_are_a_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("Authority");
+    let mount = |name: &str, leaf: &Leaf| {
+        let data = folder.path().join(name);
+        fs::create_dir(&data).unwrap();
+        leaf.write(&data, "tls");
+        symlink(name, folder.path().join("..new")).unwrap();
+        fs::rename(folder.path().join("..new"), folder.path().join("..data")).unwrap();
+    };
+    let (one, two) = (authority.issue(&["a.example"]), authority.issue(&["a.example"]));
+    mount("..1", &one);
+    for file in ["tls.crt", "tls.key"] {
+        symlink(Path::new("..data").join(file), folder.path().join(file)).unwrap();
+    }
+    let files = Files { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
+    let acceptor = Acceptor::load(settings(files), &mut Vec::new()).unwrap();
+    let ca = authority.write(folder.path(), "ca");
+    let connector =
+        Connector::load(client::Settings { ca: Some(ca), certificate: None }, &mut Vec::new()).unwrap();
+    assert_eq!(shown(&acceptor, &connector).await, **one.certificate.der());
+    mount("..2", &two);
+    assert_eq!((acceptor.look(), acceptor.look(), acceptor.look()), (None, Some(Ok(vec![])), None));
+    assert_eq!(shown(&acceptor, &connector).await, **two.certificate.der());
+}
+
+#[tokio::test]
+async fn another_takes_over_with_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("Authority");
+    let ca = authority.write(folder.path(), "ca");
+    let connector =
+        Connector::load(client::Settings { ca: Some(ca), certificate: None }, &mut Vec::new()).unwrap();
+    let (one, two) = (authority.issue(&["a.example"]), authority.issue(&["a.example"]));
+    let load = |leaf: &Leaf, name: &str| {
+        Acceptor::load(settings(written(leaf, folder.path(), name)), &mut Vec::new()).unwrap()
+    };
+    let (old, new) = (load(&one, "one"), load(&two, "two"));
+    old.replace(&new);
+    assert_eq!(old.files(), new.files());
+    assert_eq!(old.look(), None);
+    assert_eq!(shown(&old, &connector).await, **two.certificate.der());
+}
