@@ -30,7 +30,7 @@ mod file;
 mod pair;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use pair::Files;
 

@@ -10,13 +10,8 @@ use tokio_rustls::client::TlsStream;
 use super::*;
 use crate::server::secure;
 use crate::tls::server::{ClientAuth, MinVersion, Settings};
+use crate::tls::tests::authority::Authority;
 use crate::tls::{Files, provider};
-
-#[path = "../../../tests/it/support/authority.rs"]
-#[allow(dead_code, reason = "the integration tests use the rest")]
-mod authority;
-
-use authority::Authority;
 
 /// A server that speaks TLS, and what a client needs to speak with it.
 struct Secured {

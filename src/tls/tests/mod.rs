@@ -15,7 +15,7 @@ mod reload;
 
 #[path = "../../../tests/it/support/authority.rs"]
 #[allow(dead_code, reason = "the integration tests use the rest")]
-mod authority;
+pub(crate) mod authority;
 
 use authority::{Authority, Leaf};
 

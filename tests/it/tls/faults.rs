@@ -5,9 +5,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{Place, text};
 use crate::support::authority::Authority;
@@ -152,7 +153,7 @@ fn check_reports_what_is_wrong_with_files_where_they_are_named() {
     place.write("old", &expired);
     fs::write(place.file("half.crt"), &expired.certificate.pem()[..300]).unwrap();
     fs::write(place.file("secret.key"), "").unwrap();
-    fs::set_permissions(place.file("secret.key"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(place.file("secret.key"), fs::Permissions::from_mode(0o0)).unwrap();
     let plain = "http://127.0.0.1:1']";
     let table = [
         (", tls: {certificate: a.crt, key: a.key}", plain, 0, &[][..]),

@@ -1,6 +1,7 @@
 //! grpcio backends with TLS, and with TLS on both sides.
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{Place, text};
 use crate::support::authority::Authority;
@@ -112,14 +113,14 @@ async fn authorities_of_backends_are_read_again() {
     place.authority.write(place.path(), "ca");
     gateway.wait_for_log("certificates were read again");
     // The backend knows no bookstore, but says so over TLS. It is tried again a second after it failed at most.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let deadline = Instant::now() + std::time::Duration::from_secs(30);
     loop {
         let answer = client::get(gateway.address(), "/v1/shelves/fiction").await;
         if answer.json()["code"] == 12 {
             break;
         }
         assert_eq!(answer.status, 503, "{answer:?}");
-        assert!(std::time::Instant::now() < deadline, "the new authority is not used");
+        assert!(Instant::now() < deadline, "the new authority is not used");
     }
 }
 
