@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 
-use super::{fail, failure_code, log, output, refuse};
+use super::{FAILED, fail, failure_code, log, output, report};
 use crate::config::load::parse;
 use crate::config::value::address::parse_listen;
 use crate::{app, demo};
@@ -32,24 +32,23 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         "listeners:\n  - address: {}\nupstreams:\n  bookstore: http://{backend}\nservices:\n  - bookstore.v1.*\n",
         arguments.address
     );
-    let (config, mut problems) = match parse("the demo's configuration", &text, Path::new(""), &|_: &str| {
-        Err(std::env::VarError::NotPresent)
-    }) {
-        Ok(loaded) => loaded,
-        Err(problems) => return refuse(&problems),
+    let shown = text.clone();
+    let origin = app::Origin {
+        file: None,
+        load: Box::new(move || {
+            let no_variables = |_: &str| Err(std::env::VarError::NotPresent);
+            parse("the demo's configuration", &text, Path::new(""), &no_variables)
+        }),
+        report: Box::new(report),
     };
-    let snapshot = match app::prepare(&config, &mut problems) {
-        Ok(Some(snapshot)) => snapshot,
-        Ok(None) => return refuse(&problems),
-        Err(error) => return fail(&error),
-    };
-    let result = app::run(&config, snapshot, |addresses| {
+    let result = app::run(origin, |addresses| {
         if let Some(address) = addresses.first() {
-            output::line(&introduction(*address, backend, &text));
+            output::line(&introduction(*address, backend, &shown));
         }
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(app::RunError::Refused) => ExitCode::from(FAILED),
         Err(error) => {
             output::error(&error.to_string());
             if matches!(error, app::RunError::Listen(_)) {

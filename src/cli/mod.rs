@@ -14,6 +14,7 @@ use crate::snapshot::Snapshot;
 mod call;
 mod check;
 mod demo;
+mod health;
 mod log;
 mod output;
 mod routes;
@@ -50,12 +51,14 @@ enum Command {
     Call(call::Arguments),
     /// Run a backend and a gateway in front of it, and show requests to try.
     Demo(demo::Arguments),
+    /// Ask a running gateway whether it is ready.
+    Health(health::Arguments),
     /// Print the JSON Schema of configuration files.
     Schema,
 }
 
 /// Where the configuration comes from.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 struct Source {
     /// The configuration file [default: transom.yaml, unless --upstream is given].
     #[arg(short, long, value_name = "FILE")]
@@ -71,8 +74,12 @@ impl Source {
         if !self.upstream.is_empty() {
             return Config::for_upstreams(&self.upstream).map(|config| (config, Problems::default()));
         }
-        let default = PathBuf::from("transom.yaml");
-        load::load(self.config.as_ref().unwrap_or(&default))
+        load::load(&self.file())
+    }
+
+    /// The configuration file.
+    fn file(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| PathBuf::from("transom.yaml"))
     }
 
     /// The configuration, what it compiles to, and the warnings. Errors go to `report`.
@@ -106,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Routes(arguments) => routes::run(&arguments),
         Command::Call(arguments) => call::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Schema => schema::run(),
     }
 }
@@ -117,15 +125,10 @@ fn report(problems: &Problems) {
     }
 }
 
-fn refuse(problems: &Problems) -> ExitCode {
-    report(problems);
-    ExitCode::from(FAILED)
-}
-
 /// The exit code for an application that cannot run: an address is a matter of the configuration.
 const fn failure_code(error: &app::RunError) -> u8 {
     match error {
-        app::RunError::Listen(_) => FAILED,
+        app::RunError::Refused | app::RunError::Listen(_) => FAILED,
         app::RunError::System(_) => INTERNAL,
     }
 }

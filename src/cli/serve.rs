@@ -25,22 +25,24 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let format = arguments.log_format;
     log::start(format);
-    let (mut config, snapshot, problems) = match arguments.source.prepare(|problems| format.report(problems))
-    {
-        Ok(prepared) => prepared,
-        Err(code) => return code,
+    let (source, address) = (arguments.source.clone(), arguments.address);
+    let origin = app::Origin {
+        file: source.upstream.is_empty().then(|| source.file()),
+        load: Box::new(move || {
+            let (mut config, problems) = source.load()?;
+            if let Some(address) = address {
+                config.listeners = NonEmpty::new(Listener { address: address.into() }, []);
+            }
+            Ok((config, problems))
+        }),
+        report: Box::new(move |problems| format.report(problems)),
     };
-    format.report(&problems);
-    if let Some(address) = arguments.address {
-        config.listeners = NonEmpty::new(Listener { address: address.into() }, []);
-    }
-    let routes = snapshot.routes.routes().len();
-    let methods = snapshot.endpoints.len();
-    tracing::info!(methods, routes, "the methods are open to everybody who can connect");
-    match app::run(&config, snapshot, |_| ()) {
+    match app::run(origin, |_| ()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            format.fail(&error);
+            if !matches!(error, app::RunError::Refused) {
+                format.fail(&error);
+            }
             ExitCode::from(failure_code(&error))
         }
     }

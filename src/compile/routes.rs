@@ -35,25 +35,29 @@ const ANNOTATION: &str = "The rule is the method's google.api.http annotation. M
 struct Builder<'a> {
     config: &'a Config,
     table: Table<Arc<Route>>,
+    is_complete: bool,
     problems: &'a mut Problems,
 }
 
 /// The routes of all exposed methods: those of the configuration first, so that they win over equal ones,
-/// then those of the annotations.
+/// then those of the annotations. `is_complete` says whether the descriptors of all upstreams are there.
 pub(super) fn build(
     config: &Config,
     exposed: &[Exposed<'_>],
     catalogue: &Catalogue,
+    is_complete: bool,
     problems: &mut Problems,
 ) -> Table<Arc<Route>> {
-    let mut builder = Builder { config, table: Table::new(), problems };
+    let mut builder = Builder { config, table: Table::new(), is_complete, problems };
     for route in &config.routes {
         builder.configured(route, exposed);
     }
     for method in exposed {
         builder.mapped(method, catalogue);
     }
-    builder.warn_of_strangers(exposed, catalogue);
+    if is_complete {
+        builder.warn_of_strangers(exposed, catalogue);
+    }
     builder.table
 }
 
@@ -61,6 +65,10 @@ impl Builder<'_> {
     fn configured(&mut self, route: &route::Route, exposed: &[Exposed<'_>]) {
         let name = route.call.to_string();
         let Some(method) = exposed.iter().find(|exposed| exposed.endpoint.full_name == name) else {
+            if !self.is_complete {
+                // The upstream that defines it may be the one that could not be asked.
+                return;
+            }
             let text = format!("The method {name} is not exposed.");
             let hint = "Check its name, and that `services` has a pattern for its service.";
             return self.problems.push(Problem::error(text).at(route.call.place).hint(hint));

@@ -136,7 +136,7 @@ impl<H: Handler> Connections<H> {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (shared, signal) = (self.server.shared.clone(), self.server.signal.clone());
+        let (shared, signal) = (self.server.shared.load_full(), self.server.signal.clone());
         self.tasks.spawn(async move {
             connection::serve(io, Peer { remote }, shared, &signal).await;
             drop(place);

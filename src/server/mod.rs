@@ -24,6 +24,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
@@ -123,7 +124,7 @@ pub trait Handler: Send + Sync + 'static {
 /// ```
 #[derive(Debug)]
 pub struct Server<H> {
-    shared: Arc<Shared<H>>,
+    shared: Arc<ArcSwap<Shared<H>>>,
     places: Places,
     signal: Signal,
 }
@@ -135,6 +136,12 @@ struct Shared<H> {
     limits: Limits,
 }
 
+impl<H> Shared<H> {
+    fn new(handler: H, limits: Limits) -> Self {
+        Self { handler: Arc::new(handler), limits }
+    }
+}
+
 impl<H> Clone for Server<H> {
     fn clone(&self) -> Self {
         Self { shared: self.shared.clone(), places: self.places.clone(), signal: self.signal.clone() }
@@ -144,7 +151,18 @@ impl<H> Clone for Server<H> {
 impl<H: Handler> Server<H> {
     /// A server. `places` and `signal` are those of all cores.
     pub fn new(handler: H, limits: Limits, places: Places, signal: Signal) -> Self {
-        Self { shared: Arc::new(Shared { handler: Arc::new(handler), limits }), places, signal }
+        Self { shared: Arc::new(ArcSwap::from_pointee(Shared::new(handler, limits))), places, signal }
+    }
+
+    /// The same server with another signal, for a socket that may close before the others.
+    #[must_use]
+    pub fn until(&self, signal: Signal) -> Self {
+        Self { signal, ..self.clone() }
+    }
+
+    /// Gives all clones another handler and other limits, for the connections that are accepted from now on.
+    pub fn replace(&self, handler: H, limits: Limits) {
+        self.shared.store(Arc::new(Shared::new(handler, limits)));
     }
 
     /// Accepts and serves connections on the current runtime until the signal is given, and resolves when all of

@@ -28,6 +28,17 @@ pub struct Snapshot {
     pub schema: Arc<Schema>,
     /// What bounds requests.
     pub limits: Limits,
+    /// The upstreams whose descriptors could not be had, so that nothing of them is served.
+    pub missing: Vec<Missing>,
+}
+
+/// An upstream whose descriptors could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Its name in the configuration.
+    pub upstream: String,
+    /// Why, in sentences for the operator; they name addresses.
+    pub reason: String,
 }
 
 /// What bounds a request after its headers.

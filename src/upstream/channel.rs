@@ -16,6 +16,7 @@ use crate::status::{Code, Status};
 use super::exchange::{Exchange, Sending};
 use super::fault::{Again, Failure, Told, late, unopened, unreachable};
 use super::pool::{Lease, Pool};
+use super::report::Report;
 use super::request::{self, Outgoing, Piece};
 use super::target::Target;
 use super::upload::Upload;
@@ -87,6 +88,11 @@ impl Channel {
     pub fn new(name: impl Into<Arc<str>>, targets: Vec<Target>, settings: Settings, cores: usize) -> Self {
         let pool = Arc::new(Pool::new(name.into(), targets, settings.connect_timeout, cores));
         Self { shared: Arc::new(Shared { pool, settings }) }
+    }
+
+    /// What its connections are doing now.
+    pub fn report(&self) -> Report {
+        self.shared.pool.report()
     }
 }
 

@@ -10,6 +10,7 @@
 pub mod channel;
 pub mod core;
 pub mod reflection;
+pub mod report;
 pub mod target;
 
 mod connect;

@@ -28,8 +28,14 @@ async fn compiled(yaml: &str, base: &Path) -> (Option<Snapshot>, Problems) {
     let environment = |_: &str| Err(VarError::NotPresent);
     let (config, mut problems) =
         parse("transom.yaml", yaml, base, &environment).unwrap_or_else(|problems| panic!("{problems}"));
-    let snapshot = compile(&config, &mut problems, 1).await;
-    (snapshot, problems)
+    let compiled = compile_with(&config, &mut problems, false).await;
+    (compiled.map(|compiled| compiled.snapshot), problems)
+}
+
+async fn compile_with(config: &Config, problems: &mut Problems, lenient: bool) -> Option<Compiled> {
+    let needed = Reflections::needed(config);
+    let (reflections, _) = Reflections::ask(config, &needed, &Reflections::default()).await;
+    compile(config, problems, Terms { cores: 1, live: None, reflections, lenient }).0
 }
 
 /// Each case of `problems.txt` is a name, a configuration, files beside it, and everything that is said.

@@ -147,8 +147,13 @@ impl Setting {
             assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
         }
         let limits = Limits { body: 1000, body_pause: 10 * SECOND, request: 60 * SECOND };
-        let snapshot =
-            Snapshot { endpoints: Default::default(), routes, schema: Arc::clone(&schema), limits };
+        let snapshot = Snapshot {
+            endpoints: Default::default(),
+            routes,
+            schema: Arc::clone(&schema),
+            limits,
+            missing: Vec::new(),
+        };
         Self { front: Front::new(Arc::new(Handle::new(snapshot))), backend, schema }
     }
 

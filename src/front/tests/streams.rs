@@ -328,7 +328,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
         assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
     }
     let limits = Limits { body: 1000, body_pause: SECOND, request: SECOND };
-    let snapshot = Snapshot { endpoints: Default::default(), routes, schema, limits };
+    let snapshot = Snapshot { endpoints: Default::default(), routes, schema, limits, missing: Vec::new() };
     (Front::new(Arc::new(Handle::new(snapshot))), backend)
 }
 

@@ -1,0 +1,51 @@
+//! What one generation of the configuration hands to the next: the upstreams with their connections, and what
+//! upstreams told about themselves.
+
+use super::reflections::Reflections;
+use super::upstreams::Upstream;
+use crate::upstream::channel::{Channel, Settings};
+use crate::upstream::report::Report;
+use crate::upstream::target::Target;
+
+/// Everything that lives longer than a snapshot. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    upstreams: Vec<Kept>,
+    pub(super) reflections: Reflections,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    name: String,
+    targets: Vec<Target>,
+    settings: Settings,
+    channel: Channel,
+}
+
+impl Live {
+    pub(super) fn new(upstreams: &[Upstream], reflections: Reflections) -> Self {
+        let upstreams = upstreams.iter().map(|upstream| Kept {
+            name: upstream.name.clone(),
+            targets: upstream.targets.clone(),
+            settings: upstream.settings.clone(),
+            channel: upstream.channel.clone(),
+        });
+        Self { upstreams: upstreams.collect(), reflections }
+    }
+
+    /// The channel of an upstream whose targets and settings are the same still.
+    pub(super) fn channel(&self, name: &str, targets: &[Target], settings: &Settings) -> Option<Channel> {
+        let kept = self.upstreams.iter().find(|kept| kept.name == name)?;
+        (kept.targets == targets && kept.settings == *settings).then(|| kept.channel.clone())
+    }
+
+    /// What each upstream tells about its connections, by its name, in the order of the configuration.
+    pub fn reports(&self) -> impl Iterator<Item = (&str, Report)> {
+        self.upstreams.iter().map(|kept| (kept.name.as_str(), kept.channel.report()))
+    }
+
+    /// What upstreams told about themselves.
+    pub const fn reflections(&self) -> &Reflections {
+        &self.reflections
+    }
+}
