@@ -162,7 +162,7 @@ impl Control {
     }
 
     fn before(&self) -> Before {
-        Before { live: self.shared.current().live.clone() }
+        Before { live: self.shared.current().live.clone(), snapshot: self.shared.handle.load() }
     }
 
     /// Begins to load everything anew.

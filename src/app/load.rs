@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::Origin;
 use super::watch::{self, Item, Watch};
 use crate::admin::guard::Token;
+use crate::compile::changes::{Generation, breaking};
 use crate::compile::live::Live;
 use crate::compile::reflections::{Failure, Reflections};
 use crate::compile::{Compiled, Terms, compile};
@@ -15,7 +16,10 @@ use crate::config::Config;
 use crate::config::files::read_named;
 use crate::config::place::{Located, Sources};
 use crate::config::problem::{Problem, Problems};
+use crate::config::reload::BreakingChanges;
 use crate::config::value::secret::Secret;
+use crate::schema::diff::Change;
+use crate::snapshot::Snapshot;
 
 /// The largest file of a token, in bytes.
 const MAX_TOKEN: u64 = 4_096;
@@ -38,6 +42,7 @@ pub(super) struct Configured {
 #[derive(Clone)]
 pub(super) struct Before {
     pub(super) live: Live,
+    pub(super) snapshot: Arc<Snapshot>,
 }
 
 /// Everything that a generation needs.
@@ -112,6 +117,10 @@ fn finish(
         watch.add(Item::File(file), Task::Reload);
     }
     let token = token(&configured.config, &mut problems);
+    if let (Some(before), Some(compiled)) = (before, &compiled) {
+        let old = Generation { snapshot: &before.snapshot, live: &before.live };
+        report(&configured.config, breaking(old, compiled.generation()), &mut problems);
+    }
     let compiled = compiled.filter(|_| problems.errors() == 0);
     let loaded = compiled.map(|compiled| Loaded { configured, compiled, token });
     Attempt {
@@ -134,6 +143,20 @@ impl Attempt {
             failures: Vec::new(),
             asked: BTreeSet::new(),
         }
+    }
+}
+
+/// Reports what breaks for callers: errors where the configuration refuses that, or else warnings.
+fn report(config: &Config, changes: Vec<Change>, problems: &mut Problems) {
+    let setting = &config.reload.breaking_changes;
+    for change in changes {
+        let text = format!("The new descriptors break callers: {change}");
+        problems.push(match setting.value {
+            BreakingChanges::Warn => Problem::warning(text),
+            BreakingChanges::Refuse => Problem::error(text)
+                .at(setting.place)
+                .hint("Take the change back, or allow it once with `reload: {breaking_changes: warn}`."),
+        });
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::admin::Admin;
 use crate::compile::reflections::Reflections;
-use crate::compile::{Terms, compile};
+use crate::compile::{Compiled, Terms, compile};
 use crate::config::Config;
 use crate::config::place::Place;
 use crate::config::problem::Problems;
@@ -28,7 +28,6 @@ use crate::server::drain::Drain;
 use crate::server::limits::{Limits, default_connections};
 use crate::server::listen::ListenError;
 use crate::server::{Handler, Places, Server};
-use crate::snapshot::Snapshot;
 
 mod control;
 mod cores;
@@ -112,16 +111,15 @@ pub fn cores() -> usize {
 }
 
 /// Compiles a configuration outside any runtime, for commands that serve nothing. What is found is added to
-/// `problems`; there is no snapshot if it holds an error, such as an upstream that cannot be asked.
+/// `problems`; there is nothing if it holds an error, such as an upstream that cannot be asked.
 ///
 /// # Errors
 /// When the operating system refuses a runtime.
-pub fn prepare(config: &Config, problems: &mut Problems) -> io::Result<Option<Snapshot>> {
+pub fn prepare(config: &Config, problems: &mut Problems) -> io::Result<Option<Compiled>> {
     let (needed, none) = (Reflections::needed(config), Reflections::default());
     let (reflections, _) = runtime()?.block_on(Reflections::ask(config, &needed, &none));
     let terms = Terms { cores: cores(), live: None, reflections, lenient: false };
-    let (compiled, _) = compile(config, problems, terms);
-    Ok(compiled.map(|compiled| compiled.snapshot))
+    Ok(compile(config, problems, terms).0)
 }
 
 /// Serves until the process is told to stop by SIGTERM or SIGINT, and then until all calls are done or a

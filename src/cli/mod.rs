@@ -14,6 +14,7 @@ use crate::snapshot::Snapshot;
 mod call;
 mod check;
 mod demo;
+mod diff;
 mod health;
 mod log;
 mod output;
@@ -51,6 +52,8 @@ enum Command {
     Call(call::Arguments),
     /// Run a backend and a gateway in front of it, and show requests to try.
     Demo(demo::Arguments),
+    /// Compare two descriptor sets or configurations, and list what breaks for callers.
+    Diff(diff::Arguments),
     /// Ask a running gateway whether it is ready.
     Health(health::Arguments),
     /// Print the JSON Schema of configuration files.
@@ -90,7 +93,7 @@ impl Source {
         };
         let (config, mut problems) = self.load().map_err(|problems| refuse(&problems))?;
         match app::prepare(&config, &mut problems) {
-            Ok(Some(snapshot)) => Ok((config, snapshot, problems)),
+            Ok(Some(compiled)) => Ok((config, compiled.snapshot, problems)),
             Ok(None) => Err(refuse(&problems)),
             Err(error) => Err(fail(&error)),
         }
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Routes(arguments) => routes::run(&arguments),
         Command::Call(arguments) => call::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Schema => schema::run(),
     }

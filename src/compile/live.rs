@@ -1,8 +1,12 @@
 //! What one generation of the configuration hands to the next: the upstreams with their connections, and what
 //! upstreams told about themselves.
 
+use std::sync::Arc;
+
+use super::descriptors::Catalogue;
 use super::reflections::Reflections;
 use super::upstreams::Upstream;
+use crate::schema::Schema;
 use crate::upstream::channel::{Channel, Settings};
 use crate::upstream::report::Report;
 use crate::upstream::target::Target;
@@ -20,11 +24,14 @@ struct Kept {
     targets: Vec<Target>,
     settings: Settings,
     channel: Channel,
+    /// Absent where its descriptors cannot be had.
+    schema: Option<Arc<Schema>>,
 }
 
 impl Live {
-    pub(super) fn new(upstreams: &[Upstream], reflections: Reflections) -> Self {
-        let upstreams = upstreams.iter().map(|upstream| Kept {
+    pub(super) fn new(upstreams: &[Upstream], catalogue: &Catalogue, reflections: Reflections) -> Self {
+        let upstreams = upstreams.iter().enumerate().map(|(position, upstream)| Kept {
+            schema: catalogue.schema_of(position).cloned(),
             name: upstream.name.clone(),
             targets: upstream.targets.clone(),
             settings: upstream.settings.clone(),
@@ -37,6 +44,11 @@ impl Live {
     pub(super) fn channel(&self, name: &str, targets: &[Target], settings: &Settings) -> Option<Channel> {
         let kept = self.upstreams.iter().find(|kept| kept.name == name)?;
         (kept.targets == targets && kept.settings == *settings).then(|| kept.channel.clone())
+    }
+
+    /// The schema of an upstream, if there is such an upstream and its descriptors are known.
+    pub(super) fn schema(&self, upstream: &str) -> Option<&Arc<Schema>> {
+        self.upstreams.iter().find(|kept| kept.name == upstream)?.schema.as_ref()
     }
 
     /// What each upstream tells about its connections, by its name, in the order of the configuration.

@@ -9,6 +9,7 @@ use crate::config::problem::Problems;
 use crate::schema::Schema;
 use crate::snapshot::{Limits, Snapshot};
 
+pub mod changes;
 mod descriptors;
 pub mod live;
 pub mod reflections;
@@ -19,6 +20,7 @@ mod upstreams;
 #[cfg(test)]
 mod tests;
 
+use changes::Generation;
 use descriptors::Loading;
 use live::Live;
 use reflections::Reflections;
@@ -44,6 +46,13 @@ pub struct Compiled {
     pub snapshot: Snapshot,
     /// What the next generation takes over.
     pub live: Live,
+}
+
+impl Compiled {
+    /// What is compared with other generations.
+    pub const fn generation(&self) -> Generation<'_> {
+        Generation { snapshot: &self.snapshot, live: &self.live }
+    }
 }
 
 /// Compiles a configuration.
@@ -85,7 +94,7 @@ pub fn compile(
         body_pause: http.body_timeout.value,
         request: http.request_timeout.value,
     };
-    let live = Live::new(&upstreams, terms.reflections);
+    let live = Live::new(&upstreams, &catalogue, terms.reflections);
     let snapshot = Snapshot { endpoints, routes, schema, limits, missing };
     (Some(Compiled { snapshot, live }), files)
 }

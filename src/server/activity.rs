@@ -12,8 +12,6 @@ use tokio::time::Instant;
 pub(super) struct Activity {
     start: Instant,
     calls: AtomicUsize,
-    /// Whether there was a call at all.
-    carried: AtomicBool,
     /// Calls that were taken back, less those that were completed.
     resets: AtomicUsize,
     /// Whether bytes that come without a call belong to a request's head. On HTTP/2 they may be anything.
@@ -39,7 +37,6 @@ impl Activity {
         Self {
             start: Instant::now(),
             calls: AtomicUsize::new(0),
-            carried: AtomicBool::new(false),
             resets: AtomicUsize::new(0),
             heads: AtomicBool::new(true),
             head_since: AtomicU64::new(0),
@@ -77,7 +74,6 @@ impl Activity {
     /// A request's head is complete. The call lasts as long as the guard.
     pub(super) fn begin(self: &Arc<Self>) -> CallGuard {
         self.head_since.store(0, Relaxed);
-        self.carried.store(true, Relaxed);
         self.calls.fetch_add(1, Relaxed);
         CallGuard { activity: self.clone(), completed: false }
     }
@@ -90,11 +86,6 @@ impl Activity {
             self.idle_since.store(self.now(), Relaxed);
             self.idle.notify_waiters();
         }
-    }
-
-    /// Whether the connection has ever carried a call.
-    pub(super) fn carried(&self) -> bool {
-        self.carried.load(Relaxed)
     }
 
     /// How many more calls were taken back than completed.

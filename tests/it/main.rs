@@ -19,6 +19,7 @@ mod hostile;
 #[path = "../layering.rs"]
 mod layering;
 mod life;
+mod reload;
 mod replay;
 mod streams;
 mod support;
