@@ -28,6 +28,9 @@ use crate::snapshot::Snapshot;
 /// How soon a file that has just changed is looked at again.
 const SOON: Duration = Duration::from_millis(500);
 
+/// How often it is looked after what needs no hurry.
+const TICK: Duration = Duration::from_secs(2);
+
 /// The parts that change from one generation to the next.
 pub(super) struct Control {
     pub(super) origin: Arc<Origin>,
@@ -44,6 +47,7 @@ pub(super) struct Control {
 pub(super) struct Tasks {
     watch: Option<Watch<Task>>,
     next_look: Instant,
+    next_tick: Instant,
     looking: Option<JoinHandle<(Watch<Task>, Looked<Task>)>>,
     schedule: Schedule,
     asking: Option<JoinHandle<Asked>>,
@@ -69,6 +73,7 @@ struct Asked {
 enum Event {
     Signal(Wish),
     Order(Order),
+    Tick,
     LookDue,
     Looked(Result<(Watch<Task>, Looked<Task>), JoinError>),
     AskDue,
@@ -86,6 +91,7 @@ impl Tasks {
         Self {
             watch,
             next_look: Instant::now() + config.reload.files.value,
+            next_tick: Instant::now() + TICK,
             looking: None,
             schedule,
             asking: None,
@@ -108,6 +114,7 @@ impl Tasks {
             asked = done(&mut self.asking) => Event::Asked(asked),
             () = sleep_until(self.next_look), if self.looking.is_none() => Event::LookDue,
             () = until(ask) => Event::AskDue,
+            () = sleep_until(self.next_tick) => Event::Tick,
         }
     }
 }
@@ -145,6 +152,7 @@ impl Control {
                     self.tasks.waiting.push(order);
                     self.tasks.is_wanted = true;
                 }
+                Event::Tick => self.tick(),
                 Event::LookDue => self.look(),
                 Event::Looked(looked) => self.looked(looked),
                 Event::AskDue => self.ask(),
@@ -255,6 +263,7 @@ impl Control {
         if !is_same {
             super::say_where(&self.traffic, &self.operators);
         }
+        self.tasks.next_look = Instant::now() + config.reload.files.value;
         self.configured = configured;
         true
     }
@@ -272,10 +281,6 @@ impl Control {
     /// Looks at the files, on a thread that may wait for a slow disk.
     fn look(&mut self) {
         self.tasks.next_look = Instant::now() + self.config().reload.files.value;
-        self.free_retired();
-        for (name, report) in self.shared.current().live.reports() {
-            self.tasks.schedule.opened(name, report.opened);
-        }
         let Some(mut watch) = self.tasks.watch.take() else { return };
         self.tasks.looking = Some(spawn_blocking(move || {
             let looked = watch.look();
@@ -318,8 +323,12 @@ impl Control {
             Some(spawn_blocking(move || load::reload(configured, reflections, &before, cores)));
     }
 
-    /// Lets go of the snapshots that no call holds any more.
-    fn free_retired(&mut self) {
+    /// Notes which upstreams have new connections, and lets go of the snapshots that no call holds any more.
+    fn tick(&mut self) {
+        self.tasks.next_tick = Instant::now() + TICK;
+        for (name, report) in self.shared.current().live.reports() {
+            self.tasks.schedule.opened(name, report.opened);
+        }
         let is_free = |snapshot: &mut Arc<Snapshot>| Arc::strong_count(snapshot) == 1;
         let free: Vec<_> = self.tasks.retired.extract_if(.., is_free).collect();
         if !free.is_empty() {
