@@ -78,7 +78,7 @@ enum Event {
     Looked(Result<(Watch<Task>, Looked<Task>), JoinError>),
     AskDue,
     Asked(Result<Asked, JoinError>),
-    Loaded(Result<Attempt, JoinError>),
+    Loaded(Box<Result<Attempt, JoinError>>),
 }
 
 impl Tasks {
@@ -109,7 +109,7 @@ impl Tasks {
         tokio::select! {
             wish = signals.next() => Event::Signal(wish),
             Some(order) = orders.recv() => Event::Order(order),
-            loaded = done(&mut self.loading) => Event::Loaded(loaded),
+            loaded = done(&mut self.loading) => Event::Loaded(Box::new(loaded)),
             looked = done(&mut self.looking) => Event::Looked(looked),
             asked = done(&mut self.asking) => Event::Asked(asked),
             () = sleep_until(self.next_look), if self.looking.is_none() => Event::LookDue,
@@ -157,7 +157,7 @@ impl Control {
                 Event::Looked(looked) => self.looked(looked),
                 Event::AskDue => self.ask(),
                 Event::Asked(asked) => self.asked(asked),
-                Event::Loaded(loaded) => self.loaded(loaded),
+                Event::Loaded(loaded) => self.loaded(*loaded),
             }
             if self.tasks.is_wanted && self.tasks.loading.is_none() {
                 self.load();
@@ -182,7 +182,11 @@ impl Control {
         self.notifier.reloading();
         let (origin, before, cores) = (Arc::clone(&self.origin), self.before(), self.cores);
         let runtime = runtime::Handle::current();
-        let load = move || runtime.block_on(load::load(&origin, Some(&before), cores));
+        let free = self.free();
+        let load = move || {
+            drop(free);
+            runtime.block_on(load::load(&origin, Some(&before), cores))
+        };
         self.tasks.loading = Some(spawn_blocking(load));
     }
 
@@ -329,11 +333,15 @@ impl Control {
         for (name, report) in self.shared.current().live.reports() {
             self.tasks.schedule.opened(name, report.opened);
         }
-        let is_free = |snapshot: &mut Arc<Snapshot>| Arc::strong_count(snapshot) == 1;
-        let free: Vec<_> = self.tasks.retired.extract_if(.., is_free).collect();
+        let free = self.free();
         if !free.is_empty() {
             spawn_blocking(move || drop(free));
         }
+    }
+
+    /// The snapshots that no call holds any more.
+    fn free(&mut self) -> Vec<Arc<Snapshot>> {
+        self.tasks.retired.extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1).collect()
     }
 }
 

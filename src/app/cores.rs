@@ -22,6 +22,12 @@ pub(super) enum Command<H> {
 /// ended.
 pub(super) type Orders<H> = mpsc::UnboundedSender<Command<H>>;
 
+/// The cores, and their threads.
+pub(super) struct Cores<H> {
+    pub(super) orders: Vec<Orders<H>>,
+    pub(super) threads: Vec<JoinHandle<()>>,
+}
+
 /// Starts the threads of all cores. What goes wrong with one of them is sent to `failed`.
 ///
 /// # Errors
@@ -29,9 +35,8 @@ pub(super) type Orders<H> = mpsc::UnboundedSender<Command<H>>;
 pub(super) fn start<H: Handler>(
     count: usize,
     failed: &mpsc::UnboundedSender<io::Error>,
-) -> io::Result<(Vec<Orders<H>>, Vec<JoinHandle<()>>)> {
-    let mut all = Vec::with_capacity(count);
-    let mut threads = Vec::with_capacity(count);
+) -> io::Result<Cores<H>> {
+    let mut cores = Cores { orders: Vec::with_capacity(count), threads: Vec::with_capacity(count) };
     for core in 0..count {
         let (orders, commands) = mpsc::unbounded_channel();
         let failed = failed.clone();
@@ -41,10 +46,10 @@ pub(super) fn start<H: Handler>(
                 let _ = failed.send(error);
             }
         };
-        threads.push(thread::Builder::new().name(format!("core-{core}")).spawn(run)?);
-        all.push(orders);
+        cores.threads.push(thread::Builder::new().name(format!("core-{core}")).spawn(run)?);
+        cores.orders.push(orders);
     }
-    Ok((all, threads))
+    Ok(cores)
 }
 
 /// One core: serves what it is told to, until everything has ended.

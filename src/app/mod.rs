@@ -93,7 +93,6 @@ pub struct Origin {
     /// The file that it is read from, which is watched for changes.
     pub file: Option<PathBuf>,
     /// Reads it, and says what is wrong with it.
-    #[expect(clippy::type_complexity, reason = "it has no other name than what it is")]
     pub load: Box<dyn Fn() -> Result<(Config, Problems), Problems> + Send + Sync>,
     /// Tells the operator what is wrong with it.
     pub report: Box<dyn Fn(&Problems) + Send + Sync>,
@@ -185,7 +184,7 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
     };
     let (shared, orders) = Shared::new(snapshot, current);
     let (failed, failures) = mpsc::unbounded_channel();
-    let (cores, threads) = cores::start(cores(), &failed)?;
+    let cores::Cores { orders: cores, threads } = cores::start(cores(), &failed)?;
     // Each socket gets a signal of its own.
     let (_, signal) = Drain::new();
     let places = Places::new(default_connections());

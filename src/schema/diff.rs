@@ -444,5 +444,6 @@ const fn is_signed(kind: Kind) -> bool {
 }
 
 // Their protos are compiled by a crate that the pure rooms alone do not have.
-#[cfg(all(test, feature = "gateway"))]
+#[cfg(test)]
+#[cfg(feature = "gateway")]
 mod tests;
