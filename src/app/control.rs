@@ -104,6 +104,11 @@ impl Tasks {
         }
     }
 
+    /// Asks for a reload.
+    pub(super) const fn want(&mut self) {
+        self.is_wanted = true;
+    }
+
     async fn next(&mut self, signals: &mut Signals, orders: &mut mpsc::Receiver<Order>) -> Event {
         let ask = self.schedule.next().filter(|_| self.asking.is_none() && self.loading.is_none());
         tokio::select! {
@@ -142,6 +147,9 @@ impl Control {
     /// Runs until the process is told to stop.
     pub(super) async fn run(&mut self, signals: &mut Signals, orders: &mut mpsc::Receiver<Order>) {
         loop {
+            if self.tasks.is_wanted && self.tasks.loading.is_none() {
+                self.load();
+            }
             match self.tasks.next(signals, orders).await {
                 Event::Signal(Wish::Stop) => return,
                 Event::Signal(Wish::Reload) => {
@@ -158,9 +166,6 @@ impl Control {
                 Event::AskDue => self.ask(),
                 Event::Asked(asked) => self.asked(asked),
                 Event::Loaded(loaded) => self.loaded(*loaded),
-            }
-            if self.tasks.is_wanted && self.tasks.loading.is_none() {
-                self.load();
             }
         }
     }

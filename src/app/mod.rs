@@ -45,7 +45,7 @@ use cores::{all_answer, obey};
 use handler::Fronted;
 use listeners::{Change, Listeners};
 use operators::{Current, Operators, Order, Shared, View};
-use signals::Signals;
+use signals::{Signals, Wish};
 use systemd::{Inherited, Notifier};
 
 /// How many operators may be connected at a time.
@@ -140,23 +140,37 @@ pub fn run(origin: Origin, listening: impl FnOnce(&[SocketAddr])) -> Result<(), 
         Signals::new()?
     };
     raise_descriptor_limit();
-    let started = runtime.block_on(async {
-        tokio::select! {
-            started = load::load(&origin, None, cores()) => Some(started),
-            () = signals.stop() => None,
-        }
-    });
-    let Some(attempt) = started else { return Ok(()) };
+    let Some((attempt, is_outdated)) = runtime.block_on(first(&origin, &mut signals)) else {
+        return Ok(());
+    };
     (origin.report)(&attempt.problems);
-    let served = {
+    let mut served = {
         let _entered = runtime.enter();
         start(origin, attempt, inherited)?
     };
+    if is_outdated {
+        served.control.tasks.want();
+    }
     listening(&served.control.traffic.addresses());
     let outcome = runtime.block_on(serve(served, signals));
     // A second signal leaves threads behind, which end with the process.
     runtime.shutdown_background();
     Ok(outcome?)
+}
+
+/// Loads the first generation, and says whether SIGHUP came meanwhile. Nothing when the process is told to stop.
+async fn first(origin: &Origin, signals: &mut Signals) -> Option<(load::Attempt, bool)> {
+    let mut loading = std::pin::pin!(load::load(origin, None, cores()));
+    let mut is_outdated = false;
+    loop {
+        tokio::select! {
+            attempt = &mut loading => return Some((attempt, is_outdated)),
+            wish = signals.next() => match wish {
+                Wish::Stop => return None,
+                Wish::Reload => is_outdated = true,
+            },
+        }
+    }
 }
 
 /// Everything that runs.

@@ -24,8 +24,8 @@ struct Entry {
     asked: Instant,
     due: Instant,
     failures: u32,
-    /// How many connections had been opened then.
-    opened: Option<u64>,
+    /// How many connections had been opened when that was last noted.
+    opened: u64,
 }
 
 impl Schedule {
@@ -39,7 +39,7 @@ impl Schedule {
         let mut before = std::mem::take(&mut self.entries);
         let now = Instant::now();
         for name in names {
-            let fresh = Entry { asked: now, due: now + interval, failures: 0, opened: None };
+            let fresh = Entry { asked: now, due: now + interval, failures: 0, opened: 0 };
             let mut entry = before.remove(&name).unwrap_or(fresh);
             entry.due = entry.due.min(now + interval);
             self.entries.insert(name, entry);
@@ -65,8 +65,7 @@ impl Schedule {
     /// Notes how many connections to an upstream were opened so far.
     pub(super) fn opened(&mut self, name: &str, count: u64) {
         let Some(entry) = self.entries.get_mut(name) else { return };
-        let before = entry.opened.replace(count);
-        if before.is_some_and(|before| before != count) {
+        if std::mem::replace(&mut entry.opened, count) != count {
             entry.due = entry.due.min(entry.asked + LEAST_PAUSE);
         }
     }
@@ -123,8 +122,12 @@ mod tests {
     async fn new_connections_are_a_reason_to_ask() {
         let mut schedule = Schedule::new(SECOND * 30);
         schedule.renew(names(&["shop"]), SECOND * 30);
+        advance(SECOND * 5).await;
+        schedule.opened("shop", 0);
+        assert_eq!(pause(&schedule), 25);
         schedule.opened("shop", 4);
-        assert_eq!(pause(&schedule), 30, "the first count says nothing");
+        assert_eq!(schedule.due(), names(&["shop"]), "it may be another than at the start");
+        schedule.asked("shop", false);
         advance(SECOND * 5).await;
         schedule.opened("shop", 4);
         assert_eq!(pause(&schedule), 25);

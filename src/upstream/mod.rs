@@ -14,6 +14,7 @@ pub mod report;
 pub mod target;
 
 mod connect;
+mod counted;
 mod exchange;
 mod fault;
 mod frames;

@@ -91,6 +91,25 @@ async fn a_backend_that_is_down_at_the_start_leaves_the_others_served() {
     assert_eq!((setting.status("/up/Get").await, setting.status("/down/Get").await), (200, 503));
 }
 
+/// Long before its turn: what was restarted may be another version.
+#[tokio::test]
+async fn a_backend_that_is_connected_to_anew_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = start(folder.path(), "shop", 0, &proto("shop", &["Get"], "string id = 1;"));
+    let address = backend.address();
+    let setting = Setting::new(&config(&[("shop", address)], "reload: {reflection: 24h, files: 1h}\n"));
+    assert_eq!(setting.status("/shop/Get").await, 200);
+    drop(backend);
+    let _backend =
+        start(folder.path(), "shop", address.port(), &proto("shop", &["Get", "More"], "string id = 1;"));
+    eventually("the new method", async || {
+        // Only calls make connections.
+        setting.status("/shop/Get").await;
+        setting.status("/shop/More").await == 200
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn changes_that_break_callers_are_warned_of_or_refused() {
     for (setting_of, is_refused) in [("warn", false), ("refuse", true)] {
