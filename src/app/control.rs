@@ -20,7 +20,7 @@ use super::systemd::{Inherited, Notifier};
 use super::watch::{Looked, Watch};
 use super::{Origin, handler::Fronted, limits};
 use crate::admin::guard::Token;
-use crate::compile::reflections::{Failure, Reflections};
+use crate::compile::reflections::{Failure, PATIENCE, Reflections};
 use crate::config::Config;
 use crate::config::problem::{Problem, Problems};
 use crate::snapshot::Snapshot;
@@ -315,7 +315,8 @@ impl Control {
         let (config, before) = (Arc::clone(self.config()), self.tasks.tried.clone());
         let runtime = runtime::Handle::current();
         self.tasks.asking = Some(spawn_blocking(move || {
-            let (reflections, failures) = runtime.block_on(Reflections::ask(&config, &names, &before));
+            let (reflections, failures) =
+                runtime.block_on(Reflections::ask(&config, &names, &before, PATIENCE));
             Asked { names, reflections, failures }
         }));
     }

@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Origin;
 use super::watch::{self, Item, Watch};
 use crate::admin::guard::Token;
 use crate::compile::changes::{Generation, breaking};
 use crate::compile::live::Live;
-use crate::compile::reflections::{Failure, Reflections};
+use crate::compile::reflections::{Failure, PATIENCE, Reflections};
 use crate::compile::{Compiled, Terms, compile};
 use crate::config::Config;
 use crate::config::files::read_named;
@@ -20,6 +21,10 @@ use crate::config::reload::BreakingChanges;
 use crate::config::value::secret::Secret;
 use crate::schema::diff::Change;
 use crate::snapshot::Snapshot;
+
+/// How long a target may take to tell its descriptors at the start, where others wait to be served. It is asked again
+/// with more patience.
+const FIRST_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The largest file of a token, in bytes.
 const MAX_TOKEN: u64 = 4_096;
@@ -81,7 +86,8 @@ pub(super) async fn load(origin: &Origin, before: Option<&Before>, cores: usize)
     watch::named(&config).into_iter().for_each(|item| watch.add(item, Task::Reload));
     let known = before.map(|before| before.live.reflections().clone()).unwrap_or_default();
     let needed = Reflections::needed(&config);
-    let (reflections, failures) = Reflections::ask(&config, &needed, &known).await;
+    let time = if before.is_none() { FIRST_PATIENCE } else { PATIENCE };
+    let (reflections, failures) = Reflections::ask(&config, &needed, &known, time).await;
     let configured = Configured { sources: problems.sources.clone(), config: Arc::new(config) };
     let mut attempt = finish(configured, problems, reflections, before, cores, watch);
     (attempt.asked, attempt.failures) = (needed, failures);

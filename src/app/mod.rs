@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use crate::admin::Admin;
-use crate::compile::reflections::Reflections;
+use crate::compile::reflections::{PATIENCE, Reflections};
 use crate::compile::{Compiled, Terms, compile};
 use crate::config::Config;
 use crate::config::place::Place;
@@ -116,7 +116,7 @@ pub fn cores() -> usize {
 /// When the operating system refuses a runtime.
 pub fn prepare(config: &Config, problems: &mut Problems) -> io::Result<Option<Compiled>> {
     let (needed, none) = (Reflections::needed(config), Reflections::default());
-    let (reflections, _) = runtime()?.block_on(Reflections::ask(config, &needed, &none));
+    let (reflections, _) = runtime()?.block_on(Reflections::ask(config, &needed, &none, PATIENCE));
     let terms = Terms { cores: cores(), live: None, reflections, lenient: false };
     Ok(compile(config, problems, terms).0)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 
@@ -13,6 +14,9 @@ use crate::schema::Schema;
 use crate::upstream::reflection::{Limits, fetch};
 use crate::upstream::target::Target;
 use crate::wire::writer;
+
+/// How long a target may take to answer.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many upstreams are asked at a time.
 const AT_A_TIME: usize = 8;
@@ -78,15 +82,20 @@ impl Reflections {
     }
 
     /// Asks some upstreams of a configuration. The others, and those that cannot answer now, keep what is known of
-    /// them from `before`. Says which could not answer, and why.
-    pub async fn ask(config: &Config, names: &BTreeSet<String>, before: &Self) -> (Self, Vec<Failure>) {
+    /// them from `before`. Each target of an upstream has `time` to answer. Says which could not, and why.
+    pub async fn ask(
+        config: &Config,
+        names: &BTreeSet<String>,
+        before: &Self,
+        time: Duration,
+    ) -> (Self, Vec<Failure>) {
         let asked = config.upstreams.iter().filter(|(name, _)| names.contains(&name.value));
         let asked = asked.map(|(name, settings)| {
             // What is wrong with targets is reported where upstreams are built.
             (name.value.clone(), targets(settings, &mut Problems::default()))
         });
         let answers = stream::iter(asked).map(|(name, targets)| async move {
-            let answer = reflect(&targets).await;
+            let answer = reflect(&targets, time).await;
             (name, answer)
         });
         let answers: Vec<_> = answers.buffer_unordered(AT_A_TIME).collect().await;
@@ -144,10 +153,11 @@ pub(super) const fn is_source(source: &Descriptors) -> bool {
 }
 
 /// Asks an upstream for its descriptors, one target after the other.
-async fn reflect(targets: &[Target]) -> Result<Told, Vec<String>> {
+async fn reflect(targets: &[Target], time: Duration) -> Result<Told, Vec<String>> {
+    let limits = Limits { time, ..Limits::default() };
     let mut failure = vec!["It has no target.".to_owned()];
     for target in targets {
-        match fetch(target, &Limits::default()).await {
+        match fetch(target, &limits).await {
             Ok(reflected) => return load(reflected.files),
             Err(error) => failure = vec![error.to_string()],
         }

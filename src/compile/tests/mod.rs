@@ -4,6 +4,7 @@ use std::env::VarError;
 use std::net::TcpListener;
 use std::path::Path;
 
+use super::reflections::PATIENCE;
 use super::*;
 use crate::config::load::parse;
 use crate::route::table::Found;
@@ -34,7 +35,7 @@ async fn compiled(yaml: &str, base: &Path) -> (Option<Snapshot>, Problems) {
 
 async fn compile_with(config: &Config, problems: &mut Problems, lenient: bool) -> Option<Compiled> {
     let needed = Reflections::needed(config);
-    let (reflections, _) = Reflections::ask(config, &needed, &Reflections::default()).await;
+    let (reflections, _) = Reflections::ask(config, &needed, &Reflections::default(), PATIENCE).await;
     compile(config, problems, Terms { cores: 1, live: None, reflections, lenient }).0
 }
 

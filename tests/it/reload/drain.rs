@@ -5,6 +5,7 @@ use serde_json::json;
 use super::load::Load;
 use super::{Setting, eventually};
 use crate::support::backend;
+use crate::support::process::run;
 
 fn config(upstream: &str, more: &str) -> String {
     format!("upstreams: {{shop: \"{upstream}\"}}\nservices: [\"**\"]\nreload: {{files: 1h}}\n{more}")
@@ -32,6 +33,28 @@ async fn a_hundred_reloads_lose_no_request_and_no_memory() {
     assert_eq!(load.end(false).await, 0);
     let (tenth, last) = (memory[9], memory[99]);
     assert!(last * 100 <= tenth * 105, "{tenth} bytes after the tenth, {last} after the last: {memory:?}");
+}
+
+#[tokio::test]
+async fn reloads_under_h2load_lose_no_request() {
+    let upstream = format!("http://{}", backend::bookstore());
+    let setting = Setting::new(&config(&upstream, ""));
+    for version in ["--h1", "--max-concurrent-streams=10"] {
+        let mut h2load = std::process::Command::new("h2load");
+        h2load.args(["--requests=5000", "--clients=8", version]);
+        h2load.arg(format!("http://{}/v1/shelves", setting.address()));
+        let mut running = tokio::task::spawn_blocking(move || run(&mut h2load));
+        let before = setting.generation().await;
+        let output = loop {
+            tokio::select! {
+                output = &mut running => break output.unwrap(),
+                (status, json) = setting.reload() => assert_eq!(status, 200, "{json}"),
+            }
+        };
+        let report = String::from_utf8(output.stdout).unwrap();
+        assert!(report.contains("5000 succeeded, 0 failed, 0 errored, 0 timeout"), "{report}");
+        assert!(setting.generation().await > before);
+    }
 }
 
 /// However many ask, one configuration is loaded at a time, and the last one that was written is served.

@@ -91,6 +91,33 @@ async fn a_backend_that_is_down_at_the_start_leaves_the_others_served() {
     assert_eq!((setting.status("/up/Get").await, setting.status("/down/Get").await), (200, 503));
 }
 
+/// One that takes connections and says nothing, and one that says what is no descriptor.
+#[tokio::test]
+async fn backends_that_hang_or_lie_leave_the_others_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = start(folder.path(), "up", 0, &proto("up", &["Get"], "string id = 1;"));
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let liar = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let list = [
+        ("up", up.address()),
+        ("silent", silent.local_addr().unwrap()),
+        ("liar", liar.local_addr().unwrap()),
+    ];
+    std::thread::spawn(move || {
+        for stream in liar.incoming() {
+            let _ = std::io::Write::write_all(&mut stream.unwrap(), &[0xff; 4_096]);
+        }
+    });
+    let setting = Setting::new(&config(&list, "reload: {files: 1h}\n"));
+    assert_eq!(setting.status("/up/Get").await, 200);
+    let ready = setting.ask("/readyz").await;
+    assert_eq!(ready.status, 200);
+    let missing = ready.json()["missing"].clone();
+    assert_eq!((&missing[0]["upstream"], &missing[1]["upstream"]), (&json!("silent"), &json!("liar")));
+    let reason = missing[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("did not give its descriptors within 3000 ms."), "{reason}");
+}
+
 /// Long before its turn: what was restarted may be another version.
 #[tokio::test]
 async fn a_backend_that_is_connected_to_anew_is_asked() {
