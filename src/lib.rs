@@ -12,6 +12,8 @@ pub mod status;
 pub mod wire;
 
 #[cfg(feature = "gateway")]
+pub mod admin;
+#[cfg(feature = "gateway")]
 pub mod app;
 #[cfg(feature = "gateway")]
 pub mod call;

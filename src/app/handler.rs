@@ -5,11 +5,14 @@ use std::sync::Arc;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
+use crate::config::Config;
+use crate::config::limits::Encodings;
 use crate::front::{AnswerBody, Front};
 use crate::server::compress::Compression;
 use crate::server::compress::answer::Encoded;
 use crate::server::refusal::Refusal;
 use crate::server::{Handler, Peer};
+use crate::snapshot::handle::Handle;
 use crate::status::Status;
 
 /// A front as the handler of a server, with the layers between them.
@@ -20,8 +23,14 @@ pub(super) struct Fronted {
 }
 
 impl Fronted {
-    pub(super) const fn new(front: Front, compression: Compression) -> Self {
-        Self { front, compression }
+    /// What a configuration says about connections, in front of the snapshots of `handle`.
+    pub(super) fn of(config: &Config, handle: &Arc<Handle>) -> Self {
+        let encodings = config.http.compression.value;
+        let compression = Compression {
+            requests: matches!(encodings, Encodings::Both | Encodings::Requests),
+            answers: matches!(encodings, Encodings::Both | Encodings::Answers),
+        };
+        Self { front: Front::new(Arc::clone(handle)), compression }
     }
 }
 

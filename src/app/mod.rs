@@ -1,40 +1,63 @@
-//! The whole application: everything is built from the configuration, runs on one runtime per core, and
-//! stops without losing a call.
+//! The whole application: everything is built from the configuration, runs on one runtime per core, takes up
+//! changes, and stops without losing a call.
+//!
+//! ```text
+//! signals, operators, files, upstreams -> control -> load -> snapshot, listeners     (one thread, and one to load)
+//! cores                                                      serve it                (one thread each)
+//! ```
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 
-use crate::compile::compile;
+use crate::admin::Admin;
+use crate::compile::reflections::{PATIENCE, Reflections};
+use crate::compile::{Compiled, Terms, compile};
 use crate::config::Config;
-use crate::config::limits::Encodings;
+use crate::config::place::Place;
 use crate::config::problem::Problems;
-use crate::front::Front;
-use crate::server::compress::Compression;
-use crate::server::drain::{Drain, Signal};
+use crate::server::drain::Drain;
 use crate::server::limits::{Limits, default_connections};
-use crate::server::listen::{ListenError, bind};
-use crate::server::{Places, Server};
-use crate::snapshot::Snapshot;
-use crate::snapshot::handle::Handle;
+use crate::server::listen::ListenError;
+use crate::server::{Handler, Places, Server};
 use crate::tls::server::Acceptor;
-use crate::upstream;
 
 mod certificates;
+mod control;
+mod cores;
 mod handler;
+mod listeners;
+mod load;
+mod operators;
+mod schedule;
+mod signals;
+mod systemd;
+mod watch;
 
+use control::{Control, Tasks, status};
+use cores::{all_answer, obey};
 use handler::Fronted;
+use listeners::{Change, Listeners};
+use operators::{Current, Operators, Order, Shared, View};
+use signals::{Signals, Wish};
+use systemd::{Inherited, Notifier};
+
+/// How many operators may be connected at a time.
+const OPERATORS: usize = 64;
 
 /// Why the application cannot run.
 #[derive(Debug)]
 pub enum RunError {
+    /// The configuration cannot be used; [`Origin::report`] has got all that is wrong with it.
+    Refused,
     /// An address cannot be listened on.
     Listen(ListenError),
     /// The operating system refused a thread, a runtime or a signal handler.
@@ -44,6 +67,7 @@ pub enum RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Refused => f.write_str("The configuration cannot be used."),
             Self::Listen(error) => error.fmt(f),
             Self::System(error) => {
                 write!(f, "The operating system refused what Transom needs to run: {error}.")
@@ -66,87 +90,210 @@ impl From<io::Error> for RunError {
     }
 }
 
+/// Where the configuration comes from, at the start and at each reload.
+pub struct Origin {
+    /// The file that it is read from, which is watched for changes.
+    pub file: Option<PathBuf>,
+    /// Reads it, and says what is wrong with it.
+    pub load: Box<dyn Fn() -> Result<(Config, Problems), Problems> + Send + Sync>,
+    /// Tells the operator what is wrong with it.
+    pub report: Box<dyn Fn(&Problems) + Send + Sync>,
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origin").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
 /// How many runtimes an application has: one for each core that the process may use.
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, Into::into)
 }
 
-/// Compiles a configuration outside any runtime. What is found is added to `problems`; there is no
-/// snapshot if it holds an error.
+/// Compiles a configuration outside any runtime, for commands that serve nothing. What is found is added to
+/// `problems`; there is nothing if it holds an error, such as an upstream that cannot be asked.
 ///
 /// # Errors
 /// When the operating system refuses a runtime.
-pub fn prepare(config: &Config, problems: &mut Problems) -> io::Result<Option<Snapshot>> {
-    Ok(runtime()?.block_on(compile(config, problems, cores())))
+pub fn prepare(config: &Config, problems: &mut Problems) -> io::Result<Option<Compiled>> {
+    let (needed, none) = (Reflections::needed(config), Reflections::default());
+    let (reflections, _) = runtime()?.block_on(Reflections::ask(config, &needed, &none, PATIENCE));
+    let terms = Terms { cores: cores(), live: None, reflections, lenient: false };
+    Ok(compile(config, problems, terms).0)
 }
 
 /// Serves until the process is told to stop by SIGTERM or SIGINT, and then until all calls are done or a
-/// second signal comes.
+/// second signal comes. Reloads on SIGHUP, on changes of files, by order of an operator, and when upstreams tell
+/// other descriptors.
 ///
 /// `listening` is called with the addresses once they are open.
 ///
 /// # Errors
-/// When an address cannot be listened on, or the operating system refuses threads.
-pub fn run(
-    config: &Config,
-    snapshot: Snapshot,
-    listening: impl FnOnce(&[SocketAddr]),
-) -> Result<(), RunError> {
+/// When the configuration cannot be used, an address cannot be listened on, or the operating system refuses
+/// threads.
+pub fn run(origin: Origin, listening: impl FnOnce(&[SocketAddr])) -> Result<(), RunError> {
+    // While there is only this thread.
+    let inherited = Inherited::from_environment();
     let runtime = runtime()?;
     // Before anybody learns that the process serves: from now on signals do what they should.
     let mut signals = {
         let _entered = runtime.enter();
         Signals::new()?
     };
-    let cores = cores();
-    let mut sockets: Vec<Vec<Bound>> = (0..cores).map(|_| Vec::new()).collect();
-    let mut addresses = Vec::new();
-    for (index, listener) in config.listeners.iter().enumerate() {
-        let bound = bind(listener.address.value, cores)?;
-        let tls = snapshot.tls.listeners.get(index).cloned().flatten();
-        let address = bound.first().and_then(|socket| socket.local_addr().ok());
-        addresses.extend(address.map(|address| (address, tls.is_some())));
-        for (core, socket) in sockets.iter_mut().zip(bound) {
-            core.push((socket, tls.clone()));
+    raise_descriptor_limit();
+    let Some((attempt, is_outdated)) = runtime.block_on(first(&origin, &mut signals)) else {
+        return Ok(());
+    };
+    (origin.report)(&attempt.problems);
+    let mut served = {
+        let _entered = runtime.enter();
+        start(origin, attempt, inherited)?
+    };
+    if is_outdated {
+        served.control.tasks.want();
+    }
+    listening(&served.control.traffic.addresses());
+    let outcome = runtime.block_on(serve(served, signals));
+    // A second signal leaves threads behind, which end with the process.
+    runtime.shutdown_background();
+    Ok(outcome?)
+}
+
+/// Loads the first generation, and says whether SIGHUP came meanwhile. Nothing when the process is told to stop.
+async fn first(origin: &Origin, signals: &mut Signals) -> Option<(load::Attempt, bool)> {
+    let mut loading = std::pin::pin!(load::load(origin, None, cores()));
+    let mut is_outdated = false;
+    loop {
+        tokio::select! {
+            attempt = &mut loading => return Some((attempt, is_outdated)),
+            wish = signals.next() => match wish {
+                Wish::Stop => return None,
+                Wish::Reload => is_outdated = true,
+            },
         }
     }
-    let (drain, stop) = Drain::new();
-    raise_descriptor_limit();
-    let handle = Arc::new(Handle::new(snapshot));
-    let server = server(config, Arc::clone(&handle), stop);
-    runtime.spawn(certificates::watch(handle));
-    let (failed, mut failures) = mpsc::unbounded_channel();
-    let mut threads = Vec::with_capacity(cores);
-    for (core, sockets) in sockets.into_iter().enumerate() {
-        let (server, failed) = (server.clone(), failed.clone());
-        let run = move || serve_core(core, &server, sockets).or_else(|error| failed.send(error)).ok();
-        threads.push(thread::Builder::new().name(format!("core-{core}")).spawn(run)?);
-    }
-    for (address, tls) in &addresses {
-        tracing::info!(%address, tls, "listening");
-    }
-    let addresses: Vec<_> = addresses.into_iter().map(|(address, _)| address).collect();
-    listening(&addresses);
-    drop(failed);
-    let outcome = runtime.block_on(async {
-        tokio::select! {
-            () = signals.stop() => Ok(()),
-            failure = failures.recv() => {
-                Err(failure.unwrap_or_else(|| io::Error::other("no core is left to serve")))
-            }
+}
+
+/// Everything that runs.
+struct Served {
+    control: Control,
+    orders: mpsc::Receiver<Order>,
+    threads: Vec<thread::JoinHandle<()>>,
+    failures: mpsc::UnboundedReceiver<io::Error>,
+}
+
+/// Makes a first generation run. Needs a runtime for operators.
+fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Result<Served, RunError> {
+    let Some(load::Loaded { configured, compiled, token }) = attempt.loaded else {
+        return Err(RunError::Refused);
+    };
+    let config = Arc::clone(&configured.config);
+    let notifier = Notifier::from_environment();
+    let snapshot = compiled.snapshot;
+    let tls = snapshot.tls.listeners.clone();
+    let (methods, routes) = (snapshot.methods.len(), snapshot.routes.routes().len());
+    let current = Current {
+        generation: 1,
+        config: Arc::clone(&config),
+        live: compiled.live,
+        token: token.map(Arc::new),
+    };
+    let (shared, orders) = Shared::new(snapshot, current);
+    let (failed, failures) = mpsc::unbounded_channel();
+    let cores::Cores { orders: cores, threads } = cores::start(cores(), &failed)?;
+    // Each socket gets a signal of its own.
+    let (_, signal) = Drain::new();
+    let places = Places::new(places(&config));
+    let server = Server::new(Fronted::of(&config, &shared.handle), limits(&config), places, signal.clone());
+    let mut traffic = Listeners::new(cores, server);
+
+    let (operator, commands) = mpsc::unbounded_channel();
+    let admin = Operators(Admin::new(Arc::new(View(Arc::clone(&shared)))));
+    let server = Server::new(admin, Limits::default(), Places::new(OPERATORS), signal);
+    let mut operators = Listeners::new(vec![operator], server);
+    tokio::spawn(async move {
+        if let Err(error) = obey(commands).await {
+            tracing::error!(%error, "the admin listener ended");
         }
     });
-    tracing::info!("stopping: calls in flight may finish");
-    drain.stop();
-    runtime.block_on(async {
+
+    let (change, operator_change) = plan(&config, &tls, &traffic, &operators, &mut inherited)
+        .map_err(|errors| errors.into_iter().next().map_or(RunError::Refused, |(_, error)| error.into()))?;
+    traffic.apply(change);
+    operators.apply(operator_change);
+    inherited.finish();
+    tracing::info!(methods, routes, "the methods are open to everybody who can connect");
+    say_where(&traffic, &operators);
+    notifier.ready(&status(true, methods));
+    tokio::spawn(certificates::watch(Arc::clone(&shared.handle)));
+    let count = traffic.cores().len();
+    let tasks = Tasks::new(&config, attempt.watch, attempt.reflections);
+    let control = Control {
+        origin: Arc::new(origin),
+        cores: count,
+        shared,
+        traffic,
+        operators,
+        notifier,
+        configured,
+        tasks,
+    };
+    Ok(Served { control, orders, threads, failures })
+}
+
+/// Serves to the end.
+async fn serve(served: Served, mut signals: Signals) -> io::Result<()> {
+    let Served { mut control, mut orders, threads, mut failures } = served;
+    let watchdog = tokio::spawn(watch_cores(&control));
+    let outcome = tokio::select! {
+        () = control.run(&mut signals, &mut orders) => Ok(()),
+        failure = failures.recv() => {
+            Err(failure.unwrap_or_else(|| io::Error::other("no core is left to serve")))
+        }
+    };
+    // Whoever still waits for a reload is told that there is none.
+    drop(orders);
+    control.shared.drain();
+    control.notifier.stopping();
+    let delay = control.configured.config.http.drain_delay.value;
+    let stopped_again = async {
+        if outcome.is_ok() && !delay.is_zero() {
+            tracing::info!(?delay, "not ready any more: connections are taken for a while still");
+            tokio::select! {
+                () = sleep(delay) => {}
+                () = signals.stop() => return,
+            }
+        }
+        tracing::info!("stopping: calls in flight may finish");
+        let Control { traffic, operators, .. } = control;
+        traffic.stop();
         tokio::select! {
             () = all_ended(threads) => {}
             () = signals.stop() => tracing::warn!("stopping at once: calls in flight are cut"),
         }
-    });
-    // A second signal leaves threads behind, which end with the process.
-    runtime.shutdown_background();
-    Ok(outcome?)
+        operators.stop();
+    };
+    stopped_again.await;
+    watchdog.abort();
+    outcome
+}
+
+/// Gives the service manager signs of life as long as all cores do.
+fn watch_cores(control: &Control) -> impl Future<Output = ()> + Send + use<> {
+    let weak: Vec<_> = control.traffic.cores().iter().map(mpsc::UnboundedSender::downgrade).collect();
+    let notifier = control.notifier.clone();
+    async move {
+        let Some(pause) = notifier.watchdog() else { return };
+        loop {
+            sleep(pause).await;
+            // Cores that are stopping take no more orders.
+            let cores: Vec<_> = weak.iter().filter_map(mpsc::WeakUnboundedSender::upgrade).collect();
+            if timeout(pause, all_answer(&cores)).await == Ok(true) {
+                notifier.alive();
+            }
+        }
+    }
 }
 
 async fn all_ended<T: Send + 'static>(threads: Vec<thread::JoinHandle<T>>) {
@@ -159,10 +306,49 @@ async fn all_ended<T: Send + 'static>(threads: Vec<thread::JoinHandle<T>>) {
     let _ = joined.await;
 }
 
-fn server(config: &Config, handle: Arc<Handle>, stop: Signal) -> Server<Fronted> {
+/// How the open sockets change: those for traffic, and those for operators.
+type Changes = (Change, Change);
+
+/// Binds the addresses of a configuration that are not open yet.
+fn plan<T: Handler, O: Handler>(
+    config: &Config,
+    tls: &[Option<Arc<Acceptor>>],
+    traffic: &Listeners<T>,
+    operators: &Listeners<O>,
+    inherited: &mut Inherited,
+) -> Result<Changes, Vec<(Option<Place>, ListenError)>> {
+    let addresses: Vec<_> = config.listeners.iter().map(|listener| &listener.address).collect();
+    let admin: Vec<_> = config.admin.iter().map(|admin| &admin.address).collect();
+    let secured = addresses.iter().enumerate();
+    let secured = secured.map(|(index, address)| (address.value, tls.get(index).cloned().flatten()));
+    let plain: Vec<_> = admin.iter().map(|address| (address.value, None)).collect();
+    let planned = traffic.plan(&secured.collect::<Vec<_>>(), inherited);
+    let planned_admin = operators.plan(&plain, inherited);
+    match (planned, planned_admin) {
+        (Ok(traffic), Ok(operators)) => Ok((traffic, operators)),
+        (traffic, operators) => {
+            let traffic = traffic.err().unwrap_or_default().into_iter();
+            let operators = operators.err().unwrap_or_default().into_iter();
+            let traffic = traffic.map(|(position, error)| (addresses[position].place, error));
+            Err(traffic.chain(operators.map(|(position, error)| (admin[position].place, error))).collect())
+        }
+    }
+}
+
+fn say_where<T: Handler, O: Handler>(traffic: &Listeners<T>, operators: &Listeners<O>) {
+    for (address, tls) in traffic.places() {
+        tracing::info!(%address, tls, "listening");
+    }
+    for address in operators.addresses() {
+        tracing::info!(%address, "operators are listened to");
+    }
+}
+
+/// What bounds connections.
+fn limits(config: &Config) -> Limits {
     let http = &config.http;
     let stream_window = u32::try_from(http.stream_window.bytes()).unwrap_or(u32::MAX);
-    let limits = Limits {
+    Limits {
         headers: http.header_count.value as usize,
         header_bytes: http.headers.as_usize(),
         uri: http.uri.as_usize(),
@@ -175,73 +361,12 @@ fn server(config: &Config, handle: Arc<Handle>, stop: Signal) -> Server<Fronted>
         idle_timeout: http.idle_timeout.value,
         write_timeout: http.write_timeout.value,
         drain_timeout: http.drain_timeout.value,
-    };
-    let places = http.connections.as_ref().map_or_else(default_connections, |count| count.value as usize);
-    let front = Front::new(handle);
-    let encodings = http.compression.value;
-    let compression = Compression {
-        requests: matches!(encodings, Encodings::Both | Encodings::Requests),
-        answers: matches!(encodings, Encodings::Both | Encodings::Answers),
-    };
-    Server::new(Fronted::new(front, compression), limits, Places::new(places), stop)
-}
-
-/// A listening socket, and what speaks TLS on it.
-type Bound = (std::net::TcpListener, Option<Arc<Acceptor>>);
-
-/// One core: a runtime of its own, which serves its sockets until the drain is over.
-fn serve_core(core: usize, server: &Server<Fronted>, sockets: Vec<Bound>) -> io::Result<()> {
-    upstream::core::enter(core);
-    let runtime = runtime()?;
-    let served = runtime.block_on(async {
-        let mut serving = tokio::task::JoinSet::new();
-        for (socket, tls) in sockets {
-            let server = server.clone();
-            let server = match tls {
-                None => server,
-                Some(acceptor) => server.secured(acceptor),
-            };
-            serving.spawn(server.serve(socket));
-        }
-        while let Some(served) = serving.join_next().await {
-            served.map_err(io::Error::other)??;
-        }
-        Ok(())
-    });
-    // A name that is still being looked up for an upstream must not hold the process back.
-    runtime.shutdown_background();
-    served
-}
-
-/// The signals that the process answers.
-struct Signals {
-    terminate: unix::Signal,
-    interrupt: unix::Signal,
-    hangup: unix::Signal,
-}
-
-impl Signals {
-    /// Takes the signals from the system's defaults. Needs a runtime.
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
     }
+}
 
-    /// Waits for SIGTERM or SIGINT. SIGHUP asks for a reload, which never kills.
-    async fn stop(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP is ignored: this version does not reload; restart it instead");
-                }
-            }
-        }
-    }
+/// How many connections there may be at a time.
+fn places(config: &Config) -> usize {
+    config.http.connections.as_ref().map_or_else(default_connections, |count| count.value as usize)
 }
 
 /// Takes all the file descriptors that the process may have. The soft limit is low only for the sake of

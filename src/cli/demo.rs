@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 
-use super::{INTERNAL, failure_code, log, output};
+use super::{FAILED, INTERNAL, failure_code, log, output};
 use crate::config::load::parse;
 use crate::config::value::address::parse_listen;
 use crate::{app, demo};
@@ -34,30 +34,29 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         "listeners:\n  - address: {}\nupstreams:\n  bookstore: http://{backend}\nservices:\n  - bookstore.v1.*\n",
         arguments.address
     );
-    let (config, mut problems) = match parse("the demo's configuration", &text, Path::new(""), &|_: &str| {
-        Err(std::env::VarError::NotPresent)
-    }) {
-        Ok(loaded) => loaded,
-        Err(problems) => return format.refuse(&problems),
+    let shown = text.clone();
+    let origin = app::Origin {
+        file: None,
+        load: Box::new(move || {
+            let no_variables = |_: &str| Err(std::env::VarError::NotPresent);
+            parse("the demo's configuration", &text, Path::new(""), &no_variables)
+        }),
+        report: Box::new(move |problems| format.report(problems)),
     };
-    let snapshot = match app::prepare(&config, &mut problems) {
-        Ok(Some(snapshot)) => snapshot,
-        Ok(None) => return format.refuse(&problems),
-        Err(error) => return format.fail(&error, INTERNAL),
-    };
-    let result = app::run(&config, snapshot, |addresses| {
+    let result = app::run(origin, |addresses| {
         if let Some(address) = addresses.first() {
-            output::line(&introduction(*address, backend, &text));
+            output::line(&introduction(*address, backend, &shown));
         }
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(app::RunError::Refused) => ExitCode::from(FAILED),
         Err(error) => {
             let advice = match error {
                 app::RunError::Listen(_) => {
                     "\nName another address, for example `transom demo --address 127.0.0.1:8090`."
                 }
-                app::RunError::System(_) => "",
+                app::RunError::Refused | app::RunError::System(_) => "",
             };
             format.fail(&format!("{error}{advice}"), failure_code(&error))
         }

@@ -15,6 +15,8 @@ mod call;
 mod check;
 mod completions;
 mod demo;
+mod diff;
+mod health;
 mod init;
 mod input;
 mod log;
@@ -63,6 +65,10 @@ enum Command {
     Call(call::Arguments),
     /// Run a backend and a gateway in front of it, and show requests to try.
     Demo(demo::Arguments),
+    /// Compare two descriptor sets or configurations, and list what breaks for callers.
+    Diff(diff::Arguments),
+    /// Ask a running gateway whether it is ready.
+    Health(health::Arguments),
     /// Write a commented configuration file to start with.
     Init(init::Arguments),
     /// Print the JSON Schema of configuration files.
@@ -75,7 +81,7 @@ enum Command {
 }
 
 /// Where the configuration comes from.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 struct Source {
     /// The configuration file [default: transom.yaml, unless --upstream is given].
     #[arg(short, long, value_name = "FILE")]
@@ -93,8 +99,12 @@ impl Source {
         if !self.upstream.is_empty() {
             return Config::for_upstreams(&self.upstream).map(|config| (config, Problems::default()));
         }
-        let default = PathBuf::from("transom.yaml");
-        load::load(self.config.as_ref().unwrap_or(&default))
+        load::load(&self.file())
+    }
+
+    /// The configuration file.
+    fn file(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| PathBuf::from("transom.yaml"))
     }
 
     /// The configuration, what it compiles to, and the warnings. Errors are reported.
@@ -102,7 +112,7 @@ impl Source {
         let format = self.log.format;
         let (config, mut problems) = self.load().map_err(|problems| format.refuse(&problems))?;
         match app::prepare(&config, &mut problems) {
-            Ok(Some(snapshot)) => Ok((config, snapshot, problems)),
+            Ok(Some(compiled)) => Ok((config, compiled.snapshot, problems)),
             Ok(None) => Err(format.refuse(&problems)),
             Err(error) => Err(format.fail(&error, INTERNAL)),
         }
@@ -125,6 +135,8 @@ pub fn main() -> ExitCode {
         Command::Routes(arguments) => routes::run(&arguments),
         Command::Call(arguments) => call::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Schema => schema::run(),
         Command::Completions(arguments) => completions::run(&arguments),
@@ -135,7 +147,7 @@ pub fn main() -> ExitCode {
 /// The exit code for an application that cannot run: an address is a matter of the configuration.
 const fn failure_code(error: &app::RunError) -> u8 {
     match error {
-        app::RunError::Listen(_) => FAILED,
+        app::RunError::Refused | app::RunError::Listen(_) => FAILED,
         app::RunError::System(_) => INTERNAL,
     }
 }

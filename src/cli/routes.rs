@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
-
 use super::{Source, output};
+use crate::admin::routes::{DIALECTS, routes};
 use crate::snapshot::Snapshot;
 
 /// The arguments of `transom routes`.
@@ -24,31 +23,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(code) => return code,
     };
     if arguments.json {
-        print_json(&snapshot);
+        output::line(&format!("{:#}", routes(&snapshot)));
     } else {
         print_table(&snapshot);
     }
     ExitCode::SUCCESS
 }
-
-fn print_json(snapshot: &Snapshot) {
-    let routes = snapshot.routes.routes().iter().map(|route| {
-        let endpoint = &route.target().endpoint;
-        json!({
-            "verb": route.method(),
-            "path": route.template().as_str(),
-            "method": endpoint.full_name,
-            "upstream": endpoint.upstream,
-            "dialects": DIALECTS,
-            "client_streaming": endpoint.method.client_streaming,
-            "server_streaming": endpoint.method.server_streaming,
-        })
-    });
-    output::line(&format!("{:#}", routes.collect::<serde_json::Value>()));
-}
-
-/// The dialects that routes are served in.
-const DIALECTS: [&str; 1] = ["rest"];
 
 fn print_table(snapshot: &Snapshot) {
     let rows = snapshot.routes.routes().iter().map(|route| {

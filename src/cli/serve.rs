@@ -22,19 +22,21 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let log = arguments.source.log;
     log.start();
-    let (mut config, snapshot, problems) = match arguments.source.prepare() {
-        Ok(prepared) => prepared,
-        Err(code) => return code,
+    let (source, address) = (arguments.source.clone(), arguments.address);
+    let origin = app::Origin {
+        file: source.upstream.is_empty().then(|| source.file()),
+        load: Box::new(move || {
+            let (mut config, problems) = source.load()?;
+            if let Some(address) = address {
+                config.listeners = NonEmpty::new(Listener { address: address.into(), tls: None }, []);
+            }
+            Ok((config, problems))
+        }),
+        report: Box::new(move |problems| log.format.report(problems)),
     };
-    log.format.report(&problems);
-    if let Some(address) = arguments.address {
-        config.listeners = NonEmpty::new(Listener { address: address.into(), tls: None }, []);
-    }
-    let routes = snapshot.routes.routes().len();
-    let methods = snapshot.methods.len();
-    tracing::info!(methods, routes, "the methods are open to everybody who can connect");
-    match app::run(&config, snapshot, |_| ()) {
+    match app::run(origin, |_| ()) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(app::RunError::Refused) => ExitCode::from(failure_code(&app::RunError::Refused)),
         Err(error) => log.format.fail(&error, failure_code(&error)),
     }
 }

@@ -1,13 +1,14 @@
 //! Descriptors: from files, from proto sources, and from the backends' own reflection.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protox::Compiler;
 use protox::file::{ChainFileResolver, DescriptorSetFileResolver, GoogleFileResolver, IncludeFileResolver};
 
-use super::upstreams::Upstream;
+use super::reflections::{Answer, Reflections, Told, is_source};
 use crate::config::Config;
 use crate::config::descriptors::{Descriptors, Protos};
 use crate::config::files::{proto_files, read_named};
@@ -17,16 +18,16 @@ use crate::config::problem::{Problem, Problems};
 use crate::config::upstream;
 use crate::schema::Schema;
 use crate::schema::load::{BUILT_IN, LoadError};
-use crate::upstream::reflection::{Limits, fetch};
-use crate::wire::writer;
+use crate::snapshot::Missing;
 
 /// The largest descriptor set, in bytes.
 const MAX_SET: u64 = 256 << 20;
 
 /// The descriptors of all upstreams.
 pub(super) struct Catalogue {
-    /// One for each upstream, in their order; those without descriptors of their own share one.
-    schemas: Vec<Arc<Schema>>,
+    /// One for each upstream, in their order; those without descriptors of their own share one. Absent for one
+    /// whose descriptors cannot be had now.
+    schemas: Vec<Option<Arc<Schema>>>,
     rules: Vec<Arc<Rules>>,
 }
 
@@ -35,7 +36,7 @@ pub(super) type Rules = HashMap<String, HttpRule>;
 
 impl Catalogue {
     pub(super) fn schema_of(&self, upstream: usize) -> Option<&Arc<Schema>> {
-        self.schemas.get(upstream)
+        self.schemas.get(upstream)?.as_ref()
     }
 
     /// The rules from files for a method of an upstream, in place of its annotation.
@@ -51,32 +52,43 @@ impl Catalogue {
     }
 
     pub(super) fn first_schema(&self) -> Option<&Arc<Schema>> {
-        self.schemas.first()
+        self.schemas.iter().flatten().next()
     }
 }
 
+/// What loading needs beside the configuration.
+pub(super) struct Loading<'a> {
+    /// What upstreams told about themselves.
+    pub(super) reflections: &'a Reflections,
+    /// Whether an upstream that cannot be asked is left out, with a warning.
+    pub(super) lenient: bool,
+    pub(super) problems: &'a mut Problems,
+    /// Every file that was read beside those that the configuration names, such as imports.
+    pub(super) files: Vec<PathBuf>,
+    /// The upstreams that were reported as missing.
+    pub(super) missing: Vec<Missing>,
+}
+
 /// Loads the descriptors of every upstream. After an error the catalogue is not complete.
-pub(super) async fn load(config: &Config, upstreams: &[Upstream], problems: &mut Problems) -> Catalogue {
-    let rules = load_rules(config, problems);
+pub(super) fn load(config: &Config, loading: &mut Loading<'_>) -> Catalogue {
+    let rules = load_rules(config, loading.problems);
     let has_own = |settings: &upstream::Upstream| settings.descriptors.iter().any(is_source);
     let has_common = config.descriptors.iter().any(is_source);
     let common = if has_common && config.upstreams.iter().any(|(_, settings)| !has_own(settings)) {
-        load_sources(&config.descriptors, upstreams, problems).await
+        loading.sources(&config.descriptors)
     } else {
         None
     };
-    let mut schemas = Vec::with_capacity(upstreams.len());
-    for ((_, settings), upstream) in config.upstreams.iter().zip(upstreams) {
-        schemas.extend(if has_own(settings) {
-            load_sources(&settings.descriptors, upstreams, problems).await
+    let schemas = config.upstreams.iter().map(|(name, settings)| {
+        if has_own(settings) {
+            loading.sources(&settings.descriptors)
         } else if has_common {
             common.clone()
         } else {
-            let set = reflect(upstream, None, problems).await;
-            set.and_then(|set| built(Schema::load(&[&set]), None, problems))
-        });
-    }
-    Catalogue { schemas, rules }
+            loading.reflected(name, None).map(|told| Arc::clone(&told.schema))
+        }
+    });
+    Catalogue { schemas: schemas.collect(), rules }
 }
 
 /// The rules of each upstream: its own files, or else those at the top of the configuration.
@@ -103,41 +115,67 @@ fn read_rules(sources: &[Descriptors], problems: &mut Problems) -> Rules {
     rules
 }
 
-/// Whether it brings descriptors, rather than rules for them.
-const fn is_source(source: &Descriptors) -> bool {
-    !matches!(source, Descriptors::HttpRules(_))
-}
+impl<'a> Loading<'a> {
+    fn sources(&mut self, sources: &[Descriptors]) -> Option<Arc<Schema>> {
+        let (errors, missing) = (self.problems.errors(), self.missing.len());
+        let mut sets = Vec::new();
+        let mut places = Vec::new();
+        for source in sources {
+            let (set, place) = match source {
+                Descriptors::Set(path) => {
+                    (read_named(path, MAX_SET, self.problems).map(Cow::Owned), path.place)
+                }
+                Descriptors::Protos(protos) => {
+                    let set = compile(protos, self.problems, &mut self.files);
+                    (set.map(Cow::Owned), protos.files.first().and_then(|file| file.place))
+                }
+                Descriptors::Reflection(name) => {
+                    let told = self.reflected(name, name.place);
+                    (told.map(|told| Cow::Borrowed(told.set.as_slice())), name.place)
+                }
+                Descriptors::HttpRules(_) => continue,
+            };
+            sets.extend(set);
+            places.push(place);
+        }
+        if self.problems.errors() > errors {
+            return None;
+        }
+        let sets: Vec<&[u8]> = sets.iter().map(AsRef::as_ref).collect();
+        let loaded = Schema::load(&sets);
+        if loaded.is_err() && self.missing.len() > missing {
+            // What is not there may be what the upstream that cannot be asked would have told.
+            return None;
+        }
+        let place = if loaded.is_err() { faulty(&sets, &places) } else { None };
+        built(loaded, place, self.problems)
+    }
 
-async fn load_sources(
-    sources: &[Descriptors],
-    upstreams: &[Upstream],
-    problems: &mut Problems,
-) -> Option<Arc<Schema>> {
-    let before = problems.errors();
-    let mut sets = Vec::new();
-    let mut places = Vec::new();
-    for source in sources {
-        let (set, place) = match source {
-            Descriptors::Set(path) => (read_named(path, MAX_SET, problems), path.place),
-            Descriptors::Protos(protos) => {
-                (compile(protos, problems), protos.files.first().and_then(|file| file.place))
-            }
-            Descriptors::Reflection(name) => {
-                let upstream = upstreams.iter().find(|upstream| upstream.name == name.value)?;
-                (reflect(upstream, name.place, problems).await, name.place)
-            }
-            Descriptors::HttpRules(_) => continue,
+    /// What an upstream told about itself, or a word about why there is nothing.
+    fn reflected(&mut self, upstream: &str, place: Option<Place>) -> Option<&'a Told> {
+        let nothing = [];
+        let reasons = match self.reflections.answer(upstream) {
+            Some(Answer::Told(told)) => return Some(told),
+            Some(Answer::Failed(reasons)) => reasons.as_slice(),
+            None => &nothing,
         };
-        sets.extend(set);
-        places.push(place);
+        if self.missing.iter().any(|missing| missing.upstream == upstream) {
+            return None;
+        }
+        for reason in reasons {
+            let text = format!("The descriptors of upstream {upstream:?} cannot be had: {reason}");
+            self.problems.push(
+                match self.lenient {
+                    true => Problem::warning(text)
+                        .hint("It is asked again. What the other upstreams define is served meanwhile."),
+                    false => Problem::error(text),
+                }
+                .at(place),
+            );
+        }
+        self.missing.push(Missing { upstream: upstream.to_owned(), reason: reasons.join(" ") });
+        None
     }
-    if problems.errors() > before {
-        return None;
-    }
-    let sets: Vec<&[u8]> = sets.iter().map(Vec::as_slice).collect();
-    let loaded = Schema::load(&sets);
-    let place = if loaded.is_err() { faulty(&sets, &places) } else { None };
-    built(loaded, place, problems)
 }
 
 /// The place of the first set that cannot be used even alone, or else of the first one.
@@ -166,7 +204,7 @@ fn built(
 }
 
 /// Compiles proto sources to a descriptor set.
-fn compile(protos: &Protos, problems: &mut Problems) -> Option<Vec<u8>> {
+fn compile(protos: &Protos, problems: &mut Problems, read: &mut Vec<PathBuf>) -> Option<Vec<u8>> {
     let before = problems.errors();
     let files = proto_files(protos, problems);
     if problems.errors() > before {
@@ -198,6 +236,7 @@ fn compile(protos: &Protos, problems: &mut Problems) -> Option<Vec<u8>> {
             problems.push(Problem::error(text).at(place).hint(hint));
         }
     }
+    read.extend(compiler.files().filter_map(|file| file.path().map(Path::to_owned)));
     if !failures.is_empty() {
         return None;
     }
@@ -217,27 +256,4 @@ fn explain(error: &protox::Error) -> String {
         Some((line, column)) => format!("{error} (line {line}, column {column})"),
         None => error.to_string(),
     }
-}
-
-/// Asks an upstream for its descriptors, one target after the other, and makes them a set.
-async fn reflect(upstream: &Upstream, place: Option<Place>, problems: &mut Problems) -> Option<Vec<u8>> {
-    let mut failure = None;
-    for target in &upstream.targets {
-        match fetch(target, &Limits::default()).await {
-            Ok(reflected) => {
-                let mut set = Vec::new();
-                for file in reflected.files {
-                    // FileDescriptorSet holds its files under 1.
-                    writer::bytes(&mut set, 1, &file);
-                }
-                return Some(set);
-            }
-            Err(error) => failure = Some(error.to_string()),
-        }
-    }
-    let text = failure.unwrap_or_else(|| "It has no target.".into());
-    let problem =
-        Problem::error(format!("The descriptors of upstream {:?} cannot be had: {text}", upstream.name));
-    problems.push(problem.at(place));
-    None
 }

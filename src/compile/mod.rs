@@ -1,13 +1,18 @@
 //! From the configuration to a [`Snapshot`]: descriptors are loaded, services matched to upstreams, HTTP
-//! rules turned into routes. Everything that is wrong is reported at once, at its place in the file.
+//! rules turned into routes. Upstreams that stay as they are keep their connections. Everything that is wrong is reported at once, at its place in the file.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::Config;
 use crate::config::problem::Problems;
+use crate::schema::Schema;
 use crate::snapshot::{Limits, Snapshot, Tls};
 
+pub mod changes;
 mod descriptors;
+pub mod live;
+pub mod reflections;
 mod routes;
 mod services;
 mod tls;
@@ -16,20 +21,71 @@ mod upstreams;
 #[cfg(test)]
 mod tests;
 
-/// Compiles a configuration for an application with `cores` runtimes. Asks upstreams by reflection where
-/// the configuration says so.
-///
-/// What is found is added to `problems`, warnings too. There is no snapshot if it holds an error.
-pub async fn compile(config: &Config, problems: &mut Problems, cores: usize) -> Option<Snapshot> {
-    let listeners = tls::listeners(config, problems);
-    let upstreams = upstreams::build(config, problems, cores);
-    let catalogue = descriptors::load(config, &upstreams, problems).await;
-    if problems.errors() > 0 {
-        return None;
+use changes::Generation;
+use descriptors::Loading;
+use live::Live;
+use reflections::Reflections;
+
+/// What compiling needs beside the configuration.
+#[derive(Debug)]
+pub struct Terms<'a> {
+    /// How many runtimes the application has.
+    pub cores: usize,
+    /// The generation before this one.
+    pub live: Option<&'a Live>,
+    /// What upstreams told about themselves.
+    pub reflections: Reflections,
+    /// Whether an upstream that cannot be asked for its descriptors is left out with a warning, rather than an
+    /// error.
+    pub lenient: bool,
+}
+
+/// What a configuration compiles to.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What is served.
+    pub snapshot: Snapshot,
+    /// What the next generation takes over.
+    pub live: Live,
+}
+
+impl Compiled {
+    /// What is compared with other generations.
+    pub const fn generation(&self) -> Generation<'_> {
+        Generation { snapshot: &self.snapshot, live: &self.live }
     }
-    let exposed = services::expose(config, &upstreams, &catalogue, problems);
-    let (methods, routes) = routes::build(config, &exposed, &catalogue, problems);
-    let schema = Arc::clone(catalogue.first_schema()?);
+}
+
+/// Compiles a configuration.
+///
+/// What is found is added to `problems`, warnings too. There is nothing if it holds an error. The files that were
+/// read beside those that the configuration names, such as imports of proto files, come along in any case.
+pub fn compile(
+    config: &Config,
+    problems: &mut Problems,
+    terms: Terms<'_>,
+) -> (Option<Compiled>, Vec<PathBuf>) {
+    let listeners = tls::listeners(config, problems);
+    let upstreams = upstreams::build(config, problems, terms.cores, terms.live);
+    let mut loading = Loading {
+        reflections: &terms.reflections,
+        lenient: terms.lenient,
+        problems,
+        files: Vec::new(),
+        missing: Vec::new(),
+    };
+    let catalogue = descriptors::load(config, &mut loading);
+    let (files, missing) = (loading.files, loading.missing);
+    if problems.errors() > 0 {
+        return (None, files);
+    }
+    let is_complete = missing.is_empty();
+    let exposed = services::expose(config, &upstreams, &catalogue, is_complete, problems);
+    let (methods, routes) = routes::build(config, &exposed, &catalogue, is_complete, problems);
+    if problems.errors() > 0 {
+        return (None, files);
+    }
+    let schema = catalogue.first_schema().cloned().unwrap_or_else(built_in);
     let http = &config.http;
     let limits = Limits {
         body: http.body.as_usize(),
@@ -39,7 +95,14 @@ pub async fn compile(config: &Config, problems: &mut Problems, cores: usize) -> 
     };
     let tls = Tls {
         listeners,
-        upstreams: upstreams.into_iter().filter_map(|upstream| upstream.connector).collect(),
+        upstreams: upstreams.iter().filter_map(|upstream| upstream.connector.clone()).collect(),
     };
-    (problems.errors() == 0).then_some(Snapshot { methods, routes, schema, limits, tls })
+    let live = Live::new(&upstreams, &catalogue, terms.reflections);
+    let snapshot = Snapshot { methods, routes, schema, limits, tls, missing };
+    (Some(Compiled { snapshot, live }), files)
+}
+
+/// The schema of what is built in, for errors when no upstream could be asked.
+fn built_in() -> Arc<Schema> {
+    Arc::new(Schema::load(&[]).expect("what is built in is valid"))
 }

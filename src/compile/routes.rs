@@ -37,18 +37,21 @@ struct Builder<'a> {
     config: &'a Config,
     methods: HashMap<String, Arc<Route>>,
     table: Table<Arc<Route>>,
+    is_complete: bool,
     problems: &'a mut Problems,
 }
 
 /// All exposed methods by their names, and their routes: those of the configuration first, so that they
-/// win over equal ones, then those of the annotations.
+/// win over equal ones, then those of the annotations. `is_complete` says whether the descriptors of all upstreams are
+/// there.
 pub(super) fn build(
     config: &Config,
     exposed: &[Exposed<'_>],
     catalogue: &Catalogue,
+    is_complete: bool,
     problems: &mut Problems,
 ) -> (HashMap<String, Arc<Route>>, Table<Arc<Route>>) {
-    let mut builder = Builder { config, methods: HashMap::new(), table: Table::new(), problems };
+    let mut builder = Builder { config, methods: HashMap::new(), table: Table::new(), is_complete, problems };
     for method in exposed {
         builder.own(method);
     }
@@ -58,7 +61,9 @@ pub(super) fn build(
     for method in exposed {
         builder.mapped(method, catalogue);
     }
-    builder.warn_of_strangers(exposed, catalogue);
+    if is_complete {
+        builder.warn_of_strangers(exposed, catalogue);
+    }
     (builder.methods, builder.table)
 }
 
@@ -66,6 +71,10 @@ impl Builder<'_> {
     fn configured(&mut self, route: &route::Route, exposed: &[Exposed<'_>]) {
         let name = route.call.to_string();
         let Some(method) = exposed.iter().find(|exposed| exposed.endpoint.full_name == name) else {
+            if !self.is_complete {
+                // The upstream that defines it may be the one that could not be asked.
+                return;
+            }
             let text = format!("The method {name} is not exposed.");
             let hint = "Check its name, and that `services` has a pattern for its service.";
             return self.problems.push(Problem::error(text).at(route.call.place).hint(hint));

@@ -38,11 +38,13 @@ impl Exposed<'_> {
     }
 }
 
-/// Matches every service that an upstream defines with the most specific pattern.
+/// Matches every service that an upstream defines with the most specific pattern. `is_complete` says whether the
+/// descriptors of all upstreams are there.
 pub(super) fn expose<'c>(
     config: &'c Config,
     upstreams: &[Upstream],
     catalogue: &Catalogue,
+    is_complete: bool,
     problems: &mut Problems,
 ) -> Vec<Exposed<'c>> {
     let offers = offers(upstreams, catalogue);
@@ -57,6 +59,9 @@ pub(super) fn expose<'c>(
             .max_by_key(|(_, settings)| settings.service.specificity());
         let Some((index, settings)) = best else { continue };
         let before = problems.errors();
+        if settings.upstream.as_ref().is_some_and(|wanted| is_missing(&wanted.value, upstreams, catalogue)) {
+            continue;
+        }
         let offer = choose(name, candidates, settings, upstreams, problems);
         is_used[index] |= offer.is_some() || problems.errors() > before;
         let Some(offer) = offer else { continue };
@@ -73,8 +78,17 @@ pub(super) fn expose<'c>(
             }));
         }
     }
-    report_unused(config, &is_used, &offers, problems);
+    // What is not defined here may be defined by an upstream that could not be asked, about which there is a word.
+    if is_complete {
+        report_unused(config, &is_used, &offers, problems);
+    }
     exposed
+}
+
+/// Whether an upstream is one whose descriptors could not be had.
+fn is_missing(name: &str, upstreams: &[Upstream], catalogue: &Catalogue) -> bool {
+    let position = upstreams.iter().position(|upstream| upstream.name == name);
+    position.is_some_and(|position| catalogue.schema_of(position).is_none())
 }
 
 /// A service as an upstream defines it.

@@ -49,6 +49,9 @@ settings! {
         /// How long calls in flight may take to finish once the process is told to stop. Streams that go on
         /// are cut then.
         drain_timeout: Located<Duration> = Duration::from_secs(30).into() => HUNDRED_MILLIS..=DAY,
+        /// How long connections are still taken once the process is told to stop, while `/readyz` says that it
+        /// is not ready: the time that load balancers need to notice.
+        drain_delay: Located<Duration> = Duration::ZERO.into() => Duration::ZERO..=Duration::from_secs(300),
         /// The number of parameters of a query, and of fields of a form.
         query_parameters: Located<u32> = 1_000.into() => 1..=100_000,
         /// Which bodies may be compressed, in gzip, br or zstd. Leave answers out where they hold a secret beside

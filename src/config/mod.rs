@@ -14,6 +14,7 @@
 
 use std::path::Path;
 
+pub mod admin;
 mod braces;
 pub mod descriptors;
 pub mod files;
@@ -25,6 +26,7 @@ pub mod load;
 pub mod node;
 pub mod place;
 pub mod problem;
+pub mod reload;
 pub mod route;
 pub mod schema;
 pub mod service;
@@ -36,11 +38,13 @@ pub mod value;
 #[cfg(test)]
 mod tests;
 
+use admin::Admin;
 use descriptors::Descriptors;
 use limits::{Codec, Http};
 use listen::Listener;
 use place::Located;
 use problem::{Problem, Problems};
+use reload::Reload;
 use route::Route;
 use service::Service;
 use settings::collection::{Named, NonEmpty};
@@ -60,6 +64,8 @@ settings! {
     pub struct Config {
         /// Where Transom listens.
         listeners: NonEmpty<Listener> = NonEmpty::new(Listener::default(), []),
+        /// Where operators reach Transom.
+        admin: Option<Admin> = None,
         /// Where the descriptors come from of upstreams that name none of their own. Without any, the
         /// upstreams are asked by gRPC reflection.
         descriptors: Vec<Descriptors> = Vec::new(),
@@ -73,8 +79,10 @@ settings! {
         http: Http = Http::default(),
         /// Limits of messages.
         codec: Codec = Codec::default(),
+        /// How changes are taken up.
+        reload: Reload = Reload::default(),
     }
-    later { admin, public_url, trusted_proxies, versions, identity, plans, rate_limits, policies, telemetry }
+    later { public_url, trusted_proxies, versions, identity, plans, rate_limits, policies, telemetry }
     check check(upstreams)
     example SMALLEST
 }
@@ -109,12 +117,14 @@ impl Config {
         }
         Ok(Self {
             listeners: NonEmpty::new(Listener::default(), []),
+            admin: None,
             descriptors: Vec::new(),
             upstreams: Named::new(upstreams),
             services: NonEmpty::new(Service::everything(), []),
             routes: Vec::new(),
             http: Http::default(),
             codec: Codec::default(),
+            reload: Reload::default(),
         })
     }
 

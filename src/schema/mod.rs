@@ -10,6 +10,7 @@ use std::fmt;
 use names::{Arena, ServiceIndex, TypeIndex};
 
 mod descriptor;
+pub mod diff;
 pub mod enumeration;
 mod features;
 pub mod load;

@@ -137,7 +137,7 @@ impl<H: Handler> Connections<H> {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (shared, signal) = (self.server.shared.clone(), self.server.signal.clone());
+        let (shared, signal) = (self.server.shared.load_full(), self.server.signal.clone());
         let tls = self.server.tls.clone();
         self.tasks.spawn(async move {
             let opened = match tls {

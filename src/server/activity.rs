@@ -12,8 +12,6 @@ use tokio::time::Instant;
 pub(super) struct Activity {
     start: Instant,
     calls: AtomicUsize,
-    /// Whether there was a call at all.
-    carried: AtomicBool,
     /// Calls that were taken back, less those that were completed.
     resets: AtomicUsize,
     /// Frames of HTTP/2 beyond what is allowed of those that carry nothing.
@@ -41,7 +39,6 @@ impl Activity {
         Self {
             start: Instant::now(),
             calls: AtomicUsize::new(0),
-            carried: AtomicBool::new(false),
             resets: AtomicUsize::new(0),
             floods: AtomicUsize::new(0),
             heads: AtomicBool::new(true),
@@ -104,7 +101,6 @@ impl Activity {
         if self.heads.load(Relaxed) {
             self.head_since.store(0, Relaxed);
         }
-        self.carried.store(true, Relaxed);
         self.calls.fetch_add(1, Relaxed);
         CallGuard { activity: self.clone(), completed: false }
     }
@@ -117,11 +113,6 @@ impl Activity {
             self.idle_since.store(self.now(), Relaxed);
             self.idle.notify_waiters();
         }
-    }
-
-    /// Whether the connection has ever carried a call.
-    pub(super) fn carried(&self) -> bool {
-        self.carried.load(Relaxed)
     }
 
     /// How many more calls were taken back than completed.

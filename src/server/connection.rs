@@ -22,8 +22,9 @@ use super::link::{Link, Version};
 use super::secure::Opened;
 use super::{Handler, Shared};
 
-/// How long a new connection may take to bring its first request once the server is told to stop. The client
-/// could not know that, and its request may be on its way.
+/// How long a connection of HTTP/1 that is new, or that got its last answer no longer ago than this, may take to bring
+/// a request once the server is told to stop. The client could not know that, and its request may be on its way;
+/// the answer tells it.
 const NEWCOMER: Duration = Duration::from_secs(1);
 
 /// How long a connection that was asked to end may stay without a call: time for a GOAWAY to arrive and for the
@@ -171,6 +172,8 @@ struct Keeper {
     limits: Limits,
     signal: Pin<Box<dyn Future<Output = ()> + Send>>,
     stopping: bool,
+    /// Until when requests that may be on their way are waited for.
+    grace: Instant,
     /// When the connection was asked to finish.
     finishing: Option<Instant>,
     /// When it ends whatever is in flight.
@@ -196,6 +199,7 @@ impl Keeper {
             limits,
             signal: Box::pin(signal.given()),
             stopping: false,
+            grace: first,
             finishing: None,
             cut: None,
             multiplexed: false,
@@ -241,6 +245,7 @@ impl Keeper {
         let stop = !self.stopping && self.signal.as_mut().poll(cx).is_ready();
         if stop {
             self.stopping = true;
+            self.grace = Instant::now() + NEWCOMER;
             self.cut_after(self.limits.drain_timeout);
         }
         let resets = if self.multiplexed { self.activity.resets() } else { 0 };
@@ -290,7 +295,7 @@ impl Keeper {
                 Some((head + self.limits.header_timeout, Wish::Cut))
             }
             (Some(since), Some(Waiting::Head(_))) => Some((since + FAREWELL, Wish::Cut)),
-            (None, _) if self.stopping => Some((self.activity.start() + NEWCOMER, Wish::Finish)),
+            (None, _) if self.stopping => Some((self.grace, Wish::Finish)),
             (None, Some(Waiting::Head(since))) => Some((since + self.limits.header_timeout, Wish::Cut)),
             (None, Some(Waiting::Idle(since))) => Some((since + self.limits.idle_timeout, Wish::Finish)),
         };
@@ -299,7 +304,11 @@ impl Keeper {
 
     /// HTTP/2 tells the peer which calls were taken, so that it needs no grace.
     fn is_newcomer(&self) -> bool {
-        !self.multiplexed && !self.activity.carried() && self.activity.start().elapsed() < NEWCOMER
+        let since = match self.activity.waiting() {
+            None => return false,
+            Some(Waiting::Idle(since) | Waiting::Head(since)) => since,
+        };
+        !self.multiplexed && Instant::now() < self.grace && since + 2 * NEWCOMER > self.grace
     }
 
     fn finish(&mut self) -> Wish {

@@ -60,10 +60,22 @@ pub fn bind(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, Liste
     let probe = socket(address, false).map_err(fail)?;
     let actual = probe.local_addr().map_err(fail)?.as_socket().unwrap_or(address);
     drop(probe);
+    bind_beside(actual, count).map_err(|error| ListenError { address, ..error })
+}
+
+/// Like [`bind`], for an address on which sockets of this process may listen already: 127.0.0.1:8080 beside
+/// 0.0.0.0:8080, say, when one takes the place of the other.
+///
+/// # Errors
+/// The address is in use by another user, not of this machine, or not allowed.
+pub fn bind_beside(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, ListenError> {
+    let fail = |cause| ListenError { address, cause };
+    let mut actual = address;
     let mut listeners = Vec::with_capacity(count.max(1));
     for _ in 0..count.max(1) {
         let socket = socket(actual, true).map_err(fail)?;
         socket.listen(BACKLOG).map_err(fail)?;
+        actual = socket.local_addr().map_err(fail)?.as_socket().unwrap_or(actual);
         listeners.push(socket.into());
     }
     Ok(listeners)
@@ -114,6 +126,16 @@ mod tests {
         );
         drop(listeners);
         assert!(bind(address, 2).is_ok());
+    }
+
+    #[test]
+    fn an_address_is_shared_with_our_own_sockets_when_asked() {
+        let everywhere = bind("0.0.0.0:0".parse().expect("an address"), 2).expect("a free port");
+        let port = everywhere[0].local_addr().expect("an address").port();
+        let here = SocketAddr::from(([127, 0, 0, 1], port));
+        assert!(bind(here, 1).is_err());
+        let beside = bind_beside(here, 2).expect("a place beside our own sockets");
+        assert_eq!(beside[1].local_addr().expect("an address"), here);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
@@ -132,7 +133,7 @@ pub trait Handler: Send + Sync + 'static {
 /// ```
 #[derive(Debug)]
 pub struct Server<H> {
-    shared: Arc<Shared<H>>,
+    shared: Arc<ArcSwap<Shared<H>>>,
     places: Places,
     signal: Signal,
     tls: Option<Arc<Acceptor>>,
@@ -143,6 +144,12 @@ pub struct Server<H> {
 struct Shared<H> {
     handler: Arc<H>,
     limits: Limits,
+}
+
+impl<H> Shared<H> {
+    fn new(handler: H, limits: Limits) -> Self {
+        Self { handler: Arc::new(handler), limits }
+    }
 }
 
 impl<H> Clone for Server<H> {
@@ -159,13 +166,25 @@ impl<H> Clone for Server<H> {
 impl<H: Handler> Server<H> {
     /// A server. `places` and `signal` are those of all cores.
     pub fn new(handler: H, limits: Limits, places: Places, signal: Signal) -> Self {
-        Self { shared: Arc::new(Shared { handler: Arc::new(handler), limits }), places, signal, tls: None }
+        let shared = Arc::new(ArcSwap::from_pointee(Shared::new(handler, limits)));
+        Self { shared, places, signal, tls: None }
     }
 
     /// The same server for sockets that speak TLS and nothing else. Requests that come without it are refused.
     #[must_use]
     pub fn secured(self, acceptor: Arc<Acceptor>) -> Self {
         Self { tls: Some(acceptor), ..self }
+    }
+
+    /// The same server with another signal, for a socket that may close before the others.
+    #[must_use]
+    pub fn until(&self, signal: Signal) -> Self {
+        Self { signal, ..self.clone() }
+    }
+
+    /// Gives all clones another handler and other limits, for the connections that are accepted from now on.
+    pub fn replace(&self, handler: H, limits: Limits) {
+        self.shared.store(Arc::new(Shared::new(handler, limits)));
     }
 
     /// Accepts and serves connections on the current runtime until the signal is given, and resolves when all of

@@ -16,6 +16,11 @@ impl Handle {
         Self(ArcSwap::from_pointee(snapshot))
     }
 
+    /// Makes another snapshot the current one and returns the one that was, which calls may hold still.
+    pub fn swap(&self, snapshot: Snapshot) -> Arc<Snapshot> {
+        self.0.swap(Arc::new(snapshot))
+    }
+
     /// The snapshot that is current now.
     pub fn load(&self) -> Arc<Snapshot> {
         self.0.load_full()

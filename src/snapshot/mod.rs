@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// The certificates of both sides.
     pub tls: Tls,
+    /// The upstreams whose descriptors could not be had, so that nothing of them is served.
+    pub missing: Vec<Missing>,
 }
 
 /// What speaks TLS. The one thing that changes within a snapshot: its files are read again when they change.
@@ -52,6 +54,15 @@ impl Tls {
         let listeners = self.listeners.iter().flatten().map(|acceptor| &**acceptor as &dyn Reload);
         listeners.chain(self.upstreams.iter().map(|connector| &**connector as &dyn Reload))
     }
+}
+
+/// An upstream whose descriptors could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Its name in the configuration.
+    pub upstream: String,
+    /// Why, in sentences for the operator; they name addresses.
+    pub reason: String,
 }
 
 /// What bounds a request after its headers.

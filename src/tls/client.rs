@@ -37,6 +37,16 @@ impl Connector {
         Live::load(settings, defects).map(Self)
     }
 
+    /// What it was loaded by.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.0.current().source)
+    }
+
+    /// From now on does what another one does.
+    pub fn replace(&self, other: &Self) {
+        self.0.replace(&other.0);
+    }
+
     /// Does the handshake with a backend that must have a certificate for `name` and speak HTTP/2. It is not
     /// bounded in time.
     ///

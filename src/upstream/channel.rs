@@ -21,6 +21,7 @@ use super::http2::hpack::Request;
 use super::http2::piece::Piece;
 use super::http2::reason::Error;
 use super::pool::{Lease, Pool};
+use super::report::Report;
 use super::request::{ACCEPT_ENCODING, CONSTANT, ENCODING, TIMEOUT, Timeout, crosses, framed};
 use super::target::Target;
 use super::upload::Upload;
@@ -92,6 +93,11 @@ impl Channel {
     pub fn new(name: impl Into<Arc<str>>, targets: Vec<Target>, settings: Settings, cores: usize) -> Self {
         let pool = Arc::new(Pool::new(name.into(), targets, settings.connect_timeout, cores));
         Self { shared: Arc::new(Shared { pool, settings }) }
+    }
+
+    /// What its connections are doing now.
+    pub fn report(&self) -> Report {
+        self.shared.pool.report()
     }
 }
 

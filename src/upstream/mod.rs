@@ -11,9 +11,11 @@ pub mod channel;
 pub mod core;
 pub mod http2;
 pub mod reflection;
+pub mod report;
 pub mod target;
 
 mod connect;
+mod counted;
 mod exchange;
 mod fault;
 mod frames;

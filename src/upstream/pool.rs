@@ -26,6 +26,7 @@ use super::exchange::Resets;
 use super::http2::driver::Ending;
 use super::http2::handle::Sender;
 use super::http2::reason::Error;
+use super::report::{Report, TargetReport};
 use super::target::Target;
 
 const FIRST_REST: Duration = Duration::from_millis(20);
@@ -155,6 +156,26 @@ impl Pool {
         if let Some(link) = core.links[lease.target].holding(lease.id) {
             link.release();
         }
+    }
+
+    /// What the connections of all cores are doing now.
+    pub(super) fn report(&self) -> Report {
+        let blank = |target: &Target| TargetReport { target: target.to_string(), ..TargetReport::default() };
+        let mut report = Report { opened: 0, targets: self.targets.iter().map(blank).collect() };
+        for slot in 0..self.slots.len() {
+            let core = self.lock(slot);
+            report.opened += core.next_id;
+            for (target, link) in report.targets.iter_mut().zip(&core.links) {
+                match link.state {
+                    State::Idle => {}
+                    State::Opening => target.opening += 1,
+                    State::Up(_) => target.open += 1,
+                    State::Resting(_) => target.resting += 1,
+                }
+                target.failures = target.failures.max(link.failures);
+            }
+        }
+        report
     }
 
     fn choose(self: &Arc<Self>, slot: usize, avoid: Option<usize>, start: bool) -> Choice {

@@ -5,6 +5,7 @@
 //! has not come along. This is done at start and on reload, not per call, so tonic's client serves.
 
 use std::collections::{BTreeSet, HashSet};
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
@@ -22,12 +23,12 @@ use tonic::client::Grpc;
 use tonic::codegen::Service;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Streaming};
-use tonic_prost::ProstCodec;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
 use super::connect::{self, Socket};
+use super::counted::{Counts, TooMany};
 use super::target::Target;
 
 /// The versions of the protocol, the newer first. Their messages are the same on the wire.
@@ -67,6 +68,12 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    const fn counts(&self) -> Counts {
+        Counts { services: self.services, files: self.files }
+    }
+}
+
 /// Why a server's descriptors could not be had. Its text is for the operator: it names the target and
 /// says what to do.
 #[derive(Debug)]
@@ -84,6 +91,12 @@ enum Kind {
     WrongAnswer { asked: String },
     Unreadable { asked: String, error: prost::DecodeError },
     TooMuch { limit: usize, unit: &'static str },
+}
+
+impl From<TooMany> for Kind {
+    fn from(TooMany { limit, unit }: TooMany) -> Self {
+        Self::TooMuch { limit, unit }
+    }
 }
 
 const INSTEAD: &str = "give a descriptor set instead (`descriptors: [{ set: FILE }]`)";
@@ -128,7 +141,7 @@ impl fmt::Display for ReflectionError {
     }
 }
 
-impl std::error::Error for ReflectionError {}
+impl Error for ReflectionError {}
 
 /// Asks a server for all its descriptors, with reflection v1 or else v1alpha.
 ///
@@ -220,6 +233,7 @@ struct Session {
     client: Grpc<Channel>,
     path: PathAndQuery,
     stream: Option<(mpsc::Sender<ServerReflectionRequest>, Streaming<ServerReflectionResponse>)>,
+    counts: Counts,
     /// The answer to the first question.
     services: Vec<String>,
 }
@@ -234,7 +248,8 @@ impl Session {
         for path in VERSIONS {
             let client = Grpc::new(channel.clone()).max_decoding_message_size(limits.bytes);
             let path = PathAndQuery::from_static(path);
-            let mut session = Self { client, path, stream: None, services: Vec::new() };
+            let mut session =
+                Self { client, path, stream: None, counts: limits.counts(), services: Vec::new() };
             match session.exchange(&Question::Services).await {
                 Err(status) if status.code() == Code::Unimplemented => {}
                 outcome => {
@@ -266,8 +281,7 @@ impl Session {
                 let _ = sender.try_send(question.request());
                 self.client.ready().await.map_err(|error| tonic::Status::unavailable(chain(&error)))?;
                 let requests = tonic::Request::new(ReceiverStream::new(requests));
-                let codec = ProstCodec::default();
-                let response = self.client.streaming(requests, self.path.clone(), codec).await?;
+                let response = self.client.streaming(requests, self.path.clone(), self.counts).await?;
                 (sender, response.into_inner())
             }
         };
@@ -277,7 +291,7 @@ impl Session {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     let mut last = text.clone();
@@ -310,7 +324,12 @@ fn interpret(
             }
             Some(MessageResponse::AllExtensionNumbersResponse(_)) | None => return Err(question.wrong()),
         },
-        Err(status) => (status.code(), status.message().to_owned()),
+        Err(status) => {
+            if let Some(too_many) = status.source().and_then(|source| source.downcast_ref::<TooMany>()) {
+                return Err((*too_many).into());
+            }
+            (status.code(), status.message().to_owned())
+        }
     };
     if code == Code::NotFound { Ok(Answer::NotFound(text)) } else { Err(question.refused(code, &text)) }
 }
@@ -408,6 +427,7 @@ impl<'a> Collector<'a> {
     /// Keeps the files that are new.
     fn add(&mut self, question: &Question, files: Vec<Vec<u8>>) -> Result<(), Kind> {
         for bytes in files {
+            self.limits.counts().check_file(&bytes)?;
             let head = FileHead::decode(bytes.as_slice())
                 .map_err(|error| Kind::Unreadable { asked: question.to_string(), error })?;
             if !self.names.insert(head.name) {

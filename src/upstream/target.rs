@@ -18,7 +18,7 @@ use crate::tls::client::Connector;
 /// https://HOST:PORT    the same with TLS
 /// unix:PATH            a Unix domain socket; unix:///PATH is the same
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     place: Place,
     authority: Authority,
@@ -32,6 +32,15 @@ pub(super) struct Tls {
     /// What the target's certificate must be for.
     pub(super) name: ServerName<'static>,
 }
+
+/// By the same connector, whatever its files hold.
+impl PartialEq for Tls {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.connector, &other.connector) && self.name == other.name
+    }
+}
+
+impl Eq for Tls {}
 
 /// What a connection is opened to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -31,7 +31,9 @@ fn bookstore_config() -> String {
 fn help_names_the_commands() {
     let output = run(&mut transom(&["--help"]));
     let help = String::from_utf8(output.stdout).unwrap();
-    for command in ["serve", "check", "routes", "call", "demo", "init", "schema", "completions"] {
+    for command in
+        ["serve", "check", "routes", "call", "demo", "init", "diff", "health", "schema", "completions"]
+    {
         assert!(help.contains(command), "{command} is missing:\n{help}");
     }
     for wrong in [&["serve", "--no-such-flag"][..], &["sevre"], &[], &["call"]] {

@@ -21,16 +21,6 @@ async fn sigterm_loses_no_call() {
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
 }
 
-#[tokio::test]
-async fn sighup_ends_nothing() {
-    let mut gateway = Gateway::in_front_of(&[backend::bookstore()]);
-    gateway.server().hang_up();
-    gateway.wait_for_log("SIGHUP is ignored");
-    assert_eq!(client::get(gateway.address(), "/v1/shelves").await.status, 200);
-    gateway.server().terminate();
-    assert_eq!(gateway.server().wait().code(), Some(0));
-}
-
 #[test]
 fn every_line_of_the_log_is_json_when_asked() {
     let mut gateway = Gateway::in_front_of(&[backend::bookstore()]);

@@ -24,6 +24,7 @@ mod hostile;
 #[path = "../layering.rs"]
 mod layering;
 mod life;
+mod reload;
 mod replay;
 mod schema;
 mod shells;

@@ -107,9 +107,9 @@ fn starter(arguments: &Arguments) -> Result<Starter, ExitCode> {
         origin = Origin::Set(reached.map_err(|error| format.fail(&error, INTERNAL))?);
     }
     match app::prepare(&config, &mut problems) {
-        Ok(Some(snapshot)) => {
+        Ok(Some(compiled)) => {
             format.report(&problems);
-            Ok(Starter::new(url, origin, &snapshot))
+            Ok(Starter::new(url, origin, &compiled.snapshot))
         }
         Ok(None) => {
             let refused = format.refuse(&problems);

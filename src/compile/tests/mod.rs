@@ -4,6 +4,7 @@ use std::env::VarError;
 use std::net::TcpListener;
 use std::path::Path;
 
+use super::reflections::PATIENCE;
 use super::*;
 use crate::config::load::parse;
 use crate::route::table::Found;
@@ -28,8 +29,14 @@ async fn compiled(yaml: &str, base: &Path) -> (Option<Snapshot>, Problems) {
     let environment = |_: &str| Err(VarError::NotPresent);
     let (config, mut problems) =
         parse("transom.yaml", yaml, base, &environment).unwrap_or_else(|problems| panic!("{problems}"));
-    let snapshot = compile(&config, &mut problems, 1).await;
-    (snapshot, problems)
+    let compiled = compile_with(&config, &mut problems, false).await;
+    (compiled.map(|compiled| compiled.snapshot), problems)
+}
+
+async fn compile_with(config: &Config, problems: &mut Problems, lenient: bool) -> Option<Compiled> {
+    let needed = Reflections::needed(config);
+    let (reflections, _) = Reflections::ask(config, &needed, &Reflections::default(), PATIENCE).await;
+    compile(config, problems, Terms { cores: 1, live: None, reflections, lenient }).0
 }
 
 /// Each case of `problems.txt` is a name, a configuration, files beside it, and everything that is said.
@@ -65,6 +72,79 @@ async fn unreachable_backends_are_all_reported() {
         assert!(said.contains(&wanted), "{said}");
         assert!(said.contains(&address.to_string()), "{said}");
     }
+}
+
+/// An upstream that cannot be asked takes nothing from the others, and what may be its own is no error.
+#[tokio::test]
+async fn a_lenient_compiler_leaves_out_what_cannot_be_asked() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let yaml = format!(
+        "upstreams:\n  shop: {{targets: [\"http://127.0.0.1:1\"], descriptors: [{{set: bookstore.binpb}}]}}\n  \
+         away: http://{nobody}\nservices: [\"**\", away.v1.Named]\nroutes: [{{path: /x, method: GET, call: away.v1.A/B}}]\n"
+    );
+    let folder = folder("");
+    let environment = |_: &str| Err(VarError::NotPresent);
+    let (config, mut problems) = parse("transom.yaml", &yaml, folder.path(), &environment).unwrap();
+    let compiled = compile_with(&config, &mut problems, true).await.unwrap();
+    assert_eq!((problems.errors(), problems.warnings()), (0, 1), "{problems}");
+    let said = problems.to_string();
+    assert!(said.contains("The descriptors of upstream \"away\" cannot be had:"), "{said}");
+    assert!(
+        said.contains("It is asked again. What the other upstreams define is served meanwhile."),
+        "{said}"
+    );
+    assert_eq!(compiled.snapshot.methods.len(), 19);
+    assert_eq!(compiled.snapshot.missing[0].upstream, "away");
+
+    // The next generation keeps the connections of what stays, by name, targets and settings.
+    let channel = |compiled: &Compiled| compiled.live.reports().count();
+    assert_eq!(channel(&compiled), 2);
+    let reflections = compiled.live.reflections().clone();
+    let terms = Terms { cores: 1, live: Some(&compiled.live), reflections, lenient: true };
+    let (next, _) = compile(&config, &mut Problems::default(), terms);
+    let next = next.unwrap();
+    assert_eq!(changes::breaking(compiled.generation(), next.generation()), []);
+}
+
+/// Only what descriptors take away breaks callers; what the configuration takes away is meant so.
+#[tokio::test]
+async fn what_breaks_is_by_descriptors_alone() {
+    let folder = folder("");
+    let write = |text: &str| std::fs::write(folder.path().join("a.proto"), text).unwrap();
+    let proto = |path: &str, methods: &str| {
+        format!(
+            "syntax = \"proto3\"; package a.v1; import \"google/api/annotations.proto\"; message M {{ string id = 1; }} \
+             service A {{ rpc Get(M) returns (M) {{ option (google.api.http) = {{get: \"{path}\"}}; }} {methods} }}"
+        )
+    };
+    let yaml = |services: &str| {
+        format!(
+            "descriptors: [{{protos: {{include: [.], files: [a.proto]}}}}]\nupstreams: {{shop: \"http://127.0.0.1:1\"}}\n\
+             services: [{services}]\n"
+        )
+    };
+    let compiled = async |yaml: &str| {
+        let environment = |_: &str| Err(VarError::NotPresent);
+        let (config, mut problems) = parse("transom.yaml", yaml, folder.path(), &environment).unwrap();
+        compile_with(&config, &mut problems, true).await.unwrap_or_else(|| panic!("{problems}"))
+    };
+    write(&proto("/old", "rpc List(M) returns (M);"));
+    let old = compiled(&yaml("\"**\"")).await;
+    let said = |new: &Compiled| {
+        let changes = changes::breaking(old.generation(), new.generation());
+        changes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&compiled(&yaml("other.*")).await), [""; 0], "by configuration");
+    write(&proto("/new", ""));
+    assert_eq!(
+        said(&compiled(&yaml("\"**\"")).await),
+        [
+            "a.v1.A.Get: was reached by GET /old, is not reached by it. Breaks json: callers of this route get 404.",
+            "a.v1.A.List: was a method, is gone. Breaks calls: its callers get UNIMPLEMENTED.",
+        ]
+    );
+    let kept = yaml("\"**\"") + "routes: [{path: /old, method: GET, call: a.v1.A/Get}]\n";
+    assert_eq!(said(&compiled(&kept).await).len(), 1, "the route goes on by configuration");
 }
 
 const CONFIGURED: &str = "

@@ -8,10 +8,12 @@ use super::limits::Encodings;
 use super::load::parse;
 use super::place::Place;
 use super::problem::Problems;
+use super::reload::BreakingChanges;
 use super::service::{Defaults, Enums, ErrorForm, Expose, HttpMapping, Names, StreamOutput, Unknown};
 use super::tls::{ClientAuth, TlsVersion};
 use super::value::address::Target;
 use super::value::name::Verb;
+use super::value::secret::Secret;
 
 mod files;
 mod hostile;
@@ -89,6 +91,10 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!((http.stream_window.bytes(), http.resets.value), (64 << 10, 100));
     assert_eq!((http.write_timeout.value, http.connections.is_none()), (secs(10), true));
     assert_eq!(http.compression.value, Encodings::Both);
+    assert!(config.admin.is_none() && http.drain_delay.is_zero());
+    let reload = &config.reload;
+    assert_eq!((reload.files.value, reload.reflection.value), (secs(2), secs(30)));
+    assert_eq!(reload.breaking_changes.value, BreakingChanges::Warn);
     let depths = (codec.json_depth.value, codec.message_depth.value, codec.query_depth.value);
     assert_eq!((depths, codec.message.bytes()), ((64, 100, 32), 4 << 20));
 }
@@ -154,6 +160,14 @@ fn every_key_is_read() {
     assert_eq!((config.http.uri.bytes(), config.http.query_parameters.value), (4096, 17));
     assert_eq!(config.http.compression.value, Encodings::Answers);
     assert_eq!((config.codec.message.bytes(), config.codec.query_depth.value), (1_000_000, 5));
+    assert_eq!(config.http.drain_delay.value, secs(5));
+    let admin = config.admin.as_ref().unwrap();
+    let token = admin.token.as_ref().unwrap();
+    assert_eq!(admin.address.to_string(), "0.0.0.0:9901");
+    assert!(matches!(&token.value, Secret::File(path) if &**path == Path::new("/etc/transom/token")));
+    let reload = &config.reload;
+    assert_eq!((reload.files.value, reload.reflection.value), (Duration::from_millis(500), secs(5)));
+    assert_eq!(reload.breaking_changes.value, BreakingChanges::Refuse);
 }
 
 #[test]

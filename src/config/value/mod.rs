@@ -8,6 +8,7 @@ pub mod origin;
 pub mod path;
 pub mod pattern;
 pub mod plain;
+pub mod secret;
 pub mod size;
 
 /// What a text becomes: a value, as it is written back, or the message and the hint of a flaw.

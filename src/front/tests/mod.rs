@@ -166,8 +166,14 @@ impl Setting {
             (endpoint.full_name.clone(), Arc::new(route))
         };
         let methods = [&echo, &watch, &gather, &chat].into_iter().map(own).collect();
-        let snapshot =
-            Snapshot { methods, routes, schema: Arc::clone(&schema), limits, tls: Default::default() };
+        let snapshot = Snapshot {
+            methods,
+            routes,
+            schema: Arc::clone(&schema),
+            limits,
+            tls: Default::default(),
+            missing: Vec::new(),
+        };
         Self { front: Front::new(Arc::new(Handle::new(snapshot))), backend, schema }
     }
 

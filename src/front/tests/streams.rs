@@ -421,7 +421,14 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
         assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
     }
     let limits = Limits { body: 1000, body_pause: SECOND, request: SECOND, message: 4000 };
-    let snapshot = Snapshot { methods: Default::default(), routes, schema, limits, tls: Default::default() };
+    let snapshot = Snapshot {
+        methods: Default::default(),
+        routes,
+        schema,
+        limits,
+        tls: Default::default(),
+        missing: Vec::new(),
+    };
     (Front::new(Arc::new(Handle::new(snapshot))), backend)
 }
 

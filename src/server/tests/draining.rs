@@ -9,6 +9,7 @@ async fn idle_connections_end_at_once_and_busy_ones_with_their_call() {
     let harness = Harness::new();
     let (mut idle, idle_task) = harness.connect(4_096);
     assert_answer(&ask(&mut idle, GET).await, 200, "at /a");
+    tokio::time::sleep(SECOND).await;
     let (mut busy, busy_task) = harness.connect(4_096);
     busy.write_all(WAIT.as_bytes()).await.expect("the server reads");
     harness.site.waiting.acquire().await.expect("open").forget();
@@ -61,6 +62,34 @@ async fn a_connection_that_is_new_may_bring_its_request() {
 
     let start = Instant::now();
     let (_silent, task) = harness.connect(4_096);
+    task.await.expect("the connection ends");
+    assert_eq!(start.elapsed(), SECOND);
+}
+
+/// A client that asks again and again does so when the signal comes, too.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_just_used_may_bring_another_request() {
+    let harness = Harness::new();
+    let (mut stream, task) = harness.connect(4_096);
+    assert_answer(&ask(&mut stream, GET).await, 200, "at /a");
+    harness.drain.stop();
+    tokio::time::sleep(SECOND / 2).await;
+    stream.write_all(WAIT.as_bytes()).await.expect("the server reads");
+    harness.site.waiting.acquire().await.expect("open").forget();
+    harness.site.go.add_permits(1);
+    let answer = answer(&mut stream).await;
+    assert_answer(&answer, 200, "waited");
+    assert!(closes(&answer), "{answer}");
+    drop(stream);
+    task.await.expect("the connection ends");
+
+    let harness = Harness::new();
+    let (mut silent, task) = harness.connect(4_096);
+    assert_answer(&ask(&mut silent, GET).await, 200, "at /a");
+    let start = Instant::now();
+    harness.drain.stop();
+    assert_eq!(silent.read(&mut [0]).await.expect("the server closes"), 0);
+    drop(silent);
     task.await.expect("the connection ends");
     assert_eq!(start.elapsed(), SECOND);
 }

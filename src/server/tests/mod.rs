@@ -143,7 +143,7 @@ impl Harness {
     /// A connection whose kernel buffers hold `capacity` bytes each way, and the task that serves it.
     fn connect(&self, capacity: usize) -> (DuplexStream, JoinHandle<()>) {
         let (client, io) = duplex(capacity);
-        let (shared, signal) = (self.server.shared.clone(), self.server.signal.clone());
+        let (shared, signal) = (self.server.shared.load_full(), self.server.signal.clone());
         let task = tokio::spawn(async move {
             connection::serve(Opened::plain(io, None), shared, &signal).await;
         });

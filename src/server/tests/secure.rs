@@ -58,7 +58,7 @@ impl Secured {
         let acceptor = self.acceptor.clone();
         let task = tokio::spawn(async move {
             if let Some(opened) = secure::open(io, None, &acceptor, &signal).await {
-                connection::serve(opened, shared, &signal).await;
+                connection::serve(opened, shared.load_full(), &signal).await;
             }
         });
         (client, task)

@@ -237,6 +237,11 @@ async fn limits_hold() {
         _ => error(5, ""),
     })
     .await;
+    let crowded = scripted(|request| match request {
+        MessageRequest::FileContainingSymbol(_) => files(&[file("b.proto", "a", &["1"; 60], &["B"])]),
+        other => one_service(&other),
+    })
+    .await;
     let silent = scripted(|_| None).await;
     let limits = Limits::default();
     let cases = [
@@ -247,6 +252,11 @@ async fn limits_hold() {
         ),
         (
             &many,
+            Limits { files: 50, ..limits.clone() },
+            "has more than 50 files, which is the limit for reflection; ",
+        ),
+        (
+            &crowded,
             Limits { files: 50, ..limits.clone() },
             "has more than 50 files, which is the limit for reflection; ",
         ),

@@ -88,7 +88,8 @@ pub(crate) fn transom(arguments: &[&str]) -> Command {
     command
 }
 
-fn serve(arguments: &[&str]) -> Command {
+/// `transom serve` with its log for programs.
+pub(crate) fn serve(arguments: &[&str]) -> Command {
     let mut command = transom(&["serve", "--log-format", "json"]);
     command.args(arguments);
     command

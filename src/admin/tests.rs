@@ -1,0 +1,165 @@
+//! The answers, and who gets which.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty};
+
+use super::*;
+use crate::route::table::Table;
+use crate::schema::Schema;
+use crate::snapshot::{Limits, Missing};
+use crate::upstream::report::TargetReport;
+
+#[derive(Default)]
+struct Site {
+    draining: AtomicBool,
+    token: Option<Arc<Token>>,
+    missing: Vec<Missing>,
+    refuses: bool,
+}
+
+impl Gateway for Site {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        let limits = Limits { body: 1, body_pause: Duration::ZERO, request: Duration::ZERO, message: 1 };
+        Arc::new(Snapshot {
+            methods: HashMap::new(),
+            tls: Default::default(),
+            routes: Table::new(),
+            schema: Arc::new(Schema::load(&[]).unwrap()),
+            limits,
+            missing: self.missing.clone(),
+        })
+    }
+
+    fn generation(&self) -> u64 {
+        3
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    fn configuration(&self) -> Json {
+        json!({ "admin": { "token": "file:token" } })
+    }
+
+    fn upstreams(&self) -> Vec<(String, Report)> {
+        let target = TargetReport { target: "http://shop:1".into(), open: 2, ..TargetReport::default() };
+        vec![("shop".into(), Report { opened: 5, targets: vec![target] })]
+    }
+
+    fn token(&self) -> Option<Arc<Token>> {
+        self.token.clone()
+    }
+
+    fn reload(&self) -> BoxFuture<Outcome> {
+        let said = Said {
+            message: "It is wrong.".into(),
+            place: Some("a.yaml:1:2".into()),
+            hint: Some("Mend it.".into()),
+        };
+        let (reloaded, errors) = if self.refuses { (false, vec![said]) } else { (true, Vec::new()) };
+        Box::pin(async move { Outcome { reloaded, generation: 3, errors, warnings: Vec::new() } })
+    }
+}
+
+async fn ask(site: Site, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, Json) {
+    let mut request = Request::builder().method(method).uri(path).header("host", "127.0.0.1:9901");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let response = Admin::new(Arc::new(site)).answer(request).await;
+    let status = response.status().as_u16();
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    assert_eq!(response.headers().contains_key("www-authenticate"), status == 401);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+fn missing() -> Vec<Missing> {
+    vec![Missing { upstream: "shop".into(), reason: "The server at http://10.0.0.5:1 is away.".into() }]
+}
+
+#[tokio::test]
+async fn every_path_has_its_answer() {
+    let message = |text: &str| json!({ "message": text });
+    for (method, path, status, expected) in [
+        ("GET", "/livez", 200, json!({ "live": true })),
+        ("GET", "/readyz", 200, json!({ "ready": true, "draining": false, "generation": 3, "missing": [] })),
+        ("GET", "/routes", 200, json!([])),
+        ("GET", "/config", 200, json!({ "admin": { "token": "file:token" } })),
+        (
+            "GET",
+            "/upstreams",
+            200,
+            json!([{
+                "name": "shop", "methods": 0, "missing": null, "opened": 5,
+                "targets": [{ "target": "http://shop:1", "open": 2, "opening": 0, "resting": 0, "failures": 0 }],
+            }]),
+        ),
+        ("POST", "/reload", 200, json!({ "reloaded": true, "generation": 3, "errors": [], "warnings": [] })),
+        (
+            "GET",
+            "/reload",
+            405,
+            message("This is not asked for by that method: /reload by POST, everything else by GET."),
+        ),
+        (
+            "GET",
+            "/",
+            404,
+            message(
+                "There is nothing here. There are /livez, /readyz, /routes, /config, /upstreams and /reload.",
+            ),
+        ),
+    ] {
+        assert_eq!(ask(Site::default(), method, path, &[]).await, (status, expected), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_reload_lists_what_is_wrong() {
+    let (status, json) = ask(Site { refuses: true, ..Site::default() }, "POST", "/reload", &[]).await;
+    assert_eq!(status, 422);
+    let error = json!({ "message": "It is wrong.", "place": "a.yaml:1:2", "hint": "Mend it." });
+    assert_eq!(json["errors"], json!([error]));
+    assert_eq!(json["reloaded"], false);
+}
+
+#[tokio::test]
+async fn readiness_says_what_is_missing_and_to_whom_it_may_why() {
+    let (status, json) = ask(Site { missing: missing(), ..Site::default() }, "GET", "/readyz", &[]).await;
+    assert_eq!((status, &json["ready"]), (503, &json!(false)), "nothing is served");
+    let reason = "The server at http://10.0.0.5:1 is away.";
+    assert_eq!(json["missing"], json!([{ "upstream": "shop", "reason": reason }]));
+
+    let token = Some(Arc::new(Token::new(b"0123456789abcdef").unwrap()));
+    let site = Site { missing: missing(), token, ..Site::default() };
+    let (status, json) = ask(site, "GET", "/readyz", &[]).await;
+    assert_eq!((status, &json["missing"]), (503, &json!([{ "upstream": "shop" }])));
+
+    let site = Site::default();
+    site.draining.store(true, Ordering::Relaxed);
+    let (status, json) = ask(site, "GET", "/readyz", &[]).await;
+    assert_eq!((status, &json["draining"]), (503, &json!(true)));
+}
+
+#[tokio::test]
+async fn all_but_health_is_guarded() {
+    let token = || Some(Arc::new(Token::new(b"0123456789abcdef").unwrap()));
+    for (path, status) in [("/livez", 200), ("/readyz", 200), ("/config", 401), ("/nowhere", 401)] {
+        let site = Site { token: token(), ..Site::default() };
+        assert_eq!(ask(site, "GET", path, &[]).await.0, status, "{path}");
+    }
+    let authorization = ("authorization", "Bearer 0123456789abcdef");
+    let site = Site { token: token(), ..Site::default() };
+    assert_eq!(ask(site, "POST", "/reload", &[authorization]).await.0, 200);
+    let evil = ("origin", "https://evil.example");
+    let (status, json) = ask(Site::default(), "POST", "/reload", &[evil]).await;
+    assert_eq!(status, 403);
+    assert_eq!(json["message"], "Pages of other origins may not ask here.");
+}

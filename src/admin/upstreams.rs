@@ -1,0 +1,39 @@
+//! `/upstreams`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::{Value as Json, json};
+
+use super::Gateway;
+
+pub(super) async fn answer(State(gateway): State<Arc<dyn Gateway>>) -> Response {
+    let snapshot = gateway.snapshot();
+    let upstreams = gateway.upstreams().into_iter().map(|(name, report)| {
+        let missing = snapshot.missing.iter().find(|missing| missing.upstream == name);
+        let methods = snapshot.methods.values().filter(|own| own.endpoint.upstream == name).count();
+        let targets: Vec<Json> = report
+            .targets
+            .iter()
+            .map(|target| {
+                json!({
+                    "target": target.target,
+                    "open": target.open,
+                    "opening": target.opening,
+                    "resting": target.resting,
+                    "failures": target.failures,
+                })
+            })
+            .collect();
+        json!({
+            "name": name,
+            "methods": methods,
+            "missing": missing.map(|missing| &missing.reason),
+            "opened": report.opened,
+            "targets": targets,
+        })
+    });
+    super::answer(StatusCode::OK, &upstreams.collect())
+}

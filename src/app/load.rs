@@ -1,0 +1,204 @@
+//! From the origin of a configuration to everything that a generation needs. It runs on no serving core and not on
+//! the thread that answers operators.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Origin;
+use super::watch::{self, Item, Watch};
+use crate::admin::guard::Token;
+use crate::compile::changes::{Generation, breaking};
+use crate::compile::live::Live;
+use crate::compile::reflections::{Failure, PATIENCE, Reflections};
+use crate::compile::{Compiled, Terms, compile};
+use crate::config::Config;
+use crate::config::files::read_named;
+use crate::config::place::{Located, Sources};
+use crate::config::problem::{Problem, Problems};
+use crate::config::reload::BreakingChanges;
+use crate::config::value::secret::Secret;
+use crate::schema::diff::Change;
+use crate::snapshot::Snapshot;
+
+/// How long a target may take to tell its descriptors at the start, where others wait to be served. It is asked again
+/// with more patience.
+const FIRST_PATIENCE: Duration = Duration::from_secs(3);
+
+/// The largest file of a token, in bytes.
+const MAX_TOKEN: u64 = 4_096;
+
+/// What is done when a file changes. Certificates, say, need less than a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    /// Everything is loaded anew.
+    Reload,
+}
+
+/// A configuration with its texts, to which the places of problems point.
+#[derive(Clone)]
+pub(super) struct Configured {
+    pub(super) config: Arc<Config>,
+    sources: Sources,
+}
+
+/// What is served now, as far as the next generation needs to know it.
+#[derive(Clone)]
+pub(super) struct Before {
+    pub(super) live: Live,
+    pub(super) snapshot: Arc<Snapshot>,
+}
+
+/// Everything that a generation needs.
+pub(super) struct Loaded {
+    pub(super) configured: Configured,
+    pub(super) compiled: Compiled,
+    pub(super) token: Option<Token>,
+}
+
+/// What came of an attempt to load.
+pub(super) struct Attempt {
+    /// Absent if `problems` holds an error.
+    pub(super) loaded: Option<Loaded>,
+    pub(super) problems: Problems,
+    /// The files that were read, or would have been. Absent if the configuration itself cannot be read: then those
+    /// of the last one are still of interest.
+    pub(super) watch: Option<Watch<Task>>,
+    /// What was tried of what upstreams told.
+    pub(super) reflections: Reflections,
+    /// The upstreams that were asked.
+    pub(super) asked: BTreeSet<String>,
+    /// Those of them that could not answer.
+    pub(super) failures: Vec<Failure>,
+}
+
+/// Loads everything anew. What cannot be had of an upstream is no error.
+pub(super) async fn load(origin: &Origin, before: Option<&Before>, cores: usize) -> Attempt {
+    let mut watch = Watch::new();
+    if let Some(file) = &origin.file {
+        watch.add(Item::File(file.clone()), Task::Reload);
+    }
+    let (config, problems) = match (origin.load)() {
+        Ok(loaded) => loaded,
+        Err(problems) => return Attempt::failed(problems),
+    };
+    watch::named(&config).into_iter().for_each(|item| watch.add(item, Task::Reload));
+    let known = before.map(|before| before.live.reflections().clone()).unwrap_or_default();
+    let needed = Reflections::needed(&config);
+    let time = if before.is_none() { FIRST_PATIENCE } else { PATIENCE };
+    let (reflections, failures) = Reflections::ask(&config, &needed, &known, time).await;
+    let configured = Configured { sources: problems.sources.clone(), config: Arc::new(config) };
+    let mut attempt = finish(configured, problems, reflections, before, cores, watch);
+    (attempt.asked, attempt.failures) = (needed, failures);
+    attempt
+}
+
+/// Compiles the same configuration with what upstreams tell now.
+pub(super) fn reload(
+    configured: Configured,
+    reflections: Reflections,
+    before: &Before,
+    cores: usize,
+) -> Attempt {
+    let mut problems = Problems::default();
+    problems.sources = configured.sources.clone();
+    let attempt = finish(configured, problems, reflections, Some(before), cores, Watch::new());
+    // The files are those of the configuration, and their changes are seen to.
+    Attempt { watch: None, ..attempt }
+}
+
+fn finish(
+    configured: Configured,
+    mut problems: Problems,
+    reflections: Reflections,
+    before: Option<&Before>,
+    cores: usize,
+    mut watch: Watch<Task>,
+) -> Attempt {
+    let live = before.map(|before| &before.live);
+    let terms = Terms { cores, live, reflections: reflections.clone(), lenient: true };
+    let (compiled, files): (_, Vec<PathBuf>) = compile(&configured.config, &mut problems, terms);
+    for file in files {
+        watch.add(Item::File(file), Task::Reload);
+    }
+    let token = token(&configured.config, &mut problems);
+    if let (Some(before), Some(compiled)) = (before, &compiled) {
+        let old = Generation { snapshot: &before.snapshot, live: &before.live };
+        report(&configured.config, breaking(old, compiled.generation()), &mut problems);
+    }
+    let compiled = compiled.filter(|_| problems.errors() == 0);
+    let loaded = compiled.map(|compiled| Loaded { configured, compiled, token });
+    Attempt {
+        loaded,
+        problems,
+        watch: Some(watch),
+        reflections,
+        failures: Vec::new(),
+        asked: BTreeSet::new(),
+    }
+}
+
+impl Attempt {
+    fn failed(problems: Problems) -> Self {
+        Self {
+            loaded: None,
+            problems,
+            watch: None,
+            reflections: Reflections::default(),
+            failures: Vec::new(),
+            asked: BTreeSet::new(),
+        }
+    }
+}
+
+/// Reports what breaks for callers: errors where the configuration refuses that, or else warnings.
+fn report(config: &Config, changes: Vec<Change>, problems: &mut Problems) {
+    let setting = &config.reload.breaking_changes;
+    for change in changes {
+        let text = format!("The new descriptors break callers: {change}");
+        problems.push(match setting.value {
+            BreakingChanges::Warn => Problem::warning(text),
+            BreakingChanges::Refuse => Problem::error(text)
+                .at(setting.place)
+                .hint("Take the change back, or allow it once with `reload: {breaking_changes: warn}`."),
+        });
+    }
+}
+
+/// Reads the token of the admin listener.
+fn token(config: &Config, problems: &mut Problems) -> Option<Token> {
+    let secret = config.admin.as_ref()?.token.as_ref()?;
+    let text = read_secret(secret, problems)?;
+    match Token::new(text.strip_suffix(b"\n").map_or(&*text, |text| text.strip_suffix(b"\r").unwrap_or(text)))
+    {
+        Ok(token) => Some(token),
+        Err(error) => {
+            let hint = "Make one with `openssl rand -hex 32`, for example.";
+            problems.push(
+                Problem::error(format!("The token of `admin` cannot be used: {error}."))
+                    .at(secret.place)
+                    .hint(hint),
+            );
+            None
+        }
+    }
+}
+
+fn read_secret(secret: &Located<Secret>, problems: &mut Problems) -> Option<Vec<u8>> {
+    match &secret.value {
+        Secret::File(path) => {
+            let path = Located { value: path.clone(), place: secret.place };
+            read_named(&path, MAX_TOKEN, problems)
+        }
+        Secret::Variable(name) => match std::env::var(name) {
+            Ok(text) => Some(text.into_bytes()),
+            Err(_) => {
+                let text = format!("The environment variable `{name}` is not set, or not in UTF-8.");
+                problems
+                    .push(Problem::error(text).at(secret.place).hint("Set it, or name a file: file:PATH."));
+                None
+            }
+        },
+    }
+}

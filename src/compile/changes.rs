@@ -1,0 +1,88 @@
+//! What breaks for callers when one generation follows another because descriptors have changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::live::Live;
+use crate::schema::Schema;
+use crate::schema::diff::{Breaks, Change, diff};
+use crate::schema::rule::HttpRule;
+use crate::snapshot::{Endpoint, Snapshot};
+
+/// A generation, as far as it is compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Generation<'a> {
+    /// What is served.
+    pub snapshot: &'a Snapshot,
+    /// Its upstreams.
+    pub live: &'a Live,
+}
+
+/// What breaks for callers of what `old` serves when `new` takes its place, by change of descriptors alone: what the
+/// configuration takes away is meant so. Where descriptors are not known now, nothing is said.
+pub fn breaking(old: Generation<'_>, new: Generation<'_>) -> Vec<Change> {
+    let mut pairs: BTreeMap<(*const Schema, *const Schema), Pair<'_>> = BTreeMap::new();
+    for (name, own) in &old.snapshot.methods {
+        let endpoint = &own.endpoint;
+        let Some(schema) = successor(endpoint, new) else { continue };
+        if Arc::ptr_eq(schema, &endpoint.schema) {
+            continue;
+        }
+        let key = (Arc::as_ptr(&endpoint.schema), Arc::as_ptr(schema));
+        let pair = pairs.entry(key).or_insert((&endpoint.schema, schema, BTreeSet::new()));
+        pair.2.insert(name);
+    }
+    let mut changes = Vec::new();
+    for (old_schema, new_schema, methods) in pairs.into_values() {
+        changes.extend(diff(old_schema, new_schema, methods.iter().copied()));
+        for name in methods {
+            changes.extend(lost_rules(name, old_schema, new_schema, new.snapshot));
+        }
+    }
+    changes.sort();
+    changes.dedup();
+    changes
+}
+
+/// Two schemas and the methods in use that both should have.
+type Pair<'a> = (&'a Schema, &'a Schema, BTreeSet<&'a str>);
+
+/// The schema that describes an endpoint from now on, if one does that should.
+fn successor<'a>(endpoint: &Endpoint, new: Generation<'a>) -> Option<&'a Arc<Schema>> {
+    if let Some(same) = new.snapshot.methods.get(&endpoint.full_name) {
+        return Some(&same.endpoint.schema);
+    }
+    let schema = new.live.schema(&endpoint.upstream)?;
+    // It is there and not exposed any more, as somebody has configured.
+    schema.method(&endpoint.full_name).is_none().then_some(schema)
+}
+
+/// The routes of a method's annotations that are nobody's any more.
+fn lost_rules(name: &str, old: &Schema, new: &Schema, snapshot: &Snapshot) -> Vec<Change> {
+    let (Some((_, old)), Some((_, new))) = (old.method(name), new.method(name)) else { return Vec::new() };
+    let rules = |rule: Option<&HttpRule>| -> BTreeSet<(String, String)> {
+        let all = rule.into_iter().flat_map(|rule| std::iter::once(rule).chain(&rule.additional_bindings));
+        let all = all.filter_map(HttpRule::verb_and_template);
+        all.map(|(verb, template)| (verb.to_owned(), template.to_owned())).collect()
+    };
+    let (service, method) = name.split_once('/').unwrap_or((name, ""));
+    let served = |verb: &str, template: &str| {
+        snapshot.routes.routes().iter().any(|route| {
+            route.method() == verb
+                && route.template().as_str() == template
+                && route.target().endpoint.full_name == name
+        })
+    };
+    let lost = rules(old.rule()).difference(&rules(new.rule())).cloned().collect::<Vec<_>>();
+    lost.into_iter()
+        .filter(|(verb, template)| !served(verb, template))
+        .map(|(verb, template)| Change {
+            element: service.to_owned(),
+            member: method.to_owned(),
+            old: format!("reached by {verb} {template}"),
+            new: "not reached by it".to_owned(),
+            breaks: Breaks::Json,
+            effect: "callers of this route get 404",
+        })
+        .collect()
+}

@@ -1,0 +1,71 @@
+//! What one generation of the configuration hands to the next: the upstreams with their connections, and what
+//! upstreams told about themselves.
+
+use std::sync::Arc;
+
+use super::descriptors::Catalogue;
+use super::reflections::Reflections;
+use super::upstreams::Upstream;
+use crate::schema::Schema;
+use crate::tls::client::Connector;
+use crate::upstream::channel::{Channel, Settings};
+use crate::upstream::report::Report;
+use crate::upstream::target::Target;
+
+/// Everything that lives longer than a snapshot. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    upstreams: Vec<Kept>,
+    pub(super) reflections: Reflections,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    name: String,
+    targets: Vec<Target>,
+    settings: Settings,
+    channel: Channel,
+    connector: Option<Arc<Connector>>,
+    /// Absent where its descriptors cannot be had.
+    schema: Option<Arc<Schema>>,
+}
+
+impl Live {
+    pub(super) fn new(upstreams: &[Upstream], catalogue: &Catalogue, reflections: Reflections) -> Self {
+        let upstreams = upstreams.iter().enumerate().map(|(position, upstream)| Kept {
+            schema: catalogue.schema_of(position).cloned(),
+            name: upstream.name.clone(),
+            targets: upstream.targets.clone(),
+            settings: upstream.settings.clone(),
+            channel: upstream.channel.clone(),
+            connector: upstream.connector.clone(),
+        });
+        Self { upstreams: upstreams.collect(), reflections }
+    }
+
+    /// The channel of an upstream whose targets and settings are the same still.
+    pub(super) fn channel(&self, name: &str, targets: &[Target], settings: &Settings) -> Option<Channel> {
+        let kept = self.upstreams.iter().find(|kept| kept.name == name)?;
+        (kept.targets == targets && kept.settings == *settings).then(|| kept.channel.clone())
+    }
+
+    /// What opens TLS to an upstream.
+    pub(super) fn connector(&self, name: &str) -> Option<&Arc<Connector>> {
+        self.upstreams.iter().find(|kept| kept.name == name)?.connector.as_ref()
+    }
+
+    /// The schema of an upstream, if there is such an upstream and its descriptors are known.
+    pub(super) fn schema(&self, upstream: &str) -> Option<&Arc<Schema>> {
+        self.upstreams.iter().find(|kept| kept.name == upstream)?.schema.as_ref()
+    }
+
+    /// What each upstream tells about its connections, by its name, in the order of the configuration.
+    pub fn reports(&self) -> impl Iterator<Item = (&str, Report)> {
+        self.upstreams.iter().map(|kept| (kept.name.as_str(), kept.channel.report()))
+    }
+
+    /// What upstreams told about themselves.
+    pub const fn reflections(&self) -> &Reflections {
+        &self.reflections
+    }
+}
