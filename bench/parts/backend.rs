@@ -89,7 +89,7 @@ impl Answer {
     fn cut(self) -> Self {
         let frames = self.grpc.into_iter().flat_map(|mut grpc| {
             std::iter::from_fn(move || {
-                let length = (&*grpc.get(1..5)?).get_u32() as usize;
+                let length = grpc.get(1..5)?.get_u32() as usize;
                 Some(grpc.split_to(5 + length))
             })
         });
