@@ -30,4 +30,6 @@ pub mod server;
 #[cfg(feature = "gateway")]
 pub mod snapshot;
 #[cfg(feature = "gateway")]
+pub mod telemetry;
+#[cfg(feature = "gateway")]
 pub mod upstream;

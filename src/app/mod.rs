@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::compile::compile;
 use crate::config::Config;
 use crate::config::limits::Encodings;
-use crate::config::problem::Problems;
+use crate::config::problem::{Problem, Problems};
 use crate::front::Front;
 use crate::server::compress::Compression;
 use crate::server::drain::{Drain, Signal};
@@ -24,11 +24,15 @@ use crate::server::listen::{ListenError, bind};
 use crate::server::{Places, Server};
 use crate::snapshot::Snapshot;
 use crate::snapshot::handle::Handle;
+use crate::telemetry::{core, log};
 use crate::upstream;
 
 mod handler;
+pub mod meters;
+mod observe;
 
 use handler::Fronted;
+use observe::Observer;
 
 /// Why the application cannot run.
 #[derive(Debug)]
@@ -66,7 +70,7 @@ impl From<io::Error> for RunError {
 
 /// How many runtimes an application has: one for each core that the process may use.
 pub fn cores() -> usize {
-    thread::available_parallelism().map_or(1, Into::into)
+    core::count()
 }
 
 /// Compiles a configuration outside any runtime. What is found is added to `problems`; there is no
@@ -75,7 +79,17 @@ pub fn cores() -> usize {
 /// # Errors
 /// When the operating system refuses a runtime.
 pub fn prepare(config: &Config, problems: &mut Problems) -> io::Result<Option<Snapshot>> {
+    check_log(config, problems);
     Ok(runtime()?.block_on(compile(config, problems, cores())))
+}
+
+/// Holds the filter of the log against what the log understands.
+fn check_log(config: &Config, problems: &mut Problems) {
+    if let Some(filter) = &config.telemetry.log
+        && let Err(text) = log::parse(filter)
+    {
+        problems.push(Problem::error(text).at(filter.place));
+    }
 }
 
 /// Serves until the process is told to stop by SIGTERM or SIGINT, and then until all calls are done or a
@@ -108,7 +122,9 @@ pub fn run(
     }
     let (drain, stop) = Drain::new();
     raise_descriptor_limit();
-    let server = server(config, snapshot, stop);
+    let observer = Arc::new(Observer::start(&config.telemetry)?);
+    let server = server(config, snapshot, stop, Arc::clone(&observer));
+    meters::loaded();
     let (failed, mut failures) = mpsc::unbounded_channel();
     let mut threads = Vec::with_capacity(cores);
     for (core, sockets) in sockets.into_iter().enumerate() {
@@ -137,6 +153,7 @@ pub fn run(
             () = signals.stop() => tracing::warn!("stopping at once: calls in flight are cut"),
         }
     });
+    observer.finish();
     // A second signal leaves threads behind, which end with the process.
     runtime.shutdown_background();
     Ok(outcome?)
@@ -152,7 +169,12 @@ async fn all_ended<T: Send + 'static>(threads: Vec<thread::JoinHandle<T>>) {
     let _ = joined.await;
 }
 
-fn server(config: &Config, snapshot: Snapshot, stop: Signal) -> Server<Fronted> {
+fn server(
+    config: &Config,
+    snapshot: Snapshot,
+    stop: Signal,
+    observer: Arc<Observer>,
+) -> Server<Fronted> {
     let http = &config.http;
     let limits = Limits {
         headers: http.header_count.value as usize,
@@ -170,7 +192,7 @@ fn server(config: &Config, snapshot: Snapshot, stop: Signal) -> Server<Fronted> 
         requests: matches!(encodings, Encodings::Both | Encodings::Requests),
         answers: matches!(encodings, Encodings::Both | Encodings::Answers),
     };
-    Server::new(Fronted::new(front, compression), limits, Places::new(default_connections()), stop)
+    Server::new(Fronted::new(front, compression, observer), limits, Places::new(default_connections()), stop)
 }
 
 /// One core: a runtime of its own, which serves its sockets until the drain is over.

@@ -17,9 +17,11 @@ use http::uri::PathAndQuery;
 use tokio::time::Instant;
 
 use crate::status::{Code, Status};
+use crate::telemetry::trace::span::Trace;
 
 pub mod deadline;
 pub mod metadata;
+pub mod meters;
 pub mod service;
 
 /// A gRPC method as the call path knows it: how it is reached and which sides stream.
@@ -33,6 +35,8 @@ pub struct Method {
     pub server_streaming: bool,
     /// Whether the method is declared `NO_SIDE_EFFECTS` or `IDEMPOTENT`, so that it may be sent again.
     pub idempotent: bool,
+    /// Where its calls to the upstream are counted.
+    pub meter: Arc<meters::Calls>,
 }
 
 impl Method {
@@ -47,6 +51,15 @@ impl Method {
 pub enum Dialect {
     /// REST with JSON, as `google.api.http` maps it.
     Rest,
+}
+
+impl Dialect {
+    /// Its name, for logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rest => "rest",
+        }
+    }
 }
 
 /// Where a call comes from. Policy decides by it; nothing of it goes upstream by itself.
@@ -70,6 +83,8 @@ pub struct Call {
     pub metadata: HeaderMap,
     /// When the caller stops waiting; absent for a call without a limit.
     pub deadline: Option<Instant>,
+    /// The trace that it belongs to, if that is sampled.
+    pub trace: Option<Box<Trace>>,
     /// The request.
     pub body: Body,
 }

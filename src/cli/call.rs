@@ -94,6 +94,7 @@ fn request(arguments: &Arguments, endpoint: &Endpoint) -> Result<Call, Failure> 
         origin: Origin { dialect: Dialect::Rest, route: "".into(), peer: None },
         metadata: HeaderMap::new(),
         deadline: Instant::now().checked_add(arguments.timeout),
+        trace: None,
         body: body(endpoint, &json)?,
     })
 }

@@ -31,6 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(code) => return code,
     };
     format.report(&problems);
+    log::configure(&config);
     if let Some(address) = arguments.address {
         config.listeners = NonEmpty::new(Listener { address: address.into() }, []);
     }

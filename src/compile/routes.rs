@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::descriptors::Catalogue;
 use super::services::Exposed;
+use crate::call::Dialect;
 use crate::codec::binding::{Binding, BindingOptions, Rule};
 use crate::config::Config;
 use crate::config::place::Place;
@@ -186,7 +187,7 @@ impl Builder<'_> {
         let table = method.method();
         let types = [table.input(), table.output()];
         let binding = Binding::new(&endpoint.schema, types, rule, self.options(method))?;
-        Ok(Route { endpoint: Arc::clone(endpoint), binding, template: mapping.template.into() })
+        Ok(Route::new(Arc::clone(endpoint), binding, mapping.template, Dialect::Rest))
     }
 
     fn options(&self, method: &Exposed<'_>) -> BindingOptions {

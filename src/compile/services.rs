@@ -9,6 +9,7 @@ use http::uri::PathAndQuery;
 use super::descriptors::Catalogue;
 use super::upstreams::Upstream;
 use crate::call;
+use crate::call::meters::CLIENT;
 use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
 use crate::config::Config;
@@ -152,6 +153,7 @@ fn endpoint(
             client_streaming: method.client_streaming(),
             server_streaming: method.server_streaming(),
             idempotent: method.is_idempotent(),
+            meter: CLIENT.series(&[&upstream.name, &full_name]),
         }),
         service: Arc::clone(&upstream.service),
         schema: Arc::clone(schema),

@@ -29,6 +29,7 @@ pub mod route;
 pub mod schema;
 pub mod service;
 pub mod settings;
+pub mod telemetry;
 pub mod upstream;
 pub mod value;
 
@@ -46,6 +47,7 @@ use settings::collection::{Named, NonEmpty};
 use settings::declare::settings;
 use settings::read::Reader;
 use settings::{Scalar, Setting};
+use telemetry::Telemetry;
 use upstream::Upstream;
 use value::address::Target;
 
@@ -72,8 +74,10 @@ settings! {
         http: Http = Http::default(),
         /// Limits of messages.
         codec: Codec = Codec::default(),
+        /// What Transom tells about the calls that it carries.
+        telemetry: Telemetry = Telemetry::default(),
     }
-    later { admin, public_url, trusted_proxies, versions, identity, plans, rate_limits, policies, telemetry }
+    later { admin, public_url, trusted_proxies, versions, identity, plans, rate_limits, policies }
     check check(upstreams)
     example SMALLEST
 }
@@ -114,6 +118,7 @@ impl Config {
             routes: Vec::new(),
             http: Http::default(),
             codec: Codec::default(),
+            telemetry: Telemetry::default(),
         })
     }
 

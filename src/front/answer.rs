@@ -9,13 +9,17 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::stream::Streamed;
+use crate::status::Code;
 
 /// An answer to an HTTP request.
 pub type Answer = Response<AnswerBody>;
 
 /// The body of an answer: known as a whole, or written as the backend's messages come.
 #[derive(Debug)]
-pub struct AnswerBody(Kind);
+pub struct AnswerBody {
+    kind: Kind,
+    code: Code,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -40,6 +44,20 @@ impl AnswerBody {
     pub(super) fn empty() -> Self {
         Self::from(Vec::new())
     }
+
+    /// The same as the answer of a call that ended with this code, OK without it.
+    pub(super) const fn with_code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// How the call ended; absent while that is not known, as it has messages to come.
+    pub const fn code(&self) -> Option<Code> {
+        match &self.kind {
+            Kind::Whole(_) => Some(self.code),
+            Kind::Streamed(streamed) => streamed.code(),
+        }
+    }
 }
 
 impl From<Vec<u8>> for AnswerBody {
@@ -50,13 +68,13 @@ impl From<Vec<u8>> for AnswerBody {
 
 impl From<Bytes> for AnswerBody {
     fn from(body: Bytes) -> Self {
-        Self(Kind::Whole(Full::new(body)))
+        Self { kind: Kind::Whole(Full::new(body)), code: Code::Ok }
     }
 }
 
 impl From<Streamed> for AnswerBody {
     fn from(streamed: Streamed) -> Self {
-        Self(Kind::Streamed(Box::new(streamed)))
+        Self { kind: Kind::Streamed(Box::new(streamed)), code: Code::Ok }
     }
 }
 
@@ -65,21 +83,21 @@ impl Body for AnswerBody {
     type Error = Cut;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
             Kind::Streamed(body) => body.poll_text(cx).map(|text| text.map(|text| text.map(Frame::data))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Whole(body) => body.is_end_stream(),
             Kind::Streamed(body) => body.has_ended(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Whole(body) => body.size_hint(),
             Kind::Streamed(_) => SizeHint::default(),
         }

@@ -45,7 +45,7 @@ pub(super) fn answer(schema: &Schema, status: &Status, form: Form) -> Answer {
             "application/problem+json"
         }
     };
-    let mut answer = Response::new(AnswerBody::from(text));
+    let mut answer = Response::new(AnswerBody::from(text).with_code(status.code()));
     // Every status of the table is valid.
     *answer.status_mut() = StatusCode::from_u16(status.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

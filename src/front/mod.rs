@@ -20,7 +20,9 @@ mod body;
 mod deadline;
 mod error;
 mod metadata;
+pub mod meters;
 mod rest;
+mod seen;
 mod stream;
 mod upload;
 
@@ -28,6 +30,7 @@ mod upload;
 mod tests;
 
 pub use answer::{Answer, AnswerBody, Cut};
+pub use seen::Seen;
 
 /// Answers HTTP requests by the current snapshot.
 #[derive(Clone, Debug)]
@@ -41,8 +44,8 @@ impl Front {
         Self { handle }
     }
 
-    /// Answers one request.
-    pub async fn answer<B>(&self, request: Request<B>, peer: Option<SocketAddr>) -> Answer
+    /// Answers one request. What is learnt of it is noted in `seen` at once.
+    pub async fn answer<B>(&self, request: Request<B>, peer: Option<SocketAddr>, seen: &mut Seen) -> Answer
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<body::BoxError>,
@@ -54,8 +57,8 @@ impl Front {
         match snapshot.routes.find(head.method.as_str(), head.uri.path()) {
             Found::Match { route, captures } => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
-                let route = Arc::clone(route.target());
-                let parts = rest::Parts { head: &head, values, peer, form };
+                let (route, trace) = seen.found(Arc::clone(route.target()));
+                let parts = rest::Parts { head: &head, values, peer, form, trace };
                 rest::answer(route, parts, body, &snapshot.limits).await
             }
             Found::MethodNotAllowed { allow } if head.method == Method::OPTIONS => no_content(&allow),

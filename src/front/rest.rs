@@ -15,12 +15,13 @@ use super::answer::{Answer, AnswerBody};
 use super::body::BoxError;
 use super::error::Form;
 use super::stream::{Beginning, Streamed, media_type, unwritable};
-use super::upload::{Cut, Outside, Upload};
+use super::upload::{Cut, Outside, Upload, unreadable};
 use super::{body, deadline, error, metadata, stream};
 use crate::call::{Body, Call, Dialect, Origin, Reply};
 use crate::codec::binding::{self, BodyFormat};
 use crate::snapshot::{Limits, Route};
 use crate::status::Status;
+use crate::telemetry::trace::span::{Kind, Trace};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -31,10 +32,12 @@ pub(super) struct Parts<'a> {
     pub(super) values: Vec<String>,
     pub(super) peer: Option<SocketAddr>,
     pub(super) form: Form,
+    /// The trace, if it is sampled.
+    pub(super) trace: Option<&'a Trace>,
 }
 
 /// Calls the route's method and answers with its response.
-pub(super) async fn answer<B>(route: Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
+pub(super) async fn answer<B>(route: &Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -42,15 +45,15 @@ where
     if route.endpoint.method.server_streaming {
         return answer_stream(route, parts, body, limits).await;
     }
-    let teller = Teller::new(&route, &parts);
-    let reply = match call(&route, parts, body, limits, None) {
+    let teller = Teller::new(route, &parts);
+    let reply = match call(route, parts, body, limits, None) {
         Ok(call) => route.endpoint.service.call(call).await,
         Err(status) => Reply::from(status),
     };
     if !reply.status.is_ok() {
         return teller.failure(reply);
     }
-    match success(&route, &reply.message) {
+    match success(route, &reply.message) {
         Ok(mut answer) => {
             teller.metadata(reply.metadata, reply.trailers, &mut answer);
             answer
@@ -60,18 +63,18 @@ where
 }
 
 /// Calls a method with server streaming and answers with its messages as they come.
-async fn answer_stream<B>(route: Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
+async fn answer_stream<B>(route: &Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    let teller = Teller::new(&route, &parts);
-    let form = stream::Form::of_request(&parts.head.headers, &route);
+    let teller = Teller::new(route, &parts);
+    let form = stream::Form::of_request(&parts.head.headers, route);
     if let Some(answer) = stream::already_ended(form, &parts.head.headers) {
         return answer;
     }
     let (sender, accepted) = oneshot::channel();
-    let reply = match call(&route, parts, body, limits, Some(sender)) {
+    let reply = match call(route, parts, body, limits, Some(sender)) {
         Ok(call) => route.endpoint.service.call(call),
         Err(status) => return teller.failure(Reply::from(status)),
     };
@@ -80,7 +83,7 @@ where
         Beginning::Begun(metadata, source) => {
             // What fails later cannot name itself in a header any more.
             let id = teller.request_id(&metadata);
-            let mut answer = Streamed::answer(Arc::clone(&route), form, source, id.clone());
+            let mut answer = Streamed::answer(Arc::clone(route), form, source, id.clone());
             teller.metadata(metadata, HeaderMap::new(), &mut answer);
             answer.headers_mut().insert(REQUEST_ID, id);
             answer
@@ -166,7 +169,7 @@ where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    let Parts { head, values, peer, .. } = parts;
+    let Parts { head, values, peer, trace, .. } = parts;
     let endpoint = &route.endpoint;
     let options = &endpoint.options;
     let (headers, mut check) = (&head.headers, Ok(()));
@@ -179,7 +182,8 @@ where
         origin,
         metadata,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-        body: request(Arc::clone(route), check, head, values, body, limits.clone(), accepted),
+        trace: trace.cloned().map(Box::new),
+        body: request(Arc::clone(route), check, head, values, body, limits.clone(), trace, accepted),
     })
 }
 
@@ -201,6 +205,7 @@ fn request<B>(
     values: Vec<String>,
     body: B,
     limits: Limits,
+    trace: Option<&Trace>,
     accepted: Option<oneshot::Sender<()>>,
 ) -> Body
 where
@@ -227,11 +232,17 @@ where
         (true, true) => or_refusal(body::raw_format(&head.headers, &limits), &mut check),
         (true, false) => or_refusal(body::format(&head.headers, &limits), &mut check),
     };
+    let trace = trace.cloned().map(Box::new);
     Body::Pending(Box::pin(async move {
+        let mut span = trace.map(|trace| trace.begin("decode", Kind::Internal));
         check?;
         let body = if is_bound { body::read(body, &limits).await? } else { Bytes::new() };
         let values = values.iter().map(String::as_str);
-        let wire = route.binding.request_as(&route.endpoint.schema, values, &query, &body, &format)?;
+        let wire = route.binding.request_as(&route.endpoint.schema, values, &query, &body, &format);
+        let wire = wire.map_err(unreadable)?;
+        if let Some(span) = &mut span {
+            span.span().set("rpc.message.uncompressed_size", wire.len() as i64);
+        }
         if let Some(accepted) = accepted {
             // Whoever waited for it may be gone.
             let _ = accepted.send(());

@@ -16,6 +16,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::activity::{Activity, CallGuard};
+use super::meters::{REFUSALS, refusal_index};
 use super::refusal::{Refusal, check};
 use super::{Handler, Peer, Shared};
 
@@ -51,7 +52,8 @@ impl<H: Handler> Calls<H> {
             let response = match check(&request, &shared.limits) {
                 Ok(()) => run(&shared.handler, request, peer).await,
                 Err(refusal) => {
-                    let mut response = refuse(&shared.handler, refusal);
+                    let mut response =
+                        refuse(refusal, || shared.handler.refuse_request(refusal, &request, peer));
                     if version < Version::HTTP_2 {
                         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                     }
@@ -78,13 +80,14 @@ async fn run<H: Handler>(
         Ok(response) => response.map(Some),
         Err(_) => {
             tracing::error!("a handler panicked; the call is answered with 500");
-            refuse(handler, Refusal::Panicked)
+            refuse(Refusal::Panicked, || handler.refuse(Refusal::Panicked))
         }
     }
 }
 
-fn refuse<H: Handler>(handler: &Arc<H>, refusal: Refusal) -> Response<Option<H::Body>> {
-    catch_unwind(AssertUnwindSafe(|| handler.refuse(refusal))).map_or_else(
+fn refuse<B>(refusal: Refusal, write: impl FnOnce() -> Response<B>) -> Response<Option<B>> {
+    REFUSALS.add(refusal_index(refusal), 1);
+    catch_unwind(AssertUnwindSafe(write)).map_or_else(
         |_| {
             tracing::error!("a handler panicked while it wrote a refusal; the answer is a bare 500");
             let mut response = Response::new(None);

@@ -19,6 +19,7 @@ use super::call::{BoxError, Calls, Handover, Tasks};
 use super::drain::Signal;
 use super::limits::Limits;
 use super::link::{Link, Version};
+use super::meters::{ACCEPTED, CONNECTIONS, HTTP1, HTTP2, UNKNOWN};
 use super::{Handler, Peer, Shared};
 
 /// How long a new connection may take to bring its first request once the server is told to stop. The client
@@ -42,18 +43,24 @@ where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
+    ACCEPTED.add(0, 1);
+    let sniffing = CONNECTIONS.hold(UNKNOWN);
     let activity = Arc::new(Activity::new());
     let mut keeper = Keeper::new(activity.clone(), shared.limits.clone(), signal);
     let mut link = Link::new(io, activity.clone(), shared.limits.write_timeout);
-    match keeper.version(&mut link).await {
+    let version = keeper.version(&mut link).await;
+    drop(sniffing);
+    match version {
         None => {}
         Some(Version::Http1) => {
+            let _open = CONNECTIONS.hold(HTTP1);
             let calls = Calls { shared: shared.clone(), peer, activity: activity.clone(), handover: None };
             let service = service_fn(move |request| calls.answer(request));
             let session = http1(&shared.limits).serve_connection(TokioIo::new(link), service);
             keeper.drive(pin!(session)).await;
         }
         Some(Version::Http2) => {
+            let _open = CONNECTIONS.hold(HTTP2);
             activity.is_multiplexed();
             let handover = Handover::default();
             let tasks = Tasks { handover: handover.clone(), write_timeout: shared.limits.write_timeout };

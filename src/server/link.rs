@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::activity::Activity;
+use super::meters::{BYTES, RECEIVED, SENT};
 
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -80,6 +81,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Link<I> {
             if self.read == PREFACE.len() {
                 return Poll::Ready(Ok(Some(Version::Http2)));
             }
+            let before = self.read;
             let mut buffer = ReadBuf::new(&mut self.prefix[self.read..]);
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
             match buffer.filled().len() {
@@ -90,6 +92,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Link<I> {
                 }
                 count => self.read += count,
             }
+            BYTES.add(RECEIVED, (self.read - before) as u64);
             self.activity.received();
         }
     }
@@ -144,6 +147,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Link<I> {
     }
 }
 
+fn written(result: &Poll<io::Result<usize>>) {
+    if let Poll::Ready(Ok(count)) = result {
+        BYTES.add(SENT, *count as u64);
+    }
+}
+
 impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Link<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -163,6 +172,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Link<I> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.io).poll_read(cx, buffer))?;
         if buffer.filled().len() > before {
+            BYTES.add(RECEIVED, (buffer.filled().len() - before) as u64);
             this.activity.received();
         } else if buffer.remaining() > 0 {
             this.ended = true;
@@ -174,6 +184,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Link<I> {
 impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(cx, bytes);
+        written(&result);
         self.watch(cx, Waiting::Write, result)
     }
 
@@ -183,6 +194,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<I> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        written(&result);
         self.watch(cx, Waiting::Write, result)
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use crate::call::Method;
+use crate::call::{Dialect, Method};
 use crate::call::service::CallService;
 use crate::codec::binding::Binding;
 use crate::codec::json::read::ReadOptions;
@@ -16,6 +16,9 @@ use crate::route::table::Table;
 use crate::schema::Schema;
 
 pub mod handle;
+pub mod meters;
+
+use meters::RouteMeter;
 
 /// The compiled configuration.
 #[derive(Debug)]
@@ -50,6 +53,16 @@ pub struct Route {
     pub binding: Binding,
     /// The path template, for logs and metrics.
     pub template: Arc<str>,
+    /// Where its requests are counted.
+    pub meter: RouteMeter,
+}
+
+impl Route {
+    /// A route of a method, for the dialect whose requests the binding reads.
+    pub fn new(endpoint: Arc<Endpoint>, binding: Binding, template: &str, dialect: Dialect) -> Self {
+        let meter = RouteMeter::new(template, dialect, &endpoint.full_name);
+        Self { endpoint, binding, template: template.into(), meter }
+    }
 }
 
 /// A method that is exposed, with what its service's settings say.

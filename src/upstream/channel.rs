@@ -5,22 +5,26 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Request, Version};
+use http::{HeaderMap, HeaderName, Method, Request, Version};
 use tokio::time::Instant;
 
 use crate::call::deadline::before;
 use crate::call::service::{BoxFuture, CallService};
 use crate::call::{self, Call, Messages, Reply};
 use crate::status::{Code, Status};
+use crate::telemetry::trace::span::Trace;
 
 use super::exchange::{Exchange, Sending};
 use super::fault::{Again, Failure, Told, late, unopened, unreachable};
+use super::meters::Attempt;
 use super::pool::{Lease, Pool};
 use super::request::{self, Outgoing, Piece};
 use super::target::Target;
 use super::upload::Upload;
 use super::watch::Watch;
 use super::{core, stream};
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// How often one call is sent at most, all reasons taken together.
 const TRIES: usize = 3;
@@ -110,6 +114,9 @@ struct Try {
     input: Input,
     started: Instant,
     deadline: Option<Instant>,
+    trace: Option<Box<Trace>>,
+    /// The try that goes on.
+    attempt: Option<Attempt>,
 }
 
 /// What a try sends.
@@ -120,6 +127,30 @@ enum Input {
 }
 
 impl Try {
+    fn begin(&mut self, started: Instant, upstream: &str) {
+        self.attempt = Some(Attempt::begin(started, self.trace.as_deref(), &self.method, upstream));
+    }
+
+    fn end(&mut self, code: Code) {
+        if let Some(attempt) = self.attempt.take() {
+            attempt.end(&self.method, code);
+        }
+    }
+
+    /// A reply ends the try, at once or with its stream.
+    fn replied(&mut self, mut reply: Reply) -> Reply {
+        match (reply.stream.take(), self.attempt.take()) {
+            (Some(stream), Some(attempt)) => {
+                reply.stream = Some(attempt.follow(Arc::clone(&self.method), stream));
+            }
+            (stream, attempt) => {
+                (reply.stream, self.attempt) = (stream, attempt);
+                self.end(reply.status.code());
+            }
+        }
+        reply
+    }
+
     /// What is left of the deadline. A call without any is not sent.
     fn timeout(&self) -> Result<Option<Duration>, Status> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -136,9 +167,19 @@ impl Try {
     }
 }
 
+impl Drop for Try {
+    /// A try that nobody waits for any more: its time is over, or its caller left.
+    fn drop(&mut self) {
+        if self.attempt.is_some() {
+            let is_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+            self.end(if is_late { Code::DeadlineExceeded } else { Code::Cancelled });
+        }
+    }
+}
+
 impl Shared {
     async fn answer(&self, call: Call) -> Result<Reply, Status> {
-        let Call { method, metadata, deadline, body, .. } = call;
+        let Call { method, metadata, deadline, trace, body, .. } = call;
         let mut started = Instant::now();
         let input = if method.client_streaming {
             Input::Stream(Some(body.messages()))
@@ -152,7 +193,7 @@ impl Shared {
             started = Instant::now();
             deadline = deadline.into_iter().chain(started.checked_add(self.settings.timeout)).min();
         }
-        let mut work = Try { method, metadata, input, started, deadline };
+        let mut work = Try { method, metadata, input, started, deadline, trace, attempt: None };
         match before(deadline, self.send(&mut work)).await {
             Some(outcome) => outcome,
             None => Err(late(started, deadline)),
@@ -163,13 +204,18 @@ impl Shared {
         let slot = core::slot(self.pool.cores());
         let mut refused = None;
         let mut tries = 1;
+        work.begin(work.started, self.pool.name());
         loop {
-            let lease = self.pool.acquire(slot, refused).await.ok_or_else(unreachable)?;
+            let Some(lease) = self.pool.acquire(slot, refused).await else {
+                work.end(Code::Unavailable);
+                return Err(unreachable());
+            };
             let target = lease.target;
             let failure = match self.exchange(slot, lease, work).await {
-                Ok(reply) => return Ok(reply),
+                Ok(reply) => return Ok(work.replied(reply)),
                 Err(failure) => failure,
             };
+            work.end(failure.status.code());
             let again = match failure.again {
                 Again::No => false,
                 Again::Refused => refused.replace(target).is_none(),
@@ -183,6 +229,7 @@ impl Shared {
             }
             told.again(&failure, tries);
             tries += 1;
+            work.begin(Instant::now(), self.pool.name());
         }
     }
 
@@ -234,7 +281,7 @@ impl Shared {
         Watch::new(work.started, work.deadline, self.settings.idle, answer_within)
     }
 
-    fn request(&self, lease: &Lease, work: &Try) -> Result<Request<()>, Status> {
+    fn request(&self, lease: &Lease, work: &mut Try) -> Result<Request<()>, Status> {
         let timeout = work.timeout()?;
         let uri = self.pool.target(lease.target).uri(&work.method.path).map_err(|error| {
             Status::gateway(Code::Internal, format!("The path of the method is no HTTP path: {error}."))
@@ -244,6 +291,10 @@ impl Shared {
         *request.uri_mut() = uri;
         *request.version_mut() = Version::HTTP_2;
         *request.headers_mut() = request::headers(&work.metadata, timeout);
+        let target = self.pool.target(lease.target);
+        if let Some(parent) = work.attempt.as_mut().and_then(|attempt| attempt.sent_to(target)) {
+            request.headers_mut().insert(TRACEPARENT, parent);
+        }
         Ok(request)
     }
 }

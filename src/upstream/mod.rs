@@ -9,6 +9,7 @@
 
 pub mod channel;
 pub mod core;
+pub mod meters;
 pub mod reflection;
 pub mod target;
 

@@ -9,6 +9,7 @@ use super::load::parse;
 use super::place::Place;
 use super::problem::Problems;
 use super::service::{Defaults, Enums, ErrorForm, Expose, HttpMapping, Names, Unknown};
+use super::telemetry::{AccessLog, Paths};
 use super::value::address::Target;
 use super::value::name::Verb;
 
@@ -86,6 +87,9 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!(http.compression.value, Encodings::Both);
     let depths = (codec.json_depth.value, codec.message_depth.value, codec.query_depth.value);
     assert_eq!((depths, codec.message.bytes()), ((64, 100, 32), 4 << 20));
+    let telemetry = &config.telemetry;
+    assert_eq!((telemetry.access_log.value, telemetry.paths.value), (AccessLog::Off, Paths::Full));
+    assert_eq!((telemetry.otlp.is_none(), telemetry.traces.ratio(), telemetry.log.is_none()), (true, 0.01, true));
 }
 
 fn secs(secs: u64) -> Duration {
@@ -140,6 +144,12 @@ fn every_key_is_read() {
     assert_eq!((config.http.uri.bytes(), config.http.query_parameters.value), (4096, 17));
     assert_eq!(config.http.compression.value, Encodings::Answers);
     assert_eq!((config.codec.message.bytes(), config.codec.query_depth.value), (1_000_000, 5));
+
+    let telemetry = &config.telemetry;
+    assert_eq!((telemetry.access_log.value, telemetry.paths.value), (AccessLog::Json, Paths::Route));
+    assert_eq!(telemetry.otlp.as_ref().unwrap().url(), "http://collector:4317");
+    assert_eq!(telemetry.traces.ratio(), 0.005);
+    assert_eq!(telemetry.log.as_ref().unwrap().value, "info,h2=warn");
 }
 
 #[test]

@@ -115,6 +115,7 @@ impl Setting {
                     client_streaming: client,
                     server_streaming: server,
                     idempotent: false,
+                    meter: Default::default(),
                 }),
                 service: Arc::new(Shared(Arc::clone(&backend))),
                 schema: Arc::clone(&schema),
@@ -143,7 +144,7 @@ impl Setting {
             let rule = Rule { variables: &variables, body, response_body: "" };
             let message = id(&schema);
             let binding = Binding::new(&schema, [message; 2], rule, BindingOptions::default()).unwrap();
-            let route = Route { endpoint: Arc::clone(endpoint), binding, template: template.into() };
+            let route = Route::new(Arc::clone(endpoint), binding, template, Dialect::Rest);
             assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
         }
         let limits = Limits { body: 1000, body_pause: 10 * SECOND, request: 60 * SECOND };
@@ -156,7 +157,7 @@ impl Setting {
         &self,
         request: Request<impl HttpBody<Data = Bytes, Error: Into<body::BoxError>> + Send + Unpin + 'static>,
     ) -> Seen {
-        let answer = self.front.answer(request, None).await;
+        let answer = self.front.answer(request, None, &mut crate::front::Seen::default()).await;
         let (head, body) = answer.into_parts();
         let body = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
         Seen { status: head.status.as_u16(), headers: head.headers, body }

@@ -119,6 +119,7 @@ fn channel(targets: Vec<Target>) -> Channel {
 
 fn method() -> Method {
     Method {
+        meter: Default::default(),
         path: "/shop.Echo/Say".parse().unwrap(),
         client_streaming: false,
         server_streaming: false,
@@ -132,6 +133,7 @@ fn request(message: impl Into<Bytes>) -> Call {
         origin: Origin { dialect: Dialect::Rest, route: "/v1/say".into(), peer: None },
         metadata: HeaderMap::new(),
         deadline: None,
+        trace: None,
         body: Body::Message(message.into()),
     }
 }

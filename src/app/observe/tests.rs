@@ -1,0 +1,105 @@
+//! What becomes of the headers that identify a request. How requests are recorded is tested on the binary.
+
+use super::*;
+
+/// Nobody listens there.
+const NOWHERE: &str = "http://127.0.0.1:1";
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+fn observer(ratio: Option<f64>, log: bool) -> Observer {
+    Observer {
+        log: log.then(|| Arc::new(AccessLog::start(Form::Json, io::sink()).unwrap())),
+        tracer: ratio.map(|ratio| Tracer::new(ratio, Exporter::start(NOWHERE).unwrap())),
+        shows_paths: true,
+    }
+}
+
+/// The headers that go on, and the name and the trace in the log.
+fn identified(observer: &Observer, headers: &[(&str, &[u8])]) -> (HeaderMap, Option<String>, Option<String>, bool) {
+    let mut request = Request::new(());
+    for (name, value) in headers {
+        let name = HeaderName::try_from(*name).unwrap();
+        request.headers_mut().append(name, HeaderValue::from_bytes(value).unwrap());
+    }
+    let mut observed = observer.observe(&request, None);
+    observer.identify(&mut request, &mut observed);
+    let detail = observed.detail.as_ref();
+    let id = detail.and_then(|detail| Some(detail.request_id.as_ref()?.to_str().unwrap().to_owned()));
+    let trace = detail.and_then(|detail| detail.trace).map(|trace| trace.to_string());
+    (request.into_parts().0.headers, id, trace, observed.seen.trace.is_some())
+}
+
+#[test]
+fn names_of_requests_are_kept_if_they_are_usable() {
+    let (plain, logging) = (observer(None, false), observer(None, true));
+    let long = "x".repeat(128);
+    for name in ["7", "a/b+c=.~:_-@#|", "1-67891233-abcdef012345678912345678", &long] {
+        let (headers, id, ..) = identified(&logging, &[("x-request-id", name.as_bytes())]);
+        assert_eq!((headers["x-request-id"].to_str().unwrap(), id.as_deref()), (name, Some(name)));
+        let (headers, id, ..) = identified(&plain, &[("x-request-id", name.as_bytes())]);
+        assert_eq!((headers["x-request-id"].to_str().unwrap(), id), (name, None));
+    }
+    let too_long = "x".repeat(129);
+    for name in [&b""[..], b"a b", b"a\"", b"\xff", b"a\t", b"<script>", b"a,b", too_long.as_bytes()] {
+        let (headers, id, ..) = identified(&logging, &[("x-request-id", name)]);
+        let made = headers["x-request-id"].to_str().unwrap();
+        assert!(made.len() == 16 && made.bytes().all(|byte| byte.is_ascii_hexdigit()), "{made}");
+        assert_eq!(id.as_deref(), Some(made));
+        let (headers, ..) = identified(&plain, &[("x-request-id", name)]);
+        assert!(headers.is_empty(), "without a log it is only removed");
+    }
+    let (headers, ..) = identified(&plain, &[("x-request-id", b"a"), ("x-request-id", b"b")]);
+    assert!(headers.is_empty());
+    let (headers, ..) = identified(&logging, &[]);
+    assert_eq!(headers["x-request-id"].len(), 16, "one is made up");
+}
+
+#[test]
+fn traces_of_callers_are_followed() {
+    let observer = observer(Some(0.0), true);
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let unsampled = PARENT.replace("-01", "-00");
+    let (headers, _, id, sampled) =
+        identified(&observer, &[("traceparent", unsampled.as_bytes()), ("tracestate", b"a=1"), ("tracestate", b"b=2")]);
+    assert_eq!(headers["traceparent"], &*unsampled, "it goes on as it came");
+    assert_eq!(headers.get_all("tracestate").iter().count(), 2);
+    assert_eq!((id.as_deref(), sampled), (Some(trace), false));
+
+    let (headers, _, id, sampled) = identified(&observer, &[("traceparent", PARENT.as_bytes()), ("tracestate", b"a=")]);
+    assert_eq!((id.as_deref(), sampled), (Some(trace), true), "whatever the ratio");
+    assert!(!headers.contains_key("tracestate"), "what is not valid does not go on");
+    assert!(headers.contains_key("traceparent"));
+}
+
+#[test]
+fn a_trace_begins_where_none_or_a_bad_one_comes() {
+    for (ratio, expected) in [(0.0, false), (1.0, true)] {
+        let observer = observer(Some(ratio), true);
+        let twice = [("traceparent", PARENT.as_bytes()), ("traceparent", PARENT.as_bytes())];
+        let bad = [("traceparent", &b"00-zz"[..]), ("tracestate", b"a=1")];
+        for headers in [&[][..], &twice, &bad] {
+            let (headers, _, id, sampled) = identified(&observer, headers);
+            assert_eq!(sampled, expected);
+            assert!(!headers.contains_key("tracestate"));
+            assert_ne!(id.as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+            // The backend learns of the decision; that of a sampled call is told by each try.
+            let parent = headers.get("traceparent").map(|value| Context::parse(value.as_bytes()).unwrap());
+            assert_eq!(parent.is_some(), !expected);
+            if let Some(parent) = parent {
+                assert!(!parent.is_sampled());
+                assert_eq!(Some(parent.trace_id().to_string()), id);
+            }
+        }
+    }
+}
+
+/// Without a collector, the gateway takes no part in traces.
+#[test]
+fn without_a_collector_headers_go_on_as_they_came() {
+    let (headers, ..) = identified(&observer(None, true), &[("traceparent", b"00-zz"), ("tracestate", b"?")]);
+    assert_eq!(headers["traceparent"], "00-zz");
+    assert_eq!(headers["tracestate"], "?");
+    let observer = observer(None, false);
+    let request = Request::new(());
+    assert!(observer.observe(&request, None).detail.is_none(), "what is only measured costs no allocation");
+}
