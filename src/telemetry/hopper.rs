@@ -161,7 +161,9 @@ mod tests {
     #[test]
     fn a_thread_that_is_stuck_holds_nobody_up() {
         let (sender, receiver) = mpsc::channel::<()>();
-        let stuck = move |_: Vec<u32>| drop(receiver.recv());
+        let stuck = move |_: Vec<u32>| {
+            let _ = receiver.recv();
+        };
         let hopper = Hopper::start("test", Duration::ZERO, stuck).unwrap();
         hopper.fill(|buffer| buffer.push(1));
         while !hopper.fill(|buffer| buffer.is_empty()) {

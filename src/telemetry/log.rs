@@ -34,7 +34,8 @@ pub fn parse(text: &str) -> Result<EnvFilter, String> {
     if let Some(part) = text.split(',').find(|part| !is_known(part)) {
         return Err(format!("{part:?} is not a level, nor a path with one. {HINT}"));
     }
-    EnvFilter::try_new(text).map_err(|error| format!("{text:?} is not a log filter: {error}. {HINT}"))
+    let text = text.split(',').map(str::trim).collect::<Vec<_>>().join(",");
+    EnvFilter::try_new(&text).map_err(|error| format!("{text:?} is not a log filter: {error}. {HINT}"))
 }
 
 /// Says how the filter of the log is exchanged. Only the first one of a process counts.

@@ -22,3 +22,4 @@ mod life;
 mod replay;
 mod streams;
 mod support;
+mod telemetry;

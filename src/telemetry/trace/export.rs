@@ -127,7 +127,8 @@ impl Sender {
             if !may_be_sent_again(failure.code()) || tries == TRIES {
                 break;
             }
-            self.runtime.block_on(tokio::time::sleep(rest));
+            // Made inside the runtime, whose clock it needs.
+            self.runtime.block_on(async { tokio::time::sleep(rest).await });
             rest *= 2;
         }
         SPANS.add(REFUSED, count);
