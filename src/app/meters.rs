@@ -64,7 +64,7 @@ static LOADED: AtomicU64 = AtomicU64::new(0);
 static IS_REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// Notes that a configuration is served from now on.
-pub(super) fn loaded() {
+pub fn loaded() {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     LOADED.store(now, Relaxed);
     IS_REFUSED.store(false, Relaxed);
@@ -72,8 +72,7 @@ pub(super) fn loaded() {
 }
 
 /// Notes that a configuration was refused, so that the one before goes on.
-#[expect(dead_code, reason = "the first configuration is never refused while the process runs")]
-pub(super) fn refused() {
+pub fn refused() {
     IS_REFUSED.store(true, Relaxed);
     RELOADS.add(1, 1);
 }

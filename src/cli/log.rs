@@ -32,8 +32,10 @@ pub(super) fn start(format: Format) {
         Ok(filter) => (filter, None),
         Err(error) => (None, Some(error)),
     };
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
+    let shown = EnvFilter::new(filter.to_string());
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new("info")))
+        .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     // Only the first log of a process counts; there is no second one.
@@ -41,13 +43,13 @@ pub(super) fn start(format: Format) {
         Format::Text => {
             let builder = builder.with_target(false).with_filter_reloading();
             let handle = builder.reload_handle();
-            levels::install(move |filter| handle.reload(filter).map_err(|error| error.to_string()));
+            levels::install(&shown, move |filter| handle.reload(filter).map_err(|error| error.to_string()));
             builder.try_init()
         }
         Format::Json => {
             let builder = builder.json().flatten_event(true).with_filter_reloading();
             let handle = builder.reload_handle();
-            levels::install(move |filter| handle.reload(filter).map_err(|error| error.to_string()));
+            levels::install(&shown, move |filter| handle.reload(filter).map_err(|error| error.to_string()));
             builder.try_init()
         }
     };

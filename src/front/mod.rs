@@ -21,6 +21,7 @@ mod deadline;
 mod error;
 mod metadata;
 pub mod meters;
+pub mod request_id;
 mod rest;
 mod seen;
 mod stream;

@@ -1,19 +1,19 @@
 //! REST: a JSON request by a route of `google.api.http`, and the JSON answer.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts as Head;
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
 use super::body::BoxError;
 use super::error::Form;
+use super::request_id::{self, REQUEST_ID};
 use super::stream::{Beginning, Streamed, media_type, unwritable};
 use super::upload::{Cut, Outside, Upload, unreadable};
 use super::{body, deadline, error, metadata, stream};
@@ -22,8 +22,6 @@ use crate::codec::binding::{self, BodyFormat};
 use crate::snapshot::{Limits, Route};
 use crate::status::Status;
 use crate::telemetry::trace::span::{Kind, Trace};
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request without its body, after its route was found.
 pub(super) struct Parts<'a> {
@@ -101,7 +99,7 @@ struct Teller<'a> {
 impl<'a> Teller<'a> {
     fn new(route: &'a Route, parts: &Parts<'_>) -> Self {
         let form = if route.endpoint.options.problem_details { Form::Problem } else { parts.form };
-        Self { route, form, request_id: parts.head.headers.get(&REQUEST_ID).cloned() }
+        Self { route, form, request_id: request_id::of(&parts.head.headers).cloned() }
     }
 
     /// The answer for a call that failed.
@@ -125,14 +123,8 @@ impl<'a> Teller<'a> {
 
     /// The name of the request: the caller's, the backend's or one that is made up.
     fn request_id(&self, metadata: &HeaderMap) -> HeaderValue {
-        self.request_id.clone().or_else(|| metadata.get(&REQUEST_ID).cloned()).unwrap_or_else(made_up_id)
+        self.request_id.clone().or_else(|| metadata.get(&REQUEST_ID).cloned()).unwrap_or_else(request_id::made_up)
     }
-}
-
-/// A name for a request that has none: what is in the log about it can be found by what the caller got.
-fn made_up_id() -> HeaderValue {
-    let id = RandomState::new().hash_one(std::process::id());
-    HeaderValue::from_str(&format!("{id:016x}")).unwrap_or(HeaderValue::from_static("-"))
 }
 
 /// The answer for a reply's message.

@@ -1,6 +1,6 @@
 //! What the log shows, changed while the process runs.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 
@@ -10,6 +10,8 @@ pub const MAX_FILTER: usize = 4096;
 type Change = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
 
 static CHANGE: OnceLock<Change> = OnceLock::new();
+
+static CURRENT: Mutex<String> = Mutex::new(String::new());
 
 /// Reads a filter such as `info` or `info,transom::upstream=debug`: levels, for all or for what is below a path of the
 /// program. Release builds have no `trace`.
@@ -38,9 +40,20 @@ pub fn parse(text: &str) -> Result<EnvFilter, String> {
     EnvFilter::try_new(&text).map_err(|error| format!("{text:?} is not a log filter: {error}. {HINT}"))
 }
 
-/// Says how the filter of the log is exchanged. Only the first one of a process counts.
-pub fn install(change: impl Fn(EnvFilter) -> Result<(), String> + Send + Sync + 'static) {
-    let _ = CHANGE.set(Box::new(change));
+/// Says how the filter of the log is exchanged, and what it is now. Only the first log of a process counts.
+pub fn install(current: &EnvFilter, change: impl Fn(EnvFilter) -> Result<(), String> + Send + Sync + 'static) {
+    if CHANGE.set(Box::new(change)).is_ok() {
+        note(current);
+    }
+}
+
+/// The filter that the log has now; empty in a process without a log.
+pub fn current() -> String {
+    CURRENT.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn note(filter: &EnvFilter) {
+    *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = filter.to_string();
 }
 
 /// Shows from now on what this filter lets through.
@@ -50,7 +63,10 @@ pub fn install(change: impl Fn(EnvFilter) -> Result<(), String> + Send + Sync + 
 pub fn set(text: &str) -> Result<(), String> {
     let filter = parse(text)?;
     let change = CHANGE.get().ok_or("The process has no log whose level could be changed.")?;
-    change(filter)
+    let shown = parse(text)?;
+    change(filter)?;
+    note(&shown);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -131,6 +131,13 @@ impl Try {
         self.attempt = Some(Attempt::begin(started, self.trace.as_deref(), &self.method, upstream));
     }
 
+    /// Notes where the try goes, and names it to the backend if the call is sampled.
+    fn sent_to(&mut self, target: &Target) {
+        if let Some(parent) = self.attempt.as_mut().and_then(|attempt| attempt.sent_to(target)) {
+            self.metadata.insert(TRACEPARENT, parent);
+        }
+    }
+
     fn end(&mut self, code: Code) {
         if let Some(attempt) = self.attempt.take() {
             attempt.end(&self.method, code);
@@ -138,17 +145,12 @@ impl Try {
     }
 
     /// A reply ends the try, at once or with its stream.
-    fn replied(&mut self, mut reply: Reply) -> Reply {
-        match (reply.stream.take(), self.attempt.take()) {
-            (Some(stream), Some(attempt)) => {
-                reply.stream = Some(attempt.follow(Arc::clone(&self.method), stream));
-            }
-            (stream, attempt) => {
-                (reply.stream, self.attempt) = (stream, attempt);
-                self.end(reply.status.code());
-            }
+    fn replied(&mut self, reply: &mut Reply) {
+        if reply.stream.is_none() {
+            self.end(reply.status.code());
+        } else if let Some((stream, attempt)) = reply.stream.take().zip(self.attempt.take()) {
+            reply.stream = Some(attempt.follow(Arc::clone(&self.method), stream));
         }
-        reply
     }
 
     /// What is left of the deadline. A call without any is not sent.
@@ -211,8 +213,12 @@ impl Shared {
                 return Err(unreachable());
             };
             let target = lease.target;
+            work.sent_to(self.pool.target(target));
             let failure = match self.exchange(slot, lease, work).await {
-                Ok(reply) => return Ok(work.replied(reply)),
+                Ok(mut reply) => {
+                    work.replied(&mut reply);
+                    return Ok(reply);
+                }
                 Err(failure) => failure,
             };
             work.end(failure.status.code());
@@ -281,7 +287,7 @@ impl Shared {
         Watch::new(work.started, work.deadline, self.settings.idle, answer_within)
     }
 
-    fn request(&self, lease: &Lease, work: &mut Try) -> Result<Request<()>, Status> {
+    fn request(&self, lease: &Lease, work: &Try) -> Result<Request<()>, Status> {
         let timeout = work.timeout()?;
         let uri = self.pool.target(lease.target).uri(&work.method.path).map_err(|error| {
             Status::gateway(Code::Internal, format!("The path of the method is no HTTP path: {error}."))
@@ -291,10 +297,6 @@ impl Shared {
         *request.uri_mut() = uri;
         *request.version_mut() = Version::HTTP_2;
         *request.headers_mut() = request::headers(&work.metadata, timeout);
-        let target = self.pool.target(lease.target);
-        if let Some(parent) = work.attempt.as_mut().and_then(|attempt| attempt.sent_to(target)) {
-            request.headers_mut().insert(TRACEPARENT, parent);
-        }
         Ok(request)
     }
 }

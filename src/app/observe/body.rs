@@ -9,8 +9,9 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::{METHOD_NAMES, Observed, Outcome, REQUEST_ID, left};
+use super::{METHOD_NAMES, Observed, Outcome, left};
 use crate::front::AnswerBody;
+use crate::front::request_id::REQUEST_ID;
 use crate::server::compress::answer::Encoded;
 use crate::status::Code;
 

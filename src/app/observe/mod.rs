@@ -23,11 +23,11 @@ use tokio::time::Instant;
 
 use crate::config::telemetry::{self as settings, Paths, Telemetry};
 use crate::front::Seen;
+use crate::front::request_id::{REQUEST_ID, is_usable, made_up};
 use crate::server::access_log::{AccessLog, Form, Record};
 use crate::snapshot::meters::{METHOD_NAMES, RouteMeter, method_index, status_index};
 use crate::status::Code;
-use crate::telemetry::metrics::{Held, Tally};
-use crate::telemetry::random;
+use crate::telemetry::metrics::Tally;
 use crate::telemetry::trace::context::{Context, TraceId, is_state};
 use crate::telemetry::trace::export::Exporter;
 use crate::telemetry::trace::span::Open;
@@ -38,12 +38,9 @@ pub(super) mod body;
 #[cfg(test)]
 mod tests;
 
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// The longest name of a request that is believed, in bytes.
-const MAX_REQUEST_ID: usize = 128;
 /// How much of a caller's text a span has, in bytes.
 const MAX_TEXT: usize = 1024;
 /// How long the spans that are left may take when the process ends.
@@ -104,13 +101,13 @@ impl Observer {
             detail.request_id = name_of(request.headers());
             detail
         });
+        ACTIVE.add(method, 1);
         Observed {
             seen: Seen::default(),
             started: Instant::now(),
             method,
             detail,
             outcome: None,
-            _active: ACTIVE.hold(method),
         }
     }
 
@@ -140,18 +137,13 @@ impl Observer {
         }
     }
 
-    /// A name that is usable stays. Another one is removed; where there is a log in which it could be found, one is
-    /// made up.
+    /// Where there is a log in which a name can be found, every request gets one, in place of one that is not usable.
     fn name(&self, headers: &mut HeaderMap, observed: &mut Observed) {
-        let given = headers.contains_key(REQUEST_ID);
-        if given && !is_name(headers) {
-            headers.remove(REQUEST_ID);
-        } else if given {
-            return;
-        }
-        if let (true, Some(detail)) = (self.log.is_some(), &mut observed.detail)
-            && let Ok(name) = HeaderValue::from_str(&format!("{:016x}", random::next()))
+        if self.log.is_some()
+            && let Some(detail) = &mut observed.detail
+            && detail.request_id.is_none()
         {
+            let name = made_up();
             headers.insert(REQUEST_ID, name.clone());
             detail.request_id = Some(name);
         }
@@ -183,18 +175,11 @@ impl Observer {
     }
 }
 
-/// The name of a request that its caller gave, if it is usable.
+/// The name of a request that its caller gave, if there is one and it is usable.
 fn name_of(headers: &HeaderMap) -> Option<HeaderValue> {
-    headers.get(REQUEST_ID).filter(|_| is_name(headers)).cloned()
-}
-
-/// Whether there is one name, of 1 to 128 letters, digits and marks that need no quotes.
-fn is_name(headers: &HeaderMap) -> bool {
     let mut names = headers.get_all(REQUEST_ID).iter();
-    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~:/+=@#|".contains(byte);
-    names.next().is_some_and(|name| {
-        (1..=MAX_REQUEST_ID).contains(&name.len()) && name.as_bytes().iter().all(legal)
-    }) && names.next().is_none()
+    let name = names.next().filter(|name| is_usable(name))?;
+    names.next().is_none().then(|| name.clone())
 }
 
 /// The place in a trace that a request comes with. Headers that are not valid are removed: without `traceparent`,
@@ -235,7 +220,6 @@ pub(super) struct Observed {
     detail: Option<Box<Detail>>,
     /// How it ended; absent until then.
     outcome: Option<Outcome>,
-    _active: Held<{ METHOD_NAMES.len() }>,
 }
 
 /// How a request ended.
@@ -301,6 +285,7 @@ impl Observed {
 impl Drop for Observed {
     fn drop(&mut self) {
         self.record();
+        ACTIVE.subtract(self.method, 1);
     }
 }
 

@@ -45,11 +45,10 @@ fn names_of_requests_are_kept_if_they_are_usable() {
         let made = headers["x-request-id"].to_str().unwrap();
         assert!(made.len() == 16 && made.bytes().all(|byte| byte.is_ascii_hexdigit()), "{made}");
         assert_eq!(id.as_deref(), Some(made));
-        let (headers, ..) = identified(&plain, &[("x-request-id", name)]);
-        assert!(headers.is_empty(), "without a log it is only removed");
     }
-    let (headers, ..) = identified(&plain, &[("x-request-id", b"a"), ("x-request-id", b"b")]);
-    assert!(headers.is_empty());
+    let (headers, id, ..) = identified(&logging, &[("x-request-id", b"a"), ("x-request-id", b"b")]);
+    assert_eq!(headers.get_all("x-request-id").iter().count(), 1);
+    assert_eq!(id.map(|id| id.len()), Some(16), "two are none");
     let (headers, ..) = identified(&logging, &[]);
     assert_eq!(headers["x-request-id"].len(), 16, "one is made up");
 }
@@ -102,4 +101,25 @@ fn without_a_collector_headers_go_on_as_they_came() {
     let observer = observer(None, false);
     let request = Request::new(());
     assert!(observer.observe(&request, None).detail.is_none(), "what is only measured costs no allocation");
+}
+
+/// What happens to a request that made the gateway fail: the caller gets 500, and so it is recorded.
+#[test]
+fn a_panic_is_no_caller_that_left() {
+    let count = || {
+        let requests = NO_ROUTE.requests(method_index(&Method::PATCH));
+        let of = |status: u16| requests.count(status_index(StatusCode::from_u16(status).unwrap()));
+        (of(500), of(499))
+    };
+    let (before, mut request) = (count(), Request::new(()));
+    *request.method_mut() = Method::PATCH;
+    let observer = observer(None, false);
+    let run = std::panic::AssertUnwindSafe(|| {
+        let _observed = observer.observe(&request, None);
+        std::panic::resume_unwind(Box::new("on purpose"));
+    });
+    assert!(std::panic::catch_unwind(run).is_err());
+    assert_eq!(count(), (before.0 + 1, before.1));
+    drop(observer.observe(&request, None));
+    assert_eq!(count(), (before.0 + 1, before.1 + 1));
 }

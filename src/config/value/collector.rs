@@ -30,6 +30,9 @@ impl Scalar for Collector {
     const WHAT: &'static str = "a URL such as http://collector:4317";
 
     fn parse(text: &str, base: &Path) -> Result<Self, Flaw> {
+        if text.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:")) {
+            return Err(Flaw::new("This version of Transom does not send traces over TLS yet.", HINT));
+        }
         let target = Target::parse(text, base).map_err(|flaw| Flaw::new(flaw.message, HINT))?;
         let Target::Tcp { host, port } = target else {
             let message = format!("{} is a socket of this machine, where no collector is asked.", quote(text));
@@ -63,7 +66,8 @@ mod tests {
             ("http://127.0.0.1:80", Ok("http://127.0.0.1:80")),
             ("http://[::1]", Ok("http://[::1]:4317")),
             ("http://[::1]:1", Ok("http://[::1]:1")),
-            ("https://c", Err(("This version of Transom does not support https:// targets yet.", HINT))),
+            ("https://c", Err(("This version of Transom does not send traces over TLS yet.", HINT))),
+            ("HTTPS://c", Err(("This version of Transom does not send traces over TLS yet.", HINT))),
             ("unix:/run/c", Err(("`unix:/run/c` is a socket of this machine, where no collector is asked.", HINT))),
             ("collector:4317", Err(("`collector:4317` has no scheme.", HINT))),
             ("http://c/v1/traces", Err(("A target is a host and a port, without `/v1/traces`.", HINT))),

@@ -53,6 +53,11 @@ impl<const N: usize> Tally<N> {
         self.cells.mine().0[index].fetch_add(amount, Relaxed);
     }
 
+    /// Takes from the level at `index`.
+    pub fn subtract(&self, index: usize, amount: u64) {
+        self.cells.mine().0[index].fetch_sub(amount, Relaxed);
+    }
+
     /// Raises the level at `index` by one until what is returned is dropped, on whatever thread.
     pub fn hold(&'static self, index: usize) -> Held<N> {
         self.add(index, 1);
@@ -87,7 +92,7 @@ pub struct Held<const N: usize> {
 
 impl<const N: usize> Drop for Held<N> {
     fn drop(&mut self) {
-        self.tally.add(self.index, 1_u64.wrapping_neg());
+        self.tally.subtract(self.index, 1);
     }
 }
 
