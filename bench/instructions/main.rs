@@ -171,7 +171,12 @@ impl<'a> Counting<'a> {
         let collector = format!("http://{}", backend::start(Answer::Message(Vec::new()))?);
         let config = folder.join(case.config);
         let arguments = ["serve", "--log-format", "json", "-c", &config.display().to_string()];
-        let mut gateway = Counted::start(&self.gateway, &arguments, &[("BACKEND", &backend), ("COLLECTOR", &collector)], out)?;
+        let mut gateway = Counted::start(
+            &self.gateway,
+            &arguments,
+            &[("BACKEND", &backend), ("COLLECTOR", &collector)],
+            out,
+        )?;
         let mut client = Client::connect(gateway.address()?)?;
         let first = client.ask(&case.request)?;
         case.check(&first)?;

@@ -169,12 +169,7 @@ async fn all_ended<T: Send + 'static>(threads: Vec<thread::JoinHandle<T>>) {
     let _ = joined.await;
 }
 
-fn server(
-    config: &Config,
-    snapshot: Snapshot,
-    stop: Signal,
-    observer: Arc<Observer>,
-) -> Server<Fronted> {
+fn server(config: &Config, snapshot: Snapshot, stop: Signal, observer: Arc<Observer>) -> Server<Fronted> {
     let http = &config.http;
     let limits = Limits {
         headers: http.header_count.value as usize,

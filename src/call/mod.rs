@@ -17,7 +17,7 @@ use http::uri::PathAndQuery;
 use tokio::time::Instant;
 
 use crate::status::{Code, Status};
-use crate::telemetry::trace::span::Trace;
+use crate::telemetry::trace::span::Traced;
 
 pub mod deadline;
 pub mod metadata;
@@ -83,8 +83,8 @@ pub struct Call {
     pub metadata: HeaderMap,
     /// When the caller stops waiting; absent for a call without a limit.
     pub deadline: Option<Instant>,
-    /// The trace that it belongs to, if that is sampled.
-    pub trace: Option<Box<Trace>>,
+    /// The trace that it belongs to. A context that came with the call and is not sampled is in `metadata` alone.
+    pub trace: Option<Traced>,
     /// The request.
     pub body: Body,
 }

@@ -21,7 +21,7 @@ use crate::call::{Body, Call, Dialect, Origin, Reply};
 use crate::codec::binding::{self, BodyFormat};
 use crate::snapshot::{Limits, Route};
 use crate::status::Status;
-use crate::telemetry::trace::span::{Kind, Trace};
+use crate::telemetry::trace::span::{Kind, Traced};
 
 /// A request without its body, after its route was found.
 pub(super) struct Parts<'a> {
@@ -30,8 +30,7 @@ pub(super) struct Parts<'a> {
     pub(super) values: Vec<String>,
     pub(super) peer: Option<SocketAddr>,
     pub(super) form: Form,
-    /// The trace, if it is sampled.
-    pub(super) trace: Option<&'a Trace>,
+    pub(super) trace: Option<&'a Traced>,
 }
 
 /// Calls the route's method and answers with its response.
@@ -123,7 +122,10 @@ impl<'a> Teller<'a> {
 
     /// The name of the request: the caller's, the backend's or one that is made up.
     fn request_id(&self, metadata: &HeaderMap) -> HeaderValue {
-        self.request_id.clone().or_else(|| metadata.get(&REQUEST_ID).cloned()).unwrap_or_else(request_id::made_up)
+        self.request_id
+            .clone()
+            .or_else(|| metadata.get(&REQUEST_ID).cloned())
+            .unwrap_or_else(request_id::made_up)
     }
 }
 
@@ -174,7 +176,7 @@ where
         origin,
         metadata,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-        trace: trace.cloned().map(Box::new),
+        trace: trace.cloned(),
         body: request(Arc::clone(route), check, head, values, body, limits.clone(), trace, accepted),
     })
 }
@@ -197,7 +199,7 @@ fn request<B>(
     values: Vec<String>,
     body: B,
     limits: Limits,
-    trace: Option<&Trace>,
+    trace: Option<&Traced>,
     accepted: Option<oneshot::Sender<()>>,
 ) -> Body
 where
@@ -224,7 +226,7 @@ where
         (true, true) => or_refusal(body::raw_format(&head.headers, &limits), &mut check),
         (true, false) => or_refusal(body::format(&head.headers, &limits), &mut check),
     };
-    let trace = trace.cloned().map(Box::new);
+    let trace = trace.and_then(Traced::sampled).cloned().map(Box::new);
     Body::Pending(Box::pin(async move {
         let mut span = trace.map(|trace| trace.begin("decode", Kind::Internal));
         check?;

@@ -47,14 +47,14 @@ pub struct HttpStatus;
 impl Dimension for HttpStatus {
     const LABEL: &'static str = "http_response_status_code";
     const VALUES: &'static [&'static str] = &[
-        "200", "204", "206", "304", "400", "401", "403", "404", "405", "406", "408", "409", "412", "413", "414",
-        "415", "422", "428", "429", "431", "499", "500", "501", "502", "503", "504", "_OTHER",
+        "200", "204", "206", "304", "400", "401", "403", "404", "405", "406", "408", "409", "412", "413",
+        "414", "415", "422", "428", "429", "431", "499", "500", "501", "502", "503", "504", "_OTHER",
     ];
 }
 
 const STATUSES: [u16; HttpStatus::VALUES.len() - 1] = [
-    200, 204, 206, 304, 400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 414, 415, 422, 428, 429, 431, 499, 500, 501,
-    502, 503, 504,
+    200, 204, 206, 304, 400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 414, 415, 422, 428, 429, 431, 499,
+    500, 501, 502, 503, 504,
 ];
 
 /// The series of one route.
@@ -81,7 +81,9 @@ impl RouteMeter {
 
     fn build(template: &str, dialect: &'static str, calls: Option<Arc<Calls>>) -> Self {
         // Those that a route of the last configuration had go on.
-        let existing = |name: &str| REQUESTS.existing(&[name, template, dialect]).map_or_else(OnceLock::new, OnceLock::from);
+        let existing = |name: &str| {
+            REQUESTS.existing(&[name, template, dialect]).map_or_else(OnceLock::new, OnceLock::from)
+        };
         Self { template: template.into(), dialect, requests: METHOD_NAMES.map(existing), calls }
     }
 
@@ -145,7 +147,10 @@ mod tests {
         SERVER.render(&mut text);
         assert_eq!((second.requests(0).count(0), second.calls().unwrap().count(0)), (1, 1));
         let route = r#"http_request_method="GET",http_route="/meters/{x}",dialect="rest",http_response_status_code="200""#;
-        assert!(text.contains(&format!("http_server_request_duration_seconds_count{{{route}}} 1\n")), "{text}");
+        assert!(
+            text.contains(&format!("http_server_request_duration_seconds_count{{{route}}} 1\n")),
+            "{text}"
+        );
         let call = r#"rpc_method="meters.v1.Test/Go",dialect="rest",rpc_response_status_code="OK""#;
         assert!(text.contains(&format!("rpc_server_call_duration_seconds_count{{{call}}} 1\n")), "{text}");
         drop(second);

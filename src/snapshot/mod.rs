@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use crate::call::{Dialect, Method};
 use crate::call::service::CallService;
+use crate::call::{Dialect, Method};
 use crate::codec::binding::Binding;
 use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;

@@ -48,8 +48,11 @@ impl<B: Buffer> Hopper<B> {
     /// # Errors
     /// The system has no thread left.
     pub fn start(name: &str, pause: Duration, mut take: impl FnMut(B) + Send + 'static) -> io::Result<Self> {
-        let shared =
-            Arc::new(Shared { buffers: PerCore::new(), asleep: AtomicBool::new(false), stopping: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            buffers: PerCore::new(),
+            asleep: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+        });
         let (running, ended) = mpsc::channel();
         let inner = Arc::clone(&shared);
         let run = move || {

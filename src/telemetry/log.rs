@@ -19,7 +19,8 @@ static CURRENT: Mutex<String> = Mutex::new(String::new());
 /// # Errors
 /// Why it is not valid, in sentences.
 pub fn parse(text: &str) -> Result<EnvFilter, String> {
-    const HINT: &str = "Write levels (error, warn, info, debug), such as info or info,transom::upstream=debug.";
+    const HINT: &str =
+        "Write levels (error, warn, info, debug), such as info or info,transom::upstream=debug.";
     if text.len() > MAX_FILTER {
         return Err(format!("The log filter is longer than {MAX_FILTER} bytes. {HINT}"));
     }
@@ -41,7 +42,10 @@ pub fn parse(text: &str) -> Result<EnvFilter, String> {
 }
 
 /// Says how the filter of the log is exchanged, and what it is now. Only the first log of a process counts.
-pub fn install(current: &EnvFilter, change: impl Fn(EnvFilter) -> Result<(), String> + Send + Sync + 'static) {
+pub fn install(
+    current: &EnvFilter,
+    change: impl Fn(EnvFilter) -> Result<(), String> + Send + Sync + 'static,
+) {
     if CHANGE.set(Box::new(change)).is_ok() {
         note(current);
     }
@@ -75,10 +79,13 @@ mod tests {
 
     #[test]
     fn filters_are_levels_and_paths_with_levels() {
-        for text in ["info", "WARN", "info,transom::upstream=debug", "off", " info , h2=warn ", "transom[call]=debug"] {
+        for text in
+            ["info", "WARN", "info,transom::upstream=debug", "off", " info , h2=warn ", "transom[call]=debug"]
+        {
             assert!(parse(text).is_ok(), "{text}");
         }
-        const HINT: &str = "Write levels (error, warn, info, debug), such as info or info,transom::upstream=debug.";
+        const HINT: &str =
+            "Write levels (error, warn, info, debug), such as info or info,transom::upstream=debug.";
         for (text, expected) in [
             ("", "The log filter is empty."),
             (" ,", "The log filter is empty."),
@@ -88,6 +95,9 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap_err(), format!("{expected} {HINT}"));
         }
-        assert_eq!(parse(&"a".repeat(5000)).unwrap_err(), format!("The log filter is longer than 4096 bytes. {HINT}"));
+        assert_eq!(
+            parse(&"a".repeat(5000)).unwrap_err(),
+            format!("The log filter is longer than 4096 bytes. {HINT}")
+        );
     }
 }

@@ -5,14 +5,14 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method, Request, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 use tokio::time::Instant;
 
 use crate::call::deadline::before;
 use crate::call::service::{BoxFuture, CallService};
 use crate::call::{self, Call, Messages, Reply};
 use crate::status::{Code, Status};
-use crate::telemetry::trace::span::Trace;
+use crate::telemetry::trace::span::Traced;
 
 use super::exchange::{Exchange, Sending};
 use super::fault::{Again, Failure, Told, late, unopened, unreachable};
@@ -114,7 +114,7 @@ struct Try {
     input: Input,
     started: Instant,
     deadline: Option<Instant>,
-    trace: Option<Box<Trace>>,
+    trace: Option<Traced>,
     /// The try that goes on.
     attempt: Option<Attempt>,
 }
@@ -128,12 +128,19 @@ enum Input {
 
 impl Try {
     fn begin(&mut self, started: Instant, upstream: &str) {
-        self.attempt = Some(Attempt::begin(started, self.trace.as_deref(), &self.method, upstream));
+        let trace = self.trace.as_ref().and_then(Traced::sampled);
+        self.attempt = Some(Attempt::begin(started, trace, &self.method, upstream));
     }
 
-    /// Notes where the try goes, and names it to the backend if the call is sampled.
+    /// Notes where the try goes, and tells the backend the place in the trace.
     fn sent_to(&mut self, target: &Target) {
-        if let Some(parent) = self.attempt.as_mut().and_then(|attempt| attempt.sent_to(target)) {
+        let context = match (&self.trace, &mut self.attempt) {
+            (Some(Traced::Sampled(_)), Some(attempt)) => attempt.sent_to(target),
+            (Some(Traced::Unsampled(context)), _) => Some(*context),
+            _ => None,
+        };
+        let parent = context.and_then(|context| HeaderValue::from_bytes(&context.text()).ok());
+        if let Some(parent) = parent {
             self.metadata.insert(TRACEPARENT, parent);
         }
     }

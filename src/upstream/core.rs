@@ -15,7 +15,7 @@ pub fn enter(index: usize) {
 
 /// The slot of this thread among `cores` slots and a last one, shared by all other threads.
 pub(super) fn slot(cores: usize) -> usize {
-    core::index().map_or(cores, |index| index.min(cores))
+    core::index().min(cores)
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
-use http::HeaderValue;
 use tokio::time::Instant;
 
 use super::target::{Place, Target};
 use crate::call::{Method, Part, Replies};
 use crate::status::Code;
 use crate::telemetry::metrics::{Family, Level};
+use crate::telemetry::trace::context::Context as TraceContext;
 use crate::telemetry::trace::span::{Kind, Open, Trace};
 
 /// Connections to backends that are open.
@@ -39,8 +39,8 @@ impl Attempt {
         Self { started, span }
     }
 
-    /// Notes where the try goes, and gives the `traceparent` that names it there.
-    pub(super) fn sent_to(&mut self, target: &Target) -> Option<HeaderValue> {
+    /// Notes where the try goes, and gives its place in the trace.
+    pub(super) fn sent_to(&mut self, target: &Target) -> Option<TraceContext> {
         let open = self.span.as_mut()?;
         let span = open.span();
         match target.place() {
@@ -50,7 +50,7 @@ impl Attempt {
             }
             Place::Unix(path) => span.set("server.address", path.clone()),
         }
-        HeaderValue::from_bytes(&open.context().text()).ok()
+        Some(open.context())
     }
 
     /// The try has ended.

@@ -13,8 +13,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use http::header::USER_AGENT;
@@ -27,10 +27,10 @@ use crate::front::request_id::{REQUEST_ID, is_usable, made_up};
 use crate::server::access_log::{AccessLog, Form, Record};
 use crate::snapshot::meters::{METHOD_NAMES, RouteMeter, method_index, status_index};
 use crate::status::Code;
-use crate::telemetry::metrics::Tally;
+use crate::telemetry::metrics::{Tally, Time};
 use crate::telemetry::trace::context::{Context, TraceId, is_state};
 use crate::telemetry::trace::export::Exporter;
-use crate::telemetry::trace::span::Open;
+use crate::telemetry::trace::span::{Open, Traced};
 use crate::telemetry::trace::{Decision, Tracer};
 
 pub(super) mod body;
@@ -87,7 +87,8 @@ impl Observer {
             settings::AccessLog::Json => Some(Form::Json),
         };
         let log = form.map(|form| AccessLog::start(form, io::stdout())).transpose()?.map(Arc::new);
-        let exporter = settings.otlp.as_ref().map(|collector| Exporter::start(&collector.url())).transpose()?;
+        let exporter =
+            settings.otlp.as_ref().map(|collector| Exporter::start(&collector.url())).transpose()?;
         let tracer = exporter.map(|exporter| Tracer::new(settings.traces.ratio(), exporter));
         Ok(Self { log, tracer, shows_paths: settings.paths.value == Paths::Full })
     }
@@ -102,13 +103,7 @@ impl Observer {
             detail
         });
         ACTIVE.add(method, 1);
-        Observed {
-            seen: Seen::default(),
-            started: Instant::now(),
-            method,
-            detail,
-            outcome: None,
-        }
+        Observed { seen: Seen::default(), started: Instant::now(), method, detail, outcome: None }
     }
 
     /// Settles the name of a request and its place in a trace, and writes both into its header for those behind.
@@ -118,16 +113,14 @@ impl Observer {
         let trace = match tracer.start(parent_of(request.headers_mut())) {
             Decision::Unsampled(context) => context.trace_id(),
             Decision::NewUnsampled(context) => {
-                if let Ok(value) = HeaderValue::from_bytes(&context.text()) {
-                    request.headers_mut().insert(TRACEPARENT, value);
-                }
+                observed.seen.trace = Some(Traced::Unsampled(context));
                 context.trace_id()
             }
             Decision::Sampled(trace) => {
                 let mut span = trace.root("");
                 span.span().state = state_of(request.headers());
                 let id = trace.context().trace_id();
-                observed.seen.trace = Some(Box::new(trace));
+                observed.seen.trace = Some(Traced::Sampled(Box::new(trace)));
                 observed.detail.get_or_insert_with(|| self.detail(request, None)).span = Some(span);
                 id
             }
@@ -194,7 +187,8 @@ fn parent_of(headers: &mut HeaderMap) -> Option<Context> {
         headers.remove(TRACEPARENT);
     }
     if headers.contains_key(TRACESTATE) {
-        let is_valid = parent.is_some() && is_state(headers.get_all(TRACESTATE).iter().map(HeaderValue::as_bytes));
+        let is_valid =
+            parent.is_some() && is_state(headers.get_all(TRACESTATE).iter().map(HeaderValue::as_bytes));
         if !is_valid {
             headers.remove(TRACESTATE);
         }
@@ -272,9 +266,10 @@ impl Observed {
             Outcome { status, code, sent: 0 }
         });
         let meter = self.seen.route.as_ref().map_or(&*NO_ROUTE, |route| &route.meter);
-        meter.requests(self.method).record(status_index(outcome.status), duration);
+        let time = Time::from(duration);
+        meter.requests(self.method).record(status_index(outcome.status), time);
         if let Some(calls) = meter.calls() {
-            calls.record(outcome.code.number().into(), duration);
+            calls.record(outcome.code.number().into(), time);
         }
         if let Some(detail) = self.detail.take() {
             detail.tell(&self.seen, outcome, duration);

@@ -15,7 +15,10 @@ fn observer(ratio: Option<f64>, log: bool) -> Observer {
 }
 
 /// The headers that go on, and the name and the trace in the log.
-fn identified(observer: &Observer, headers: &[(&str, &[u8])]) -> (HeaderMap, Option<String>, Option<String>, bool) {
+fn identified(
+    observer: &Observer,
+    headers: &[(&str, &[u8])],
+) -> (HeaderMap, Option<String>, Option<String>, Option<Context>) {
     let mut request = Request::new(());
     for (name, value) in headers {
         let name = HeaderName::try_from(*name).unwrap();
@@ -26,7 +29,11 @@ fn identified(observer: &Observer, headers: &[(&str, &[u8])]) -> (HeaderMap, Opt
     let detail = observed.detail.as_ref();
     let id = detail.and_then(|detail| Some(detail.request_id.as_ref()?.to_str().unwrap().to_owned()));
     let trace = detail.and_then(|detail| detail.trace).map(|trace| trace.to_string());
-    (request.into_parts().0.headers, id, trace, observed.seen.trace.is_some())
+    let context = observed.seen.trace.as_ref().map(|trace| match trace {
+        Traced::Unsampled(context) => *context,
+        Traced::Sampled(trace) => trace.context(),
+    });
+    (request.into_parts().0.headers, id, trace, context)
 }
 
 #[test]
@@ -58,14 +65,17 @@ fn traces_of_callers_are_followed() {
     let observer = observer(Some(0.0), true);
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let unsampled = PARENT.replace("-01", "-00");
-    let (headers, _, id, sampled) =
-        identified(&observer, &[("traceparent", unsampled.as_bytes()), ("tracestate", b"a=1"), ("tracestate", b"b=2")]);
+    let (headers, _, id, context) = identified(
+        &observer,
+        &[("traceparent", unsampled.as_bytes()), ("tracestate", b"a=1"), ("tracestate", b"b=2")],
+    );
     assert_eq!(headers["traceparent"], &*unsampled, "it goes on as it came");
     assert_eq!(headers.get_all("tracestate").iter().count(), 2);
-    assert_eq!((id.as_deref(), sampled), (Some(trace), false));
+    assert_eq!((id.as_deref(), context), (Some(trace), None));
 
-    let (headers, _, id, sampled) = identified(&observer, &[("traceparent", PARENT.as_bytes()), ("tracestate", b"a=")]);
-    assert_eq!((id.as_deref(), sampled), (Some(trace), true), "whatever the ratio");
+    let (headers, _, id, context) =
+        identified(&observer, &[("traceparent", PARENT.as_bytes()), ("tracestate", b"a=")]);
+    assert_eq!((id.as_deref(), context.map(|context| context.is_sampled())), (Some(trace), Some(true)));
     assert!(!headers.contains_key("tracestate"), "what is not valid does not go on");
     assert!(headers.contains_key("traceparent"));
 }
@@ -77,17 +87,13 @@ fn a_trace_begins_where_none_or_a_bad_one_comes() {
         let twice = [("traceparent", PARENT.as_bytes()), ("traceparent", PARENT.as_bytes())];
         let bad = [("traceparent", &b"00-zz"[..]), ("tracestate", b"a=1")];
         for headers in [&[][..], &twice, &bad] {
-            let (headers, _, id, sampled) = identified(&observer, headers);
-            assert_eq!(sampled, expected);
-            assert!(!headers.contains_key("tracestate"));
+            let (headers, _, id, context) = identified(&observer, headers);
+            // The backend learns of the decision, from the call that is sent.
+            let context = context.unwrap();
+            assert_eq!(context.is_sampled(), expected);
+            assert_eq!(Some(context.trace_id().to_string()), id);
+            assert!(!headers.contains_key("traceparent") && !headers.contains_key("tracestate"));
             assert_ne!(id.as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
-            // The backend learns of the decision; that of a sampled call is told by each try.
-            let parent = headers.get("traceparent").map(|value| Context::parse(value.as_bytes()).unwrap());
-            assert_eq!(parent.is_some(), !expected);
-            if let Some(parent) = parent {
-                assert!(!parent.is_sampled());
-                assert_eq!(Some(parent.trace_id().to_string()), id);
-            }
         }
     }
 }

@@ -89,7 +89,10 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!((depths, codec.message.bytes()), ((64, 100, 32), 4 << 20));
     let telemetry = &config.telemetry;
     assert_eq!((telemetry.access_log.value, telemetry.paths.value), (AccessLog::Off, Paths::Full));
-    assert_eq!((telemetry.otlp.is_none(), telemetry.traces.ratio(), telemetry.log.is_none()), (true, 0.01, true));
+    assert_eq!(
+        (telemetry.otlp.is_none(), telemetry.traces.ratio(), telemetry.log.is_none()),
+        (true, 0.01, true)
+    );
 }
 
 fn secs(secs: u64) -> Duration {

@@ -17,7 +17,10 @@ fn the_schema_describes_every_key() {
     assert_eq!(config["additionalProperties"], false);
     assert_eq!(config["required"], json!(["upstreams", "services"]));
     let keys: Vec<_> = config["properties"].as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["listeners", "descriptors", "upstreams", "services", "routes", "http", "codec", "telemetry"]);
+    assert_eq!(
+        keys,
+        ["listeners", "descriptors", "upstreams", "services", "routes", "http", "codec", "telemetry"]
+    );
 
     let count = definition(&schema, "Http/properties/header_count");
     assert_eq!(count["description"], "The number of headers of a request. From 10 to 1000.");

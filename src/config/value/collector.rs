@@ -35,11 +35,13 @@ impl Scalar for Collector {
         }
         let target = Target::parse(text, base).map_err(|flaw| Flaw::new(flaw.message, HINT))?;
         let Target::Tcp { host, port } = target else {
-            let message = format!("{} is a socket of this machine, where no collector is asked.", quote(text));
+            let message =
+                format!("{} is a socket of this machine, where no collector is asked.", quote(text));
             return Err(Flaw::new(message, HINT));
         };
         let authority = text.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-        let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        let has_port =
+            authority.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
         let port = if has_port { port } else { PORT };
         Ok(Self { authority: Target::Tcp { host, port }.authority() })
     }
@@ -68,7 +70,10 @@ mod tests {
             ("http://[::1]:1", Ok("http://[::1]:1")),
             ("https://c", Err(("This version of Transom does not send traces over TLS yet.", HINT))),
             ("HTTPS://c", Err(("This version of Transom does not send traces over TLS yet.", HINT))),
-            ("unix:/run/c", Err(("`unix:/run/c` is a socket of this machine, where no collector is asked.", HINT))),
+            (
+                "unix:/run/c",
+                Err(("`unix:/run/c` is a socket of this machine, where no collector is asked.", HINT)),
+            ),
             ("collector:4317", Err(("`collector:4317` has no scheme.", HINT))),
             ("http://c/v1/traces", Err(("A target is a host and a port, without `/v1/traces`.", HINT))),
             ("http://me:pw@c", Err(("A target cannot carry a user name or password.", HINT))),

@@ -32,7 +32,11 @@ impl Scalar for Percent {
 
     fn parse(text: &str, _: &Path) -> Result<Self, Flaw> {
         let Some(number) = text.strip_suffix('%') else {
-            let flaw = if text.starts_with(|c: char| c.is_ascii_digit()) { "has no percent sign" } else { "is not a part" };
+            let flaw = if text.starts_with(|c: char| c.is_ascii_digit()) {
+                "has no percent sign"
+            } else {
+                "is not a part"
+            };
             return Err(Flaw::new(format!("{} {flaw}.", quote(text)), HINT));
         };
         if !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {

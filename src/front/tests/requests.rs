@@ -6,7 +6,14 @@ use super::*;
 async fn a_request_becomes_a_call() {
     let setting = Setting::new();
     let peer = "192.0.2.1:5000".parse().unwrap();
-    let answer = setting.front.answer(request("GET", "/echo/a%20b?int32=5", &[], ""), Some(peer), &mut crate::front::Seen::default()).await;
+    let answer = setting
+        .front
+        .answer(
+            request("GET", "/echo/a%20b?int32=5", &[], ""),
+            Some(peer),
+            &mut crate::front::Seen::default(),
+        )
+        .await;
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], "application/json");
     let call = setting.call();

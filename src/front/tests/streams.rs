@@ -109,7 +109,14 @@ async fn the_answer_starts_after_a_second_or_at_once_for_events() {
         };
         *setting.backend.reply.lock().unwrap() = Some(reply);
         let started = Instant::now();
-        let answer = setting.front.answer(request("GET", "/watch/x", &[("accept", accept)], ""), None, &mut crate::front::Seen::default()).await;
+        let answer = setting
+            .front
+            .answer(
+                request("GET", "/watch/x", &[("accept", accept)], ""),
+                None,
+                &mut crate::front::Seen::default(),
+            )
+            .await;
         assert_eq!(answer.status(), 200);
         assert_eq!(started.elapsed(), patience, "{accept}");
         let mut body = answer.into_body();
@@ -132,7 +139,10 @@ async fn what_is_ready_together_leaves_together_and_the_rest_at_once() {
     let setting = Setting::replying(reply, &EndpointOptions::default());
     let message = |text: &str| Part::Message(wire(&json!({ "string": text })));
     let headers = [("accept", "application/x-ndjson")];
-    let answer = setting.front.answer(request("GET", "/watch/x", &headers, ""), None, &mut crate::front::Seen::default()).await;
+    let answer = setting
+        .front
+        .answer(request("GET", "/watch/x", &headers, ""), None, &mut crate::front::Seen::default())
+        .await;
     let mut body = answer.into_body();
     for texts in [&["a"][..], &["b", "c", "d"], &["e"]] {
         for text in texts {

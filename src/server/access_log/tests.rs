@@ -75,7 +75,11 @@ fn lines_say_what_happened() {
         "time=1970-01-01T00:00:00.000Z method=GET status=499 code=CANCELLED duration_ms=0.000 bytes_in=1 bytes_out=0\n"
     );
     let empty: Value = serde_json::from_str(&line(&EMPTY, Form::Json)).unwrap();
-    assert_eq!(empty.as_object().unwrap().len(), expected.as_object().unwrap().len(), "the keys are always the same");
+    assert_eq!(
+        empty.as_object().unwrap().len(),
+        expected.as_object().unwrap().len(),
+        "the keys are always the same"
+    );
     assert_eq!((&empty["path"], &empty["trace_id"]), (&Value::Null, &Value::Null));
 }
 
@@ -109,7 +113,12 @@ fn callers_cannot_forge_lines_or_fields() {
         for form in [Form::Text, Form::Json] {
             let text = line(&record, form);
             assert!(text.ends_with('\n') && text.lines().count() == 1, "{text:?}");
-            assert!(!text.trim_end_matches('\n').chars().any(|c| c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c)));
+            assert!(
+                !text
+                    .trim_end_matches('\n')
+                    .chars()
+                    .any(|c| c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c))
+            );
             assert!(text.len() < 4 * 1100 + 300, "{}", text.len());
         }
         let value: Value = serde_json::from_str(&line(&record, Form::Json)).unwrap();
@@ -118,7 +127,21 @@ fn callers_cannot_forge_lines_or_fields() {
         assert_eq!(value["status"], 499);
         // In text, the fields are found again by whoever knows quotes.
         let text = line(&record, Form::Text);
-        assert_eq!(fields(&text), ["time", "request_id", "method", "path", "status", "code", "duration_ms", "bytes_in", "bytes_out", "user_agent"]);
+        assert_eq!(
+            fields(&text),
+            [
+                "time",
+                "request_id",
+                "method",
+                "path",
+                "status",
+                "code",
+                "duration_ms",
+                "bytes_in",
+                "bytes_out",
+                "user_agent"
+            ]
+        );
     }
     let record = Record { agent: Some(b"\xff\xfe"), ..EMPTY };
     assert!(line(&record, Form::Json).contains("\"user_agent\":\"\u{fffd}\u{fffd}\""));

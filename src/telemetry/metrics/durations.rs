@@ -13,8 +13,8 @@ use super::text::{Kind, Seconds, label, line};
 /// The upper bounds of the buckets, in microseconds: those that OpenTelemetry advises for durations of HTTP and RPC, and
 /// two below them, as a gateway alone takes less than the first.
 pub const BOUNDS: [u64; 16] = [
-    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 250_000, 500_000, 750_000, 1_000_000, 2_500_000,
-    5_000_000, 7_500_000, 10_000_000,
+    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 250_000, 500_000, 750_000, 1_000_000,
+    2_500_000, 5_000_000, 7_500_000, 10_000_000,
 ];
 
 /// A label with a closed set of values, by which the histograms of a series are told apart.
@@ -23,6 +23,22 @@ pub trait Dimension: Send + Sync + 'static {
     const LABEL: &'static str;
     /// All its values.
     const VALUES: &'static [&'static str];
+}
+
+/// A time with its bucket, to be counted in several places.
+#[derive(Clone, Copy, Debug)]
+pub struct Time {
+    bucket: usize,
+    nanos: u64,
+}
+
+impl From<Duration> for Time {
+    fn from(duration: Duration) -> Self {
+        let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+        let nanos = seconds.saturating_add(duration.subsec_nanos().into());
+        let bucket = BOUNDS.iter().position(|bound| nanos <= bound * 1_000).unwrap_or(BOUNDS.len());
+        Self { bucket, nanos }
+    }
 }
 
 /// How long something took, by one more label: a histogram for each value of it that has occurred.
@@ -41,12 +57,11 @@ struct Histogram {
 
 impl<D: Dimension> Durations<D> {
     /// Counts one that took so long. `value` is the position of the dimension's value.
-    pub fn record(&self, value: usize, duration: Duration) {
+    pub fn record(&self, value: usize, time: impl Into<Time>) {
         let histogram = self.by_value[value].get_or_init(Box::default).mine();
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        let bucket = BOUNDS.iter().position(|bound| nanos <= bound * 1_000).unwrap_or(BOUNDS.len());
-        histogram.buckets[bucket].fetch_add(1, Relaxed);
-        histogram.nanos.fetch_add(nanos, Relaxed);
+        let time = time.into();
+        histogram.buckets[time.bucket].fetch_add(1, Relaxed);
+        histogram.nanos.fetch_add(time.nanos, Relaxed);
     }
 
     /// How many were counted with a value.
@@ -134,7 +149,8 @@ mod tests {
             ("10", 4),
             ("+Inf", 6),
         ] {
-            writeln!(expected, "t_seconds_bucket{{what=\"walk\",side=\"right\",le=\"{bound}\"}} {count}").unwrap();
+            writeln!(expected, "t_seconds_bucket{{what=\"walk\",side=\"right\",le=\"{bound}\"}} {count}")
+                .unwrap();
         }
         expected.push_str("t_seconds_sum{what=\"walk\",side=\"right\"} 3620.002002\n");
         expected.push_str("t_seconds_count{what=\"walk\",side=\"right\"} 6\n");

@@ -17,7 +17,7 @@ mod per_core;
 mod tally;
 pub mod text;
 
-pub use durations::{BOUNDS, Dimension, Durations};
+pub use durations::{BOUNDS, Dimension, Durations, Time};
 pub use family::{Family, Level, Series};
 pub use per_core::PerCore;
 pub use tally::{Held, Tally};

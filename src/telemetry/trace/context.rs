@@ -128,6 +128,15 @@ impl fmt::Debug for Context {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceId([u8; 16]);
 
+impl TraceId {
+    /// The 32 digits.
+    pub fn digits(&self) -> [u8; 32] {
+        let mut digits = [0; 32];
+        write_hex(&self.0, &mut digits);
+        digits
+    }
+}
+
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", u128::from_be_bytes(self.0))
@@ -170,7 +179,8 @@ fn trim(mut member: &[u8]) -> &[u8] {
 fn is_key(key: &[u8]) -> bool {
     let is_part = |part: &[u8], most: usize, digit: bool| {
         let legal = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/');
-        let first = part.first().is_some_and(|byte| byte.is_ascii_lowercase() || digit && byte.is_ascii_digit());
+        let first =
+            part.first().is_some_and(|byte| byte.is_ascii_lowercase() || digit && byte.is_ascii_digit());
         first && part.len() <= most && part.iter().all(legal)
     };
     match key.iter().position(|byte| *byte == b'@') {

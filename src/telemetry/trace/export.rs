@@ -122,7 +122,11 @@ impl Sender {
             if !self.is_failing {
                 self.is_failing = true;
                 let (code, error) = (failure.code(), failure.message());
-                tracing::warn!(?code, error, "the collector does not take spans; what it does not take is dropped");
+                tracing::warn!(
+                    ?code,
+                    error,
+                    "the collector does not take spans; what it does not take is dropped"
+                );
             }
             if !may_be_sent_again(failure.code()) || tries == TRIES {
                 break;

@@ -62,7 +62,9 @@ impl Tracer {
     pub fn start(&self, parent: Option<Context>) -> Decision {
         match parent {
             Some(parent) if !parent.is_sampled() => Decision::Unsampled(parent),
-            Some(parent) => Decision::Sampled(Trace::new(parent.child(), Some(parent), Arc::clone(&self.exporter))),
+            Some(parent) => {
+                Decision::Sampled(Trace::new(parent.child(), Some(parent), Arc::clone(&self.exporter)))
+            }
             None => {
                 let ids = Ids::random();
                 if ids.random_part() < self.threshold.load(Relaxed) {
@@ -87,9 +89,8 @@ mod tests {
     #[test]
     fn the_ratio_is_kept() {
         let tracer = Tracer::new(0.1, Exporter::start("http://127.0.0.1:1").unwrap());
-        let sampled = |count: usize| {
-            (0..count).filter(|_| matches!(tracer.start(None), Decision::Sampled(_))).count()
-        };
+        let sampled =
+            |count: usize| (0..count).filter(|_| matches!(tracer.start(None), Decision::Sampled(_))).count();
         // Six times the standard deviation, sqrt(20,000 * 0.1 * 0.9) = 42.4.
         assert!((1746..=2254).contains(&sampled(20_000)));
         tracer.sample(0.0);

@@ -72,6 +72,25 @@ pub struct Span {
     pub failed: bool,
 }
 
+/// The trace that a call belongs to.
+#[derive(Clone, Debug)]
+pub enum Traced {
+    /// One that is not sampled and that began here. The backend learns that from this context.
+    Unsampled(Context),
+    /// One that is sampled.
+    Sampled(Box<Trace>),
+}
+
+impl Traced {
+    /// The trace, if it is sampled.
+    pub fn sampled(&self) -> Option<&Trace> {
+        match self {
+            Self::Unsampled(_) => None,
+            Self::Sampled(trace) => Some(trace),
+        }
+    }
+}
+
 /// The trace of a call that is sampled, at the span that the call is here. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Trace {

@@ -31,8 +31,15 @@ fn line_with(gateway: &mut Gateway, text: &str) -> Value {
 async fn each_request_is_a_line_of_json() {
     let (mut gateway, _backend) = gateway("{access_log: json}");
     let address = gateway.address();
-    let headers = [("user-agent", "test/1"), ("x-request-id", "one"), ("authorization", "Bearer secret"), ("cookie", "secret")];
-    let answer = client::send(address, Version::Http1, "GET", "/v1/echo/a%20b?string_value=secret", &headers, "").await;
+    let headers = [
+        ("user-agent", "test/1"),
+        ("x-request-id", "one"),
+        ("authorization", "Bearer secret"),
+        ("cookie", "secret"),
+    ];
+    let answer =
+        client::send(address, Version::Http1, "GET", "/v1/echo/a%20b?string_value=secret", &headers, "")
+            .await;
     assert_eq!((answer.status.as_u16(), answer.header("x-request-id")), (200, Some("one")), "{answer:?}");
     let mut line = line_with(&mut gateway, "\"one\"");
     for name in ["time", "peer", "duration_ms"] {
@@ -60,7 +67,10 @@ async fn each_request_is_a_line_of_json() {
         let answer = client::send(address, Version::Http2, "GET", target, &headers, "").await;
         assert_eq!(answer.status, status);
         let line = line_with(&mut gateway, &format!("\"of-{status}\""));
-        assert_eq!((&line["status"], &line["route"], &line["upstream"]), (&json!(status), &Value::Null, &Value::Null));
+        assert_eq!(
+            (&line["status"], &line["route"], &line["upstream"]),
+            (&json!(status), &Value::Null, &Value::Null)
+        );
         assert!(line["path"].as_str().unwrap().len() <= 1024 + 3, "{line}");
     }
 

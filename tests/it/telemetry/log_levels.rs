@@ -35,10 +35,8 @@ fn what_is_no_filter_is_an_error_at_its_place() {
 fn check_takes_every_setting_of_telemetry() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("transom.yaml");
-    let config = config(backend::bookstore(), "warn").replace(
-        "log:",
-        "access_log: json, paths: route, otlp: 'http://collector', traces: 0.5%, log:",
-    );
+    let config = config(backend::bookstore(), "warn")
+        .replace("log:", "access_log: json, paths: route, otlp: 'http://collector', traces: 0.5%, log:");
     std::fs::write(&file, config).unwrap();
     process::run(&mut transom(&["check", "-c", file.to_str().unwrap()]));
 }

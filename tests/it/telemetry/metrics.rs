@@ -95,7 +95,8 @@ async fn requests_and_calls_are_counted_by_route_method_and_outcome() {
     // Seconds, and as many in the last bucket as there are.
     let series = requests("GET", "/v1/echo/{string}", 200).replace("_count", "_sum");
     assert!((0.0001..10.0).contains(&values.of(&series)), "{series}");
-    let series = requests("GET", "/v1/echo/{string}", 200).replace("_count", "_bucket").replace('}', ",le=\"+Inf\"}");
+    let series =
+        requests("GET", "/v1/echo/{string}", 200).replace("_count", "_bucket").replace('}', ",le=\"+Inf\"}");
     let series = series.replace("{string,le=\"+Inf\"}", "{string}");
     assert_eq!(values.of(&series), 4.0, "{series}");
 }
@@ -156,7 +157,10 @@ async fn deadlines_and_backends_that_are_gone_are_seen() {
     let gateway = Metered::in_front_of(&[("echo", backend.address())]);
     let address = gateway.address();
     let headers = [("x-request-timeout", "0.2")];
-    assert_eq!(client::send(address, Version::Http1, "GET", "/v1/wait/d?time=5s", &headers, "").await.status, 504);
+    assert_eq!(
+        client::send(address, Version::Http1, "GET", "/v1/wait/d?time=5s", &headers, "").await.status,
+        504
+    );
     backend.terminate();
     backend.wait();
     assert_eq!(client::get(address, "/v1/echo/x").await.status, 503);

@@ -33,7 +33,8 @@ impl Connection {
 
     /// Sends a request and reads the answer.
     async fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
-        let mut request = Request::builder().method(method).uri(target).header(HOST, self.address.to_string());
+        let mut request =
+            Request::builder().method(method).uri(target).header(HOST, self.address.to_string());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -59,7 +59,9 @@ fn rules_and_expressions_are_valid() {
     let rules: Vec<_> = dashboard_expressions()
         .iter()
         .filter(|expression| !expression.starts_with("label_values("))
-        .map(|expression| expression.replace("$__rate_interval", "5m").replace("$job", ".*").replace("$instance", ".*"))
+        .map(|expression| {
+            expression.replace("$__rate_interval", "5m").replace("$job", ".*").replace("$instance", ".*")
+        })
         .enumerate()
         .map(|(index, expression)| json!({"record": format!("panel:{index}"), "expr": expression}))
         .collect();
@@ -78,14 +80,21 @@ async fn every_metric_that_is_used_is_there_and_promtool_finds_no_fault() {
         client::get(gateway.address(), target).await;
     }
     let text = gateway.text();
-    let mut promtool =
-        Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let checked = promtool.wait_with_output().unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     assert_eq!(String::from_utf8_lossy(&checked.stderr), "");
 
-    let kinds = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(|line| line.split_once(' ').unwrap());
+    let kinds = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .map(|line| line.split_once(' ').unwrap());
     let mut names = BTreeSet::new();
     for (name, kind) in kinds {
         assert!(names.insert(name.to_owned()), "{name} is there twice");
@@ -95,11 +104,14 @@ async fn every_metric_that_is_used_is_there_and_promtool_finds_no_fault() {
     }
     let rules = fs::read_to_string(root().join("contrib/prometheus/transom.rules.yml")).unwrap();
     // Comments name no metrics.
-    let rules: String = rules.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    let rules: String =
+        rules.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
     let rules = rules.replace("transom.rules", "");
-    let used: BTreeSet<_> = dashboard_expressions().iter().flat_map(|expression| metrics_in(expression)).collect();
+    let used: BTreeSet<_> =
+        dashboard_expressions().iter().flat_map(|expression| metrics_in(expression)).collect();
     let used: BTreeSet<_> = used.union(&metrics_in(&rules)).cloned().collect();
-    let missing: Vec<_> = used.difference(&names).filter(|name| *name != "rpc_client_call_duration_seconds").collect();
+    let missing: Vec<_> =
+        used.difference(&names).filter(|name| *name != "rpc_client_call_duration_seconds").collect();
     assert!(missing.is_empty(), "these are used and not there: {missing:?}");
     // What the documents list is what there is.
     let documented = fs::read_to_string(root().join("docs/telemetry.md")).unwrap();

@@ -22,7 +22,9 @@ const CONFIG: &str = "TRANSOM_TEST_CONFIG";
 #[ignore = "a process that other tests start"]
 fn gateway_with_metrics() {
     let file = env::var(CONFIG).unwrap();
-    let Ok((config, mut problems)) = transom::config::load::load(Path::new(&file)) else { panic!("{file} is wrong") };
+    let Ok((config, mut problems)) = transom::config::load::load(Path::new(&file)) else {
+        panic!("{file} is wrong")
+    };
     let snapshot = transom::app::prepare(&config, &mut problems).unwrap().unwrap();
     transom::app::run(&config, snapshot, |addresses| {
         let metrics = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -40,7 +42,9 @@ fn answer(mut stream: TcpStream) {
     println!("scraped");
     let text = transom::app::meters::render();
     let (kind, length) = (transom::telemetry::metrics::text::CONTENT_TYPE, text.len());
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+    );
     // Whoever asked may be gone.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(text.as_bytes()));
 }
@@ -87,7 +91,12 @@ impl Metered {
     pub(super) fn values(&self) -> Values {
         let text = self.text();
         let lines = text.lines().filter(|line| !line.starts_with('#'));
-        Values(lines.map(|line| line.rsplit_once(' ').unwrap()).map(|(k, v)| (k.into(), v.parse().unwrap())).collect())
+        Values(
+            lines
+                .map(|line| line.rsplit_once(' ').unwrap())
+                .map(|(k, v)| (k.into(), v.parse().unwrap()))
+                .collect(),
+        )
     }
 }
 

@@ -36,7 +36,11 @@ fn spans(mut gateway: Gateway, collector: &mut Server) -> Vec<Value> {
     collector.terminate();
     collector.wait();
     let printed = collector.finished();
-    printed.lines().filter_map(|line| line.strip_prefix("span ")).map(|line| serde_json::from_str(line).unwrap()).collect()
+    printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("span "))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// The trace context that reached the backend, which `/v1/metadata` tells.
@@ -59,9 +63,11 @@ async fn a_sampled_call_has_spans_for_front_decoding_and_upstream() {
         ("user-agent", "test/1"),
         ("x-request-id", "r1"),
     ];
-    let answer = client::send(gateway.address(), Version::Http1, "POST", "/v1/metadata?x", &headers, "{}").await;
+    let answer =
+        client::send(gateway.address(), Version::Http1, "POST", "/v1/metadata?x", &headers, "{}").await;
     assert_eq!(answer.status, 400);
-    let answer = client::send(gateway.address(), Version::Http1, "POST", "/v1/metadata", &headers, "{}").await;
+    let answer =
+        client::send(gateway.address(), Version::Http1, "POST", "/v1/metadata", &headers, "{}").await;
     let sent = received(&answer, "traceparent").unwrap();
     assert_eq!(received(&answer, "tracestate").as_deref(), Some("rojo=1,congo=2"));
     gateway.wait_for_log(&format!("\"trace_id\":\"{TRACE}\""));
@@ -87,7 +93,10 @@ async fn a_sampled_call_has_spans_for_front_decoding_and_upstream() {
         assert!(server["start"].as_u64() <= span["start"].as_u64(), "{server} {span}");
         assert!(span["end"].as_u64() <= server["end"].as_u64(), "{server} {span}");
     }
-    assert_eq!((&server["resource"]["service.name"], &server["scope"]), (&json!("transom"), &json!("transom")));
+    assert_eq!(
+        (&server["resource"]["service.name"], &server["scope"]),
+        (&json!("transom"), &json!("transom"))
+    );
 
     let mut attributes = server["attributes"].clone();
     assert!(attributes["http.response.body.size"].as_i64().unwrap() > 0);
@@ -105,7 +114,10 @@ async fn a_sampled_call_has_spans_for_front_decoding_and_upstream() {
         "server.address": "127.0.0.1", "server.port": backend.address().port(), "rpc.response.status_code": "OK",
     });
     assert_eq!(client["attributes"], expected);
-    assert_eq!((&server["status"], &refused["status"]), (&json!("STATUS_CODE_UNSET"), &json!("STATUS_CODE_UNSET")));
+    assert_eq!(
+        (&server["status"], &refused["status"]),
+        (&json!("STATUS_CODE_UNSET"), &json!("STATUS_CODE_UNSET"))
+    );
     assert_eq!(refused["attributes"]["rpc.response.status_code"], "INVALID_ARGUMENT");
 }
 
@@ -122,17 +134,28 @@ async fn failures_and_streams_are_told() {
     assert_eq!(client::get(address, "/v1/echo/x").await.status, 503);
     assert_eq!(client::get(address, "/nowhere").await.status, 404);
     let spans = spans(gateway, &mut collector);
-    let find = |name: &str| spans.iter().find(|span| span["name"] == name).unwrap_or_else(|| panic!("{name}: {spans:#?}"));
+    let find = |name: &str| {
+        spans.iter().find(|span| span["name"] == name).unwrap_or_else(|| panic!("{name}: {spans:#?}"))
+    };
     let stream = find("echo.v1.Streams/Watch");
-    assert_eq!((&stream["status"], &stream["attributes"]["error.type"]), (&json!("STATUS_CODE_ERROR"), &json!("ABORTED")));
+    assert_eq!(
+        (&stream["status"], &stream["attributes"]["error.type"]),
+        (&json!("STATUS_CODE_ERROR"), &json!("ABORTED"))
+    );
     let server = find("GET /v1/watch/{id}");
     assert_eq!((&server["parent"], &server["flags"]), (&json!(""), &json!(0x103)), "it is a root");
     assert_eq!(server["attributes"]["rpc.response.status_code"], "ABORTED");
     let server = find("GET /v1/echo/{string}");
-    assert_eq!((&server["status"], &server["attributes"]["error.type"]), (&json!("STATUS_CODE_ERROR"), &json!("UNAVAILABLE")));
+    assert_eq!(
+        (&server["status"], &server["attributes"]["error.type"]),
+        (&json!("STATUS_CODE_ERROR"), &json!("UNAVAILABLE"))
+    );
     assert_eq!(find("echo.v1.Echo/Echo")["status"], "STATUS_CODE_ERROR");
     let nowhere = find("GET");
-    assert_eq!((&nowhere["attributes"]["http.response.status_code"], &nowhere["attributes"]["http.route"]), (&json!(404), &Value::Null));
+    assert_eq!(
+        (&nowhere["attributes"]["http.response.status_code"], &nowhere["attributes"]["http.route"]),
+        (&json!(404), &Value::Null)
+    );
     assert_eq!(nowhere["status"], "STATUS_CODE_ERROR", "as the conventions say of UNIMPLEMENTED");
 }
 
@@ -143,7 +166,8 @@ async fn calls_that_are_not_sampled_pass_their_context_on_and_make_no_span() {
     let gateway = Gateway::with_config(&config(backend.address(), collector.address(), "0%"));
     let ask = async |headers: &[(&str, &str)]| {
         let headers = [headers, &[("content-type", "application/json")]].concat();
-        let answer = client::send(gateway.address(), Version::Http2, "POST", "/v1/metadata", &headers, "{}").await;
+        let answer =
+            client::send(gateway.address(), Version::Http2, "POST", "/v1/metadata", &headers, "{}").await;
         (received(&answer, "traceparent"), received(&answer, "tracestate"))
     };
     let parent = format!("00-{TRACE}-{PARENT}-00");
