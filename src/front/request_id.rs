@@ -23,5 +23,9 @@ pub(super) fn of(headers: &HeaderMap) -> Option<&HeaderValue> {
 
 /// A name for a request that has none.
 pub fn made_up() -> HeaderValue {
-    HeaderValue::from_str(&format!("{:016x}", random::next())).unwrap_or(HeaderValue::from_static("-"))
+    let mut name =
+        HeaderValue::from_str(&format!("{:016x}", random::next())).unwrap_or(HeaderValue::from_static("-"));
+    // Never the same again: HPACK's tables have better use for their room.
+    name.set_sensitive(true);
+    name
 }

@@ -163,7 +163,7 @@ where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    let Parts { head, values, peer, trace, .. } = parts;
+    let Parts { head, peer, trace, .. } = parts;
     let endpoint = &route.endpoint;
     let options = &endpoint.options;
     let (headers, mut check) = (&head.headers, Ok(()));
@@ -177,7 +177,7 @@ where
         metadata,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         trace: trace.cloned(),
-        body: request(Arc::clone(route), check, head, values, body, limits.clone(), trace, accepted),
+        body: request(Arc::clone(route), check, parts, body, limits.clone(), accepted),
     })
 }
 
@@ -195,17 +195,16 @@ fn or_refusal<T: Default>(result: Result<T, Status>, check: &mut Result<(), Stat
 fn request<B>(
     route: Arc<Route>,
     mut check: Result<(), Status>,
-    head: &Head,
-    values: Vec<String>,
+    parts: Parts<'_>,
     body: B,
     limits: Limits,
-    trace: Option<&Traced>,
     accepted: Option<oneshot::Sender<()>>,
 ) -> Body
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
+    let Parts { head, values, trace, .. } = parts;
     let query = head.uri.query().unwrap_or_default().to_owned();
     // A body that the rule does not bind is neither read nor looked at.
     let is_bound = *route.binding.body() != binding::Body::None && !body.is_end_stream();

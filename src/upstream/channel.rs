@@ -140,7 +140,9 @@ impl Try {
             _ => None,
         };
         let parent = context.and_then(|context| HeaderValue::from_bytes(&context.text()).ok());
-        if let Some(parent) = parent {
+        if let Some(mut parent) = parent {
+            // Never the same again: HPACK's tables have better use for their room.
+            parent.set_sensitive(true);
             self.metadata.insert(TRACEPARENT, parent);
         }
     }

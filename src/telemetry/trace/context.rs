@@ -152,7 +152,7 @@ pub fn is_state<'v>(lines: impl Iterator<Item = &'v [u8]>) -> bool {
         if length > MAX_STATE {
             return false;
         }
-        for member in line.split(|byte| *byte == b',').map(|member| trim(member)) {
+        for member in line.split(|byte| *byte == b',').map(trim) {
             if member.is_empty() {
                 continue;
             }

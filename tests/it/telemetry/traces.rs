@@ -44,7 +44,7 @@ fn spans(mut gateway: Gateway, collector: &mut Server) -> Vec<Value> {
 }
 
 /// The trace context that reached the backend, which `/v1/metadata` tells.
-fn received<'a>(answer: &'a Answer, name: &str) -> Option<String> {
+fn received(answer: &Answer, name: &str) -> Option<String> {
     let entries = answer.json();
     let entry = entries["received"].as_array().unwrap().iter().find(|entry| entry["key"] == name)?.clone();
     entry["text"].as_str().map(str::to_owned)
