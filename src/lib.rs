@@ -32,6 +32,7 @@ pub mod server;
 #[cfg(feature = "gateway")]
 pub mod snapshot;
 #[cfg(feature = "gateway")]
+pub mod telemetry;
 pub mod tls;
 #[cfg(feature = "gateway")]
 pub mod upstream;

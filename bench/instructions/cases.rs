@@ -11,6 +11,10 @@ use crate::backend::Answer;
 pub(crate) const MESSAGES: [(&str, u64); 4] =
     [("mixed_200", 1000), ("mixed_1k", 1000), ("mixed_64k", 50), ("string_map", 50)];
 
+/// The gateway alone, and with an access log and traces of 1 % of its calls.
+const PLAIN: &str = "transom.yaml";
+const SEEN: &str = "seen.yaml";
+
 /// One kind of request.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
@@ -18,6 +22,8 @@ pub(crate) struct Case {
     pub(crate) answer: Answer,
     /// The answer of the gateway.
     expected: Vec<u8>,
+    /// The configuration of the gateway.
+    pub(crate) config: &'static str,
     /// How many requests the shorter of two runs sends.
     pub(crate) times: u64,
 }
@@ -47,6 +53,15 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             request: get("/v1/shops/central/orders/3538602242"),
             answer: Answer::Message(file("mixed_200.wire")?),
             expected: file("mixed_200.json")?,
+            config: PLAIN,
+            times: 1000,
+        },
+        Case {
+            name: "small GET, logged and traced",
+            request: get("/v1/shops/central/orders/3538602242"),
+            answer: Answer::Message(file("mixed_200.wire")?),
+            expected: file("mixed_200.json")?,
+            config: SEEN,
             times: 1000,
         },
         Case {
@@ -54,6 +69,7 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             request: post("/v1/orders", &file("mixed_1k.json")?),
             answer: Answer::Echo,
             expected: file("mixed_1k.json")?,
+            config: PLAIN,
             times: 1000,
         },
         Case {
@@ -61,6 +77,7 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             request: post("/v1/orders", &file("mixed_64k.json")?),
             answer: Answer::Echo,
             expected: file("mixed_64k.json")?,
+            config: PLAIN,
             times: 100,
         },
         Case {
@@ -68,6 +85,7 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             request: get("/v1/shops/central/orders?pageSize=64&orderBy=create_time"),
             answer: Answer::Message(list(&file("mixed_1k.wire")?)),
             expected: listed(&file("mixed_1k.json")?),
+            config: PLAIN,
             times: 100,
         },
         Case {

@@ -18,6 +18,7 @@ mod cases;
 mod client;
 mod figures;
 
+use backend::Answer;
 use callgrind::Counted;
 use cases::{Case, MESSAGES};
 use client::Client;
@@ -164,11 +165,18 @@ impl<'a> Counting<'a> {
 
     /// All instructions of the gateway for so many requests.
     fn requests(&self, folder: &Path, case: &Case, times: u64) -> Outcome<u64> {
-        let out = self.profiles.join(format!("{}-{times}", case.name.replace(' ', "-")));
+        let out = self.profiles.join(format!("{}-{times}", case.name.replace([' ', ','], "-")));
         let backend = format!("http://{}", backend::start(case.answer.clone())?);
-        let config = folder.join("transom.yaml");
+        // It answers whatever it is sent with an empty message, which is how a collector takes spans.
+        let collector = format!("http://{}", backend::start(Answer::Message(Vec::new()))?);
+        let config = folder.join(case.config);
         let arguments = ["serve", "--log-format", "json", "-c", &config.display().to_string()];
-        let mut gateway = Counted::start(&self.gateway, &arguments, &[("BACKEND", &backend)], out)?;
+        let mut gateway = Counted::start(
+            &self.gateway,
+            &arguments,
+            &[("BACKEND", &backend), ("COLLECTOR", &collector)],
+            out,
+        )?;
         let mut client = Client::connect(gateway.address()?)?;
         let first = client.ask(&case.request)?;
         case.check(&first)?;

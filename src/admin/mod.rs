@@ -8,9 +8,11 @@
 //! | `GET /routes` | every route |
 //! | `GET /config` | the effective configuration, with the places of secrets in place of them |
 //! | `GET /upstreams` | targets and what the connections to them do |
+//! | `GET /metrics` | what Prometheus scrapes, as text |
+//! | `GET /log`, `PUT /log` | what is logged; a filter such as `info,transom::upstream=debug` as body holds at once |
 //! | `POST /reload` | loads the configuration anew: 200, or 422 with everything that is wrong |
 //!
-//! All answers are JSON. [`guard`] says who may ask; `/livez` and `/readyz` are for everybody, without details.
+//! All other answers are JSON. [`guard`] says who may ask; `/livez` and `/readyz` are for everybody, without details.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -29,12 +31,14 @@ use serde_json::{Value as Json, json};
 
 use crate::call::service::BoxFuture;
 use crate::snapshot::Snapshot;
+use crate::telemetry::metrics::text;
 use crate::upstream::report::Report;
 
 pub mod guard;
 pub mod routes;
 
 mod health;
+mod log;
 mod reload;
 mod upstreams;
 
@@ -58,6 +62,9 @@ pub trait Gateway: Send + Sync + 'static {
 
     /// What each upstream tells about its connections, by its name.
     fn upstreams(&self) -> Vec<(String, Report)>;
+
+    /// All metrics in the text format of Prometheus.
+    fn metrics(&self) -> String;
 
     /// What callers have to show.
     fn token(&self) -> Option<Arc<Token>>;
@@ -92,6 +99,8 @@ impl Admin {
             .route("/routes", get(routes::answer))
             .route("/config", get(config))
             .route("/upstreams", get(upstreams::answer))
+            .route("/metrics", get(metrics))
+            .route("/log", get(log::show).put(log::change))
             .route("/reload", post(reload::answer))
             .fallback(nowhere)
             .method_not_allowed_fallback(not_so)
@@ -99,13 +108,14 @@ impl Admin {
         Self { gateway, router: TowerToHyperService::new(router) }
     }
 
-    /// Answers one request. Its body is not read.
+    /// Answers one request.
     pub async fn answer<B>(&self, request: Request<B>) -> Response
     where
         B: hyper::body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (mut head, body) = request.into_parts();
+        tracing::debug!(path = head.uri.path(), "an operator asks");
         match guard::check(&head, self.gateway.token().as_deref()) {
             Ok(()) => {
                 head.extensions.insert(Trusted);
@@ -120,6 +130,12 @@ impl Admin {
             self.router.call(Request::from_parts(head, Body::new(body))).await;
         answer.unwrap_or_else(|never| match never {})
     }
+}
+
+async fn metrics(State(gateway): State<Arc<dyn Gateway>>) -> Response {
+    let mut answer = Response::new(Body::from(gateway.metrics()));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(text::CONTENT_TYPE));
+    answer
 }
 
 /// An answer that says why there is no other.

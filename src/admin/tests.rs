@@ -50,6 +50,10 @@ impl Gateway for Site {
         vec![("shop".into(), Report { opened: 5, targets: vec![target] })]
     }
 
+    fn metrics(&self) -> String {
+        "# metrics\n".into()
+    }
+
     fn token(&self) -> Option<Arc<Token>> {
         self.token.clone()
     }

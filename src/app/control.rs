@@ -13,12 +13,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::listeners::Listeners;
 use super::load::{self, Attempt, Before, Configured, Loaded, Task};
+use super::observe::Observer;
 use super::operators::{Current, Operators, Order, Shared, outcome};
 use super::schedule::Schedule;
 use super::signals::{Signals, Wish};
 use super::systemd::{Inherited, Notifier};
 use super::watch::{Looked, Watch};
-use super::{Origin, handler::Fronted, limits};
+use super::{Origin, handler::Fronted, limits, meters};
 use crate::admin::guard::Token;
 use crate::compile::reflections::{Failure, PATIENCE, Reflections};
 use crate::config::Config;
@@ -39,6 +40,7 @@ pub(super) struct Control {
     pub(super) shared: Arc<Shared>,
     pub(super) traffic: Listeners<Fronted>,
     pub(super) operators: Listeners<Operators>,
+    pub(super) observer: Arc<Observer>,
     pub(super) notifier: Notifier,
     pub(super) configured: Configured,
     pub(super) tasks: Tasks,
@@ -241,8 +243,10 @@ impl Control {
         let (methods, routes) = (snapshot.methods.len(), snapshot.routes.routes().len());
         let generation = current.generation;
         if is_reloaded {
+            meters::loaded();
             tracing::info!(generation, methods, routes, "reloaded");
         } else {
+            meters::refused();
             let errors = problems.errors();
             tracing::error!(generation, errors, "the new configuration is refused; the old one goes on");
         }
@@ -259,11 +263,17 @@ impl Control {
         let config = Arc::clone(&configured.config);
         let tls = &mut compiled.snapshot.tls.listeners;
         let Some((traffic, operators)) = self.plan(&config, tls, problems) else { return false };
+        if !config.telemetry.is_like(&self.config().telemetry) {
+            let text = "What `telemetry` says of the access log and of traces holds after a restart only.";
+            problems.push(Problem::warning(text));
+        }
         // Where a socket stays, what speaks TLS on it does too, and its files are looked after.
         *tls = traffic.tls.clone();
         let generation = self.shared.current().generation + 1;
         self.tasks.retired.push(self.shared.handle.swap(compiled.snapshot));
-        self.traffic.server().replace(Fronted::of(&config, &self.shared.handle), limits(&config));
+        self.traffic
+            .server()
+            .replace(Fronted::of(&config, &self.shared.handle, &self.observer), limits(&config));
         self.shared.replace(Current {
             generation,
             config: Arc::clone(&config),

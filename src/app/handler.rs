@@ -5,9 +5,11 @@ use std::sync::Arc;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
+use super::observe::Observer;
+use super::observe::body::{Received, Watched};
 use crate::config::Config;
 use crate::config::limits::Encodings;
-use crate::front::{AnswerBody, Front};
+use crate::front::Front;
 use crate::server::compress::Compression;
 use crate::server::compress::answer::Encoded;
 use crate::server::refusal::Refusal;
@@ -20,29 +22,45 @@ use crate::status::Status;
 pub(super) struct Fronted {
     front: Front,
     compression: Compression,
+    observer: Arc<Observer>,
 }
 
 impl Fronted {
-    /// What a configuration says about connections, in front of the snapshots of `handle`.
-    pub(super) fn of(config: &Config, handle: &Arc<Handle>) -> Self {
+    /// What a configuration says about connections, in front of the snapshots of `handle`, with what observes them.
+    pub(super) fn of(config: &Config, handle: &Arc<Handle>, observer: &Arc<Observer>) -> Self {
         let encodings = config.http.compression.value;
         let compression = Compression {
             requests: matches!(encodings, Encodings::Both | Encodings::Requests),
             answers: matches!(encodings, Encodings::Both | Encodings::Answers),
         };
-        Self { front: Front::new(Arc::clone(handle)), compression }
+        Self { front: Front::new(Arc::clone(handle)), compression, observer: Arc::clone(observer) }
     }
 }
 
 impl Handler for Fronted {
-    type Body = Encoded<AnswerBody>;
+    type Body = Watched;
 
-    async fn call(self: Arc<Self>, request: Request<Incoming>, peer: Arc<Peer>) -> Response<Self::Body> {
-        let (request, terms) = self.compression.open(request);
-        terms.close(self.front.answer(request, peer.remote, peer.tls.clone()).await)
+    async fn call(self: Arc<Self>, mut request: Request<Incoming>, peer: Arc<Peer>) -> Response<Watched> {
+        // Dropped with this future when the caller leaves, and then recorded as such.
+        let mut observed = self.observer.observe(&request, peer.remote);
+        self.observer.identify(&mut request, &mut observed);
+        let received = observed.received();
+        let (request, terms) = self.compression.open(request.map(|body| Received::new(body, received)));
+        let answer = self.front.answer(request, peer.remote, peer.tls.clone(), &mut observed.seen).await;
+        observed.answered(terms.close(answer))
     }
 
-    fn refuse(&self, refusal: Refusal) -> Response<Self::Body> {
-        self.front.refuse(&Status::from(refusal)).map(Encoded::plain)
+    fn refuse(&self, refusal: Refusal) -> Response<Watched> {
+        self.front.refuse(&Status::from(refusal)).map(Encoded::plain).map(Watched::unobserved)
+    }
+
+    fn refuse_request(
+        &self,
+        refusal: Refusal,
+        request: &Request<Incoming>,
+        peer: &Peer,
+    ) -> Response<Watched> {
+        let observed = self.observer.observe(request, peer.remote);
+        observed.answered(self.front.refuse(&Status::from(refusal)).map(Encoded::plain))
     }
 }

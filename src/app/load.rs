@@ -122,6 +122,7 @@ fn finish(
     for file in files {
         watch.add(Item::File(file), Task::Reload);
     }
+    super::check_log(&configured.config, &mut problems);
     let token = token(&configured.config, &mut problems);
     if let (Some(before), Some(compiled)) = (before, &compiled) {
         let old = Generation { snapshot: &before.snapshot, live: &before.live };

@@ -23,11 +23,12 @@ use crate::compile::reflections::{PATIENCE, Reflections};
 use crate::compile::{Compiled, Terms, compile};
 use crate::config::Config;
 use crate::config::place::Place;
-use crate::config::problem::Problems;
+use crate::config::problem::{Problem, Problems};
 use crate::server::drain::Drain;
 use crate::server::limits::{Limits, default_connections};
 use crate::server::listen::ListenError;
 use crate::server::{Handler, Places, Server};
+use crate::telemetry::{core, log};
 use crate::tls::server::Acceptor;
 
 mod certificates;
@@ -36,6 +37,8 @@ mod cores;
 mod handler;
 mod listeners;
 mod load;
+pub mod meters;
+mod observe;
 mod operators;
 mod schedule;
 mod signals;
@@ -46,6 +49,7 @@ use control::{Control, Tasks, status};
 use cores::{all_answer, obey};
 use handler::Fronted;
 use listeners::{Change, Listeners};
+use observe::Observer;
 use operators::{Current, Operators, Order, Shared, View};
 use signals::{Signals, Wish};
 use systemd::{Inherited, Notifier};
@@ -108,7 +112,7 @@ impl fmt::Debug for Origin {
 
 /// How many runtimes an application has: one for each core that the process may use.
 pub fn cores() -> usize {
-    thread::available_parallelism().map_or(1, Into::into)
+    core::count()
 }
 
 /// Compiles a configuration outside any runtime, for commands that serve nothing. What is found is added to
@@ -117,10 +121,20 @@ pub fn cores() -> usize {
 /// # Errors
 /// When the operating system refuses a runtime.
 pub fn prepare(config: &Config, problems: &mut Problems) -> io::Result<Option<Compiled>> {
+    check_log(config, problems);
     let (needed, none) = (Reflections::needed(config), Reflections::default());
     let (reflections, _) = runtime()?.block_on(Reflections::ask(config, &needed, &none, PATIENCE));
     let terms = Terms { cores: cores(), live: None, reflections, lenient: false };
     Ok(compile(config, problems, terms).0)
+}
+
+/// Holds the filter of the log against what the log understands.
+fn check_log(config: &Config, problems: &mut Problems) {
+    if let Some(filter) = &config.telemetry.log
+        && let Err(text) = log::parse(filter)
+    {
+        problems.push(Problem::error(text).at(filter.place));
+    }
 }
 
 /// Serves until the process is told to stop by SIGTERM or SIGINT, and then until all calls are done or a
@@ -205,7 +219,9 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
     // Each socket gets a signal of its own.
     let (_, signal) = Drain::new();
     let places = Places::new(places(&config));
-    let server = Server::new(Fronted::of(&config, &shared.handle), limits(&config), places, signal.clone());
+    let observer = Arc::new(Observer::start(&config.telemetry)?);
+    let fronted = Fronted::of(&config, &shared.handle, &observer);
+    let server = Server::new(fronted, limits(&config), places, signal.clone());
     let mut traffic = Listeners::new(cores, server);
 
     let (operator, commands) = mpsc::unbounded_channel();
@@ -224,6 +240,7 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
     operators.apply(operator_change);
     inherited.finish();
     tracing::info!(methods, routes, "the methods are open to everybody who can connect");
+    meters::loaded();
     say_where(&traffic, &operators);
     notifier.ready(&status(true, methods));
     tokio::spawn(certificates::watch(Arc::clone(&shared.handle)));
@@ -235,6 +252,7 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
         shared,
         traffic,
         operators,
+        observer,
         notifier,
         configured,
         tasks,
@@ -246,6 +264,7 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
 async fn serve(served: Served, mut signals: Signals) -> io::Result<()> {
     let Served { mut control, mut orders, threads, mut failures } = served;
     let watchdog = tokio::spawn(watch_cores(&control));
+    let observer = Arc::clone(&control.observer);
     let outcome = tokio::select! {
         () = control.run(&mut signals, &mut orders) => Ok(()),
         failure = failures.recv() => {
@@ -276,6 +295,8 @@ async fn serve(served: Served, mut signals: Signals) -> io::Result<()> {
     };
     stopped_again.await;
     watchdog.abort();
+    // It waits for a collector, for a while.
+    let _ = tokio::task::spawn_blocking(move || observer.finish()).await;
     outcome
 }
 

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
 
+use super::meters;
 use crate::admin::guard::Token;
 use crate::admin::{self, Admin, Gateway, Outcome, Said};
 use crate::call::service::BoxFuture;
@@ -97,6 +98,10 @@ impl Gateway for View {
     fn upstreams(&self) -> Vec<(String, Report)> {
         let current = self.0.current.load();
         current.live.reports().map(|(name, report)| (name.to_owned(), report)).collect()
+    }
+
+    fn metrics(&self) -> String {
+        meters::render()
     }
 
     fn token(&self) -> Option<Arc<Token>> {

@@ -17,11 +17,13 @@ use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 use crate::status::{Code, Status};
+use crate::telemetry::trace::span::Traced;
 use crate::tls::session::Session;
 
 pub mod deadline;
 pub mod encoding;
 pub mod metadata;
+pub mod meters;
 pub mod service;
 
 /// A gRPC method as the call path knows it: how it is reached and which sides stream.
@@ -37,6 +39,8 @@ pub struct Method {
     pub idempotent: bool,
     /// Whether it is declared `NO_SIDE_EFFECTS`, so that its answers depend on nothing but the request and the time.
     pub safe: bool,
+    /// Where its calls to the upstream are counted.
+    pub meter: Arc<meters::Calls>,
 }
 
 impl Method {
@@ -70,6 +74,21 @@ impl fmt::Display for Dialect {
     }
 }
 
+impl Dialect {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 4] = [Self::Rest, Self::Grpc, Self::GrpcWeb, Self::Connect];
+
+    /// Its name, for logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rest => "rest",
+            Self::Grpc => "grpc",
+            Self::GrpcWeb => "grpc_web",
+            Self::Connect => "connect",
+        }
+    }
+}
+
 /// Where a call comes from. Policy decides by it; nothing of it goes upstream by itself.
 #[derive(Clone, Debug)]
 pub struct Origin {
@@ -95,6 +114,8 @@ pub struct Call {
     pub deadline: Option<Instant>,
     /// How messages are compressed, if any is.
     pub encodings: Encodings,
+    /// The trace that it belongs to. A context that came with the call and is not sampled is in `metadata` alone.
+    pub trace: Option<Traced>,
     /// The request.
     pub body: Body,
 }

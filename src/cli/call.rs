@@ -95,6 +95,7 @@ fn request(arguments: &Arguments, endpoint: &Arc<Endpoint>) -> Result<Request, F
         metadata,
         deadline: Instant::now().checked_add(arguments.timeout),
         encodings: Encodings::default(),
+        trace: None,
         body,
     };
     Ok(Request { call, failure })

@@ -9,7 +9,9 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use super::{FAILED, output};
+use crate::config::Config;
 use crate::config::problem::{Problem, Problems, Severity, Style};
+use crate::telemetry::log as levels;
 
 /// The argument of all commands that log or report problems.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -41,25 +43,52 @@ pub(super) enum Format {
     Json,
 }
 
+/// The environment variable that comes before the configuration.
+const VARIABLE: &str = "TRANSOM_LOG";
+
 /// Starts the log. What is logged is set by the environment variable TRANSOM_LOG, such as `debug` or
-/// `transom::upstream=debug`; without it, by `level`. Release builds have no `trace`.
+/// `info,transom::upstream=debug`; without it, by `level` until [`configure`] says something else. Release builds have
+/// no `trace`.
 fn start(format: Format, level: LevelFilter) {
-    let wanted = std::env::var("TRANSOM_LOG").unwrap_or_else(|_| level.to_string());
-    let (filter, error) = match EnvFilter::try_new(&wanted) {
+    let wanted = std::env::var(VARIABLE).ok();
+    let (filter, error) = match wanted.as_deref().map(levels::parse).transpose() {
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new("info"), Some(error)),
+        Err(error) => (None, Some(error)),
     };
+    let level = if error.is_some() { LevelFilter::INFO } else { level };
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(level.to_string()));
+    let shown = EnvFilter::new(filter.to_string());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     // Only the first log of a process counts; there is no second one.
     let _ = match format {
-        Format::Text => builder.with_target(false).try_init(),
-        Format::Json => builder.json().flatten_event(true).try_init(),
+        Format::Text => {
+            let builder = builder.with_target(false).with_filter_reloading();
+            let handle = builder.reload_handle();
+            levels::install(&shown, move |filter| handle.reload(filter).map_err(|error| error.to_string()));
+            builder.try_init()
+        }
+        Format::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            levels::install(&shown, move |filter| handle.reload(filter).map_err(|error| error.to_string()));
+            builder.try_init()
+        }
     };
     if let Some(error) = error {
-        tracing::warn!(TRANSOM_LOG = wanted, %error, "TRANSOM_LOG is not valid, so it counts as `info`");
+        tracing::warn!(TRANSOM_LOG = wanted, error, "TRANSOM_LOG is not valid, so it counts as `info`");
+    }
+}
+
+/// Shows what the configuration asks for, unless the environment says something.
+pub(super) fn configure(config: &Config) {
+    if let Some(filter) = &config.telemetry.log
+        && std::env::var_os(VARIABLE).is_none()
+        && let Err(error) = levels::set(filter)
+    {
+        tracing::warn!(error, "the level of the log stays as it is");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use super::{Source, failure_code};
+use super::{Source, failure_code, log};
 use crate::app;
 use crate::config::listen::Listener;
 use crate::config::settings::collection::NonEmpty;
@@ -20,8 +20,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let log = arguments.source.log;
-    log.start();
+    let output = arguments.source.log;
+    output.start();
     let (source, address) = (arguments.source.clone(), arguments.address);
     let origin = app::Origin {
         file: source.upstream.is_empty().then(|| source.file()),
@@ -30,13 +30,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             if let Some(address) = address {
                 config.listeners = NonEmpty::new(Listener { address: address.into(), tls: None }, []);
             }
+            log::configure(&config);
             Ok((config, problems))
         }),
-        report: Box::new(move |problems| log.format.report(problems)),
+        report: Box::new(move |problems| output.format.report(problems)),
     };
     match app::run(origin, |_| ()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(app::RunError::Refused) => ExitCode::from(failure_code(&app::RunError::Refused)),
-        Err(error) => log.format.fail(&error, failure_code(&error)),
+        Err(error) => output.format.fail(&error, failure_code(&error)),
     }
 }

@@ -213,7 +213,7 @@ impl Builder<'_> {
         let table = method.method();
         let types = [table.input(), table.output()];
         let binding = Binding::new(&endpoint.schema, types, rule, self.options(method))?;
-        Ok(Route { endpoint: Arc::clone(endpoint), binding, template: template.into() })
+        Ok(Route::new(Arc::clone(endpoint), binding, template))
     }
 
     fn options(&self, method: &Exposed<'_>) -> BindingOptions {

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use super::descriptors::Catalogue;
 use super::upstreams::Upstream;
 use crate::call;
+use crate::call::meters::CLIENT;
 use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
 use crate::config::problem::{Problem, Problems};
@@ -169,6 +170,7 @@ fn endpoint(
             server_streaming: method.server_streaming(),
             idempotent: method.is_idempotent(),
             safe: method.is_safe(),
+            meter: CLIENT.series(&[&upstream.name, &full_name]),
         }),
         service: Arc::clone(&upstream.service),
         schema: Arc::clone(schema),

@@ -31,6 +31,7 @@ pub mod route;
 pub mod schema;
 pub mod service;
 pub mod settings;
+pub mod telemetry;
 pub mod tls;
 pub mod upstream;
 pub mod value;
@@ -51,6 +52,7 @@ use settings::collection::{Named, NonEmpty};
 use settings::declare::settings;
 use settings::read::Reader;
 use settings::{Scalar, Setting};
+use telemetry::Telemetry;
 use upstream::Upstream;
 use value::address::Target;
 
@@ -81,8 +83,10 @@ settings! {
         codec: Codec = Codec::default(),
         /// How changes are taken up.
         reload: Reload = Reload::default(),
+        /// What Transom tells about the calls that it carries.
+        telemetry: Telemetry = Telemetry::default(),
     }
-    later { public_url, trusted_proxies, versions, identity, plans, rate_limits, policies, telemetry }
+    later { public_url, trusted_proxies, versions, identity, plans, rate_limits, policies }
     check check(upstreams)
     example SMALLEST
 }
@@ -125,6 +129,7 @@ impl Config {
             http: Http::default(),
             codec: Codec::default(),
             reload: Reload::default(),
+            telemetry: Telemetry::default(),
         })
     }
 

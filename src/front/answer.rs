@@ -10,13 +10,17 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::envelope::Framed;
 use super::stream::Streamed;
+use crate::status::Code;
 
 /// An answer to an HTTP request.
 pub type Answer = Response<AnswerBody>;
 
 /// The body of an answer: known as a whole, or written as the backend's messages come.
 #[derive(Debug)]
-pub struct AnswerBody(Kind);
+pub struct AnswerBody {
+    kind: Kind,
+    code: Code,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -47,7 +51,22 @@ impl AnswerBody {
 
     /// A body that ends with trailers.
     pub(super) fn trailed(data: Option<Bytes>, trailers: HeaderMap) -> Self {
-        Self(Kind::Trailed(data, Some(Box::new(trailers))))
+        Self { kind: Kind::Trailed(data, Some(Box::new(trailers))), code: Code::Ok }
+    }
+
+    /// The same as the answer of a call that ended with this code, OK without it.
+    pub(super) const fn with_code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// How the call ended; absent while that is not known, as it has messages to come.
+    pub const fn code(&self) -> Option<Code> {
+        match &self.kind {
+            Kind::Whole(_) | Kind::Trailed(..) => Some(self.code),
+            Kind::Framed(framed) => framed.code(),
+            Kind::Streamed(streamed) => streamed.code(),
+        }
     }
 }
 
@@ -59,19 +78,19 @@ impl From<Vec<u8>> for AnswerBody {
 
 impl From<Bytes> for AnswerBody {
     fn from(body: Bytes) -> Self {
-        Self(Kind::Whole(Full::new(body)))
+        Self { kind: Kind::Whole(Full::new(body)), code: Code::Ok }
     }
 }
 
 impl From<Framed> for AnswerBody {
     fn from(framed: Framed) -> Self {
-        Self(Kind::Framed(Box::new(framed)))
+        Self { kind: Kind::Framed(Box::new(framed)), code: Code::Ok }
     }
 }
 
 impl From<Streamed> for AnswerBody {
     fn from(streamed: Streamed) -> Self {
-        Self(Kind::Streamed(Box::new(streamed)))
+        Self { kind: Kind::Streamed(Box::new(streamed)), code: Code::Ok }
     }
 }
 
@@ -80,7 +99,7 @@ impl Body for AnswerBody {
     type Error = Cut;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
             Kind::Trailed(data, trailers) => Poll::Ready(match data.take() {
                 Some(data) => Some(Ok(Frame::data(data))),
@@ -92,7 +111,7 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Whole(body) => body.is_end_stream(),
             Kind::Trailed(data, trailers) => data.is_none() && trailers.is_none(),
             Kind::Framed(body) => body.has_ended(),
@@ -101,7 +120,7 @@ impl Body for AnswerBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Whole(body) => body.size_hint(),
             Kind::Trailed(..) | Kind::Framed(_) | Kind::Streamed(_) => SizeHint::default(),
         }

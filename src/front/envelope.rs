@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::answer::Cut;
 use super::body::{BoxError, broken, too_slow};
+use super::meters::{MESSAGES, RECEIVED, SENT};
 use crate::call::deadline::before;
 use crate::call::{Message, Part, Replies};
 use crate::snapshot::Limits;
@@ -120,6 +121,9 @@ where
         }
         let message = ready!(self.poll_message(cx));
         self.failed = message.is_err();
+        if matches!(message, Ok(Some(_))) {
+            MESSAGES.add(RECEIVED, 1);
+        }
         Poll::Ready(message.transpose())
     }
 }
@@ -148,6 +152,8 @@ pub(super) struct Framed {
     framing: Box<dyn Framing>,
     data: BytesMut,
     trailers: Option<HeaderMap>,
+    /// How the call ended.
+    code: Option<Code>,
 }
 
 impl fmt::Debug for Framed {
@@ -158,7 +164,12 @@ impl fmt::Debug for Framed {
 
 impl Framed {
     pub(super) fn new(replies: Replies, framing: Box<dyn Framing>) -> Self {
-        Self { replies: Some(replies), framing, data: BytesMut::new(), trailers: None }
+        Self { replies: Some(replies), framing, data: BytesMut::new(), trailers: None, code: None }
+    }
+
+    /// How the call ended; absent while it goes on.
+    pub(super) const fn code(&self) -> Option<Code> {
+        self.code
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -174,6 +185,7 @@ impl Framed {
                 Poll::Pending if self.data.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
                 Poll::Ready(Some(Part::Message(message))) => {
+                    MESSAGES.add(SENT, 1);
                     if let Err(status) = self.framing.message(message, &mut self.data) {
                         self.end(status, HeaderMap::new());
                     }
@@ -190,6 +202,7 @@ impl Framed {
 
     fn end(&mut self, status: Status, trailers: HeaderMap) {
         self.replies = None;
+        self.code = Some(status.code());
         self.trailers = self.framing.end(status, trailers, &mut self.data);
     }
 }

@@ -1,20 +1,17 @@
 //! Failures as HTTP answers: `google.rpc.Status` in JSON, or RFC 9457 problem details.
 
-use std::hash::{BuildHasher, RandomState};
-
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::accept::preferred;
 use super::answer::{Answer, AnswerBody};
+use super::request_id::{REQUEST_ID, made_up};
 use crate::codec::json::status::{write_details, write_status};
 use crate::codec::json::write::WriteOptions;
 use crate::codec::json::write_value::push_string;
 use crate::schema::Schema;
 use crate::snapshot::{Endpoint, EndpointOptions};
 use crate::status::{Code, Detail, Fault, Status};
-
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How much of hidden details the log gets, in bytes: a stack trace is long, and nobody reads more.
 const MAX_LOGGED: usize = 16 << 10;
@@ -49,7 +46,7 @@ pub(super) fn answer(schema: &Schema, status: &Status, form: Form) -> Answer {
             "application/problem+json"
         }
     };
-    let mut answer = Response::new(AnswerBody::from(text));
+    let mut answer = Response::new(AnswerBody::from(text).with_code(status.code()));
     // Every status of the table is valid.
     *answer.status_mut() = StatusCode::from_u16(status.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -98,17 +95,11 @@ pub(super) fn conceal(
 ) -> Status {
     let (status, hidden) = for_caller(status, &endpoint.options);
     if let Some(hidden) = hidden {
-        let id = request_id.cloned().unwrap_or_else(made_up_id);
+        let id = request_id.cloned().unwrap_or_else(made_up);
         hidden.log(&endpoint.schema, &endpoint.full_name, id.to_str().unwrap_or_default());
         fields.insert(REQUEST_ID, id);
     }
     status
-}
-
-/// A name for a request that has none: what is in the log about it can be found by what the caller got.
-pub(super) fn made_up_id() -> HeaderValue {
-    let id = RandomState::new().hash_one(std::process::id());
-    HeaderValue::from_str(&format!("{id:016x}")).unwrap_or(HeaderValue::from_static("-"))
 }
 
 /// Splits a failure into what the caller may read and the rest. A backend's UNKNOWN usually is an

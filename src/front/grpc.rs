@@ -13,7 +13,7 @@ use super::body::BoxError;
 use super::classify::content_type;
 use super::envelope::{Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
-use super::{Caller, error, grpc_message, method};
+use super::{Caller, Seen, error, grpc_message, method};
 use crate::call::{Dialect, Message, Reply};
 use crate::snapshot::Snapshot;
 use crate::status::{Code, Status};
@@ -26,7 +26,13 @@ pub(super) fn subtype(content_type: &[u8]) -> Option<&[u8]> {
 }
 
 /// Calls the method that the path names.
-pub(super) async fn answer<B>(snapshot: &Snapshot, head: Head, body: B, caller: Caller) -> Answer
+pub(super) async fn answer<B>(
+    snapshot: &Snapshot,
+    head: Head,
+    body: B,
+    caller: Caller,
+    seen: &mut Seen,
+) -> Answer
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -49,6 +55,7 @@ where
         Ok(route) => route,
         Err(status) => return without_message(Reply::from(status), &[]),
     };
+    let route = seen.found(route, Dialect::Grpc);
     let (endpoint, listed) = (&route.endpoint, &route.endpoint.options.response_metadata);
     let is_stream = endpoint.method.server_streaming;
     match grpc_message::call(route, Dialect::Grpc, &head.headers, caller, body, &snapshot.limits) {
@@ -86,10 +93,10 @@ fn without_message(reply: Reply, listed: &[HeaderName]) -> Answer {
     let end = end(&status, trailers, listed);
     let mut answer;
     if metadata.is_empty() {
-        answer = Response::new(AnswerBody::empty());
+        answer = Response::new(AnswerBody::empty().with_code(status.code()));
         *answer.headers_mut() = end;
     } else {
-        answer = Response::new(AnswerBody::trailed(None, end));
+        answer = Response::new(AnswerBody::trailed(None, end).with_code(status.code()));
         initial(metadata, listed, answer.headers_mut());
     }
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));

@@ -22,7 +22,7 @@ use super::body::BoxError;
 use super::classify::content_type;
 use super::envelope::{Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
-use super::{Caller, error, grpc_message, method};
+use super::{Caller, Seen, error, grpc_message, method, request_id};
 use crate::call::{Dialect, Message, Part, Reply};
 use crate::snapshot::{Route, Snapshot};
 use crate::status::{Code, Status};
@@ -51,7 +51,13 @@ pub(super) fn form(content_type: &[u8]) -> Option<Form<'_>> {
 }
 
 /// Calls the method that the path names.
-pub(super) async fn answer<B>(snapshot: &Snapshot, head: Head, body: B, caller: Caller) -> Answer
+pub(super) async fn answer<B>(
+    snapshot: &Snapshot,
+    head: Head,
+    body: B,
+    caller: Caller,
+    seen: &mut Seen,
+) -> Answer
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -71,6 +77,7 @@ where
         Ok(route) => route,
         Err(status) => return write(Reply::from(status), Web::without_method(is_text)),
     };
+    let route = seen.found(route, Dialect::GrpcWeb);
     let endpoint = &route.endpoint;
     let (headers, limits) = (&head.headers, &snapshot.limits);
     let call = if is_text {
@@ -82,8 +89,7 @@ where
         Ok(call) => endpoint.service.call(call).await,
         Err(status) => Reply::from(status),
     };
-    let web =
-        Web { is_text, route: Some(Arc::clone(route)), request_id: headers.get(error::REQUEST_ID).cloned() };
+    let web = Web { is_text, route: Some(Arc::clone(route)), request_id: request_id::of(headers).cloned() };
     write(reply, web)
 }
 

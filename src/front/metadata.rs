@@ -3,6 +3,7 @@
 use http::header::{AUTHORIZATION, CONNECTION, DATE, LOCATION, SERVER, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::request_id::{REQUEST_ID, is_usable};
 use crate::call::metadata::{flaw, is_reserved};
 use crate::status::{Code, Status};
 
@@ -16,7 +17,7 @@ const FORWARDED: [HeaderName; 4] = [
     AUTHORIZATION,
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
-    HeaderName::from_static("x-request-id"),
+    REQUEST_ID,
 ];
 
 /// The metadata of a call from the headers of an HTTP request: what is always forwarded, what
@@ -36,7 +37,8 @@ pub(super) fn of_request(headers: &HeaderMap, configured: &[HeaderName]) -> Resu
                 _ => continue,
             }
         };
-        if is_reserved(forwarded.as_str()) || is_for_this_connection(headers, name) {
+        let unusable = forwarded == REQUEST_ID && !is_usable(value);
+        if unusable || is_reserved(forwarded.as_str()) || is_for_this_connection(headers, name) {
             continue;
         }
         check(name, forwarded.as_str(), value)?;
@@ -210,11 +212,14 @@ mod tests {
         ]);
         assert_eq!(of_request(&headers, &configured).unwrap(), expected);
 
+        let unusable = map(&[("x-request-id", "a b")]);
+        assert_eq!(of_request(&unusable, &[]).unwrap(), HeaderMap::new(), "it is left out");
+
         let ascii = "metadata carries visible ASCII characters and spaces";
         let table: [(&str, &[u8], &str); 4] = [
             ("grpc-metadata-x-bin", b"!", "names that end in -bin carry base64"),
             ("grpc-metadata-x", b"\xe9", ascii),
-            ("x-request-id", b"\xc3\xa9", ascii),
+            ("tracestate", b"\xc3\xa9", ascii),
             ("authorization", b"a\tb", ascii),
         ];
         for (name, value, flaw) in table {

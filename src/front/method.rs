@@ -43,6 +43,7 @@ pub(super) fn call(
         metadata: metadata::custom(headers, dialect != Dialect::Grpc)?,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         encodings,
+        trace: caller.trace,
         body,
     })
 }

@@ -11,10 +11,12 @@ use http::header::ALLOW;
 use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
+use crate::call::Dialect;
 use crate::route::table::Found;
 use crate::snapshot::Snapshot;
 use crate::snapshot::handle::Handle;
 use crate::status::{Code, Status};
+use crate::telemetry::trace::span::Traced;
 use crate::tls::session::Session;
 
 mod accept;
@@ -31,8 +33,11 @@ mod grpc_fields;
 mod grpc_message;
 mod grpc_web;
 mod metadata;
+pub mod meters;
 mod method;
+pub mod request_id;
 mod rest;
+mod seen;
 mod stream;
 mod upload;
 
@@ -42,6 +47,7 @@ mod tests;
 use classify::Spoken;
 
 pub use answer::{Answer, AnswerBody, Cut};
+pub use seen::Seen;
 
 /// Answers HTTP requests by the current snapshot.
 #[derive(Clone, Debug)]
@@ -55,13 +61,15 @@ impl Front {
         Self { handle }
     }
 
-    /// Answers one request from `peer`, about which TLS told `tls`. A [`Status`] among its extensions is what a layer in
-    /// front of this one has found wrong with it: who may call is answered with that in place of the call.
+    /// Answers one request from `peer`, about which TLS told `tls`. What is learnt of it is noted in `seen` at once. A
+    /// [`Status`] among its extensions is what a layer in front of this one has found wrong with it: who may call is
+    /// answered with that in place of the call.
     pub async fn answer<B>(
         &self,
         request: Request<B>,
         peer: Option<SocketAddr>,
         tls: Option<Arc<Session>>,
+        seen: &mut Seen,
     ) -> Answer
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -69,17 +77,17 @@ impl Front {
     {
         let snapshot = self.handle.load();
         let (head, body) = request.into_parts();
-        let caller = Caller { peer, tls };
+        let caller = Caller { peer, tls, trace: seen.trace.clone() };
         if let Some(answer) = cors::preflight(&snapshot, &head) {
             return answer;
         }
         let granted = cors::Granted::by(&snapshot, &head);
         let mut answer = match Spoken::by(&snapshot, &head) {
-            Spoken::Grpc => grpc::answer(&snapshot, head, body, caller).await,
-            Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, caller).await,
-            Spoken::Connect => connect::unary::answer(&snapshot, head, body, caller).await,
-            Spoken::ConnectStream => connect::stream::answer(&snapshot, head, body, caller).await,
-            Spoken::Rest => Self::rest(&snapshot, head, body, caller).await,
+            Spoken::Grpc => grpc::answer(&snapshot, head, body, caller, seen).await,
+            Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, caller, seen).await,
+            Spoken::Connect => connect::unary::answer(&snapshot, head, body, caller, seen).await,
+            Spoken::ConnectStream => connect::stream::answer(&snapshot, head, body, caller, seen).await,
+            Spoken::Rest => Self::rest(&snapshot, head, body, caller, seen).await,
         };
         if let Some(granted) = granted {
             granted.write(answer.headers_mut());
@@ -87,7 +95,7 @@ impl Front {
         answer
     }
 
-    async fn rest<B>(snapshot: &Snapshot, head: Head, body: B, caller: Caller) -> Answer
+    async fn rest<B>(snapshot: &Snapshot, head: Head, body: B, caller: Caller, seen: &mut Seen) -> Answer
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<body::BoxError>,
@@ -97,7 +105,7 @@ impl Front {
         match snapshot.routes.find(head.method.as_str(), head.uri.path()) {
             Found::Match { route, captures } => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
-                let route = Arc::clone(route.target());
+                let route = seen.found(route.target(), Dialect::Rest);
                 let parts = rest::Parts { head: &head, values, caller, form };
                 rest::answer(route, parts, body, &snapshot.limits).await
             }
@@ -130,6 +138,8 @@ struct Caller {
     peer: Option<SocketAddr>,
     /// What TLS told, if the connection has it.
     tls: Option<Arc<Session>>,
+    /// The trace that the request belongs to.
+    trace: Option<Traced>,
 }
 
 fn no_content(allow: &[&str]) -> Answer {

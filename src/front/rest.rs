@@ -12,14 +12,16 @@ use tokio::time::Instant;
 use super::Caller;
 use super::answer::{Answer, AnswerBody};
 use super::body::BoxError;
-use super::error::{Form, REQUEST_ID, made_up_id};
+use super::error::Form;
+use super::request_id::{self, REQUEST_ID};
 use super::stream::{Beginning, Streamed, media_type, unwritable};
-use super::upload::{Cut, Outside, Upload};
+use super::upload::{Cut, Outside, Upload, unreadable};
 use super::{body, deadline, error, metadata, stream};
 use crate::call::{Body, Call, Dialect, Encodings, Message, Origin, Reply};
 use crate::codec::binding::{self, BodyFormat};
 use crate::snapshot::{Limits, Route};
 use crate::status::Status;
+use crate::telemetry::trace::span::{Kind, Traced};
 
 /// A request without its body, after its route was found.
 pub(super) struct Parts<'a> {
@@ -31,7 +33,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// Calls the route's method and answers with its response.
-pub(super) async fn answer<B>(route: Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
+pub(super) async fn answer<B>(route: &Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -39,15 +41,15 @@ where
     if route.endpoint.method.server_streaming {
         return answer_stream(route, parts, body, limits).await;
     }
-    let teller = Teller::new(&route, &parts);
-    let reply = match call(&route, parts, body, limits, None) {
+    let teller = Teller::new(route, &parts);
+    let reply = match call(route, parts, body, limits, None) {
         Ok(call) => route.endpoint.service.call(call).await,
         Err(status) => Reply::from(status),
     };
     if !reply.status.is_ok() {
         return teller.failure(reply);
     }
-    match success(&route, &reply.message.bytes) {
+    match success(route, &reply.message.bytes) {
         Ok(mut answer) => {
             teller.metadata(reply.metadata, reply.trailers, &mut answer);
             answer
@@ -57,18 +59,18 @@ where
 }
 
 /// Calls a method with server streaming and answers with its messages as they come.
-async fn answer_stream<B>(route: Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
+async fn answer_stream<B>(route: &Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
 where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    let teller = Teller::new(&route, &parts);
-    let form = stream::Form::of_request(&parts.head.headers, &route);
+    let teller = Teller::new(route, &parts);
+    let form = stream::Form::of_request(&parts.head.headers, route);
     if let Some(answer) = stream::already_ended(form, &parts.head.headers) {
         return answer;
     }
     let (sender, accepted) = oneshot::channel();
-    let reply = match call(&route, parts, body, limits, Some(sender)) {
+    let reply = match call(route, parts, body, limits, Some(sender)) {
         Ok(call) => route.endpoint.service.call(call),
         Err(status) => return teller.failure(Reply::from(status)),
     };
@@ -77,7 +79,7 @@ where
         Beginning::Begun(metadata, source) => {
             // What fails later cannot name itself in a header any more.
             let id = teller.request_id(&metadata);
-            let mut answer = Streamed::answer(Arc::clone(&route), form, source, id.clone());
+            let mut answer = Streamed::answer(Arc::clone(route), form, source, id.clone());
             teller.metadata(metadata, HeaderMap::new(), &mut answer);
             answer.headers_mut().insert(REQUEST_ID, id);
             answer
@@ -95,7 +97,7 @@ struct Teller<'a> {
 impl<'a> Teller<'a> {
     fn new(route: &'a Route, parts: &Parts<'_>) -> Self {
         let form = if route.endpoint.options.problem_details { Form::Problem } else { parts.form };
-        Self { route, form, request_id: parts.head.headers.get(&REQUEST_ID).cloned() }
+        Self { route, form, request_id: request_id::of(&parts.head.headers).cloned() }
     }
 
     /// The answer for a call that failed.
@@ -119,7 +121,10 @@ impl<'a> Teller<'a> {
 
     /// The name of the request: the caller's, the backend's or one that is made up.
     fn request_id(&self, metadata: &HeaderMap) -> HeaderValue {
-        self.request_id.clone().or_else(|| metadata.get(&REQUEST_ID).cloned()).unwrap_or_else(made_up_id)
+        self.request_id
+            .clone()
+            .or_else(|| metadata.get(&REQUEST_ID).cloned())
+            .unwrap_or_else(request_id::made_up)
     }
 }
 
@@ -157,7 +162,7 @@ where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    let Parts { head, values, caller, .. } = parts;
+    let (head, caller) = (parts.head, parts.caller.clone());
     let endpoint = &route.endpoint;
     let options = &endpoint.options;
     // What a layer in front of this one has found wrong.
@@ -178,7 +183,8 @@ where
         metadata,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         encodings: Encodings::default(),
-        body: request(Arc::clone(route), check, head, values, body, limits.clone(), accepted),
+        trace: caller.trace,
+        body: request(Arc::clone(route), check, parts, body, limits.clone(), accepted),
     })
 }
 
@@ -196,8 +202,7 @@ fn or_refusal<T: Default>(result: Result<T, Status>, check: &mut Result<(), Stat
 fn request<B>(
     route: Arc<Route>,
     mut check: Result<(), Status>,
-    head: &Head,
-    values: Vec<String>,
+    parts: Parts<'_>,
     body: B,
     limits: Limits,
     accepted: Option<oneshot::Sender<()>>,
@@ -206,6 +211,7 @@ where
     B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
+    let Parts { head, values, caller, .. } = parts;
     let query = head.uri.query().unwrap_or_default().to_owned();
     // A body that the rule does not bind is neither read nor looked at.
     let is_bound = *route.binding.body() != binding::Body::None && !body.is_end_stream();
@@ -227,11 +233,17 @@ where
         (true, true) => or_refusal(body::raw_format(&head.headers, &limits), &mut check),
         (true, false) => or_refusal(body::format(&head.headers, &limits), &mut check),
     };
+    let trace = caller.trace.as_ref().and_then(Traced::sampled).cloned().map(Box::new);
     Body::Pending(Box::pin(async move {
+        let mut span = trace.map(|trace| trace.begin("decode", Kind::Internal));
         check?;
         let body = if is_bound { body::read(body, &limits).await? } else { Bytes::new() };
         let values = values.iter().map(String::as_str);
-        let wire = route.binding.request_as(&route.endpoint.schema, values, &query, &body, &format)?;
+        let wire = route.binding.request_as(&route.endpoint.schema, values, &query, &body, &format);
+        let wire = wire.map_err(unreadable)?;
+        if let Some(span) = &mut span {
+            span.span().set("rpc.message.uncompressed_size", wire.len() as i64);
+        }
         if let Some(accepted) = accepted {
             // Whoever waited for it may be gone.
             let _ = accepted.send(());

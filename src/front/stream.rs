@@ -22,13 +22,14 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::accept::preferred;
 use super::answer::{Answer, AnswerBody, Cut};
 use super::error;
+use super::meters::{CODEC_ERRORS, MESSAGES, SENT, WRITE};
 use crate::call::service::BoxFuture;
 use crate::call::{Part, Replies, Reply};
 use crate::codec::json::error::WriteError;
 use crate::codec::json::status::write_status;
 use crate::codec::json::write::WriteOptions;
 use crate::snapshot::{Route, StreamForm};
-use crate::status::Status;
+use crate::status::{Code, Status};
 
 /// How long the backend may take before the answer starts without it.
 const HEAD_START: Duration = Duration::from_secs(1);
@@ -111,6 +112,7 @@ pub(super) fn media_type(text: &[u8]) -> HeaderValue {
 /// The status for a backend's message that cannot be written.
 pub(super) fn unwritable(route: &Route, error: Box<WriteError>) -> Status {
     let method = &route.endpoint.full_name;
+    CODEC_ERRORS.add(WRITE, 1);
     tracing::warn!(method, %error, "a backend's message cannot be written as JSON");
     error.into()
 }
@@ -244,6 +246,8 @@ pub(super) struct Streamed {
     text: Vec<u8>,
     comment: Option<Pin<Box<Sleep>>>,
     ended: bool,
+    /// How the call ended, once it has.
+    code: Option<Code>,
     /// The call failed, and the form has no way to say so.
     is_cut: bool,
 }
@@ -272,6 +276,7 @@ impl Streamed {
             text: Vec::new(),
             comment,
             ended: false,
+            code: None,
             is_cut: false,
         };
         let mut answer = Response::new(AnswerBody::from(body));
@@ -282,6 +287,11 @@ impl Streamed {
             headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
         }
         answer
+    }
+
+    /// How the call ended, once it has.
+    pub(super) const fn code(&self) -> Option<Code> {
+        self.code
     }
 
     pub(super) const fn has_ended(&self) -> bool {
@@ -338,6 +348,7 @@ impl Streamed {
         match written {
             Ok(()) => {
                 self.count += 1;
+                MESSAGES.add(SENT, 1);
                 self.text.extend_from_slice(match self.form {
                     Form::Array | Form::Raw => b"",
                     Form::Lines => b"\n",
@@ -356,6 +367,7 @@ impl Streamed {
         self.ended = true;
         self.source = Source::Ended;
         let is_ok = status.is_ok();
+        self.code = Some(status.code());
         match self.form {
             Form::Array => {
                 if self.count == 0 {

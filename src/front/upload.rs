@@ -11,6 +11,7 @@ use hyper::body::Body;
 use tokio::sync::oneshot;
 
 use super::body::{BoxError, broken};
+use super::meters::{CODEC_ERRORS, MESSAGES, READ, RECEIVED};
 use crate::call::Message;
 use crate::codec::binding::{BodyFormat, FormUpload};
 use crate::codec::json::split::{SplitError, SplitErrorKind, Splitter};
@@ -161,7 +162,15 @@ fn bind(
     let outside = outside.take();
     let (values, query) = outside.as_ref().map_or((&[][..], ""), |outside| (&outside.values, &outside.query));
     let values = values.iter().map(String::as_str);
-    route.binding.request_as(&route.endpoint.schema, values, query, body, format).map(Bytes::from)
+    let message = route.binding.request_as(&route.endpoint.schema, values, query, body, format);
+    MESSAGES.add(RECEIVED, 1);
+    message.map(Bytes::from).map_err(unreadable)
+}
+
+/// Counts a request that is no message.
+pub(super) fn unreadable(status: Status) -> Status {
+    CODEC_ERRORS.add(READ, 1);
+    status
 }
 
 /// As [`bind`], of a body in wire form.

@@ -16,6 +16,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::activity::{Activity, CallGuard};
+use super::meters::{REFUSALS, refusal_index};
 use super::refusal::{Refusal, check};
 use super::{Handler, Peer, Shared};
 
@@ -51,9 +52,13 @@ impl<H: Handler> Calls<H> {
             // On HTTP/1 hyper leaves the body of an answer to HEAD out.
             let bare = request.method() == Method::HEAD && version == Version::HTTP_2;
             let response = match check(&request, &shared.limits) {
-                _ if is_plaintext => refused(&shared.handler, Refusal::Plaintext, version),
+                _ if is_plaintext => refused(Refusal::Plaintext, version, || {
+                    shared.handler.refuse_request(Refusal::Plaintext, &request, &peer)
+                }),
                 Ok(()) => run(&shared.handler, request, peer).await,
-                Err(refusal) => refused(&shared.handler, refusal, version),
+                Err(refusal) => {
+                    refused(refusal, version, || shared.handler.refuse_request(refusal, &request, &peer))
+                }
             };
             Ok(wrap(response, bare, progress, guard))
         }
@@ -72,22 +77,27 @@ async fn run<H: Handler>(
         Ok(response) => response.map(Some),
         Err(_) => {
             tracing::error!("a handler panicked; the call is answered with 500");
-            refuse(handler, Refusal::Panicked)
+            refuse(Refusal::Panicked, || handler.refuse(Refusal::Panicked))
         }
     }
 }
 
 /// The answer to a request that is not handed on, after which a connection of HTTP/1 is closed.
-fn refused<H: Handler>(handler: &Arc<H>, refusal: Refusal, version: Version) -> Response<Option<H::Body>> {
-    let mut response = refuse(handler, refusal);
+fn refused<B>(
+    refusal: Refusal,
+    version: Version,
+    write: impl FnOnce() -> Response<B>,
+) -> Response<Option<B>> {
+    let mut response = refuse(refusal, write);
     if version < Version::HTTP_2 {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-fn refuse<H: Handler>(handler: &Arc<H>, refusal: Refusal) -> Response<Option<H::Body>> {
-    catch_unwind(AssertUnwindSafe(|| handler.refuse(refusal))).map_or_else(
+fn refuse<B>(refusal: Refusal, write: impl FnOnce() -> Response<B>) -> Response<Option<B>> {
+    REFUSALS.add(refusal_index(refusal), 1);
+    catch_unwind(AssertUnwindSafe(write)).map_or_else(
         |_| {
             tracing::error!("a handler panicked while it wrote a refusal; the answer is a bare 500");
             let mut response = Response::new(None);

@@ -19,6 +19,7 @@ use super::call::{BoxError, Calls, Handover, Tasks};
 use super::drain::Signal;
 use super::limits::Limits;
 use super::link::{Link, Version};
+use super::meters::{ACCEPTED, CONNECTIONS, HTTP1, HTTP2, UNKNOWN};
 use super::secure::Opened;
 use super::{Handler, Shared};
 
@@ -45,6 +46,8 @@ where
     H: Handler,
 {
     let Opened { io, first, peer, agreed, is_plaintext } = opened;
+    ACCEPTED.add(0, 1);
+    let sniffing = CONNECTIONS.hold(UNKNOWN);
     let activity = Arc::new(Activity::new());
     let mut limits = shared.limits.clone();
     if is_plaintext {
@@ -54,6 +57,7 @@ where
     let mut keeper = Keeper::new(activity.clone(), limits, signal);
     let mut link = Link::new(io, first, activity.clone(), &shared.limits);
     let version = keeper.version(&mut link, agreed).await;
+    drop(sniffing);
     let remote = peer.remote;
     let calls = |handover| Calls {
         shared: shared.clone(),
@@ -71,12 +75,14 @@ where
             let _ = link.shutdown().await;
         }
         Some(Version::Http1) => {
+            let _open = CONNECTIONS.hold(HTTP1);
             let calls = calls(None);
             let service = service_fn(move |request| calls.answer(request));
             let session = http1(&shared.limits).serve_connection(TokioIo::new(link), service);
             keeper.drive(pin!(session)).await;
         }
         Some(Version::Http2) => {
+            let _open = CONNECTIONS.hold(HTTP2);
             activity.is_multiplexed();
             let handover = Handover::default();
             let tasks = Tasks { handover: handover.clone(), write_timeout: shared.limits.write_timeout };

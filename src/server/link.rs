@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::activity::Activity;
 use super::frames::Frames;
 use super::limits::Limits;
+use super::meters::{BYTES, RECEIVED, SENT};
 
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -108,6 +109,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Link<I> {
                 self.frames = Some(Frames::new(self.activity.clone(), self.control_frames));
                 return Poll::Ready(Ok(Some(Version::Http2)));
             }
+            let before = self.read;
             let mut buffer = ReadBuf::new(&mut self.prefix[self.read..]);
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
             match buffer.filled().len() {
@@ -118,6 +120,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Link<I> {
                 }
                 count => self.read += count,
             }
+            BYTES.add(RECEIVED, (self.read - before) as u64);
             self.activity.received();
         }
     }
@@ -172,6 +175,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Link<I> {
     }
 }
 
+fn written(result: &Poll<io::Result<usize>>) {
+    if let Poll::Ready(Ok(count)) = result {
+        BYTES.add(SENT, *count as u64);
+    }
+}
+
 impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Link<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -196,6 +205,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Link<I> {
                 this.ended = true;
                 break;
             }
+            BYTES.add(RECEIVED, (buffer.filled().len() - before) as u64);
             this.activity.received();
             if let Some(frames) = &mut this.frames {
                 let length = frames.read(&mut buffer.filled_mut()[before..]);
@@ -212,6 +222,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<I> {
         if let (Poll::Ready(Ok(count)), Some(frames)) = (&result, &mut self.frames) {
             frames.written(&bytes[..*count]);
         }
+        written(&result);
         self.watch(cx, Waiting::Write, result)
     }
 
@@ -229,6 +240,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<I> {
                 left -= count;
             }
         }
+        written(&result);
         self.watch(cx, Waiting::Write, result)
     }
 

@@ -31,10 +31,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 
+pub mod access_log;
 pub mod compress;
 pub mod drain;
 pub mod limits;
 pub mod listen;
+pub mod meters;
 pub mod refusal;
 
 mod accept;
@@ -82,6 +84,18 @@ pub trait Handler: Send + Sync + 'static {
     /// Writes the answer for a request that is not handed to [`Handler::call`], after which a connection of HTTP/1
     /// is closed, or for one on which it panicked.
     fn refuse(&self, refusal: Refusal) -> Response<Self::Body>;
+
+    /// The same for a request that is refused as a whole. One that is not to be observed needs no more than
+    /// [`Handler::refuse`].
+    fn refuse_request(
+        &self,
+        refusal: Refusal,
+        request: &Request<Incoming>,
+        peer: &Peer,
+    ) -> Response<Self::Body> {
+        let _ = (request, peer);
+        self.refuse(refusal)
+    }
 }
 
 /// A server for one core. Clones share everything.

@@ -19,6 +19,9 @@ use crate::tls::live::Reload;
 use crate::tls::server::Acceptor;
 
 pub mod handle;
+pub mod meters;
+
+use meters::{Meters, RouteMeter};
 
 /// The compiled configuration.
 #[derive(Debug)]
@@ -87,6 +90,20 @@ pub struct Route {
     pub binding: Binding,
     /// The path template, for logs and metrics.
     pub template: Arc<str>,
+    meters: Meters,
+}
+
+impl Route {
+    /// A route of a method.
+    pub fn new(endpoint: Arc<Endpoint>, binding: Binding, template: &str) -> Self {
+        let meters = Meters::new(template, &endpoint.full_name);
+        Self { endpoint, binding, template: template.into(), meters }
+    }
+
+    /// Where its requests in a dialect are counted.
+    pub fn meter(&self, dialect: Dialect) -> &RouteMeter {
+        self.meters.of(dialect, &self.template, &self.endpoint.full_name)
+    }
 }
 
 /// A method that is exposed, with what its service's settings say.

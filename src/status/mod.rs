@@ -71,6 +71,17 @@ impl Code {
         (Self::Unauthenticated, "UNAUTHENTICATED"),
     ];
 
+    /// The names of all codes, by their numbers.
+    pub const NAMES: [&'static str; 17] = {
+        let mut names = [""; 17];
+        let mut number = 0;
+        while number < names.len() {
+            names[number] = Self::ALL[number].1;
+            number += 1;
+        }
+        names
+    };
+
     /// The code with this number; a number outside 0 to 16 is [`Code::Unknown`], as the gRPC
     /// specification asks of a receiver.
     pub fn from_number(number: u32) -> Self {

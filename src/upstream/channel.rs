@@ -5,13 +5,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use crate::call::deadline::before;
 use crate::call::service::{BoxFuture, CallService};
 use crate::call::{self, Call, Encodings, Messages, Reply};
-use crate::status::Status;
+use crate::status::{Code, Status};
+use crate::telemetry::trace::span::Traced;
 
 use super::exchange::Exchange;
 use super::fault::{Again, Failure, Told, late, unopened, unreachable};
@@ -20,6 +21,7 @@ use super::http2::handle::{Stream, Turn};
 use super::http2::hpack::Request;
 use super::http2::piece::Piece;
 use super::http2::reason::Error;
+use super::meters::Attempt;
 use super::pool::{Lease, Pool};
 use super::report::Report;
 use super::request::{ACCEPT_ENCODING, CONSTANT, ENCODING, TIMEOUT, Timeout, crosses, framed};
@@ -27,6 +29,8 @@ use super::target::Target;
 use super::upload::Upload;
 use super::watch::Watch;
 use super::{core, stream};
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// How often one call is sent at most, all reasons taken together.
 const TRIES: usize = 3;
@@ -121,6 +125,9 @@ struct Try {
     input: Input,
     started: Instant,
     deadline: Option<Instant>,
+    trace: Option<Traced>,
+    /// The try that goes on.
+    attempt: Option<Attempt>,
 }
 
 /// What a try sends.
@@ -131,6 +138,41 @@ enum Input {
 }
 
 impl Try {
+    fn begin(&mut self, started: Instant, upstream: &str) {
+        let trace = self.trace.as_ref().and_then(Traced::sampled);
+        self.attempt = Some(Attempt::begin(started, trace, &self.method, upstream));
+    }
+
+    /// Notes where the try goes, and tells the backend the place in the trace.
+    fn sent_to(&mut self, target: &Target) {
+        let context = match (&self.trace, &mut self.attempt) {
+            (Some(Traced::Sampled(_)), Some(attempt)) => attempt.sent_to(target),
+            (Some(Traced::Unsampled(context)), _) => Some(*context),
+            _ => None,
+        };
+        let parent = context.and_then(|context| HeaderValue::from_bytes(&context.text()).ok());
+        if let Some(mut parent) = parent {
+            // Never the same again: HPACK's tables have better use for their room.
+            parent.set_sensitive(true);
+            self.metadata.insert(TRACEPARENT, parent);
+        }
+    }
+
+    fn end(&mut self, code: Code) {
+        if let Some(attempt) = self.attempt.take() {
+            attempt.end(&self.method, code);
+        }
+    }
+
+    /// A reply ends the try, at once or with its stream.
+    fn replied(&mut self, reply: &mut Reply) {
+        if reply.stream.is_none() {
+            self.end(reply.status.code());
+        } else if let Some((stream, attempt)) = reply.stream.take().zip(self.attempt.take()) {
+            reply.stream = Some(attempt.follow(Arc::clone(&self.method), stream));
+        }
+    }
+
     /// What is left of the deadline. A call without any is not sent.
     fn timeout(&self) -> Result<Option<Duration>, Status> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -147,13 +189,23 @@ impl Try {
     }
 }
 
+impl Drop for Try {
+    /// A try that nobody waits for any more: its time is over, or its caller left.
+    fn drop(&mut self) {
+        if self.attempt.is_some() {
+            let is_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+            self.end(if is_late { Code::DeadlineExceeded } else { Code::Cancelled });
+        }
+    }
+}
+
 impl Shared {
     async fn answer(self: Arc<Self>, call: Call) -> Reply {
         self.try_answer(call).await.unwrap_or_else(Reply::from)
     }
 
     async fn try_answer(&self, call: Call) -> Result<Reply, Status> {
-        let Call { method, metadata, deadline, encodings, body, .. } = call;
+        let Call { method, metadata, deadline, encodings, trace, body, .. } = call;
         let mut started = Instant::now();
         let input = if method.client_streaming {
             Input::Stream(Some(body.messages()))
@@ -167,7 +219,7 @@ impl Shared {
             started = Instant::now();
             deadline = deadline.into_iter().chain(started.checked_add(self.settings.timeout)).min();
         }
-        let mut work = Try { method, metadata, encodings, input, started, deadline };
+        let mut work = Try { method, metadata, encodings, input, started, deadline, trace, attempt: None };
         match before(deadline, pin!(self.send(&mut work))).await {
             Some(outcome) => outcome,
             None => Err(late(started, deadline)),
@@ -178,17 +230,27 @@ impl Shared {
         let slot = core::slot(self.pool.cores());
         let mut refused = None;
         let mut tries = 1;
+        work.begin(work.started, self.pool.name());
         loop {
             let lease = match self.pool.acquire(slot, refused) {
-                Some(lease) => lease,
+                Some(lease) => Some(lease),
                 // What seldom happens is kept apart, so that the future of a call is small.
-                None => Box::pin(Arc::clone(&self.pool).wait(slot, refused)).await.ok_or_else(unreachable)?,
+                None => Box::pin(Arc::clone(&self.pool).wait(slot, refused)).await,
+            };
+            let Some(lease) = lease else {
+                work.end(Code::Unavailable);
+                return Err(unreachable());
             };
             let target = lease.target;
+            work.sent_to(self.pool.target(target));
             let failure = match self.exchange(slot, lease, work).await {
-                Ok(reply) => return Ok(reply),
+                Ok(mut reply) => {
+                    work.replied(&mut reply);
+                    return Ok(reply);
+                }
                 Err(failure) => failure,
             };
+            work.end(failure.status.code());
             let again = match failure.again {
                 Again::No => false,
                 Again::Refused => refused.replace(target).is_none(),
@@ -202,6 +264,7 @@ impl Shared {
             }
             told.again(&failure, tries);
             tries += 1;
+            work.begin(Instant::now(), self.pool.name());
         }
     }
 

@@ -3,23 +3,19 @@
 //! The application runs one single-threaded runtime per core. Connections are bound to the runtime
 //! that opened them, so each core keeps its own, found by the number that its thread was given here.
 
-use std::cell::Cell;
-
-thread_local! {
-    static INDEX: Cell<Option<usize>> = const { Cell::new(None) };
-}
+use crate::telemetry::core;
 
 /// Says that this thread runs the runtime of core `index`, counted from 0.
 ///
 /// Called once per thread, before the runtime starts. Two threads never take the same index; threads
 /// that take none share the connections of one extra slot, which suits command-line tools and tests.
 pub fn enter(index: usize) {
-    INDEX.set(Some(index));
+    core::enter(index);
 }
 
 /// The slot of this thread among `cores` slots and a last one, shared by all other threads.
 pub(super) fn slot(cores: usize) -> usize {
-    INDEX.get().map_or(cores, |index| index.min(cores))
+    core::index().min(cores)
 }
 
 #[cfg(test)]

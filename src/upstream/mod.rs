@@ -10,6 +10,7 @@
 pub mod channel;
 pub mod core;
 pub mod http2;
+pub mod meters;
 pub mod reflection;
 pub mod report;
 pub mod target;

@@ -26,8 +26,10 @@ use super::exchange::Resets;
 use super::http2::driver::Ending;
 use super::http2::handle::Sender;
 use super::http2::reason::Error;
+use super::meters::CONNECTIONS;
 use super::report::{Report, TargetReport};
 use super::target::Target;
+use crate::telemetry::metrics::Level;
 
 const FIRST_REST: Duration = Duration::from_millis(20);
 const LONGEST_REST: Duration = Duration::from_secs(1);
@@ -35,6 +37,7 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 /// The connections of one upstream.
 pub(super) struct Pool {
     name: Arc<str>,
+    open: Arc<Level>,
     targets: Box<[Target]>,
     connect_timeout: Duration,
     slots: Box<[Slot]>,
@@ -111,7 +114,8 @@ impl Pool {
             }),
             settled: watch::Sender::new(()),
         });
-        Self { name, slots: slots.collect(), targets: targets.into(), connect_timeout }
+        let open = CONNECTIONS.series(&[&name]);
+        Self { name, open, slots: slots.collect(), targets: targets.into(), connect_timeout }
     }
 
     /// How many cores have a slot of their own.
@@ -324,6 +328,7 @@ impl Attempt {
                 // From here on the connection does not keep its pool alive: a pool that is dropped
                 // closes its connections once their streams have ended.
                 let pool = Arc::downgrade(&self.pool);
+                let _open = self.pool.open.hold();
                 drop(self);
                 let ending = driver.run().await;
                 if let Some(pool) = pool.upgrade() {

@@ -31,4 +31,5 @@ mod shells;
 mod starter;
 mod streams;
 mod support;
+mod telemetry;
 mod tls;

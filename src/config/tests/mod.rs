@@ -10,6 +10,7 @@ use super::place::Place;
 use super::problem::Problems;
 use super::reload::BreakingChanges;
 use super::service::{Defaults, Enums, ErrorForm, Expose, HttpMapping, Names, StreamOutput, Unknown};
+use super::telemetry::{AccessLog, Paths};
 use super::tls::{ClientAuth, TlsVersion};
 use super::value::address::Target;
 use super::value::name::Verb;
@@ -97,6 +98,12 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!(reload.breaking_changes.value, BreakingChanges::Warn);
     let depths = (codec.json_depth.value, codec.message_depth.value, codec.query_depth.value);
     assert_eq!((depths, codec.message.bytes()), ((64, 100, 32), 4 << 20));
+    let telemetry = &config.telemetry;
+    assert_eq!((telemetry.access_log.value, telemetry.paths.value), (AccessLog::Off, Paths::Full));
+    assert_eq!(
+        (telemetry.otlp.is_none(), telemetry.traces.ratio(), telemetry.log.is_none()),
+        (true, 0.01, true)
+    );
 }
 
 fn secs(secs: u64) -> Duration {
@@ -168,6 +175,12 @@ fn every_key_is_read() {
     let reload = &config.reload;
     assert_eq!((reload.files.value, reload.reflection.value), (Duration::from_millis(500), secs(5)));
     assert_eq!(reload.breaking_changes.value, BreakingChanges::Refuse);
+
+    let telemetry = &config.telemetry;
+    assert_eq!((telemetry.access_log.value, telemetry.paths.value), (AccessLog::Json, Paths::Route));
+    assert_eq!(telemetry.otlp.as_ref().unwrap().url(), "http://collector:4317");
+    assert_eq!(telemetry.traces.ratio(), 0.005);
+    assert_eq!(telemetry.log.as_ref().unwrap().value, "info,h2=warn");
 }
 
 #[test]

@@ -19,7 +19,18 @@ fn the_schema_describes_every_key() {
     let keys: Vec<_> = config["properties"].as_object().unwrap().keys().collect();
     assert_eq!(
         keys,
-        ["listeners", "admin", "descriptors", "upstreams", "services", "routes", "http", "codec", "reload"]
+        [
+            "listeners",
+            "admin",
+            "descriptors",
+            "upstreams",
+            "services",
+            "routes",
+            "http",
+            "codec",
+            "reload",
+            "telemetry"
+        ]
     );
 
     let count = definition(&schema, "Http/properties/header_count");

@@ -1,12 +1,14 @@
 //! The values that a file can hold, parsed from their text into types that cannot be wrong.
 
 pub mod address;
+pub mod collector;
 pub mod duration;
 pub mod glob;
 pub mod name;
 pub mod origin;
 pub mod path;
 pub mod pattern;
+pub mod percent;
 pub mod plain;
 pub mod secret;
 pub mod size;

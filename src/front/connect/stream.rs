@@ -15,7 +15,7 @@ use super::super::answer::Answer;
 use super::super::body::BoxError;
 use super::super::classify::content_type;
 use super::super::envelope::{Framed, Framing, Requests};
-use super::super::{Caller, error, metadata, method};
+use super::super::{Caller, Seen, error, metadata, method, request_id};
 use super::Codec;
 use super::error::write_error;
 use super::unary::failure;
@@ -39,7 +39,13 @@ pub(in crate::front) fn codec(content_type: &[u8]) -> Option<Option<Codec>> {
 }
 
 /// Calls the method that the path names.
-pub(in crate::front) async fn answer<B>(snapshot: &Snapshot, head: Head, body: B, caller: Caller) -> Answer
+pub(in crate::front) async fn answer<B>(
+    snapshot: &Snapshot,
+    head: Head,
+    body: B,
+    caller: Caller,
+    seen: &mut Seen,
+) -> Answer
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -50,12 +56,13 @@ where
         Ok(found) => found,
         Err(status) => return failure(&snapshot.schema, &status),
     };
+    let route = seen.found(route, Dialect::Connect);
     let reply = match call(route, codec, &head.headers, body, caller, &snapshot.limits) {
         Ok(call) => route.endpoint.service.call(call).await,
         Err(status) => Reply::from(status),
     };
     let framing =
-        Stream { route: Arc::clone(route), codec, request_id: head.headers.get(error::REQUEST_ID).cloned() };
+        Stream { route: Arc::clone(route), codec, request_id: request_id::of(&head.headers).cloned() };
     write(reply, framing)
 }
 

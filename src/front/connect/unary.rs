@@ -17,7 +17,7 @@ use hyper::body::Body as HttpBody;
 use super::super::answer::{Answer, AnswerBody};
 use super::super::body::{self, BoxError};
 use super::super::classify::content_type;
-use super::super::{Caller, error, metadata, method};
+use super::super::{Caller, Seen, error, metadata, method, request_id};
 use super::error::write_error;
 use super::{Codec, codec_of};
 use crate::call::{Body, Call, Dialect, Encodings, Message, Reply, encoding};
@@ -40,13 +40,22 @@ pub(in crate::front) fn is_spoken(head: &Head) -> bool {
 }
 
 /// Calls the method that the path names.
-pub(in crate::front) async fn answer<B>(snapshot: &Snapshot, head: Head, body: B, caller: Caller) -> Answer
+pub(in crate::front) async fn answer<B>(
+    snapshot: &Snapshot,
+    head: Head,
+    body: B,
+    caller: Caller,
+    seen: &mut Seen,
+) -> Answer
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
     match method::find(snapshot, head.uri.path(), Dialect::Connect) {
-        Ok(route) => call(route, head, body, caller, &snapshot.limits).await,
+        Ok(route) => {
+            let route = seen.found(route, Dialect::Connect);
+            call(route, head, body, caller, &snapshot.limits).await
+        }
         Err(status) => failure(&snapshot.schema, &status),
     }
 }
@@ -67,7 +76,7 @@ where
         Ok((codec, call)) => (codec, route.endpoint.service.call(call).await),
         Err(status) => (Codec::Json, Reply::from(status)),
     };
-    write(route, codec, reply, head.headers.get(error::REQUEST_ID))
+    write(route, codec, reply, request_id::of(&head.headers))
 }
 
 /// The verbs that the method allows, if this is none of them.
@@ -194,7 +203,7 @@ fn write(route: &Route, codec: Codec, reply: Reply, request_id: Option<&HeaderVa
 pub(super) fn failure(schema: &crate::schema::Schema, status: &Status) -> Answer {
     let mut text = Vec::new();
     write_error(schema, status, &mut text);
-    let mut answer = Response::new(AnswerBody::from(text));
+    let mut answer = Response::new(AnswerBody::from(text).with_code(status.code()));
     // Every status of the table is valid.
     *answer.status_mut() = StatusCode::from_u16(status.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -37,7 +37,8 @@ impl Setting {
     }
 
     async fn framed(&self, request: Request<Full<Bytes>>) -> Framed {
-        let (head, body) = self.front.answer(request, None, None).await.into_parts();
+        let (head, body) =
+            self.front.answer(request, None, None, &mut crate::front::Seen::default()).await.into_parts();
         let body = body.collect().await.unwrap();
         let trailers = body.trailers().cloned().unwrap_or_default();
         let seen = Seen { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes() };

@@ -125,6 +125,7 @@ impl Setting {
                     server_streaming: server,
                     idempotent: false,
                     safe: false,
+                    meter: Default::default(),
                 }),
                 service: Arc::new(Shared(Arc::clone(&backend))),
                 schema: Arc::clone(&schema),
@@ -154,15 +155,14 @@ impl Setting {
             let rule = Rule { variables: &variables, body, response_body: "" };
             let message = id(&schema);
             let binding = Binding::new(&schema, [message; 2], rule, BindingOptions::default()).unwrap();
-            let route = Route { endpoint: Arc::clone(endpoint), binding, template: template.into() };
+            let route = Route::new(Arc::clone(endpoint), binding, template);
             assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
         }
         let limits = Limits { body: 1000, body_pause: 10 * SECOND, request: 60 * SECOND, message: 4000 };
         let own = |endpoint: &Arc<Endpoint>| {
             let rule = Rule { variables: &[], body: "*", response_body: "" };
             let binding = Binding::new(&schema, [id(&schema); 2], rule, BindingOptions::default()).unwrap();
-            let template = endpoint.method.path.as_str().into();
-            let route = Route { endpoint: Arc::clone(endpoint), binding, template };
+            let route = Route::new(Arc::clone(endpoint), binding, endpoint.method.path.as_str());
             (endpoint.full_name.clone(), Arc::new(route))
         };
         let methods = [&echo, &watch, &gather, &chat].into_iter().map(own).collect();
@@ -181,7 +181,7 @@ impl Setting {
         &self,
         request: Request<impl HttpBody<Data = Bytes, Error: Into<body::BoxError>> + Send + Unpin + 'static>,
     ) -> Seen {
-        let answer = self.front.answer(request, None, None).await;
+        let answer = self.front.answer(request, None, None, &mut crate::front::Seen::default()).await;
         let (head, body) = answer.into_parts();
         let body = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
         Seen { status: head.status.as_u16(), headers: head.headers, body }

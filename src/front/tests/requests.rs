@@ -8,7 +8,10 @@ async fn a_request_becomes_a_call() {
     let peer = "192.0.2.1:5000".parse().unwrap();
     let tls = Arc::new(Session { version: "1.3", server_name: None, client: None });
     let sent = request("GET", "/echo/a%20b?int32=5", &[], "");
-    let answer = setting.front.answer(sent, Some(peer), Some(Arc::clone(&tls))).await;
+    let answer = setting
+        .front
+        .answer(sent, Some(peer), Some(Arc::clone(&tls)), &mut crate::front::Seen::default())
+        .await;
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], "application/json");
     let call = setting.call();

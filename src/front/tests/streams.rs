@@ -133,8 +133,15 @@ async fn the_answer_starts_after_a_second_or_at_once_for_events() {
         };
         *setting.backend.reply.lock().unwrap() = Some(reply);
         let started = Instant::now();
-        let answer =
-            setting.front.answer(request("GET", "/watch/x", &[("accept", accept)], ""), None, None).await;
+        let answer = setting
+            .front
+            .answer(
+                request("GET", "/watch/x", &[("accept", accept)], ""),
+                None,
+                None,
+                &mut crate::front::Seen::default(),
+            )
+            .await;
         assert_eq!(answer.status(), 200);
         assert_eq!(started.elapsed(), patience, "{accept}");
         let mut body = answer.into_body();
@@ -157,7 +164,10 @@ async fn what_is_ready_together_leaves_together_and_the_rest_at_once() {
     let setting = Setting::replying(reply, &EndpointOptions::default());
     let message = |text: &str| Part::Message(wire(&json!({ "string": text })).into());
     let headers = [("accept", "application/x-ndjson")];
-    let answer = setting.front.answer(request("GET", "/watch/x", &headers, ""), None, None).await;
+    let answer = setting
+        .front
+        .answer(request("GET", "/watch/x", &headers, ""), None, None, &mut crate::front::Seen::default())
+        .await;
     let mut body = answer.into_body();
     for texts in [&["a"][..], &["b", "c", "d"], &["e"]] {
         for text in texts {
@@ -405,6 +415,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
                 server_streaming: server,
                 idempotent: false,
                 safe: false,
+                meter: Default::default(),
             }),
             service: Arc::new(Shared(Arc::clone(&backend))),
             schema: Arc::clone(&schema),
@@ -417,7 +428,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
         let variables: Vec<_> = parsed.variables().iter().map(ToString::to_string).collect();
         let rule = Rule { variables: &variables, body, response_body };
         let binding = Binding::new(&schema, [input, output], rule, BindingOptions::default()).unwrap();
-        let route = Route { endpoint: Arc::new(endpoint), binding, template: template.into() };
+        let route = Route::new(Arc::new(endpoint), binding, template);
         assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
     }
     let limits = Limits { body: 1000, body_pause: SECOND, request: SECOND, message: 4000 };
@@ -441,7 +452,8 @@ fn raw(kind: &str, data: &[u8]) -> Bytes {
 }
 
 async fn of_files(setting: &(Front, Arc<Backend>), request: Request<Full<Bytes>>) -> Seen {
-    let (head, body) = setting.0.answer(request, None, None).await.into_parts();
+    let (head, body) =
+        setting.0.answer(request, None, None, &mut crate::front::Seen::default()).await.into_parts();
     let body = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
     Seen { status: head.status.as_u16(), headers: head.headers, body }
 }
@@ -466,7 +478,7 @@ async fn pieces_of_an_upload_are_messages_of_which_the_first_has_the_type_and_th
     let setting = files(None);
     let pieces = Pieces([Bytes::from_static(b"one "), Bytes::from_static(b"two")].into());
     let request = with_body("PUT", "/files/a", &[("content-type", "image/png")], pieces);
-    assert_eq!(setting.0.answer(request, None, None).await.status(), 200);
+    assert_eq!(setting.0.answer(request, None, None, &mut crate::front::Seen::default()).await.status(), 200);
     let seen = setting.1.seen.lock().unwrap().take().unwrap().1.unwrap();
     // name (1) stands behind the body (2) of the first message, as the path wins.
     let first = raw("image/png", b"one ");
@@ -494,7 +506,8 @@ async fn a_download_has_the_type_of_its_first_message_and_is_cut_when_it_fails()
         (200, Some("image/png"), &b"abcdef"[..])
     );
 
-    let answer = files(Some(reply(failed()))).0.answer(get(), None, None).await;
+    let answer =
+        files(Some(reply(failed()))).0.answer(get(), None, None, &mut crate::front::Seen::default()).await;
     assert_eq!(answer.status(), 200);
     let mut body = answer.into_body();
     let data = http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap().into_data().unwrap();

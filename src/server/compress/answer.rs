@@ -152,6 +152,11 @@ impl<B> Encoded<B> {
         Self { inner, way: Way::Unknown }
     }
 
+    /// The body that is encoded.
+    pub const fn inner(&self) -> &B {
+        &self.inner
+    }
+
     pub(super) fn new(inner: B, coding: Coding) -> Self {
         Self { inner, way: Way::Coded(Box::new(Coded::new(coding))) }
     }

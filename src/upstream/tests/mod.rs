@@ -119,6 +119,7 @@ fn channel(targets: Vec<Target>) -> Channel {
 
 fn method() -> Method {
     Method {
+        meter: Default::default(),
         path: "/shop.Echo/Say".parse().unwrap(),
         client_streaming: false,
         server_streaming: false,
@@ -134,6 +135,7 @@ fn request(message: impl Into<Bytes>) -> Call {
         metadata: HeaderMap::new(),
         deadline: None,
         encodings: Encodings::default(),
+        trace: None,
         body: Body::Message(message.into().into()),
     }
 }

@@ -86,6 +86,14 @@ pub(crate) async fn post(address: SocketAddr, target: &str, body: &Value) -> Ans
     send(address, Version::Http1, "POST", target, &headers, body.to_string()).await
 }
 
+/// Asks for something, to be aborted before the answer is there: the connection ends with the task.
+pub(crate) async fn get_and_leave(address: SocketAddr, target: &'static str) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(format!("GET {target} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await.unwrap();
+    let _ = stream.read(&mut [0]).await;
+}
+
 /// Reads something over HTTP/1.1.
 pub(crate) async fn get(address: SocketAddr, target: &str) -> Answer {
     send(address, Version::Http1, "GET", target, &[], Bytes::new()).await

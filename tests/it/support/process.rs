@@ -104,6 +104,12 @@ impl Server {
         self.printed.all()
     }
 
+    /// All that it has printed, once it has ended.
+    pub(crate) fn finished(&self) -> String {
+        let _: Option<()> = self.printed.find(|_| None);
+        self.printed.all()
+    }
+
     /// Waits until it has ended.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
@@ -113,6 +119,18 @@ impl Server {
     pub(crate) fn wait_for(&self, text: &str) {
         let found = self.printed.find(|line| line.contains(text).then_some(()));
         assert!(found.is_some(), "the server at {} did not print {text:?}", self.address);
+    }
+}
+
+impl Server {
+    /// Waits until it has printed so many lines with this text.
+    pub(crate) fn wait_for_count(&self, text: &str, count: usize) {
+        let seen = std::cell::Cell::new(0);
+        let found = self.printed.find(|line| {
+            seen.set(seen.get() + usize::from(line.contains(text)));
+            (seen.get() >= count).then_some(())
+        });
+        assert!(found.is_some(), "the server at {} printed {text:?} {} times", self.address, seen.get());
     }
 }
 

@@ -1,0 +1,36 @@
+//! What the front learns of a request, for whoever observes it.
+
+use std::sync::Arc;
+
+use super::meters::STREAMS;
+use crate::call::Dialect;
+use crate::snapshot::Route;
+use crate::snapshot::meters::RouteMeter;
+use crate::telemetry::metrics::Held;
+use crate::telemetry::trace::span::Traced;
+
+/// A record of one request. Whoever observes it makes it, lends it to the front, and keeps it to the end of the answer,
+/// also where that never comes.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// The route, once it was found, and the dialect that the caller speaks on it.
+    pub route: Option<(Arc<Route>, Dialect)>,
+    /// The trace that the request belongs to, for the call. The observer sets it.
+    pub trace: Option<Traced>,
+    stream: Option<Held<1>>,
+}
+
+impl Seen {
+    /// Notes the route.
+    pub(super) fn found(&mut self, route: &Arc<Route>, dialect: Dialect) -> &Arc<Route> {
+        if route.endpoint.method.is_streaming() {
+            self.stream = Some(STREAMS.hold(0));
+        }
+        &self.route.insert((Arc::clone(route), dialect)).0
+    }
+
+    /// Where the request is counted, if its route is known.
+    pub fn meter(&self) -> Option<&RouteMeter> {
+        self.route.as_ref().map(|(route, dialect)| route.meter(*dialect))
+    }
+}

@@ -1,0 +1,84 @@
+//! A gateway whose metrics are read.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::client;
+use crate::support::gateway::{listening, transom};
+use crate::support::process::Server;
+
+/// A running gateway with an admin listener.
+pub(super) struct Metered {
+    pub(super) server: Server,
+    pub(super) metrics: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Metered {
+    /// In front of what the reflection of these backends shows.
+    pub(super) fn in_front_of(backends: &[(&str, SocketAddr)]) -> Self {
+        let upstreams: String =
+            backends.iter().map(|(name, address)| format!("  {name}: http://{address}\n")).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("transom.yaml");
+        let listeners = "listeners: [{address: 127.0.0.1:0}]\nadmin: 127.0.0.1:0\n";
+        let config = format!("{listeners}upstreams:\n{upstreams}services: [\"**\"]\n");
+        std::fs::write(&file, config).unwrap();
+        let mut command = transom(&["serve", "--log-format", "json", "-c", file.to_str().unwrap()]);
+        command.env("TRANSOM_LOG", "info,transom::admin=debug");
+        let server = Server::start(command, listening);
+        server.wait_for("operators are listened to");
+        let metrics = server.printed().lines().find_map(operators).unwrap();
+        Self { server, metrics, _folder: folder }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The metrics as text.
+    pub(super) async fn text(&self) -> String {
+        let answer = client::get(self.metrics, "/metrics").await;
+        assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        String::from_utf8(answer.body.to_vec()).unwrap()
+    }
+
+    /// The metrics by name and labels, as they are written.
+    pub(super) async fn values(&self) -> Values {
+        let text = self.text().await;
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        Values(
+            lines
+                .map(|line| line.rsplit_once(' ').unwrap())
+                .map(|(k, v)| (k.into(), v.parse().unwrap()))
+                .collect(),
+        )
+    }
+}
+
+/// The address in the log line about the admin listener.
+fn operators(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let is_it = line.get("message")? == "operators are listened to";
+    is_it.then(|| line.get("address")?.as_str()?.parse().ok()).flatten()
+}
+
+/// What metrics said at one moment.
+#[derive(Debug)]
+pub(super) struct Values(pub(super) BTreeMap<String, f64>);
+
+impl Values {
+    /// The value of a series; 0 if there is none.
+    pub(super) fn of(&self, series: &str) -> f64 {
+        self.0.get(series).copied().unwrap_or(0.0)
+    }
+
+    /// All values of a metric together, with all its labels.
+    pub(super) fn sum(&self, name: &str) -> f64 {
+        let of_name = |key: &&String| key.split('{').next() == Some(name);
+        self.0.keys().filter(of_name).map(|key| self.0[key]).sum()
+    }
+}
