@@ -164,12 +164,15 @@ async fn config(State(gateway): State<Arc<dyn Gateway>>) -> Response {
 async fn nowhere() -> Response {
     refused(
         404,
-        "There is nothing here. There are /livez, /readyz, /routes, /config, /upstreams and /reload.",
+        "There is nothing here. There are /livez, /readyz, /routes, /config, /upstreams, /metrics, /log and /reload.",
     )
 }
 
 async fn not_so() -> Response {
-    refused(405, "This is not asked for by that method: /reload by POST, everything else by GET.")
+    refused(
+        405,
+        "This is not asked for by that method: /reload by POST, /log by GET or PUT, everything else by GET.",
+    )
 }
 
 #[cfg(test)]

@@ -110,14 +110,16 @@ async fn every_path_has_its_answer() {
             "GET",
             "/reload",
             405,
-            message("This is not asked for by that method: /reload by POST, everything else by GET."),
+            message(
+                "This is not asked for by that method: /reload by POST, /log by GET or PUT, everything else by GET.",
+            ),
         ),
         (
             "GET",
             "/",
             404,
             message(
-                "There is nothing here. There are /livez, /readyz, /routes, /config, /upstreams and /reload.",
+                "There is nothing here. There are /livez, /readyz, /routes, /config, /upstreams, /metrics, /log and /reload.",
             ),
         ),
     ] {

@@ -1,5 +1,9 @@
 //! The level of the log, from the configuration and from the environment.
 
+use serde_json::json;
+
+use super::scrape::Metered;
+use crate::support::client::Version;
 use crate::support::gateway::{Gateway, transom};
 use crate::support::{backend, client, process};
 
@@ -39,4 +43,22 @@ fn check_takes_every_setting_of_telemetry() {
         .replace("log:", "access_log: json, paths: route, otlp: 'http://collector', traces: 0.5%, log:");
     std::fs::write(&file, config).unwrap();
     process::run(&mut transom(&["check", "-c", file.to_str().unwrap()]));
+}
+
+#[tokio::test]
+async fn an_operator_changes_it_while_it_runs() {
+    let gateway = Metered::in_front_of(&[("books", backend::bookstore())]);
+    let put =
+        async |filter: &str| client::send(gateway.metrics, Version::Http1, "PUT", "/log", &[], filter).await;
+    let shown = client::get(gateway.metrics, "/log").await;
+    assert_eq!(shown.json(), json!({"filter": "transom::admin=debug,info"}));
+    let answer = put("warn,transom::admin=debug").await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.json()),
+        (200, json!({"filter": "transom::admin=debug,warn"}))
+    );
+    let wrong = put("transom=loud").await;
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.json()["message"].as_str().unwrap().contains("loud"), "{wrong:?}");
+    assert_eq!(put(&"x".repeat(1025)).await.status, 413);
 }
