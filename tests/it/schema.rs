@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use crate::deploy::kubernetes_configuration;
 use crate::support::gateway::transom;
 use crate::support::process::{python, run};
 use crate::support::root;
@@ -55,6 +56,9 @@ fn every_configuration_fits() {
     let set = root().join("examples/bookstore/bookstore.binpb");
     run(transom(&["init", "--descriptors"]).arg(set).arg("--output").arg(&starter));
     all.push(starter);
+    let kubernetes = folder.path().join("kubernetes.yaml");
+    fs::write(&kubernetes, kubernetes_configuration()).unwrap();
+    all.push(kubernetes);
 
     let output = validate(folder.path(), &all);
     assert!(output.status.success(), "{output:?}");

@@ -108,10 +108,16 @@ impl<T: Transport> Driver<T> {
                 tracing::debug!(%error, "a connection to a backend broke while writing");
                 let error = broken(&error);
                 self.shared.with(|engine| engine.refuse(error.clone()));
-                // A GOAWAY that came before, by which calls may be sent again, has perhaps not been read yet.
-                let _ = timeout(LAST_WORDS, poll_fn(|cx| self.poll_read(cx))).await;
-                self.shared.with(|engine| engine.fail_all(&error));
-                Ok(())
+                // A GOAWAY that came before, by which calls may be sent again, has perhaps not been read yet; nor
+                // an alert of TLS, which says why the peer left.
+                let last = timeout(LAST_WORDS, poll_fn(|cx| self.poll_read(cx))).await;
+                let told = match last {
+                    Ok(Stop::Read(Err(told))) => Err(told),
+                    _ => Ok(()),
+                };
+                let why = told.as_ref().err().unwrap_or(&error);
+                self.shared.with(|engine| engine.fail_all(why));
+                told
             }
         };
         Ending { heard: self.heard, result }

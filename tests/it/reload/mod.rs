@@ -85,7 +85,7 @@ impl Setting {
 }
 
 /// The address in the line about the admin listener, which was logged before anybody could ask.
-fn admin_of(server: &Server) -> SocketAddr {
+pub(crate) fn admin_of(server: &Server) -> SocketAddr {
     server.wait_for("operators are listened to");
     let printed = server.printed();
     let line = printed.lines().rfind(|line| line.contains("operators are listened to")).unwrap();

@@ -136,6 +136,54 @@ async fn streams_fail_with_their_connection() {
     assert!(matches!(finish(stream).await, Err(Error::Broken(_))));
 }
 
+/// A peer that left: nothing can be written, and then what it said last is read, as TLS reads an alert.
+struct Gone {
+    was_written_to: bool,
+    last: Option<&'static str>,
+}
+
+impl AsyncRead for Gone {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.last {
+            _ if !self.was_written_to => Poll::Pending,
+            Some(last) => Poll::Ready(Err(io::Error::other(last))),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl AsyncWrite for Gone {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        self.was_written_to = true;
+        Poll::Ready(Err(io::Error::other("nobody reads")))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn what_a_peer_said_last_is_why_it_cannot_be_written_to() {
+    for (last, why) in
+        [(Some("no certificate was shown"), "no certificate was shown"), (None, "nobody reads")]
+    {
+        let (sender, driver) = start(Gone { was_written_to: false, last });
+        let stream = begin(&sender, &HeaderMap::new(), Some(piece(1))).await;
+        let ending = driver.run().await;
+        // Peers that close connections are no news; those that say why are.
+        assert_eq!(
+            ending.result.err().map(|error| error.to_string()),
+            last.map(|why| format!("the connection broke: {why}"))
+        );
+        assert_eq!(finish(stream).await.unwrap_err().to_string(), format!("the connection broke: {why}"));
+    }
+}
+
 /// Counts the writes that reach the transport.
 struct Counted {
     io: DuplexStream,
