@@ -48,17 +48,18 @@ fn check_takes_every_setting_of_telemetry() {
 #[tokio::test]
 async fn an_operator_changes_it_while_it_runs() {
     let gateway = Metered::in_front_of(&[("books", backend::bookstore())]);
-    let put =
-        async |filter: &str| client::send(gateway.metrics, Version::Http1, "PUT", "/log", &[], filter).await;
+    let put = async |filter: String| {
+        client::send(gateway.metrics, Version::Http1, "PUT", "/log", &[], filter).await
+    };
     let shown = client::get(gateway.metrics, "/log").await;
     assert_eq!(shown.json(), json!({"filter": "transom::admin=debug,info"}));
-    let answer = put("warn,transom::admin=debug").await;
+    let answer = put("warn,transom::admin=debug".into()).await;
     assert_eq!(
         (answer.status.as_u16(), answer.json()),
         (200, json!({"filter": "transom::admin=debug,warn"}))
     );
-    let wrong = put("transom=loud").await;
+    let wrong = put("transom=loud".into()).await;
     assert_eq!(wrong.status, 400);
     assert!(wrong.json()["message"].as_str().unwrap().contains("loud"), "{wrong:?}");
-    assert_eq!(put(&"x".repeat(1025)).await.status, 413);
+    assert_eq!(put("x".repeat(1025)).await.status, 413);
 }
