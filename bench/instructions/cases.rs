@@ -93,6 +93,7 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             request: get("/v1/shops/central/orders:watch"),
             answer: Answer::Stream(file("mixed_200.wire")?, STREAMED),
             expected: streamed(&file("mixed_200.json")?),
+            config: PLAIN,
             times: 20,
         },
         Case {
@@ -100,6 +101,7 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             request: get("/v1/shops/central/orders:watch"),
             answer: Answer::Packed(file("mixed_200.wire")?, STREAMED),
             expected: streamed(&file("mixed_200.json")?),
+            config: PLAIN,
             times: 20,
         },
         Case {
@@ -107,6 +109,7 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             request: post("/v1/orders:import", &streamed(&file("mixed_200.json")?)),
             answer: Answer::Message(file("mixed_200.wire")?),
             expected: file("mixed_200.json")?,
+            config: PLAIN,
             times: 20,
         },
     ])

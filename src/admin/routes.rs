@@ -8,10 +8,12 @@ use http::StatusCode;
 use serde_json::{Value as Json, json};
 
 use super::Gateway;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Endpoint, Snapshot};
 
-/// The dialects that routes are served in.
-pub const DIALECTS: [&str; 1] = ["rest"];
+/// The names of the dialects in which a method is served: REST by its routes, the others by its own path.
+pub fn dialects(endpoint: &Endpoint) -> Vec<&'static str> {
+    endpoint.dialects.iter().map(|dialect| dialect.name()).collect()
+}
 
 /// Every route of a snapshot, for programs.
 pub fn routes(snapshot: &Snapshot) -> Json {
@@ -22,7 +24,7 @@ pub fn routes(snapshot: &Snapshot) -> Json {
             "path": route.template().as_str(),
             "method": endpoint.full_name,
             "upstream": endpoint.upstream,
-            "dialects": DIALECTS,
+            "dialects": dialects(endpoint),
             "client_streaming": endpoint.method.client_streaming,
             "server_streaming": endpoint.method.server_streaming,
         })

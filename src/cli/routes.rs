@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{Source, output};
-use crate::admin::routes::{DIALECTS, routes};
+use crate::admin::routes::{dialects, routes};
 use crate::snapshot::Snapshot;
 
 /// The arguments of `transom routes`.
@@ -40,16 +40,16 @@ fn print_table(snapshot: &Snapshot) {
             (true, true) => "both",
         };
         [
-            route.method(),
-            route.template().as_str(),
-            &endpoint.full_name,
-            streams,
-            DIALECTS[0],
-            &endpoint.upstream,
+            route.method().to_owned(),
+            route.template().as_str().to_owned(),
+            endpoint.full_name.clone(),
+            streams.to_owned(),
+            dialects(endpoint).join(","),
+            endpoint.upstream.clone(),
         ]
     });
-    let rows: Vec<[&str; 6]> =
-        std::iter::once(["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM"]).chain(rows).collect();
+    let titles = ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM"].map(str::to_owned);
+    let rows: Vec<[String; 6]> = std::iter::once(titles).chain(rows).collect();
     let widths: [usize; 6] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     for row in rows {
