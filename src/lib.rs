@@ -33,6 +33,7 @@ pub mod server;
 pub mod snapshot;
 #[cfg(feature = "gateway")]
 pub mod telemetry;
+#[cfg(feature = "gateway")]
 pub mod tls;
 #[cfg(feature = "gateway")]
 pub mod upstream;
