@@ -13,13 +13,13 @@ use crate::status::{Code, Status};
 /// When one of them cannot be read.
 pub(super) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
     let mut smallest = None;
-    for (name, parse, form) in &SOURCES {
-        for value in headers.get_all(name) {
-            let timeout = value.to_str().ok().and_then(parse).ok_or_else(|| {
-                Status::caller(Code::InvalidArgument, format!("The header {name} is not valid: {form}."))
-            })?;
-            smallest = Some(smallest.map_or(timeout, |other: Duration| other.min(timeout)));
-        }
+    // One walk over the few headers that there are costs less than to look for each name.
+    for (name, value) in headers {
+        let Some((_, parse, form)) = SOURCES.iter().find(|(known, ..)| known == name) else { continue };
+        let timeout = value.to_str().ok().and_then(parse).ok_or_else(|| {
+            Status::caller(Code::InvalidArgument, format!("The header {name} is not valid: {form}."))
+        })?;
+        smallest = Some(smallest.map_or(timeout, |other: Duration| other.min(timeout)));
     }
     Ok(smallest)
 }
