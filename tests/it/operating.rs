@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::support::root;
 
 /// How long a line of output may take. Generous: a busy machine is no failure.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The ports that the page uses.
 const PORTS: [&str; 4] = [":8080", ":8443", ":9901", ":50051"];
