@@ -17,6 +17,9 @@ pub(super) struct Arguments {
     /// Where the gateway listens.
     #[arg(long, value_name = "ADDRESS", value_parser = parse_listen, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
     address: SocketAddr,
+    /// Where the backend listens [default: a port of this machine that is free].
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_listen)]
+    backend: Option<SocketAddr>,
     #[command(flatten)]
     log: log::Log,
 }
@@ -24,10 +27,12 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     arguments.log.start();
     let format = arguments.log.format;
-    let backend = match start_backend() {
+    let wanted = arguments.backend.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let backend = match start_backend(wanted) {
         Ok(address) => address,
         Err(error) => {
-            return format.fail(&format!("The backend of the demo cannot start: {error}."), INTERNAL);
+            return format
+                .fail(&format!("The backend of the demo cannot listen on {wanted}: {error}."), INTERNAL);
         }
     };
     let text = format!(
@@ -63,8 +68,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Runs the backend on a thread and a port of its own until the process ends.
-fn start_backend() -> std::io::Result<SocketAddr> {
+/// Runs the backend on a thread of its own until the process ends.
+fn start_backend(address: SocketAddr) -> std::io::Result<SocketAddr> {
     let (send, receive) = mpsc::channel();
     let serve = move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -72,7 +77,7 @@ fn start_backend() -> std::io::Result<SocketAddr> {
             Err(error) => return drop(send.send(Err(error))),
         };
         runtime.block_on(async {
-            let listener = match tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await {
+            let listener = match tokio::net::TcpListener::bind(address).await {
                 Ok(listener) => listener,
                 Err(error) => return drop(send.send(Err(error))),
             };
