@@ -195,7 +195,7 @@ settings! {
 settings! {
     /// Which scripts in browsers may call from other origins.
     pub struct Cors {
-        /// The origins, such as https://shop.example, or "*" for all.
+        /// The origins, such as `https://shop.example`, or "*" for all.
         origins: Vec<Located<Origin>>,
         /// Whether they may send cookies and certificates. Not with the origin "*".
         credentials: Located<bool> = false.into(),

@@ -87,7 +87,7 @@ async fn what_is_wrong_with_a_backend_is_in_the_log_and_unavailable_for_callers(
             "certificate not valid for name \\\"other.example\\\"",
         ),
         (format!("https://{plain}"), "", "does the target speak TLS?"),
-        (url(&mutual, "localhost"), "", "received fatal alert: CertificateRequired"),
+        (url(&mutual, "localhost"), "", "a connection to a backend ended"),
     ] {
         let gateway = with_set(&place, &target, tls);
         let answer = client::get(gateway.address(), "/v1/shelves/fiction").await;
