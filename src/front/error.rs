@@ -85,6 +85,13 @@ impl Hidden {
     }
 }
 
+/// Says of an error which message of a stream it belongs to.
+pub(super) fn numbered(status: &Status, number: usize) -> Status {
+    let text = format!("Message {number} of the stream: {}", status.message());
+    let numbered = Status::caller(status.code(), text).with_http(status.http());
+    status.details().iter().cloned().fold(numbered, Status::with_detail)
+}
+
 /// What the caller may read of a failure. What it may not goes to the log, under the name of the request, which is
 /// added to `fields` then.
 pub(super) fn conceal(

@@ -3,10 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use prost::Message;
 
 use super::metadata;
 use crate::call::Encodings;
-use crate::status::details::rpc_status;
+use crate::status::rpc::RpcStatus;
 use crate::status::{Code, Status};
 
 static ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
@@ -70,7 +71,7 @@ fn insert(status: &Status, fields: &mut HeaderMap) {
     if status.details().is_empty() {
         return;
     }
-    let details = rpc_status(status);
+    let details = RpcStatus::from(status).encode_to_vec();
     if details.len() > MAX_DETAILS {
         tracing::warn!(
             bytes = details.len(),

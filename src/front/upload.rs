@@ -11,6 +11,7 @@ use hyper::body::Body;
 use tokio::sync::oneshot;
 
 use super::body::{BoxError, broken};
+use super::error::numbered;
 use super::meters::{CODEC_ERRORS, MESSAGES, READ, RECEIVED};
 use crate::call::Message;
 use crate::codec::binding::{BodyFormat, FormUpload};
@@ -144,13 +145,6 @@ where
             _ => Ok(None),
         }
     }
-}
-
-/// Says of an error which message it belongs to.
-fn numbered(status: &Status, number: usize) -> Status {
-    let text = format!("Message {number} of the stream: {}", status.message());
-    let numbered = Status::caller(status.code(), text).with_http(status.http());
-    status.details().iter().cloned().fold(numbered, Status::with_detail)
 }
 
 fn bind(

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 pub mod details;
 pub mod http;
+pub mod rpc;
 
 /// The canonical codes of `google.rpc.Code`, the same numbers as gRPC's status codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

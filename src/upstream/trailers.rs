@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::HeaderName;
 use prost::Message;
 
+use crate::status::rpc::RpcStatus;
 use crate::status::{Code, Detail, Status};
 
 use super::fault::broken;
@@ -26,26 +27,6 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );
-
-/// `google.rpc.Status`, as far as a caller needs it.
-#[derive(Clone, PartialEq, Eq, Message)]
-struct RpcStatus {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<Any>,
-}
-
-/// `google.protobuf.Any`.
-#[derive(Clone, PartialEq, Eq, Message)]
-struct Any {
-    #[prost(string, tag = "1")]
-    type_url: String,
-    #[prost(bytes = "bytes", tag = "2")]
-    value: Bytes,
-}
 
 /// Takes the status out of trailers, or of headers that are trailers too. `None` if there is none.
 ///

@@ -116,7 +116,8 @@ where
     let mut number = 0;
     let read = move |envelope| {
         number += 1;
-        read(&owned, codec, encoding.as_ref(), limit, envelope).map_err(|status| numbered(&status, number))
+        read(&owned, codec, encoding.as_ref(), limit, envelope)
+            .map_err(|status| error::numbered(&status, number))
     };
     let requests = Requests::new(body, limit, COMPRESSED | END, read);
     let body = if route.endpoint.method.client_streaming {
@@ -149,13 +150,6 @@ fn read(
     }
     let text = encoding::decode(message, encoding.map(HeaderValue::as_bytes), limit)?;
     codec.read(route, text).map(|wire| Some(wire.into()))
-}
-
-/// Says of an error which message it belongs to.
-fn numbered(status: &Status, number: usize) -> Status {
-    let text = format!("Message {number} of the stream: {}", status.message());
-    let numbered = Status::caller(status.code(), text).with_http(status.http());
-    status.details().iter().cloned().fold(numbered, Status::with_detail)
 }
 
 /// The answer for a reply: always 200, as how the call ended is the last envelope.

@@ -2,8 +2,7 @@
 
 use bytes::{Buf, Bytes};
 
-/// The bytes in front of a message.
-const PREFIX: usize = 5;
+use crate::wire::envelope::PREFIX;
 
 /// A message, or the rest of one: what is left of a prefix, and bytes.
 #[derive(Clone, Debug, Default)]
