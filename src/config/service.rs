@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::limits::DAY;
 use super::place::Located;
 use super::problem::Problem;
+use super::settings::collection::NonEmpty;
 use super::settings::declare::settings;
 use super::settings::read::Reader;
 use super::value::name::{RequestKey, ResponseKey};
@@ -22,7 +23,7 @@ settings! {
         /// Which HTTP routes the services get.
         http: Located<HttpMapping> = HttpMapping::Auto.into(),
         /// In which dialects the services are served. All of them if this is left out.
-        dialects: Vec<Located<Dialect>> = Dialect::all(),
+        dialects: NonEmpty<Located<Dialect>> = Dialect::all(),
         /// How long a unary call may take, when shorter than what the upstream allows.
         timeout: Option<Located<Duration>> = None => Duration::from_millis(1)..=DAY,
         /// How JSON is read and written.
@@ -68,8 +69,8 @@ settings! {
 }
 
 impl Dialect {
-    fn all() -> Vec<Located<Self>> {
-        [Self::Rest, Self::Grpc, Self::GrpcWeb, Self::Connect].map(Located::from).into()
+    fn all() -> NonEmpty<Located<Self>> {
+        NonEmpty::new(Self::Rest.into(), [Self::Grpc, Self::GrpcWeb, Self::Connect].map(Located::from))
     }
 }
 
@@ -196,7 +197,7 @@ settings! {
     /// Which scripts in browsers may call from other origins.
     pub struct Cors {
         /// The origins, such as `https://shop.example`, or "*" for all.
-        origins: Vec<Located<Origin>>,
+        origins: NonEmpty<Located<Origin>>,
         /// Whether they may send cookies and certificates. Not with the origin "*".
         credentials: Located<bool> = false.into(),
         /// How long a browser may remember what it was allowed.
@@ -208,7 +209,7 @@ settings! {
 impl Cors {
     fn check(
         reader: &mut Reader<'_>,
-        origins: Option<&Vec<Located<Origin>>>,
+        origins: Option<&NonEmpty<Located<Origin>>>,
         credentials: Option<&Located<bool>>,
     ) {
         let any = origins.and_then(|origins| origins.iter().find(|origin| origin.value == Origin::Any));
