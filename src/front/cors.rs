@@ -3,7 +3,8 @@
 //! Who may call is a setting of the service; without it no answer carries a word of this, and browsers keep scripts of
 //! other origins out. It protects the browser's user, not the service: a request without an origin is answered as ever.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -28,49 +29,30 @@ const SAFELISTED: [&str; 7] = [
     "pragma",
 ];
 
-/// What the answer to a request from an origin says of it.
-pub(super) struct Granted {
-    /// The origin, or `*`; absent if it may not call.
-    origin: Option<HeaderValue>,
-    credentials: bool,
-    /// Whether the answer to another origin is another.
-    varies: bool,
+/// Completes the headers of an answer to a request from `origin`, or from none.
+pub(super) fn complete(cors: &Cors, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+    if !cors.any {
+        // Caches must not give one origin what another one got.
+        headers.append(VARY, HeaderValue::from_name(ORIGIN));
+    }
+    let Some(allowed) = origin.and_then(|origin| allowed(cors, origin)) else { return };
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+    if cors.credentials {
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
+    let exposed: BTreeSet<&str> =
+        headers.keys().map(HeaderName::as_str).filter(|name| is_exposed(name)).collect();
+    let exposed: Vec<_> = exposed.into_iter().collect();
+    if !exposed.is_empty()
+        && let Ok(names) = HeaderValue::try_from(exposed.join(", "))
+    {
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, names);
+    }
 }
 
-impl Granted {
-    /// `None` for a request without an origin, or a method whose service says nothing of origins.
-    pub(super) fn by(snapshot: &Snapshot, head: &Head) -> Option<Self> {
-        let origin = head.headers.get(ORIGIN)?;
-        let cors = cors_of(snapshot, head.method.as_str(), head.uri.path())?;
-        Some(Self::of(&cors, origin))
-    }
-
-    fn of(cors: &Cors, origin: &HeaderValue) -> Self {
-        let allowed =
-            if cors.any { Some(HeaderValue::from_static("*")) } else { cors.origins.get(origin).cloned() };
-        Self { origin: allowed, credentials: cors.credentials, varies: !cors.any }
-    }
-
-    /// Completes the headers of an answer.
-    pub(super) fn write(self, headers: &mut HeaderMap) {
-        if self.varies {
-            headers.append(VARY, HeaderValue::from_name(ORIGIN));
-        }
-        let Some(origin) = self.origin else { return };
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        if self.credentials {
-            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        }
-        let exposed: HashSet<&str> =
-            headers.keys().map(HeaderName::as_str).filter(|name| is_exposed(name)).collect();
-        let mut exposed: Vec<_> = exposed.into_iter().collect();
-        exposed.sort_unstable();
-        if !exposed.is_empty()
-            && let Ok(names) = HeaderValue::try_from(exposed.join(", "))
-        {
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, names);
-        }
-    }
+/// How an origin that may call is told so.
+fn allowed(cors: &Cors, origin: &HeaderValue) -> Option<HeaderValue> {
+    if cors.any { Some(HeaderValue::from_static("*")) } else { cors.origins.get(origin).cloned() }
 }
 
 fn is_exposed(name: &str) -> bool {
@@ -90,8 +72,7 @@ pub(super) fn preflight(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
     let cors = cors_of(snapshot, wanted.to_str().ok()?, head.uri.path())?;
     let mut answer = Response::new(AnswerBody::empty());
     let headers = answer.headers_mut();
-    let granted = Granted::of(&cors, origin);
-    if granted.origin.is_some() {
+    if allowed(&cors, origin).is_some() {
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, wanted.clone());
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(cors.max_age.as_secs()));
         // Which headers mean something is for the call to say.
@@ -99,7 +80,7 @@ pub(super) fn preflight(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
         }
     }
-    granted.write(headers);
+    complete(&cors, Some(origin), headers);
     headers.append(
         VARY,
         HeaderValue::from_static("access-control-request-method, access-control-request-headers"),
@@ -109,7 +90,7 @@ pub(super) fn preflight(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
 }
 
 /// What the service of the method says that a request reaches.
-fn cors_of(snapshot: &Snapshot, verb: &str, path: &str) -> Option<std::sync::Arc<Cors>> {
+fn cors_of(snapshot: &Snapshot, verb: &str, path: &str) -> Option<Arc<Cors>> {
     let of = |endpoint: &Endpoint| endpoint.options.cors.clone();
     if let Some(own) = path.strip_prefix('/').and_then(|name| snapshot.methods.get(name)) {
         return of(&own.endpoint);

@@ -18,7 +18,7 @@ use crate::call::deadline::before;
 use crate::call::{Message, Part, Replies};
 use crate::snapshot::Limits;
 use crate::status::{Code, Status};
-use crate::wire::envelope::{Envelope, EnvelopeError, Envelopes};
+use crate::wire::envelope::{COMPRESSED, Envelope, EnvelopeError, Envelopes, prefix};
 
 /// What is ready together is written together, up to this many bytes.
 const PACK: usize = 16 << 10;
@@ -131,6 +131,23 @@ where
 fn not_one(what: &str) -> Status {
     Status::caller(Code::Unimplemented, format!("The method takes exactly one message, but {what}."))
         .with_http(400)
+}
+
+/// Adds a message in its envelope.
+///
+/// # Errors
+/// When it is longer than the format can say.
+pub(super) fn write(message: &Message, data: &mut BytesMut) -> Result<(), Status> {
+    let length = message.bytes.len();
+    let flags = if message.compressed { COMPRESSED } else { 0 };
+    let prefix = prefix(flags, length).ok_or_else(|| {
+        let text = format!("The backend's message of {length} bytes is too long to be sent on.");
+        Status::backend(Code::ResourceExhausted, text)
+    })?;
+    data.reserve(prefix.len() + length);
+    data.extend_from_slice(&prefix);
+    data.extend_from_slice(&message.bytes);
+    Ok(())
 }
 
 /// How a dialect writes the parts of a streaming answer.

@@ -11,7 +11,7 @@ use hyper::body::Body;
 use super::answer::{Answer, AnswerBody};
 use super::body::BoxError;
 use super::classify::content_type;
-use super::envelope::{Framed, Framing};
+use super::envelope::{self, Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
 use super::{Caller, Seen, error, grpc_message, method};
 use crate::call::{Dialect, Message, Reply};
@@ -49,13 +49,14 @@ where
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return answer;
     }
-    let found = method::find(snapshot, head.uri.path(), Dialect::Grpc);
-    let subtype = subtype(content_type(&head)).unwrap_or_default();
-    let route = match found.and_then(|route| check_subtype("application/grpc", subtype).map(|()| route)) {
-        Ok(route) => route,
+    let route = match method::find(snapshot, head.uri.path(), Dialect::Grpc) {
+        Ok(route) => seen.found(route, Dialect::Grpc),
         Err(status) => return without_message(Reply::from(status), &[]),
     };
-    let route = seen.found(route, Dialect::Grpc);
+    let subtype = subtype(content_type(&head)).unwrap_or_default();
+    if let Err(status) = check_subtype("application/grpc", subtype) {
+        return without_message(Reply::from(status), &[]);
+    }
     let (endpoint, listed) = (&route.endpoint, &route.endpoint.options.response_metadata);
     let is_stream = endpoint.method.server_streaming;
     match grpc_message::call(route, Dialect::Grpc, &head.headers, caller, body, &snapshot.limits) {
@@ -74,7 +75,7 @@ fn with_message(reply: Reply, is_stream: bool, listed: &[HeaderName]) -> Answer 
         Some(replies) => Framed::new(replies, Box::new(Native { listed: listed.into() })).into(),
         None => {
             let mut data = BytesMut::new();
-            match grpc_message::write(&message, &mut data) {
+            match envelope::write(&message, &mut data) {
                 Ok(()) => AnswerBody::trailed(Some(data.freeze()), end(&Status::ok(), trailers, listed)),
                 Err(status) => return without_message(Reply::from(status), listed),
             }
@@ -110,7 +111,7 @@ struct Native {
 
 impl Framing for Native {
     fn message(&mut self, message: Message, data: &mut BytesMut) -> Result<(), Status> {
-        grpc_message::write(&message, data)
+        envelope::write(&message, data)
     }
 
     fn end(&mut self, status: Status, trailers: HeaderMap, _: &mut BytesMut) -> Option<HeaderMap> {

@@ -1,6 +1,6 @@
 //! The messages of gRPC and gRPC-Web, which pass as they are.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::Body as HttpBody;
 
@@ -11,7 +11,7 @@ use super::{Caller, method};
 use crate::call::{Body, Call, Dialect, Message};
 use crate::snapshot::{Limits, Route};
 use crate::status::{Code, Status};
-use crate::wire::envelope::{COMPRESSED, Envelope, prefix};
+use crate::wire::envelope::{COMPRESSED, Envelope};
 
 /// A call with the messages of a body.
 ///
@@ -48,21 +48,4 @@ fn read(envelope: Envelope, has_encoding: bool) -> Result<Option<Message>, Statu
         return Err(Status::caller(Code::Internal, text).with_http(400));
     }
     Ok(Some(Message { bytes: envelope.bytes, compressed }))
-}
-
-/// Adds a message in its envelope.
-///
-/// # Errors
-/// When it is longer than the format can say.
-pub(super) fn write(message: &Message, data: &mut BytesMut) -> Result<(), Status> {
-    let length = message.bytes.len();
-    let flags = if message.compressed { COMPRESSED } else { 0 };
-    let prefix = prefix(flags, length).ok_or_else(|| {
-        let text = format!("The backend's message of {length} bytes is too long to be sent on.");
-        Status::backend(Code::ResourceExhausted, text)
-    })?;
-    data.reserve(prefix.len() + length);
-    data.extend_from_slice(&prefix);
-    data.extend_from_slice(&message.bytes);
-    Ok(())
 }

@@ -20,7 +20,7 @@ use hyper::body::{Body, Frame};
 use super::answer::Answer;
 use super::body::BoxError;
 use super::classify::content_type;
-use super::envelope::{Framed, Framing};
+use super::envelope::{self, Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
 use super::{Caller, Seen, error, grpc_message, method, request_id};
 use crate::call::{Dialect, Message, Part, Reply};
@@ -71,13 +71,14 @@ where
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return answer;
     }
-    let found = method::find(snapshot, head.uri.path(), Dialect::GrpcWeb);
-    let name = if is_text { "application/grpc-web-text" } else { "application/grpc-web" };
-    let route = match found.and_then(|route| check_subtype(name, subtype).map(|()| route)) {
-        Ok(route) => route,
+    let route = match method::find(snapshot, head.uri.path(), Dialect::GrpcWeb) {
+        Ok(route) => seen.found(route, Dialect::GrpcWeb),
         Err(status) => return write(Reply::from(status), Web::without_method(is_text)),
     };
-    let route = seen.found(route, Dialect::GrpcWeb);
+    let name = if is_text { "application/grpc-web-text" } else { "application/grpc-web" };
+    if let Err(status) = check_subtype(name, subtype) {
+        return write(Reply::from(status), Web::without_method(is_text));
+    }
     let endpoint = &route.endpoint;
     let (headers, limits) = (&head.headers, &snapshot.limits);
     let call = if is_text {
@@ -144,10 +145,10 @@ impl Web {
 impl Framing for Web {
     fn message(&mut self, message: Message, data: &mut BytesMut) -> Result<(), Status> {
         if !self.is_text {
-            return grpc_message::write(&message, data);
+            return envelope::write(&message, data);
         }
         let mut envelope = BytesMut::new();
-        grpc_message::write(&message, &mut envelope)?;
+        envelope::write(&message, &mut envelope)?;
         self.add(envelope, data);
         Ok(())
     }

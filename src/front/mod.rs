@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::ALLOW;
+use http::header::{ALLOW, ORIGIN};
 use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
@@ -81,7 +81,7 @@ impl Front {
         if let Some(answer) = cors::preflight(&snapshot, &head) {
             return answer;
         }
-        let granted = cors::Granted::by(&snapshot, &head);
+        let origin = head.headers.get(ORIGIN).cloned();
         let mut answer = match Spoken::by(&snapshot, &head) {
             Spoken::Grpc => grpc::answer(&snapshot, head, body, caller, seen).await,
             Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, caller, seen).await,
@@ -89,8 +89,8 @@ impl Front {
             Spoken::ConnectStream => connect::stream::answer(&snapshot, head, body, caller, seen).await,
             Spoken::Rest => Self::rest(&snapshot, head, body, caller, seen).await,
         };
-        if let Some(granted) = granted {
-            granted.write(answer.headers_mut());
+        if let Some(cors) = seen.cors() {
+            cors::complete(cors, origin.as_ref(), answer.headers_mut());
         }
         answer
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::meters::STREAMS;
 use crate::call::Dialect;
-use crate::snapshot::Route;
 use crate::snapshot::meters::RouteMeter;
+use crate::snapshot::{Cors, Route};
 use crate::telemetry::metrics::Held;
 use crate::telemetry::trace::span::Traced;
 
@@ -27,6 +27,11 @@ impl Seen {
             self.stream = Some(STREAMS.hold(0));
         }
         &self.route.insert((Arc::clone(route), dialect)).0
+    }
+
+    /// What the service says of scripts of other origins, if its route is known.
+    pub(super) fn cors(&self) -> Option<&Cors> {
+        self.route.as_ref()?.0.endpoint.options.cors.as_deref()
     }
 
     /// Where the request is counted, if its route is known.

@@ -14,7 +14,7 @@ use hyper::body::Body as HttpBody;
 use super::super::answer::Answer;
 use super::super::body::BoxError;
 use super::super::classify::content_type;
-use super::super::envelope::{Framed, Framing, Requests};
+use super::super::envelope::{self, Framed, Framing, Requests};
 use super::super::{Caller, Seen, error, metadata, method, request_id};
 use super::Codec;
 use super::error::write_error;
@@ -52,11 +52,11 @@ where
 {
     let codec = codec(content_type(&head)).flatten();
     let found = method::find(snapshot, head.uri.path(), Dialect::Connect);
+    let found = found.map(|route| seen.found(route, Dialect::Connect));
     let (codec, route) = match found.and_then(|route| checked(route, codec, &head.method)) {
         Ok(found) => found,
         Err(status) => return failure(&snapshot.schema, &status),
     };
-    let route = seen.found(route, Dialect::Connect);
     let reply = match call(route, codec, &head.headers, body, caller, &snapshot.limits) {
         Ok(call) => route.endpoint.service.call(call).await,
         Err(status) => Reply::from(status),
@@ -186,16 +186,7 @@ struct Stream {
 impl Framing for Stream {
     fn message(&mut self, message: Message, data: &mut BytesMut) -> Result<(), Status> {
         let content = self.codec.write(&self.route, message.bytes)?;
-        let flags = if message.compressed { COMPRESSED } else { 0 };
-        let length = content.len();
-        let prefix = prefix(flags, length).ok_or_else(|| {
-            let text = format!("The backend's message of {length} bytes is too long to be sent on.");
-            Status::backend(Code::ResourceExhausted, text)
-        })?;
-        data.reserve(prefix.len() + length);
-        data.extend_from_slice(&prefix);
-        data.extend_from_slice(&content);
-        Ok(())
+        envelope::write(&Message { bytes: content, compressed: message.compressed }, data)
     }
 
     fn end(&mut self, status: Status, trailers: HeaderMap, data: &mut BytesMut) -> Option<HeaderMap> {

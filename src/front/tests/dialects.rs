@@ -440,6 +440,13 @@ async fn origins_are_compared_exactly() {
         let answer = setting.send(ask("POST", origin)).await;
         assert_eq!((answer.status, said(&answer)), (200, [None, None]), "{origin}");
     }
+    // A cache must not give an origin what nobody asked with one for.
+    let answer = setting.send(request("POST", ECHO_PATH, &[], "{}")).await;
+    assert_eq!((answer.status, answer.header("vary"), said(&answer)), (200, Some("origin"), [None, None]));
+    // A script reads refusals too.
+    let headers = [("origin", "https://shop.example"), ("content-type", "application/connect+xml")];
+    let answer = setting.send(request("POST", "/echo.v1.Echo/Watch", &headers, "")).await;
+    assert_eq!((answer.status, said(&answer)[0].as_deref()), (415, Some("https://shop.example")));
     // Without the setting, no word of it.
     let setting = Setting::new();
     for verb in ["OPTIONS", "POST"] {
