@@ -18,6 +18,11 @@ use crate::status::{Code, Status};
 /// Any error of a body. If it is a [`Status`], it is what the caller gets.
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The body of a request.
+pub trait RequestBody: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
+
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static> RequestBody for B {}
+
 /// What the headers say of the body: its format, and that it has no encoding. (An encoding that the server undoes does
 /// not come this far.)
 ///

@@ -2,14 +2,13 @@
 //!
 //! Specification: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
-use hyper::body::Body;
 
 use super::answer::{Answer, AnswerBody};
-use super::body::BoxError;
+use super::body::RequestBody;
 use super::classify::content_type;
 use super::envelope::{self, Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
@@ -26,17 +25,13 @@ pub(super) fn subtype(content_type: &[u8]) -> Option<&[u8]> {
 }
 
 /// Calls the method that the path names.
-pub(super) async fn answer<B>(
+pub(super) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
     head: Head,
     body: B,
     caller: Caller,
     seen: &mut Seen,
-) -> Answer
-where
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Answer {
     if head.version < Version::HTTP_2 {
         let text = "gRPC needs HTTP/2. Over HTTP/1.1, gRPC-Web, Connect and REST reach the same methods.";
         let status = Status::caller(Code::Unimplemented, text).with_http(505);

@@ -1,10 +1,8 @@
 //! The messages of gRPC and gRPC-Web, which pass as they are.
 
-use bytes::Bytes;
 use http::HeaderMap;
-use hyper::body::Body as HttpBody;
 
-use super::body::BoxError;
+use super::body::RequestBody;
 use super::envelope::Requests;
 use super::grpc_fields::encodings;
 use super::{Caller, method};
@@ -17,18 +15,14 @@ use crate::wire::envelope::{COMPRESSED, Envelope};
 ///
 /// # Errors
 /// What is wrong with the headers.
-pub(super) fn call<B>(
+pub(super) fn call<B: RequestBody>(
     route: &Route,
     dialect: Dialect,
     headers: &HeaderMap,
     caller: Caller,
     body: B,
     limits: &Limits,
-) -> Result<Call, Status>
-where
-    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Result<Call, Status> {
     let encodings = encodings(headers);
     let has_encoding = encodings.request.is_some();
     let requests =

@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::body::{Body, Frame};
 
 use super::answer::Answer;
-use super::body::BoxError;
+use super::body::{BoxError, RequestBody};
 use super::classify::content_type;
 use super::envelope::{self, Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
@@ -51,17 +51,13 @@ pub(super) fn form(content_type: &[u8]) -> Option<Form<'_>> {
 }
 
 /// Calls the method that the path names.
-pub(super) async fn answer<B>(
+pub(super) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
     head: Head,
     body: B,
     caller: Caller,
     seen: &mut Seen,
-) -> Answer
-where
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Answer {
     let Form { is_text, subtype } = form(content_type(&head)).unwrap_or_default();
     if head.method != Method::POST {
         let text = format!("gRPC-Web calls are sent with POST, not with {}.", head.method);

@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{ALLOW, ORIGIN};
 use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -46,6 +45,8 @@ mod tests;
 
 use classify::Spoken;
 
+use body::RequestBody;
+
 pub use answer::{Answer, AnswerBody, Cut};
 pub use seen::Seen;
 
@@ -64,17 +65,13 @@ impl Front {
     /// Answers one request from `peer`, about which TLS told `tls`. What is learnt of it is noted in `seen` at once. A
     /// [`Status`] among its extensions is what a layer in front of this one has found wrong with it: who may call is
     /// answered with that in place of the call.
-    pub async fn answer<B>(
+    pub async fn answer<B: RequestBody>(
         &self,
         request: Request<B>,
         peer: Option<SocketAddr>,
         tls: Option<Arc<Session>>,
         seen: &mut Seen,
-    ) -> Answer
-    where
-        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Into<body::BoxError>,
-    {
+    ) -> Answer {
         let snapshot = self.handle.load();
         let (head, body) = request.into_parts();
         let caller = Caller { peer, tls, trace: seen.trace.clone() };
@@ -95,11 +92,13 @@ impl Front {
         answer
     }
 
-    async fn rest<B>(snapshot: &Snapshot, head: Head, body: B, caller: Caller, seen: &mut Seen) -> Answer
-    where
-        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Into<body::BoxError>,
-    {
+    async fn rest<B: RequestBody>(
+        snapshot: &Snapshot,
+        head: Head,
+        body: B,
+        caller: Caller,
+        seen: &mut Seen,
+    ) -> Answer {
         let form = error::Form::of_request(&head.headers);
         let refuse = |status: &Status| error::answer(&snapshot.schema, status, form);
         match snapshot.routes.find(head.method.as_str(), head.uri.path()) {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Caller;
 use super::answer::{Answer, AnswerBody};
-use super::body::BoxError;
+use super::body::RequestBody;
 use super::error::Form;
 use super::request_id::{self, REQUEST_ID};
 use super::stream::{Beginning, Streamed, media_type, unwritable};
@@ -33,11 +33,12 @@ pub(super) struct Parts<'a> {
 }
 
 /// Calls the route's method and answers with its response.
-pub(super) async fn answer<B>(route: &Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
-where
-    B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+pub(super) async fn answer<B: RequestBody>(
+    route: &Arc<Route>,
+    parts: Parts<'_>,
+    body: B,
+    limits: &Limits,
+) -> Answer {
     if route.endpoint.method.server_streaming {
         return answer_stream(route, parts, body, limits).await;
     }
@@ -59,11 +60,12 @@ where
 }
 
 /// Calls a method with server streaming and answers with its messages as they come.
-async fn answer_stream<B>(route: &Arc<Route>, parts: Parts<'_>, body: B, limits: &Limits) -> Answer
-where
-    B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+async fn answer_stream<B: RequestBody>(
+    route: &Arc<Route>,
+    parts: Parts<'_>,
+    body: B,
+    limits: &Limits,
+) -> Answer {
     let teller = Teller::new(route, &parts);
     let form = stream::Form::of_request(&parts.head.headers, route);
     if let Some(answer) = stream::already_ended(form, &parts.head.headers) {
@@ -151,17 +153,13 @@ fn success(route: &Route, message: &Bytes) -> Result<Answer, Status> {
 /// learns what is wrong with its request: whether it may call at all is decided before.
 ///
 /// `accepted` is told when that time has come and the request is right.
-fn call<B>(
+fn call<B: RequestBody>(
     route: &Arc<Route>,
     parts: Parts<'_>,
     body: B,
     limits: &Limits,
     accepted: Option<oneshot::Sender<()>>,
-) -> Result<Call, Status>
-where
-    B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Result<Call, Status> {
     let (head, caller) = (parts.head, parts.caller.clone());
     let endpoint = &route.endpoint;
     let options = &endpoint.options;
@@ -199,18 +197,14 @@ fn or_refusal<T: Default>(result: Result<T, Status>, check: &mut Result<(), Stat
 }
 
 /// The request, unless `check` found something wrong already.
-fn request<B>(
+fn request<B: RequestBody>(
     route: Arc<Route>,
     mut check: Result<(), Status>,
     parts: Parts<'_>,
     body: B,
     limits: Limits,
     accepted: Option<oneshot::Sender<()>>,
-) -> Body
-where
-    B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Body {
     let Parts { head, values, caller, .. } = parts;
     let query = head.uri.query().unwrap_or_default().to_owned();
     // A body that the rule does not bind is neither read nor looked at.

@@ -4,15 +4,14 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
-use hyper::body::Body as HttpBody;
 
 use super::super::answer::Answer;
-use super::super::body::BoxError;
+use super::super::body::RequestBody;
 use super::super::classify::content_type;
 use super::super::envelope::{self, Framed, Framing, Requests};
 use super::super::{Caller, Seen, error, metadata, method, request_id};
@@ -39,17 +38,13 @@ pub(in crate::front) fn codec(content_type: &[u8]) -> Option<Option<Codec>> {
 }
 
 /// Calls the method that the path names.
-pub(in crate::front) async fn answer<B>(
+pub(in crate::front) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
     head: Head,
     body: B,
     caller: Caller,
     seen: &mut Seen,
-) -> Answer
-where
-    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Answer {
     let codec = codec(content_type(&head)).flatten();
     let found = method::find(snapshot, head.uri.path(), Dialect::Connect);
     let found = found.map(|route| seen.found(route, Dialect::Connect));
@@ -92,18 +87,14 @@ fn checked<'r>(
     }
 }
 
-fn call<B>(
+fn call<B: RequestBody>(
     route: &Arc<Route>,
     codec: Codec,
     headers: &HeaderMap,
     body: B,
     caller: Caller,
     limits: &Limits,
-) -> Result<Call, Status>
-where
-    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Result<Call, Status> {
     let encoding = headers.get(&ENCODING).filter(|encoding| *encoding != "identity").cloned();
     // Messages pass as they are in protobuf only.
     let encodings = match codec {

@@ -12,10 +12,9 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
-use hyper::body::Body as HttpBody;
 
 use super::super::answer::{Answer, AnswerBody};
-use super::super::body::{self, BoxError};
+use super::super::body::{self, RequestBody};
 use super::super::classify::content_type;
 use super::super::{Caller, Seen, error, metadata, method, request_id};
 use super::error::write_error;
@@ -40,17 +39,13 @@ pub(in crate::front) fn is_spoken(head: &Head) -> bool {
 }
 
 /// Calls the method that the path names.
-pub(in crate::front) async fn answer<B>(
+pub(in crate::front) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
     head: Head,
     body: B,
     caller: Caller,
     seen: &mut Seen,
-) -> Answer
-where
-    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Answer {
     match method::find(snapshot, head.uri.path(), Dialect::Connect) {
         Ok(route) => {
             let route = seen.found(route, Dialect::Connect);
@@ -60,11 +55,13 @@ where
     }
 }
 
-async fn call<B>(route: &Arc<Route>, head: Head, body: B, caller: Caller, limits: &Limits) -> Answer
-where
-    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+async fn call<B: RequestBody>(
+    route: &Arc<Route>,
+    head: Head,
+    body: B,
+    caller: Caller,
+    limits: &Limits,
+) -> Answer {
     if let Some(allow) = refused_verb(route, &head.method) {
         let text = format!("The method is called with {allow}, not with {}.", head.method);
         let status = Status::caller(Code::Unimplemented, text).with_http(405);
@@ -88,17 +85,13 @@ fn refused_verb(route: &Route, verb: &Method) -> Option<&'static str> {
     }
 }
 
-fn request<B>(
+fn request<B: RequestBody>(
     route: &Arc<Route>,
     head: &Head,
     body: B,
     caller: Caller,
     limits: &Limits,
-) -> Result<(Codec, Call), Status>
-where
-    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Result<(Codec, Call), Status> {
     if route.endpoint.method.is_streaming() {
         let text = "The method streams, so it is called with the content type application/connect+json or \
                     application/connect+proto.";

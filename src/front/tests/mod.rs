@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
@@ -177,10 +178,7 @@ impl Setting {
         Self { front: Front::new(Arc::new(Handle::new(snapshot))), backend, schema }
     }
 
-    async fn send(
-        &self,
-        request: Request<impl HttpBody<Data = Bytes, Error: Into<body::BoxError>> + Send + Unpin + 'static>,
-    ) -> Seen {
+    async fn send(&self, request: Request<impl RequestBody>) -> Seen {
         let answer = self.front.answer(request, None, None, &mut crate::front::Seen::default()).await;
         let (head, body) = answer.into_parts();
         let body = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
