@@ -206,7 +206,8 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
     let notifier = Notifier::from_environment();
     let snapshot = compiled.snapshot;
     let tls = snapshot.tls.listeners.clone();
-    let (methods, routes) = (snapshot.methods.len(), snapshot.routes.routes().len());
+    let (methods, routes) = (snapshot.exposed().count(), snapshot.routes.routes().len());
+    compiled.live.announce();
     let current = Current {
         generation: 1,
         config: Arc::clone(&config),
@@ -285,6 +286,7 @@ async fn serve(served: Served, mut signals: Signals) -> io::Result<()> {
             }
         }
         tracing::info!("stopping: calls in flight may finish");
+        control.shared.current().live.health().stop();
         let Control { traffic, operators, .. } = control;
         traffic.stop();
         tokio::select! {

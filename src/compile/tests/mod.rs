@@ -93,7 +93,7 @@ async fn a_lenient_compiler_leaves_out_what_cannot_be_asked() {
         said.contains("It is asked again. What the other upstreams define is served meanwhile."),
         "{said}"
     );
-    assert_eq!(compiled.snapshot.methods.len(), 19);
+    assert_eq!(compiled.snapshot.exposed().count(), 19);
     assert_eq!(compiled.snapshot.missing[0].upstream, "away");
 
     // The next generation keeps the connections of what stays, by name, targets and settings.
@@ -212,7 +212,7 @@ async fn services_are_mapped_as_far_as_they_should() {
         let (snapshot, problems) = compiled(&yaml, folder.path()).await;
         let snapshot = snapshot.unwrap_or_else(|| panic!("{problems}"));
         assert_eq!(snapshot.routes.routes().len(), routes, "{http}");
-        assert_eq!(snapshot.methods.len(), 19, "{http}");
+        assert_eq!(snapshot.exposed().count(), 19, "{http}");
     }
 }
 
