@@ -42,9 +42,8 @@ pub fn ways(snapshot: &Snapshot) -> Vec<Way<'_>> {
     let routed: HashSet<&str> = ways.iter().map(|way| &*way.endpoint.full_name).collect();
     let others = snapshot.methods.values().filter(|own| !routed.contains(&*own.endpoint.full_name));
     let others = others.filter(|own| own.endpoint.dialects.iter().any(|dialect| *dialect != Dialect::Rest));
-    let mut others: Vec<_> = others
-        .map(|own| Way { verb: "POST", path: &own.template, endpoint: &own.endpoint })
-        .collect();
+    let mut others: Vec<_> =
+        others.map(|own| Way { verb: "POST", path: &own.template, endpoint: &own.endpoint }).collect();
     others.sort_by_key(|way| way.path);
     ways.append(&mut others);
     ways

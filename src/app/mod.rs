@@ -125,7 +125,11 @@ pub fn prepare(config: &Config, problems: &mut Problems) -> io::Result<Option<Co
     let (needed, none) = (Reflections::needed(config), Reflections::default());
     let (reflections, _) = runtime()?.block_on(Reflections::ask(config, &needed, &none, PATIENCE));
     let terms = Terms { cores: cores(), live: None, reflections, lenient: false };
-    Ok(compile(config, problems, terms).0)
+    let compiled = compile(config, problems, terms).0;
+    if let Some(compiled) = &compiled {
+        compiled.live.announce();
+    }
+    Ok(compiled)
 }
 
 /// Holds the filter of the log against what the log understands.

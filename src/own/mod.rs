@@ -25,13 +25,15 @@ fn read<M: prost::Message + Default>(
     limit: usize,
 ) -> Result<M, Status> {
     let too_long = || {
-        let text = format!("The message is longer than {limit} bytes, which is more than any question needs.");
+        let text =
+            format!("The message is longer than {limit} bytes, which is more than any question needs.");
         Err(Status::caller(Code::InvalidArgument, text))
     };
     if message.bytes.len() > limit {
         return too_long();
     }
-    let bytes = if message.compressed { expanded(&message.bytes, encoding, limit)? } else { message.bytes.clone() };
+    let bytes =
+        if message.compressed { expanded(&message.bytes, encoding, limit)? } else { message.bytes.clone() };
     if bytes.len() > limit {
         return too_long();
     }
@@ -46,7 +48,8 @@ fn expanded(bytes: &Bytes, encoding: Option<&HeaderValue>, limit: usize) -> Resu
         Some(b"gzip") => Box::new(MultiGzDecoder::new(&**bytes)),
         Some(b"deflate") => Box::new(ZlibDecoder::new(&**bytes)),
         other => {
-            let name = String::from_utf8_lossy(other.unwrap_or_default()).chars().take(100).collect::<String>();
+            let name =
+                String::from_utf8_lossy(other.unwrap_or_default()).chars().take(100).collect::<String>();
             let text =
                 format!("Messages compressed with {name:?} are not read here. Use gzip, deflate or nothing.");
             return Err(Status::caller(Code::Unimplemented, text));

@@ -66,7 +66,8 @@ impl Shelf {
     /// What may be known of the files of upstreams, and of the gateway's own services. Each service is to be in one
     /// source only.
     pub fn new(sources: Vec<Source>, own: Source) -> Self {
-        let services = sources.iter().chain([&own]).flat_map(|source| source.services.iter().cloned()).collect();
+        let services =
+            sources.iter().chain([&own]).flat_map(|source| source.services.iter().cloned()).collect();
         Self { sources, own, services, published: OnceCell::new() }
     }
 
@@ -75,14 +76,16 @@ impl Shelf {
         let look = || async {
             let (sources, own) = (self.sources.clone(), self.own.clone());
             let look = move || {
-                let published = sources.into_iter().map(|source| Published::new(&source.files, source.services));
+                let published =
+                    sources.into_iter().map(|source| Published::new(&source.files, source.services));
                 published.chain([Published::whole(&own.files, own.services)]).collect()
             };
             spawn_blocking(look).await
         };
-        self.published.get_or_try_init(look).await.map_err(|_| {
-            Status::gateway(Code::Internal, "The descriptors could not be looked through.")
-        })
+        self.published
+            .get_or_try_init(look)
+            .await
+            .map_err(|_| Status::gateway(Code::Internal, "The descriptors could not be looked through."))
     }
 }
 

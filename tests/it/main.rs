@@ -25,6 +25,7 @@ mod hostile;
 mod layering;
 mod life;
 mod operating;
+mod own;
 mod reload;
 mod replay;
 mod schema;
