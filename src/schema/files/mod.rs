@@ -56,11 +56,6 @@ impl Files {
         Self { sets: self.sets.iter().chain(&*other.sets).cloned().collect() }
     }
 
-    /// Whether both are the same, not merely equal.
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.sets, &other.sets)
-    }
-
     /// Every file. One that is broken, which none is that a schema was loaded from, ends its set.
     fn all(&self) -> impl Iterator<Item = Bytes> {
         self.sets.iter().flat_map(|set| {
