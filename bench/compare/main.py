@@ -28,6 +28,7 @@ def main():
         check_machine()
         os.sched_setaffinity(0, {LOAD_CORE})
         places = Places(arguments.bin, arguments.parts, arguments.venv, arguments.work)
+        places.work.mkdir(parents=True, exist_ok=True)
         arguments.gateways = compare.chosen_gateways(arguments.gateway)
         arguments.workloads = compare.chosen(arguments.only, WORKLOADS, "workload")
         arguments.rounds, arguments.seconds = (2, 0.7) if arguments.quick else (5, 2.0)

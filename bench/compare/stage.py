@@ -114,7 +114,6 @@ class Stage:
 
 def write_messages(work):
     """Writes what is sent and what the backend answers; returns the paths of the JSON texts by name."""
-    work.mkdir(parents=True, exist_ok=True)
     for name, wires in workloads.answers().items():
         (work / f"{name}.grpc").write_bytes(workloads.grpc(wires))
     paths = {}
