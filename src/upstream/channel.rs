@@ -26,7 +26,8 @@ use super::meters::Attempt;
 use super::pool::{Lease, Pool};
 use super::report::Report;
 use super::request::{
-    ACCEPT_ENCODING, CONSTANT, ENCODING, TIMEOUT, TRACEPARENT, Timeout, crosses, crosses_without_parent, framed,
+    ACCEPT_ENCODING, CONSTANT, ENCODING, TIMEOUT, TRACEPARENT, Timeout, crosses, crosses_without_parent,
+    framed,
 };
 use super::target::Target;
 use super::upload::Upload;

@@ -226,12 +226,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 for any free port")
     parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"), help="speak TLS")
+    parser.add_argument("--ping", type=int, metavar="MS", help="ping clients so often, and leave those that do not answer")
     parser.add_argument("--client-ca", help="refuse clients without a certificate of this authority")
     arguments = parser.parse_args()
     port = arguments.port
 
     # Each call takes a worker as long as it lasts, which is long for a stream.
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=512), handlers=[RawHandler()])
+    options = []
+    if arguments.ping:
+        options += [("grpc.keepalive_time_ms", arguments.ping), ("grpc.keepalive_timeout_ms", 10 * arguments.ping)]
+        options += [("grpc.keepalive_permit_without_calls", 1), ("grpc.http2.max_pings_without_data", 0)]
+    pool = futures.ThreadPoolExecutor(max_workers=512)
+    server = grpc.server(pool, handlers=[RawHandler()], options=options)
     notes = Notes()
     services.add_EchoServicer_to_server(Echo(notes), server)
     streams = Streams(notes)

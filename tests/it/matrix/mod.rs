@@ -97,9 +97,17 @@ impl Cell {
             .flat_map(|outer| [Compression::None, Compression::Gzip].map(|compression| (outer, compression)))
             .flat_map(|outer| [Kind::Unary, Kind::Server, Kind::Client, Kind::Bidi].map(|kind| (outer, kind)))
             .flat_map(|outer| [Version::Http1, Version::Http2].map(|version| (outer, version)))
-            .map(|((((way, codec), compression), kind), version)| Self { way, codec, compression, kind, version })
+            .map(|((((way, codec), compression), kind), version)| Self {
+                way,
+                codec,
+                compression,
+                kind,
+                version,
+            })
             // The rule of the method that streams answers is a GET. Without a body, there is no codec to refuse.
-            .filter(|cell| !(cell.way == Way::Rest && cell.codec == Codec::Proto && cell.kind == Kind::Server))
+            .filter(|cell| {
+                !(cell.way == Way::Rest && cell.codec == Codec::Proto && cell.kind == Kind::Server)
+            })
     }
 
     /// How it is refused, unless the dialect carries it.
@@ -177,7 +185,10 @@ impl Exchange {
         match kind {
             Kind::Unary => {
                 let rest = ("GET", format!("/v1/wait/{id}?time=60s"));
-                Self { rest, ..Self::unary("Wait", String::new(), "WaitRequest", json!({"id": id, "time": "60s"})) }
+                Self {
+                    rest,
+                    ..Self::unary("Wait", String::new(), "WaitRequest", json!({"id": id, "time": "60s"}))
+                }
             }
             Kind::Server => Self::watch(json!({"id": id, "count": 1, "hang": true})),
             Kind::Client | Kind::Bidi => Self::upload(kind, id, &[json!({})]),
@@ -238,9 +249,7 @@ const fn message(kind: Kind) -> &'static str {
 fn valid(kind: Kind) -> Vec<Value> {
     match kind {
         Kind::Unary => vec![json!({"string": text()})],
-        Kind::Server | Kind::Bidi => {
-            [1, 2].map(|number| json!({"number": number, "text": text()})).to_vec()
-        }
+        Kind::Server | Kind::Bidi => [1, 2].map(|number| json!({"number": number, "text": text()})).to_vec(),
         Kind::Client => vec![json!({"count": 2, "size": (2 * TEXT).to_string()})],
     }
 }

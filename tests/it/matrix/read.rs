@@ -49,7 +49,8 @@ pub(super) fn outcome(pool: &Pool, cell: Cell, exchange: &Exchange, answer: &Ans
         Way::Rest => of_rest(cell, answer, &context),
         Way::Connect => of_connect(pool, cell, exchange, answer, &context),
         Way::Grpc => {
-            let end = if answer.headers.contains_key("grpc-status") { &answer.headers } else { &answer.trailers };
+            let end =
+                if answer.headers.contains_key("grpc-status") { &answer.headers } else { &answer.trailers };
             let encoding = answer.header("grpc-encoding");
             let envelopes = Envelopes::read(&answer.body, encoding, &context);
             assert!(envelopes.special.is_empty(), "{context}");
@@ -57,7 +58,8 @@ pub(super) fn outcome(pool: &Pool, cell: Cell, exchange: &Exchange, answer: &Ans
         }
         Way::GrpcWeb | Way::GrpcWebText => {
             let is_text = cell.way == Way::GrpcWebText;
-            let expected = if is_text { "application/grpc-web-text+proto" } else { "application/grpc-web+proto" };
+            let expected =
+                if is_text { "application/grpc-web-text+proto" } else { "application/grpc-web+proto" };
             assert_eq!(answer.header("content-type"), Some(expected), "{context}");
             let body = if is_text { unpadded(&answer.body) } else { answer.body.to_vec() };
             let envelopes = Envelopes::read(&body, answer.header("grpc-encoding"), &context);
@@ -109,7 +111,11 @@ fn of_connect(pool: &Pool, cell: Cell, exchange: &Exchange, answer: &Answer, con
     if answer.status != 200 {
         assert_eq!(answer.header("content-type"), Some("application/json"), "{context}");
         let error = serde_json::from_slice(&body).unwrap();
-        return Outcome { messages: vec![], failure: Some(of_connect_error(&error, context)), compressed: None };
+        return Outcome {
+            messages: vec![],
+            failure: Some(of_connect_error(&error, context)),
+            compressed: None,
+        };
     }
     let messages = vec![message(pool, cell.codec, exchange, &body)];
     Outcome { messages, failure: None, compressed: Some(is_zipped) }
@@ -168,7 +174,8 @@ fn of_trailers(fields: &HeaderMap, context: &str) -> Option<Failure> {
         let status = RpcStatus::decode(&*BASE64.decode(details).unwrap()).unwrap();
         assert_eq!(u32::try_from(status.code).unwrap(), code, "{context}");
         status.details.into_iter().map(|any| {
-            let kind = any.type_url.strip_prefix("type.googleapis.com/").unwrap_or_else(|| panic!("{context}"));
+            let kind =
+                any.type_url.strip_prefix("type.googleapis.com/").unwrap_or_else(|| panic!("{context}"));
             (kind.to_owned(), any.value)
         })
     });

@@ -86,7 +86,8 @@ pub(super) fn headers(cell: Cell, verb: &str) -> Vec<(String, String)> {
     };
     let [sent, accepted] = encoding;
     let prefix = if cell.way == Way::Rest { "grpc-metadata-" } else { "" };
-    let mut headers = vec![(format!("{prefix}x-long"), text()), (format!("{prefix}x-detail"), "R".to_owned())];
+    let mut headers =
+        vec![(format!("{prefix}x-long"), text()), (format!("{prefix}x-detail"), "R".to_owned())];
     if cell.passes_compressed() {
         headers.push(("x-compress".to_owned(), "gzip".to_owned()));
     }
@@ -106,7 +107,8 @@ pub(super) fn headers(cell: Cell, verb: &str) -> Vec<(String, String)> {
 
 /// All messages of the request.
 pub(super) fn body(pool: &Pool, cell: Cell, exchange: &Exchange) -> Vec<u8> {
-    let messages: Vec<_> = exchange.requests.iter().map(|request| message(pool, cell, exchange, request)).collect();
+    let messages: Vec<_> =
+        exchange.requests.iter().map(|request| message(pool, cell, exchange, request)).collect();
     let is_zipped = cell.compression == Compression::Gzip;
     match cell.way {
         Way::Rest | Way::Connect => {
