@@ -37,6 +37,7 @@ def main():
         check_machine()
         os.sched_setaffinity(0, {LOAD_CORE})
         places = Places(arguments.bin, arguments.parts, arguments.venv, arguments.work)
+        places.work.mkdir(parents=True, exist_ok=True)
         arguments.gateways = compare.chosen_gateways(arguments.gateway)
         arguments.workloads = compare.chosen(arguments.only, WORKLOADS, "workload")
         pace, other_pace = (Pace(2, 0.7), Pace(1, 0.4)) if arguments.quick else (Pace(5, 2), Pace(3, 1.2))

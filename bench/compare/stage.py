@@ -158,7 +158,6 @@ class Stage:
 
 def write_messages(work):
     """Writes what is sent and what the backend answers; returns the paths by name and form."""
-    work.mkdir(parents=True, exist_ok=True)
     written = {(name, "json"): text for name, text in workloads.messages().items()}
     for name, wires in workloads.wires().items():
         written[name, "grpc"] = workloads.grpc(wires)
