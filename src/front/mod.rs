@@ -102,13 +102,13 @@ impl Front {
         caller: Caller,
         seen: &mut Seen,
     ) -> Answer {
-        let form = error::Form::of_request(&head.headers);
-        let refuse = |status: &Status| error::answer(&snapshot.schema, status, form);
+        let form = || error::Form::of_request(&head.headers);
+        let refuse = |status: &Status| error::answer(&snapshot.schema, status, form());
         match snapshot.routes.find(head.method.as_str(), head.uri.path()) {
             Found::Match { route, captures } => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
                 let route = seen.found(route.target(), Dialect::Rest);
-                let parts = rest::Parts { head, values, caller, form };
+                let parts = rest::Parts { head, values, caller };
                 rest::answer(route, parts, body, &snapshot.limits).await
             }
             Found::MethodNotAllowed { allow } if head.method == Method::OPTIONS => no_content(&allow),

@@ -250,7 +250,7 @@ impl<'a> Reader<'a> {
             return Ok(false);
         }
         match field.cardinality() {
-            Cardinality::Singular(presence) => self.singular(field, presence),
+            Cardinality::Singular(presence) => self.inlined_element(field, presence == Presence::Implicit),
             Cardinality::Repeated { packed } => self.list(field, packed).map(|()| true),
             Cardinality::Map => self.map(field).map(|()| true),
         }
@@ -269,14 +269,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn singular(&mut self, field: &'a Field, presence: Presence) -> Result<bool> {
-        self.element(field, presence == Presence::Implicit)
-    }
-
     /// One value with its tag, or nothing where a default is left out; false if it is an unknown enum name
     /// to be ignored.
-    #[inline]
+    #[inline(never)]
     pub(super) fn element(&mut self, field: &'a Field, leave_out: bool) -> Result<bool> {
+        self.inlined_element(field, leave_out)
+    }
+
+    /// As [`Reader::element`], for where it is called most.
+    #[inline(always)]
+    fn inlined_element(&mut self, field: &'a Field, leave_out: bool) -> Result<bool> {
         let number = field.number();
         match field.kind() {
             Kind::String | Kind::Bytes => {

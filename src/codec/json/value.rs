@@ -16,7 +16,7 @@ use crate::wire::writer::{self, Length};
 
 impl<'a> Reader<'a> {
     /// A number, bool or enum as the bits that go on the wire; none for an enum name to be ignored.
-    #[inline]
+    #[inline(always)]
     pub(super) fn scalar(&mut self, kind: Kind) -> Result<Option<u64>> {
         Ok(Some(match kind {
             Kind::Bool => self.bool_value()?.into(),
