@@ -15,7 +15,7 @@ pub mod live;
 pub mod reflections;
 mod routes;
 mod services;
-mod tls;
+pub mod tls;
 mod upstreams;
 
 #[cfg(test)]
