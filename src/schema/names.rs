@@ -53,7 +53,8 @@ impl Arena {
     #[inline]
     pub(super) fn stands_at(&self, text: &[u8], at: usize, name: Name) -> bool {
         let length = name.length as usize;
-        let (Some(text), Some(own)) = (text.get(at..), self.text.as_bytes().get(name.start as usize..)) else {
+        let (Some(text), Some(own)) = (text.get(at..), self.text.as_bytes().get(name.start as usize..))
+        else {
             return false;
         };
         let is_there = || text.get(..length) == own.get(..length);
