@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::future::pending;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +13,14 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
 use super::listeners::Listeners;
-use super::load::{self, Attempt, Before, Configured, Loaded, Task};
+use super::load::{self, Attempt, Before, Configured, Loaded, Watches};
 use super::observe::Observer;
 use super::operators::{Current, Operators, Order, Shared, outcome};
 use super::schedule::Schedule;
 use super::signals::{Signals, Wish};
 use super::systemd::{Inherited, Notifier};
 use super::watch::{Looked, Watch};
-use super::{Origin, handler::Fronted, limits, meters};
+use super::{Origin, certificates, handler::Fronted, limits, meters};
 use crate::admin::guard::Token;
 use crate::compile::reflections::{Failure, PATIENCE, Reflections};
 use crate::config::Config;
@@ -48,10 +49,12 @@ pub(super) struct Control {
 
 /// What goes on beside the loop, and what is to be done next.
 pub(super) struct Tasks {
-    watch: Option<Watch<Task>>,
+    /// The files, but for those that are looked at just now.
+    whole: Option<Watch<()>>,
+    tls: Option<Watch<Arc<[PathBuf]>>>,
     next_look: Instant,
     next_tick: Instant,
-    looking: Option<JoinHandle<(Watch<Task>, Looked<Task>)>>,
+    looking: Option<JoinHandle<Look>>,
     schedule: Schedule,
     asking: Option<JoinHandle<Asked>>,
     /// What upstreams told when it was last tried to make a generation of it.
@@ -63,6 +66,12 @@ pub(super) struct Tasks {
     is_wanted: bool,
     /// Snapshots that calls may hold still. The last one to let go frees the tables, which should not be a core.
     retired: Vec<Arc<Snapshot>>,
+}
+
+/// What came of a look at the files.
+struct Look {
+    whole: Option<(Watch<()>, Looked<()>)>,
+    tls: Option<(Watch<Arc<[PathBuf]>>, bool)>,
 }
 
 /// What came of asking upstreams.
@@ -78,21 +87,23 @@ enum Event {
     Order(Order),
     Tick,
     LookDue,
-    Looked(Result<(Watch<Task>, Looked<Task>), JoinError>),
+    Looked(Result<Look, JoinError>),
     AskDue,
     Asked(Result<Asked, JoinError>),
     Loaded(Box<Result<Attempt, JoinError>>),
 }
 
 impl Tasks {
-    pub(super) fn new(config: &Config, watch: Option<Watch<Task>>, reflections: Reflections) -> Self {
+    pub(super) fn new(config: &Config, watches: Option<Watches>, reflections: Reflections) -> Self {
         let mut schedule = Schedule::new(config.reload.reflection.value);
         schedule.renew(Reflections::needed(config), config.reload.reflection.value);
         for name in reflections.missing() {
             schedule.asked(name, true);
         }
+        let (whole, tls) = watches.map(|watches| (watches.whole, watches.tls)).unzip();
         Self {
-            watch,
+            whole,
+            tls,
             next_look: Instant::now() + config.reload.files.value,
             next_tick: Instant::now() + TICK,
             looking: None,
@@ -105,6 +116,18 @@ impl Tasks {
             is_wanted: false,
             retired: Vec::new(),
         }
+    }
+
+    /// Goes on with the files of a load. The certificates of one that is refused are not in use, but with others it
+    /// may be taken; those that are in use are looked at on.
+    fn watch(&mut self, watches: Watches, is_reloaded: bool) {
+        let Watches { mut whole, tls } = watches;
+        if is_reloaded {
+            self.tls = Some(tls);
+        } else {
+            whole.take_over(tls, &());
+        }
+        self.whole = Some(whole);
     }
 
     /// Asks for a reload.
@@ -200,7 +223,7 @@ impl Control {
 
     /// Takes up what was loaded, or says why not.
     fn loaded(&mut self, loaded: Result<Attempt, JoinError>) {
-        let Attempt { loaded, mut problems, watch, reflections, asked, failures } = match loaded {
+        let Attempt { loaded, mut problems, watches, reflections, asked, failures } = match loaded {
             Ok(attempt) => attempt,
             Err(error) => {
                 let mut problems = Problems::default();
@@ -208,12 +231,10 @@ impl Control {
                 return self.conclude(false, &problems);
             }
         };
-        if let Some(watch) = watch {
-            // A look at the files of before says nothing about these.
-            self.tasks.looking = None;
-            self.tasks.watch = Some(watch);
-        }
         let is_reloaded = loaded.is_some_and(|loaded| self.apply(loaded, &mut problems));
+        if let Some(watches) = watches {
+            self.tasks.watch(watches, is_reloaded);
+        }
         if reflections != Reflections::default() {
             self.tasks.tried = reflections;
         }
@@ -307,25 +328,43 @@ impl Control {
             .ok()
     }
 
-    /// Looks at the files, on a thread that may wait for a slow disk.
+    /// Looks at the files, on a thread that may wait for a slow disk, where certificates that have changed are read
+    /// again as well.
     fn look(&mut self) {
         self.tasks.next_look = Instant::now() + self.config().reload.files.value;
-        let Some(mut watch) = self.tasks.watch.take() else { return };
-        self.tasks.looking = Some(spawn_blocking(move || {
-            let looked = watch.look();
-            (watch, looked)
+        let (whole, tls) = (self.tasks.whole.take(), self.tasks.tls.take());
+        let handle = Arc::clone(&self.shared.handle);
+        self.tasks.looking = Some(spawn_blocking(move || Look {
+            whole: whole.map(|mut watch| {
+                let looked = watch.look();
+                (watch, looked)
+            }),
+            tls: tls.map(|mut watch| {
+                let looked = watch.look();
+                certificates::read_again(&handle.load().tls, &looked.tasks);
+                (watch, looked.is_changing)
+            }),
         }));
     }
 
-    fn looked(&mut self, looked: Result<(Watch<Task>, Looked<Task>), JoinError>) {
-        let Ok((watch, looked)) = looked else { return };
-        self.tasks.watch = Some(watch);
-        if looked.is_changing {
-            self.tasks.next_look = Instant::now() + SOON.min(self.config().reload.files.value);
+    fn looked(&mut self, looked: Result<Look, JoinError>) {
+        let Ok(Look { whole, tls }) = looked else { return };
+        let mut is_changing = false;
+        // A look at the files of before says nothing about those that were loaded meanwhile.
+        if let Some((watch, looked)) = whole.filter(|_| self.tasks.whole.is_none()) {
+            self.tasks.whole = Some(watch);
+            is_changing = looked.is_changing;
+            if !looked.tasks.is_empty() {
+                tracing::info!("files have changed: reloading");
+                self.tasks.is_wanted = true;
+            }
         }
-        if looked.tasks.contains(&Task::Reload) {
-            tracing::info!("files have changed: reloading");
-            self.tasks.is_wanted = true;
+        if let Some((watch, is_tls_changing)) = tls.filter(|_| self.tasks.tls.is_none()) {
+            self.tasks.tls = Some(watch);
+            is_changing |= is_tls_changing;
+        }
+        if is_changing {
+            self.tasks.next_look = Instant::now() + SOON.min(self.config().reload.files.value);
         }
     }
 
@@ -333,10 +372,11 @@ impl Control {
     fn ask(&mut self) {
         let names = self.tasks.schedule.due();
         let (config, before) = (Arc::clone(self.config()), self.tasks.tried.clone());
+        let live = self.shared.current().live.clone();
         let runtime = runtime::Handle::current();
         self.tasks.asking = Some(spawn_blocking(move || {
             let (reflections, failures) =
-                runtime.block_on(Reflections::ask(&config, &names, &before, PATIENCE));
+                runtime.block_on(Reflections::ask(&config, &names, &before, Some(&live), PATIENCE));
             Asked { names, reflections, failures }
         }));
     }

@@ -40,14 +40,22 @@ impl Fronted {
 impl Handler for Fronted {
     type Body = Watched;
 
-    async fn call(self: Arc<Self>, mut request: Request<Incoming>, peer: Arc<Peer>) -> Response<Watched> {
-        // Dropped with this future when the caller leaves, and then recorded as such.
+    fn call(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        peer: Arc<Peer>,
+    ) -> impl Future<Output = Response<Watched>> + Send + 'static {
+        // Dropped with the future when the caller leaves, and then recorded as such.
         let mut observed = self.observer.observe(&request, peer.remote);
         self.observer.identify(&mut request, &mut observed);
         let received = observed.received();
         let (request, terms) = self.compression.open(request.map(|body| Received::new(body, received)));
-        let answer = self.front.answer(request, peer.remote, peer.tls.clone(), &mut observed.seen).await;
-        observed.answered(terms.close(answer))
+        // A block, as the future of a function keeps what it is given twice.
+        async move {
+            let tls = peer.tls.clone();
+            let answer = self.front.answer(request, peer.remote, tls, &mut observed.seen).await;
+            observed.answered(terms.close(answer))
+        }
     }
 
     fn refuse(&self, refusal: Refusal) -> Response<Watched> {

@@ -12,7 +12,7 @@ use crate::admin::guard::Token;
 use crate::compile::changes::{Generation, breaking};
 use crate::compile::live::Live;
 use crate::compile::reflections::{Failure, PATIENCE, Reflections};
-use crate::compile::{Compiled, Terms, compile};
+use crate::compile::{Compiled, Terms, compile, tls};
 use crate::config::Config;
 use crate::config::files::read_named;
 use crate::config::place::{Located, Sources};
@@ -29,11 +29,13 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(3);
 /// The largest file of a token, in bytes.
 const MAX_TOKEN: u64 = 4_096;
 
-/// What is done when a file changes. Certificates, say, need less than a reload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Task {
-    /// Everything is loaded anew.
-    Reload,
+/// The files that a generation is made of.
+pub(super) struct Watches {
+    /// Those for which everything is loaded anew.
+    pub(super) whole: Watch<()>,
+    /// Certificates and keys, which are read again by themselves: for each file those of the same listener or
+    /// upstream.
+    pub(super) tls: Watch<Arc<[PathBuf]>>,
 }
 
 /// A configuration with its texts, to which the places of problems point.
@@ -64,7 +66,7 @@ pub(super) struct Attempt {
     pub(super) problems: Problems,
     /// The files that were read, or would have been. Absent if the configuration itself cannot be read: then those
     /// of the last one are still of interest.
-    pub(super) watch: Option<Watch<Task>>,
+    pub(super) watches: Option<Watches>,
     /// What was tried of what upstreams told.
     pub(super) reflections: Reflections,
     /// The upstreams that were asked.
@@ -75,21 +77,21 @@ pub(super) struct Attempt {
 
 /// Loads everything anew. What cannot be had of an upstream is no error.
 pub(super) async fn load(origin: &Origin, before: Option<&Before>, cores: usize) -> Attempt {
-    let mut watch = Watch::new();
+    let mut watches = Watches { whole: Watch::new(), tls: Watch::new() };
     if let Some(file) = &origin.file {
-        watch.add(Item::File(file.clone()), Task::Reload);
+        watches.whole.add(Item::File(file.clone()), ());
     }
     let (config, problems) = match (origin.load)() {
         Ok(loaded) => loaded,
         Err(problems) => return Attempt::failed(problems),
     };
-    watch::named(&config).into_iter().for_each(|item| watch.add(item, Task::Reload));
+    watches.add(&config);
     let known = before.map(|before| before.live.reflections().clone()).unwrap_or_default();
     let needed = Reflections::needed(&config);
     let time = if before.is_none() { FIRST_PATIENCE } else { PATIENCE };
-    let (reflections, failures) = Reflections::ask(&config, &needed, &known, time).await;
+    let (reflections, failures) = Reflections::ask(&config, &needed, &known, None, time).await;
     let configured = Configured { sources: problems.sources.clone(), config: Arc::new(config) };
-    let mut attempt = finish(configured, problems, reflections, before, cores, watch);
+    let mut attempt = finish(configured, problems, reflections, before, cores, watches);
     (attempt.asked, attempt.failures) = (needed, failures);
     attempt
 }
@@ -103,9 +105,10 @@ pub(super) fn reload(
 ) -> Attempt {
     let mut problems = Problems::default();
     problems.sources = configured.sources.clone();
-    let attempt = finish(configured, problems, reflections, Some(before), cores, Watch::new());
+    let watches = Watches { whole: Watch::new(), tls: Watch::new() };
+    let attempt = finish(configured, problems, reflections, Some(before), cores, watches);
     // The files are those of the configuration, and their changes are seen to.
-    Attempt { watch: None, ..attempt }
+    Attempt { watches: None, ..attempt }
 }
 
 fn finish(
@@ -114,13 +117,13 @@ fn finish(
     reflections: Reflections,
     before: Option<&Before>,
     cores: usize,
-    mut watch: Watch<Task>,
+    mut watches: Watches,
 ) -> Attempt {
     let live = before.map(|before| &before.live);
     let terms = Terms { cores, live, reflections: reflections.clone(), lenient: true };
     let (compiled, files): (_, Vec<PathBuf>) = compile(&configured.config, &mut problems, terms);
     for file in files {
-        watch.add(Item::File(file), Task::Reload);
+        watches.whole.add(Item::File(file), ());
     }
     super::check_log(&configured.config, &mut problems);
     let token = token(&configured.config, &mut problems);
@@ -133,10 +136,23 @@ fn finish(
     Attempt {
         loaded,
         problems,
-        watch: Some(watch),
+        watches: Some(watches),
         reflections,
         failures: Vec::new(),
         asked: BTreeSet::new(),
+    }
+}
+
+impl Watches {
+    /// Adds the files that a configuration names. To be called before they are read.
+    fn add(&mut self, config: &Config) {
+        watch::named(config).into_iter().for_each(|item| self.whole.add(item, ()));
+        for files in tls::watched(config) {
+            let files: Arc<[PathBuf]> = files.into();
+            for file in &*files {
+                self.tls.add(Item::File(file.clone()), Arc::clone(&files));
+            }
+        }
     }
 }
 
@@ -145,7 +161,7 @@ impl Attempt {
         Self {
             loaded: None,
             problems,
-            watch: None,
+            watches: None,
             reflections: Reflections::default(),
             failures: Vec::new(),
             asked: BTreeSet::new(),

@@ -123,7 +123,7 @@ pub fn cores() -> usize {
 pub fn prepare(config: &Config, problems: &mut Problems) -> io::Result<Option<Compiled>> {
     check_log(config, problems);
     let (needed, none) = (Reflections::needed(config), Reflections::default());
-    let (reflections, _) = runtime()?.block_on(Reflections::ask(config, &needed, &none, PATIENCE));
+    let (reflections, _) = runtime()?.block_on(Reflections::ask(config, &needed, &none, None, PATIENCE));
     let terms = Terms { cores: cores(), live: None, reflections, lenient: false };
     let compiled = compile(config, problems, terms).0;
     if let Some(compiled) = &compiled {
@@ -248,9 +248,8 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
     meters::loaded();
     say_where(&traffic, &operators);
     notifier.ready(&status(true, methods));
-    tokio::spawn(certificates::watch(Arc::clone(&shared.handle)));
     let count = traffic.cores().len();
-    let tasks = Tasks::new(&config, attempt.watch, attempt.reflections);
+    let tasks = Tasks::new(&config, attempt.watches, attempt.reflections);
     let control = Control {
         origin: Arc::new(origin),
         cores: count,

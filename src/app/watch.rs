@@ -30,7 +30,7 @@ pub(super) enum Item {
 #[derive(Debug)]
 pub(super) struct Watch<T> {
     entries: Vec<Entry<T>>,
-    known: HashSet<PathBuf>,
+    known: HashSet<(PathBuf, T)>,
 }
 
 #[derive(Debug)]
@@ -51,20 +51,32 @@ pub(super) struct Looked<T> {
     pub(super) is_changing: bool,
 }
 
-impl<T: Clone + PartialEq> Watch<T> {
+impl<T: Clone + Eq + Hash> Watch<T> {
     pub(super) fn new() -> Self {
         Self { entries: Vec::new(), known: HashSet::new() }
     }
 
     /// Watches an item for changes from now on. To be called before it is read.
     pub(super) fn add(&mut self, item: Item, task: T) {
-        if let Item::File(path) = &item
-            && !self.known.insert(path.clone())
-        {
-            return;
-        }
         let look = look(&item);
-        self.entries.push(Entry { item, task, taken: look, seen: look });
+        self.enter(Entry { item, task, taken: look, seen: look });
+    }
+
+    /// Watches the items of another one too, from when they were added there, for a task of its own.
+    pub(super) fn take_over<U>(&mut self, other: Watch<U>, task: &T) {
+        for Entry { item, taken, seen, .. } in other.entries {
+            self.enter(Entry { item, task: task.clone(), taken, seen });
+        }
+    }
+
+    fn enter(&mut self, entry: Entry<T>) {
+        let is_new = match &entry.item {
+            Item::File(path) => self.known.insert((path.clone(), entry.task.clone())),
+            Item::Protos(_) => true,
+        };
+        if is_new {
+            self.entries.push(entry);
+        }
     }
 
     /// Looks at all items. A task is due when one of its items has changed and all of them look as they did the
@@ -171,6 +183,24 @@ mod tests {
         fs::remove_file(&one).unwrap();
         assert_eq!(watch.look(), looked(&[], true));
         assert_eq!(watch.look(), looked(&["load", "rotate"], false));
+    }
+
+    #[test]
+    fn what_is_taken_over_was_watched_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
+        let mut watch = Watch::new();
+        watch.add(Item::File(one.clone()), "load");
+        // The same file may be of interest twice.
+        watch.add(Item::File(one.clone()), "rotate");
+        let mut second = Watch::new();
+        second.add(Item::File(one), 1);
+        second.add(Item::File(other.clone()), 2);
+        fs::write(&other, "1").unwrap();
+        watch.take_over(second, &"load");
+        assert_eq!(watch.entries.len(), 3);
+        assert_eq!(watch.look(), looked(&[], true));
+        assert_eq!(watch.look(), looked(&["load"], false));
     }
 
     #[test]

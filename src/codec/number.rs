@@ -112,16 +112,17 @@ pub(super) struct Digits {
 /// Reads the digits that stand at `at`, behind others that were read before: up to eight at once, without
 /// a branch for each, as nobody can foretell how many there are.
 #[inline]
-pub(super) fn digits(text: &[u8], mut at: usize, before: Digits) -> Digits {
+pub(super) fn digits(text: &[u8], at: usize, before: Digits) -> Digits {
     const POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
     let Digits { mut value, mut count } = before;
-    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk) {
+    let mut rest = text.get(at..).unwrap_or_default();
+    while let Some((chunk, behind)) = rest.split_first_chunk() {
         let word = u64::from_le_bytes(*chunk) ^ 0x3030_3030_3030_3030;
         // The high bit of each byte that is no digit; right up to the first of them.
         let others = (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080;
         if others == 0 {
             value = value.wrapping_mul(100_000_000).wrapping_add(eight_digits(word));
-            (at, count) = (at + 8, count + 8);
+            (rest, count) = (behind, count + 8);
             continue;
         }
         let few = (others.trailing_zeros() / 8) as usize;
@@ -132,9 +133,9 @@ pub(super) fn digits(text: &[u8], mut at: usize, before: Digits) -> Digits {
         }
         return Digits { value, count: count + few };
     }
-    while let Some(digit @ b'0'..=b'9') = text.get(at).copied() {
+    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
         value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
-        (at, count) = (at + 1, count + 1);
+        (rest, count) = (behind, count + 1);
     }
     Digits { value, count }
 }

@@ -57,6 +57,11 @@ impl Live {
         (kept.targets == targets && kept.settings == *settings).then(|| kept.channel.clone())
     }
 
+    /// The targets of an upstream.
+    pub(super) fn targets(&self, name: &str) -> Option<&[Target]> {
+        self.upstreams.iter().find(|kept| kept.name == name).map(|kept| &*kept.targets)
+    }
+
     /// What opens TLS to an upstream.
     pub(super) fn connector(&self, name: &str) -> Option<&Arc<Connector>> {
         self.upstreams.iter().find(|kept| kept.name == name)?.connector.as_ref()

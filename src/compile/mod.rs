@@ -16,7 +16,7 @@ mod own;
 pub mod reflections;
 mod routes;
 mod services;
-mod tls;
+pub mod tls;
 mod upstreams;
 
 #[cfg(test)]

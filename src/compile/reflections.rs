@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 
+use super::live::Live;
 use super::tls;
 use super::upstreams::targets;
 use crate::config::descriptors::Descriptors;
@@ -85,14 +86,21 @@ impl Reflections {
 
     /// Asks some upstreams of a configuration. The others, and those that cannot answer now, keep what is known of
     /// them from `before`. Each target of an upstream has `time` to answer. Says which could not, and why.
+    ///
+    /// `live` is what was made of this very configuration, if that is what is served: what opens TLS to the targets is
+    /// used as it is then, in place of reading its files.
     pub async fn ask(
         config: &Config,
         names: &BTreeSet<String>,
         before: &Self,
+        live: Option<&Live>,
         time: Duration,
     ) -> (Self, Vec<Failure>) {
         let asked = config.upstreams.iter().filter(|(name, _)| names.contains(&name.value));
-        let asked = asked.map(|(name, settings)| (name.value.clone(), targets_of(settings)));
+        let asked = asked.map(|(name, settings)| {
+            let kept = live.and_then(|live| live.targets(name)).map(<[Target]>::to_vec);
+            (name.value.clone(), kept.unwrap_or_else(|| targets_of(settings)))
+        });
         let answers = stream::iter(asked).map(|(name, targets)| async move {
             let answer = reflect(&targets, time).await;
             (name, answer)
@@ -151,13 +159,13 @@ pub(super) const fn is_source(source: &Descriptors) -> bool {
     !matches!(source, Descriptors::HttpRules(_))
 }
 
-/// Asks an upstream for its descriptors, one target after the other.
-/// What is wrong with them is reported where upstreams are built.
+/// The targets of an upstream. What is wrong with them is reported where upstreams are built.
 fn targets_of(settings: &config::upstream::Upstream) -> Vec<Target> {
     let connector = tls::connector(settings, &mut Problems::default());
     targets(settings, connector.as_ref(), &mut Problems::default())
 }
 
+/// Asks an upstream for its descriptors, one target after the other.
 async fn reflect(targets: &[Target], time: Duration) -> Result<Told, Vec<String>> {
     let limits = Limits { time, ..Limits::default() };
     let mut failure = vec!["It has no target.".to_owned()];

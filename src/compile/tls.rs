@@ -1,5 +1,6 @@
 //! Certificates and keys of listeners and upstreams, loaded; what is wrong with a file is reported where it is named.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::Config;
@@ -11,8 +12,18 @@ use crate::config::value::address::Target;
 use crate::config::value::path::FilePath;
 use crate::tls::client::{self, Connector};
 use crate::tls::defect::{Defect, Part};
+use crate::tls::live::Source;
 use crate::tls::server::{self, Acceptor};
 use crate::tls::{Files, server::MinVersion};
+
+/// The files of each listener and upstream that has some, without a look at them.
+pub fn watched(config: &Config) -> Vec<Vec<PathBuf>> {
+    let listeners = config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+    let listeners = listeners.map(|tls| listener(tls).files());
+    let upstreams = config.upstreams.iter().filter(|(_, upstream)| secure(upstream).is_some());
+    let upstreams = upstreams.filter_map(|(_, upstream)| Some(settings(upstream.tls.as_ref()?).files()));
+    listeners.chain(upstreams).filter(|files| !files.is_empty()).collect()
+}
 
 /// One for each listener; absent for those without TLS, and after an error.
 pub(super) fn listeners(config: &Config, problems: &mut Problems) -> Vec<Option<Arc<Acceptor>>> {
@@ -58,7 +69,7 @@ fn listener(tls: &ListenerTls) -> server::Settings {
 
 /// What opens TLS to the targets of an upstream, if one of them has it; absent after an error.
 pub(super) fn connector(upstream: &Upstream, problems: &mut Problems) -> Option<Arc<Connector>> {
-    let secure = upstream.targets.iter().find(|target| matches!(target.value, Target::Tls { .. }))?;
+    let secure = secure(upstream)?;
     let tls = upstream.tls.as_ref();
     let mut defects = Vec::new();
     let connector = Connector::load(tls.map(settings).unwrap_or_default(), &mut defects);
@@ -72,6 +83,11 @@ pub(super) fn connector(upstream: &Upstream, problems: &mut Problems) -> Option<
         problems.push(problem(defect, named.or(secure.place)));
     }
     connector.map(Arc::new)
+}
+
+/// The first target of an upstream that has TLS.
+fn secure(upstream: &Upstream) -> Option<&Located<Target>> {
+    upstream.targets.iter().find(|target| matches!(target.value, Target::Tls { .. }))
 }
 
 fn settings(tls: &UpstreamTls) -> client::Settings {

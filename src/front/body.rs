@@ -135,6 +135,9 @@ fn shown(value: &HeaderValue) -> String {
 /// The format that a content type names: `application/json` and its `+json` relatives or a form, in UTF-8. Absent if
 /// it is none of these; an error if it is a multipart form without a valid boundary.
 fn format_of(content_type: &str) -> Option<Result<BodyFormat, Status>> {
+    if content_type.eq_ignore_ascii_case("application/json") {
+        return Some(Ok(BodyFormat::Json));
+    }
     let mut parts = content_type.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
     let is_utf8 = parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
@@ -169,12 +172,12 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    let deadline = Instant::now() + limits.request;
+    let mut now = Instant::now();
+    let deadline = now + limits.request;
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
-        let pause = Instant::now() + limits.body_pause;
-        let data = match before(Some(deadline.min(pause)), body.frame()).await {
+        let data = match before(Some(deadline.min(now + limits.body_pause)), body.frame()).await {
             None => return Err(too_slow()),
             Some(None) => break,
             Some(Some(Err(error))) => return Err(broken(error.into())),
@@ -192,6 +195,11 @@ where
             }
             rest.extend_from_slice(&data);
         }
+        // To learn the end of a body whose length is known from hyper would take the connection one more turn.
+        if body.is_end_stream() {
+            break;
+        }
+        now = Instant::now();
     }
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }

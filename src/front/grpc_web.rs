@@ -76,17 +76,18 @@ pub(super) async fn answer<B: RequestBody>(
         return write(Reply::from(status), Web::without_method(is_text));
     }
     let endpoint = &route.endpoint;
-    let (headers, limits) = (&head.headers, &snapshot.limits);
+    let limits = &snapshot.limits;
     let call = if is_text {
-        grpc_message::call(route, Dialect::GrpcWeb, headers, caller, Decoded::new(body), limits)
+        grpc_message::call(route, Dialect::GrpcWeb, &head, caller, Decoded::new(body), limits)
     } else {
-        grpc_message::call(route, Dialect::GrpcWeb, headers, caller, body, limits)
+        grpc_message::call(route, Dialect::GrpcWeb, &head, caller, body, limits)
     };
     let reply = match call {
         Ok(call) => endpoint.service.call(call).await,
         Err(status) => Reply::from(status),
     };
-    let web = Web { is_text, route: Some(Arc::clone(route)), request_id: request_id::of(headers).cloned() };
+    let web =
+        Web { is_text, route: Some(Arc::clone(route)), request_id: request_id::of(&head.headers).cloned() };
     write(reply, web)
 }
 

@@ -1,8 +1,10 @@
 //! What the dialects share that call a method by its own path, `/package.Service/Method`.
 
+use std::future;
 use std::sync::Arc;
 
-use http::HeaderMap;
+use futures_util::stream;
+use http::request::Parts as Head;
 use tokio::time::Instant;
 
 use super::{Caller, deadline, metadata, shown};
@@ -26,16 +28,21 @@ pub(super) fn find<'s>(
 /// A call of the method, whose headers are metadata too.
 ///
 /// # Errors
-/// What is wrong with the headers.
+/// What is wrong with the headers. What a layer in front of this one has found wrong is what its message turns out to be,
+/// so that whoever may not call at all learns that first.
 pub(super) fn call(
     route: &Route,
     dialect: Dialect,
-    headers: &HeaderMap,
+    head: &Head,
     encodings: Encodings,
     caller: Caller,
     body: Body,
 ) -> Result<Call, Status> {
-    let endpoint = &route.endpoint;
+    let body = match head.extensions.get::<Status>() {
+        None => body,
+        Some(found) => refused(found.clone(), route),
+    };
+    let (endpoint, headers) = (&route.endpoint, &head.headers);
     let timeout = deadline::timeout(headers)?.into_iter().chain(endpoint.options.timeout).min();
     Ok(Call {
         method: Arc::clone(&endpoint.method),
@@ -46,4 +53,14 @@ pub(super) fn call(
         trace: caller.trace,
         body,
     })
+}
+
+/// The body of a request that cannot be served.
+fn refused(status: Status, route: &Route) -> Body {
+    let refusal = future::ready(Err(status));
+    if route.endpoint.method.client_streaming {
+        Body::Stream(Box::pin(stream::once(refusal)))
+    } else {
+        Body::Pending(Box::pin(refusal))
+    }
 }

@@ -65,47 +65,50 @@ impl Front {
     /// Answers one request from `peer`, about which TLS told `tls`. What is learnt of it is noted in `seen` at once. A
     /// [`Status`] among its extensions is what a layer in front of this one has found wrong with it: who may call is
     /// answered with that in place of the call.
-    pub async fn answer<B: RequestBody>(
+    pub fn answer<B: RequestBody>(
         &self,
         request: Request<B>,
         peer: Option<SocketAddr>,
         tls: Option<Arc<Session>>,
         seen: &mut Seen,
-    ) -> Answer {
+    ) -> impl Future<Output = Answer> + Send {
         let snapshot = self.handle.load();
         let (head, body) = request.into_parts();
         let caller = Caller { peer, tls, trace: seen.trace.clone() };
-        if let Some(answer) = cors::preflight(&snapshot, &head) {
-            return answer;
+        // A block, as the future of a function keeps what it is given twice.
+        async move {
+            if let Some(answer) = cors::preflight(&snapshot, &head) {
+                return answer;
+            }
+            let origin = head.headers.get(ORIGIN).cloned();
+            let mut answer = match Spoken::by(&snapshot, &head) {
+                Spoken::Grpc => grpc::answer(&snapshot, head, body, caller, seen).await,
+                Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, caller, seen).await,
+                Spoken::Connect => connect::unary::answer(&snapshot, head, body, caller, seen).await,
+                Spoken::ConnectStream => connect::stream::answer(&snapshot, head, body, caller, seen).await,
+                Spoken::Rest => Self::rest(&snapshot, &head, body, caller, seen).await,
+            };
+            if let Some(cors) = seen.cors() {
+                cors::complete(cors, origin.as_ref(), answer.headers_mut());
+            }
+            answer
         }
-        let origin = head.headers.get(ORIGIN).cloned();
-        let mut answer = match Spoken::by(&snapshot, &head) {
-            Spoken::Grpc => grpc::answer(&snapshot, head, body, caller, seen).await,
-            Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, caller, seen).await,
-            Spoken::Connect => connect::unary::answer(&snapshot, head, body, caller, seen).await,
-            Spoken::ConnectStream => connect::stream::answer(&snapshot, head, body, caller, seen).await,
-            Spoken::Rest => Self::rest(&snapshot, head, body, caller, seen).await,
-        };
-        if let Some(cors) = seen.cors() {
-            cors::complete(cors, origin.as_ref(), answer.headers_mut());
-        }
-        answer
     }
 
     async fn rest<B: RequestBody>(
         snapshot: &Snapshot,
-        head: Head,
+        head: &Head,
         body: B,
         caller: Caller,
         seen: &mut Seen,
     ) -> Answer {
-        let form = error::Form::of_request(&head.headers);
-        let refuse = |status: &Status| error::answer(&snapshot.schema, status, form);
+        let form = || error::Form::of_request(&head.headers);
+        let refuse = |status: &Status| error::answer(&snapshot.schema, status, form());
         match snapshot.routes.find(head.method.as_str(), head.uri.path()) {
             Found::Match { route, captures } => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
                 let route = seen.found(route.target(), Dialect::Rest);
-                let parts = rest::Parts { head: &head, values, caller, form };
+                let parts = rest::Parts { head, values, caller };
                 rest::answer(route, parts, body, &snapshot.limits).await
             }
             Found::MethodNotAllowed { allow } if head.method == Method::OPTIONS => no_content(&allow),

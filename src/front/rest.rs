@@ -29,7 +29,6 @@ pub(super) struct Parts<'a> {
     /// The values of the path's variables.
     pub(super) values: Vec<String>,
     pub(super) caller: Caller,
-    pub(super) form: Form,
 }
 
 /// Calls the route's method and answers with its response.
@@ -92,21 +91,25 @@ async fn answer_stream<B: RequestBody>(
 /// What an answer says beside its messages.
 struct Teller<'a> {
     route: &'a Route,
-    form: Form,
-    request_id: Option<HeaderValue>,
+    /// What the request says, looked at only where it matters.
+    headers: &'a HeaderMap,
 }
 
 impl<'a> Teller<'a> {
-    fn new(route: &'a Route, parts: &Parts<'_>) -> Self {
-        let form = if route.endpoint.options.problem_details { Form::Problem } else { parts.form };
-        Self { route, form, request_id: request_id::of(&parts.head.headers).cloned() }
+    const fn new(route: &'a Route, parts: &Parts<'a>) -> Self {
+        Self { route, headers: &parts.head.headers }
+    }
+
+    fn form(&self) -> Form {
+        let by_route = self.route.endpoint.options.problem_details;
+        if by_route { Form::Problem } else { Form::of_request(self.headers) }
     }
 
     /// The answer for a call that failed.
     fn failure(&self, reply: Reply) -> Answer {
         let endpoint = &self.route.endpoint;
         let (status, hidden) = error::for_caller(reply.status, &endpoint.options);
-        let mut answer = error::answer(&endpoint.schema, &status, self.form);
+        let mut answer = error::answer(&endpoint.schema, &status, self.form());
         let id = hidden.as_ref().map(|_| self.request_id(&reply.metadata));
         self.metadata(reply.metadata, reply.trailers, &mut answer);
         if let Some((hidden, id)) = hidden.zip(id) {
@@ -123,8 +126,8 @@ impl<'a> Teller<'a> {
 
     /// The name of the request: the caller's, the backend's or one that is made up.
     fn request_id(&self, metadata: &HeaderMap) -> HeaderValue {
-        self.request_id
-            .clone()
+        request_id::of(self.headers)
+            .cloned()
             .or_else(|| metadata.get(&REQUEST_ID).cloned())
             .unwrap_or_else(request_id::made_up)
     }

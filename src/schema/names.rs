@@ -52,19 +52,27 @@ impl Arena {
     /// Whether the name stands in `text` at the place `at`.
     #[inline]
     pub(super) fn stands_at(&self, text: &[u8], at: usize, name: Name) -> bool {
-        let (start, length) = (name.start as usize, name.length as usize);
-        let own = self.text.as_bytes();
-        let word = |of: &[u8], at: usize| of.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk));
-        let (Some(there), Some(here)) = (word(text, at), word(own, start)) else {
-            return text.get(at..at + length) == Some(self.bytes(name));
+        let length = name.length as usize;
+        let (Some(text), Some(own)) = (text.get(at..), self.text.as_bytes().get(name.start as usize..))
+        else {
+            return false;
         };
+        let is_there = || text.get(..length) == own.get(..length);
+        let (Some(there), Some(here)) = (text.first_chunk(), own.first_chunk()) else { return is_there() };
+        let [there, here] = [there, here].map(|chunk| u64::from_le_bytes(*chunk));
         // Two words that overlap for up to sixteen bytes; the first alone tells most names apart.
         match length {
             1..8 => (there ^ here) << (64 - 8 * length) == 0,
-            8..=16 => there == here && word(text, at + length - 8) == word(own, start + length - 8),
-            _ => there == here && text.get(at..at + length) == Some(self.bytes(name)),
+            8..=16 => there == here && last_word(text, length) == last_word(own, length),
+            _ => there == here && is_there(),
         }
     }
+}
+
+/// The last word of the first `length` bytes.
+#[inline]
+fn last_word(text: &[u8], length: usize) -> Option<&[u8; 8]> {
+    text.get(..length)?.last_chunk()
 }
 
 /// Fills an [`Arena`]; equal names share one place.

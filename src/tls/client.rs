@@ -105,10 +105,6 @@ impl Reload for Connector {
     fn reload(&self) -> Outcome {
         self.0.reload()
     }
-
-    fn look(&self) -> Option<Outcome> {
-        self.0.look()
-    }
 }
 
 impl Source for Settings {

@@ -132,10 +132,6 @@ impl Reload for Acceptor {
     fn reload(&self) -> Outcome {
         self.0.reload()
     }
-
-    fn look(&self) -> Option<Outcome> {
-        self.0.look()
-    }
 }
 
 impl Source for Settings {

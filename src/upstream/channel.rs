@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::call::deadline::before;
 use crate::call::service::{BoxFuture, CallService};
-use crate::call::{self, Call, Encodings, Messages, Reply};
+use crate::call::{self, Body, Call, Encodings, Messages, Reply};
 use crate::status::{Code, Status};
 use crate::telemetry::trace::context::LENGTH;
 use crate::telemetry::trace::span::Traced;
@@ -115,7 +115,13 @@ impl fmt::Debug for Channel {
 
 impl CallService for Channel {
     fn call(&self, call: Call) -> BoxFuture<Reply> {
-        Box::pin(Arc::clone(&self.shared).answer(call))
+        let shared = Arc::clone(&self.shared);
+        let Call { method, metadata, deadline, encodings, trace, body, .. } = call;
+        let (started, input) = (Instant::now(), Input::Stream(None));
+        let (parent, attempt) = (None, None);
+        let mut work = Try { method, metadata, encodings, input, started, deadline, trace, parent, attempt };
+        // A block, as the future of a function keeps what it is given twice, and this one is moved.
+        Box::pin(async move { shared.answer(&mut work, body).await.unwrap_or_else(Reply::from) })
     }
 }
 
@@ -137,7 +143,7 @@ struct Try {
 /// What a try sends.
 enum Input {
     Message(Piece),
-    /// Absent once a try has begun to pull messages: they cannot be sent again.
+    /// Absent before there are any, and once a try has begun to pull them: they cannot be sent again.
     Stream(Option<Messages>),
 }
 
@@ -199,28 +205,21 @@ impl Drop for Try {
 }
 
 impl Shared {
-    async fn answer(self: Arc<Self>, call: Call) -> Reply {
-        self.try_answer(call).await.unwrap_or_else(Reply::from)
-    }
-
-    async fn try_answer(&self, call: Call) -> Result<Reply, Status> {
-        let Call { method, metadata, deadline, encodings, trace, body, .. } = call;
-        let mut started = Instant::now();
-        let input = if method.client_streaming {
+    async fn answer(&self, work: &mut Try, body: Body) -> Result<Reply, Status> {
+        work.input = if work.method.client_streaming {
             Input::Stream(Some(body.messages()))
         } else {
-            let message = before(deadline, pin!(body.message())).await;
-            let message = message.unwrap_or_else(|| Err(late(started, deadline)))?;
+            let message = before(work.deadline, pin!(body.message())).await;
+            let message = message.unwrap_or_else(|| Err(late(work.started, work.deadline)))?;
             Input::Message(framed(message, self.settings.max_message)?)
         };
-        let mut deadline = deadline;
-        if !method.is_streaming() {
-            started = Instant::now();
-            deadline = deadline.into_iter().chain(started.checked_add(self.settings.timeout)).min();
+        if !work.method.is_streaming() {
+            work.started = Instant::now();
+            let latest = work.started.checked_add(self.settings.timeout);
+            work.deadline = work.deadline.into_iter().chain(latest).min();
         }
-        let mut work =
-            Try { method, metadata, encodings, input, started, deadline, trace, parent: None, attempt: None };
-        match before(deadline, pin!(self.send(&mut work))).await {
+        let (started, deadline) = (work.started, work.deadline);
+        match before(deadline, pin!(self.send(work))).await {
             Some(outcome) => outcome,
             None => Err(late(started, deadline)),
         }
@@ -275,7 +274,7 @@ impl Shared {
     /// One try on one connection.
     async fn exchange(&self, slot: usize, lease: Lease, work: &mut Try) -> Result<Reply, Failure> {
         let target = lease.target;
-        let exchange = self.open(slot, lease, work).await?;
+        let mut exchange = self.open(slot, lease, work).await?;
         let terms = Terms { limit: self.settings.max_message, compressed: work.encodings.accepted.is_some() };
         if work.method.server_streaming {
             Box::pin(stream::open(exchange, terms, self.told(target, work))).await

@@ -57,7 +57,7 @@ impl Exchange {
     }
 
     /// Reads the answer of a method that gives one message.
-    pub(super) async fn run(mut self, terms: Terms) -> Result<Reply, Failure> {
+    pub(super) async fn run(&mut self, terms: Terms) -> Result<Reply, Failure> {
         let outcome = self.read_one(terms).await;
         self.end();
         outcome

@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
                 let error = ReadError::new(start, "the field is there twice");
                 return Err(self.in_field(error, field));
             }
-            let is_set = self.field(field).map_err(|error| self.in_field(error, field))?;
+            let is_set = self.inlined_field(field).map_err(|error| self.in_field(error, field))?;
             if let (true, Some(oneof)) = (is_set, field.oneof()) {
                 let seen = if words > 1 { &mut self.seen[base..] } else { std::slice::from_mut(&mut few) };
                 if set(seen, fields.len() + oneof) {
@@ -245,12 +245,18 @@ impl<'a> Reader<'a> {
 
     /// The value of a field; false if it is null and so absent.
     pub(super) fn field(&mut self, field: &'a Field) -> Result<bool> {
+        self.inlined_field(field)
+    }
+
+    /// As [`Reader::field`], for where it is called most.
+    #[inline(always)]
+    fn inlined_field(&mut self, field: &'a Field) -> Result<bool> {
         if self.text.get(self.at) == Some(&b'n') && !self.takes_null(field) {
             self.literal(b"null")?;
             return Ok(false);
         }
         match field.cardinality() {
-            Cardinality::Singular(presence) => self.singular(field, presence),
+            Cardinality::Singular(presence) => self.inlined_element(field, presence == Presence::Implicit),
             Cardinality::Repeated { packed } => self.list(field, packed).map(|()| true),
             Cardinality::Map => self.map(field).map(|()| true),
         }
@@ -269,14 +275,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn singular(&mut self, field: &'a Field, presence: Presence) -> Result<bool> {
-        self.element(field, presence == Presence::Implicit)
-    }
-
     /// One value with its tag, or nothing where a default is left out; false if it is an unknown enum name
     /// to be ignored.
-    #[inline]
+    #[inline(never)]
     pub(super) fn element(&mut self, field: &'a Field, leave_out: bool) -> Result<bool> {
+        self.inlined_element(field, leave_out)
+    }
+
+    /// As [`Reader::element`], for where it is called most.
+    #[inline(always)]
+    fn inlined_element(&mut self, field: &'a Field, leave_out: bool) -> Result<bool> {
         let number = field.number();
         match field.kind() {
             Kind::String | Kind::Bytes => {

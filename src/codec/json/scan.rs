@@ -13,40 +13,39 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 ///
 /// Short runs are the most, so words come first, and blocks of 32 bytes only behind two of them.
 #[inline]
-pub(super) fn plain_end(text: &[u8], mut at: usize) -> usize {
-    for _ in 0..2 {
-        match text.get(at..).and_then(<[u8]>::first_chunk) {
-            Some(chunk) => match ends(*chunk) {
-                0 => at += 8,
-                found => return at + (found.trailing_zeros() / 8) as usize,
-            },
-            None => return slow_end(text, at),
+pub(super) fn plain_end(text: &[u8], at: usize) -> usize {
+    let mut rest = text.get(at..).unwrap_or_default();
+    for before in [0, 8] {
+        let Some((chunk, behind)) = rest.split_first_chunk() else { return at + before + slow_end(rest) };
+        match ends(*chunk) {
+            0 => rest = behind,
+            found => return at + before + (found.trailing_zeros() / 8) as usize,
         }
     }
-    long_end(text, at)
+    at + 16 + long_end(rest)
 }
 
-fn long_end(text: &[u8], mut at: usize) -> usize {
-    while let Some(block) = text.get(at..).and_then(<[u8]>::first_chunk::<32>) {
+fn long_end(text: &[u8]) -> usize {
+    let mut rest = text;
+    while let Some((block, behind)) = rest.split_first_chunk::<32>() {
         // Without a branch for each byte, so that it becomes vector instructions.
         let is_special = block.iter().fold(false, |any, &byte| any | is_end(byte));
         if is_special {
             break;
         }
-        at += 32;
+        rest = behind;
     }
-    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk) {
+    while let Some((chunk, behind)) = rest.split_first_chunk() {
         match ends(*chunk) {
-            0 => at += 8,
-            found => return at + (found.trailing_zeros() / 8) as usize,
+            0 => rest = behind,
+            found => return text.len() - rest.len() + (found.trailing_zeros() / 8) as usize,
         }
     }
-    slow_end(text, at)
+    text.len() - rest.len() + slow_end(rest)
 }
 
-fn slow_end(text: &[u8], at: usize) -> usize {
-    let rest = text.get(at..).unwrap_or_default();
-    at + rest.iter().position(|&byte| is_end(byte)).unwrap_or(rest.len())
+fn slow_end(text: &[u8]) -> usize {
+    text.iter().position(|&byte| is_end(byte)).unwrap_or(text.len())
 }
 
 #[inline]

@@ -16,7 +16,7 @@ use crate::wire::writer::{self, Length};
 
 impl<'a> Reader<'a> {
     /// A number, bool or enum as the bits that go on the wire; none for an enum name to be ignored.
-    #[inline]
+    #[inline(always)]
     pub(super) fn scalar(&mut self, kind: Kind) -> Result<Option<u64>> {
         Ok(Some(match kind {
             Kind::Bool => self.bool_value()?.into(),
@@ -54,9 +54,11 @@ impl<'a> Reader<'a> {
             return self.unusual_integer(kind);
         }
         self.at = end + usize::from(is_quoted);
-        let value = i128::from(value);
-        narrowed(if negative { -value } else { value }, kind)
-            .ok_or_else(|| no_number(start, integer_name(kind), NumberError::Range))
+        let value = match i64::try_from(value) {
+            Ok(value) => narrow(if negative { -value } else { value }, kind),
+            Err(_) => narrowed(if negative { -i128::from(value) } else { value.into() }, kind),
+        };
+        value.ok_or_else(|| no_number(start, integer_name(kind), NumberError::Range))
     }
 
     /// An integer with a fraction or an exponent, very large, or out of range.

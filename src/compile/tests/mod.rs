@@ -35,7 +35,7 @@ async fn compiled(yaml: &str, base: &Path) -> (Option<Snapshot>, Problems) {
 
 async fn compile_with(config: &Config, problems: &mut Problems, lenient: bool) -> Option<Compiled> {
     let needed = Reflections::needed(config);
-    let (reflections, _) = Reflections::ask(config, &needed, &Reflections::default(), PATIENCE).await;
+    let (reflections, _) = Reflections::ask(config, &needed, &Reflections::default(), None, PATIENCE).await;
     compile(config, problems, Terms { cores: 1, live: None, reflections, lenient }).0
 }
 

@@ -52,7 +52,7 @@ pub(in crate::front) async fn answer<B: RequestBody>(
         Ok(found) => found,
         Err(status) => return failure(&snapshot.schema, &status),
     };
-    let reply = match call(route, codec, &head.headers, body, caller, &snapshot.limits) {
+    let reply = match call(route, codec, &head, body, caller, &snapshot.limits) {
         Ok(call) => route.endpoint.service.call(call).await,
         Err(status) => Reply::from(status),
     };
@@ -90,11 +90,12 @@ fn checked<'r>(
 fn call<B: RequestBody>(
     route: &Arc<Route>,
     codec: Codec,
-    headers: &HeaderMap,
+    head: &Head,
     body: B,
     caller: Caller,
     limits: &Limits,
 ) -> Result<Call, Status> {
+    let headers = &head.headers;
     let encoding = headers.get(&ENCODING).filter(|encoding| *encoding != "identity").cloned();
     // Messages pass as they are in protobuf only.
     let encodings = match codec {
@@ -116,7 +117,7 @@ fn call<B: RequestBody>(
     } else {
         Body::Pending(Box::pin(requests.one(limits.clone())))
     };
-    method::call(route, Dialect::Connect, headers, encodings, caller, body)
+    method::call(route, Dialect::Connect, head, encodings, caller, body)
 }
 
 /// The message in an envelope; `None` if it is the end of the stream.

@@ -115,8 +115,7 @@ fn request<B: RequestBody>(
         };
         (codec, Body::Pending(Box::pin(message)))
     };
-    method::call(route, Dialect::Connect, headers, Encodings::default(), caller, body)
-        .map(|call| (codec, call))
+    method::call(route, Dialect::Connect, head, Encodings::default(), caller, body).map(|call| (codec, call))
 }
 
 /// The codec that the content type names, JSON without any.

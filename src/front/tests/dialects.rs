@@ -457,3 +457,37 @@ async fn origins_are_compared_exactly() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_was_found_wrong_before_is_told_in_the_form_of_each_dialect() {
+    let text = "Nothing is accepted.";
+    let found = |path: &str, content_type: &str, body: &[u8]| {
+        let headers = [("content-type", content_type), ("te", "trailers")];
+        let mut request = with_body("POST", path, &headers, Full::new(Bytes::copy_from_slice(body)));
+        *request.version_mut() = Version::HTTP_2;
+        request.extensions_mut().insert(Status::caller(Code::InvalidArgument, text).with_http(406));
+        request
+    };
+    let one = framed(0, &[b""]);
+    for path in [ECHO_PATH, "/echo.v1.Echo/Watch", "/echo.v1.Echo/Gather"] {
+        let setting = Setting::new();
+        let answer = setting.framed(found(path, "application/grpc", &one)).await;
+        assert_eq!((answer.seen.status, answer.status()), (200, ("3", text.into())), "{path}");
+        let answer = setting.send(found(path, "application/grpc-web", &one)).await;
+        let body = String::from_utf8_lossy(&answer.body);
+        assert!(body.contains("grpc-status: 3\r\n"), "{path}: {body}");
+        assert!(!setting.was_called(), "{path}");
+    }
+    let setting = Setting::new();
+    let answer = setting.send(found(ECHO_PATH, "application/proto", b"")).await;
+    let told = json!({"code": "invalid_argument", "message": text});
+    assert_eq!((answer.status, answer.json()), (406, told.clone()));
+    let answer =
+        setting.send(found("/echo.v1.Echo/Watch", "application/connect+json", &framed(0, &[b"{}"]))).await;
+    assert_eq!((answer.status, answer.body[0]), (200, 2));
+    assert_eq!(serde_json::from_slice::<Value>(&answer.body[5..]).unwrap()["error"], told);
+    assert!(!setting.was_called());
+    // Who may not call learns that, and no more.
+    let refusing = Setting::with(&EndpointOptions::default(), true);
+    assert_eq!(refusing.send(found(ECHO_PATH, "application/proto", b"")).await.status, 403);
+}

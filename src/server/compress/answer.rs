@@ -44,7 +44,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The encoding that an answer gets, in whose headers this is said.
 pub(super) fn encoding<B: Body>(head: &mut Parts, body: &B, accepted: Accepted) -> Option<Coding> {
     let forced = accepted.identity_refused && accepted.coding.is_some();
-    if !is_encodable(head, body) || !(forced || gains(&head.headers, body)) {
+    // Whether it gains is asked first, as most answers are small.
+    if !(forced || gains(&head.headers, body)) || !is_encodable(head, body) {
         return None;
     }
     if !elements(&head.headers, &VARY).any(|name| name == "*" || name.eq_ignore_ascii_case("accept-encoding"))

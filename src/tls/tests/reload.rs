@@ -1,4 +1,3 @@
-use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
@@ -29,7 +28,7 @@ async fn shown(acceptor: &Acceptor, connector: &Connector) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn files_that_change_are_read_again_once_they_rest() {
+async fn files_are_read_again_and_what_is_wrong_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new("Authority");
     let (one, two) = (authority.issue(&["a.example"]), authority.issue(&["a.example"]));
@@ -41,57 +40,25 @@ async fn files_that_change_are_read_again_once_they_rest() {
             .unwrap();
     assert_eq!(acceptor.files(), [files.certificate.clone(), files.key.clone()]);
     assert_eq!(connector.files(), [ca]);
-    assert_eq!((acceptor.look(), acceptor.look()), (None, None));
+    assert_eq!(acceptor.reload(), Ok(vec![]));
     assert_eq!(shown(&acceptor, &connector).await, **one.certificate.der());
 
-    // The certificate alone does not fit the key; it is looked at once it rests, and said once.
+    // The certificate alone does not fit the key.
     fs::write(&files.certificate, two.certificate.pem()).unwrap();
-    assert_eq!(acceptor.look(), None);
-    let defects = acceptor.look().unwrap().unwrap_err();
+    let defects = acceptor.reload().unwrap_err();
     assert!(defects[0].message.contains("does not belong to"), "{defects:?}");
-    assert_eq!((acceptor.look(), acceptor.look()), (None, None));
     assert_eq!(shown(&acceptor, &connector).await, **one.certificate.der());
 
     fs::write(&files.key, two.key.serialize_pem()).unwrap();
-    assert_eq!((acceptor.look(), acceptor.look(), acceptor.look()), (None, Some(Ok(vec![])), None));
+    assert_eq!(acceptor.reload(), Ok(vec![]));
     assert_eq!(shown(&acceptor, &connector).await, **two.certificate.der());
 
-    // A file that is gone is a change too, and so is one that comes back as it was.
+    // A file that is gone, and one that comes back as it was.
     fs::rename(&files.key, folder.path().join("away")).unwrap();
-    assert_eq!(acceptor.look(), None);
-    let defects = acceptor.look().unwrap().unwrap_err();
+    let defects = acceptor.reload().unwrap_err();
     assert!(defects[0].message.ends_with("cannot be read: it does not exist."), "{defects:?}");
     fs::rename(folder.path().join("away"), &files.key).unwrap();
-    assert_eq!((acceptor.look(), acceptor.look(), acceptor.look()), (None, Some(Ok(vec![])), None));
-    assert_eq!(shown(&acceptor, &connector).await, **two.certificate.der());
-}
-
-/// Kubernetes mounts a secret as links to `..data/FILE`, where `..data` is a link to a folder; a new secret is a new
-/// folder and another link.
-#[tokio::test]
-async fn links_that_are_swapped_are_a_change() {
-    let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::new("Authority");
-    let mount = |name: &str, leaf: &Leaf| {
-        let data = folder.path().join(name);
-        fs::create_dir(&data).unwrap();
-        leaf.write(&data, "tls");
-        symlink(name, folder.path().join("..new")).unwrap();
-        fs::rename(folder.path().join("..new"), folder.path().join("..data")).unwrap();
-    };
-    let (one, two) = (authority.issue(&["a.example"]), authority.issue(&["a.example"]));
-    mount("..1", &one);
-    for file in ["tls.crt", "tls.key"] {
-        symlink(Path::new("..data").join(file), folder.path().join(file)).unwrap();
-    }
-    let files = Files { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
-    let acceptor = Acceptor::load(settings(files), &mut Vec::new()).unwrap();
-    let ca = authority.write(folder.path(), "ca");
-    let connector =
-        Connector::load(client::Settings { ca: Some(ca), certificate: None }, &mut Vec::new()).unwrap();
-    assert_eq!(shown(&acceptor, &connector).await, **one.certificate.der());
-    mount("..2", &two);
-    assert_eq!((acceptor.look(), acceptor.look(), acceptor.look()), (None, Some(Ok(vec![])), None));
+    assert_eq!(acceptor.reload(), Ok(vec![]));
     assert_eq!(shown(&acceptor, &connector).await, **two.certificate.der());
 }
 
@@ -109,6 +76,6 @@ async fn another_takes_over_with_its_files() {
     let (old, new) = (load(&one, "one"), load(&two, "two"));
     old.replace(&new);
     assert_eq!(old.files(), new.files());
-    assert_eq!(old.look(), None);
+    assert_eq!(old.reload(), Ok(vec![]));
     assert_eq!(shown(&old, &connector).await, **two.certificate.der());
 }

@@ -1,6 +1,7 @@
 //! Changes while the gateway runs: configurations, files, upstreams, and its end.
 
 mod admin;
+mod clients;
 mod drain;
 mod load;
 mod reflection;

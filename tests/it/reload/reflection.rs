@@ -118,6 +118,52 @@ async fn backends_that_hang_or_lie_leave_the_others_served() {
     assert!(reason.contains("did not give its descriptors within 3000 ms."), "{reason}");
 }
 
+/// 100 MB in one answer, files of 1 MB that import one another without an end, and two that import each other.
+#[tokio::test]
+async fn backends_that_tell_far_too_much_leave_the_others_served() {
+    /// The 64 MiB that one may tell, in the pieces that arrived and as one answer, for two of them at once, and the
+    /// gateway itself.
+    const MEMORY: u64 = 320 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let up = start(folder.path(), "up", 0, &proto("up", &["Get"], "string id = 1;"));
+    let kinds = ["whole", "endless", "circle"];
+    let floods = kinds.map(|kind| {
+        let mut command = python("tests/python/reflection_flood.py");
+        command.arg(kind);
+        Server::start(command, |line| line.strip_prefix("listening ")?.parse().ok())
+    });
+    let mut list = vec![("up", up.address())];
+    list.extend(kinds.into_iter().zip(floods.iter().map(Server::address)));
+    let setting = Setting::new(&config(&list, "reload: {reflection: 100ms, files: 1h}\n"));
+    assert_eq!(setting.status("/up/Get").await, 200);
+    let expected = [
+        ("whole", "found 104857"),
+        ("endless", "has more than 67108864 bytes of descriptors, which is the limit for reflection"),
+        ("circle", "What its server gave is not valid: "),
+    ];
+    // A busy machine may have needed more than the time that there is at the start.
+    eventually("the reasons", async || {
+        let (status, answer) = setting.reload().await;
+        assert_eq!(status, 200, "{answer}");
+        let ready = setting.ask("/readyz").await;
+        assert_eq!(ready.status, 200);
+        let missing = ready.json()["missing"].clone();
+        eprintln!("{missing}");
+        (0..3).all(|index| {
+            let (name, reason) = expected[index];
+            assert_eq!(missing[index]["upstream"], json!(name));
+            missing[index]["reason"].as_str().unwrap().contains(reason)
+        })
+    })
+    .await;
+    for flood in &floods {
+        flood.wait_for("asked 8 times");
+        assert_eq!(setting.status("/up/Get").await, 200);
+    }
+    let peak = setting.server.peak_memory();
+    assert!(peak < MEMORY, "{peak} bytes");
+}
+
 /// Long before its turn: what was restarted may be another version.
 #[tokio::test]
 async fn a_backend_that_is_connected_to_anew_is_asked() {

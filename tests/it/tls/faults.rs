@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -114,6 +114,41 @@ fn broken_handshakes_end_only_themselves() {
         let _ = stream.read_to_end(&mut Vec::new());
         assert!(place.curl(&gateway, "a.example", &[]).status.success(), "{}", bytes[..4].escape_ascii());
     }
+}
+
+/// TLS 1.2 lets a client ask for another handshake at any time, which costs a server much more than the client. None is
+/// done: the connection rests, and ends like any that is idle.
+#[test]
+fn renegotiation_is_not_done() {
+    const COUNT: usize = 20;
+    let place = Place::new();
+    place.write("a", &place.authority.issue(&["a.example"]));
+    let gateway = Gateway::with_config(&format!(
+        "listeners: [{{address: '127.0.0.1:0', tls: {{{}}}}}]\nupstreams: {{shop: 'http://{}'}}\nservices: ['**']\n\
+         http: {{idle_timeout: 3s}}\n",
+        place.pair("a"),
+        backend::bookstore()
+    ));
+    let start = || {
+        let mut client = Command::new("openssl");
+        client.args(["s_client", "-tls1_2", "-servername", "a.example", "-CAfile", &place.shown("ca.crt")]);
+        client.args(["-connect", &gateway.address().to_string()]);
+        let client = client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut client = client.spawn().unwrap();
+        // A line with this letter asks for it.
+        client.stdin.as_mut().unwrap().write_all(b"R\n").unwrap();
+        client
+    };
+    let clients: Vec<_> = (0..COUNT).map(|_| start()).collect();
+    for client in clients {
+        assert!(place.curl(&gateway, "a.example", &[]).status.success());
+        let output = client.wait_with_output().unwrap();
+        let told = format!("{}{}", text(&output.stdout), text(&output.stderr));
+        assert!(told.contains("RENEGOTIATING"), "{told}");
+        // Each handshake verifies the authority and the certificate.
+        assert_eq!(told.matches("verify return:1").count(), 2, "{told}");
+    }
+    assert!(place.curl(&gateway, "a.example", &[]).status.success());
 }
 
 /// The binary with a command. The superuser may read every file; what is started here may not, whoever runs the tests.
