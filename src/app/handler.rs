@@ -51,6 +51,10 @@ impl Handler for Fronted {
         }
         let (request, terms) = self.compression.open(request.map(|body| Received::new(body, received)));
         let answer = self.front.answer(request, peer.remote, peer.tls.clone(), &mut observed.seen).await;
+        if answer.body().socket().is_some() {
+            // Nothing of it is an answer's body.
+            return observed.answered(answer.map(Encoded::plain));
+        }
         observed.answered(terms.close(answer))
     }
 

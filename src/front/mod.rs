@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::{ALLOW, ORIGIN, UPGRADE};
+use http::header::{ALLOW, ORIGIN};
 use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
@@ -120,9 +120,7 @@ impl Front {
                 answer
             }
             Found::NotFound => {
-                if let Some(status) = websocket::hint(snapshot, head.uri.path()) {
-                    let mut answer = refuse(&status);
-                    answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+                if let Some(answer) = websocket::hint(snapshot, &head) {
                     return answer;
                 }
                 let text = format!("There is no route for {} {}.", head.method, shown(head.uri.path()));

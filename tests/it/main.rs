@@ -34,3 +34,4 @@ mod streams;
 mod support;
 mod telemetry;
 mod tls;
+mod websocket;

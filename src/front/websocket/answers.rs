@@ -61,7 +61,7 @@ impl Answers {
                 frame::write(out, Opcode::Binary, [&prefix, message]);
             }
         }
-        MESSAGES.add(SENT, 1);
+        MESSAGES.add(SENT, self.route.endpoint.method.server_streaming.into());
         SOCKET_MESSAGES.add(SENT, 1);
         Ok(())
     }

@@ -16,7 +16,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// How many control frames may come between two ticks.
 const CONTROLS: u32 = 1_000;
 /// Once the server stops, a socket on which nothing passes for so long is closed.
-const QUIET: Duration = Duration::from_millis(250);
+const QUIET: Duration = Duration::from_secs(1);
 
 /// What has to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,11 +93,13 @@ impl Clock {
     }
 
     /// Whether the client takes what is written.
-    pub(super) fn stalls(&mut self, is_stalled: bool) {
-        self.is_stalled = is_stalled;
-        if !is_stalled {
+    pub(super) const fn stalls(&mut self, is_stalled: bool) {
+        if !is_stalled && self.is_stalled {
+            // Whoever takes something is there, though a ping may be far behind in what is on the way.
+            self.has_received = true;
             self.stalled = None;
         }
+        self.is_stalled = is_stalled;
     }
 
     /// A control frame came. Says whether it may.
@@ -183,7 +185,7 @@ impl Clock {
                 return Some(Due::Lost);
             }
         }
-        if has_received || is_held || self.stop_by.is_some() {
+        if has_received || is_held || self.is_stalled || self.stop_by.is_some() {
             self.is_asked = false;
             return None;
         }

@@ -56,19 +56,21 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// What a reply goes on with.
-    pub(super) fn of(reply: Reply) -> Self {
+    /// What a reply goes on with. Without a stream it has a message unless the method `streams`.
+    pub(super) fn of(reply: Reply, streams: bool) -> Self {
         match reply {
             Reply { stream: Some(stream), .. } => Self::Replies(stream),
-            Reply { status, message, trailers, .. } if status.is_ok() => Self::Message(message.bytes, trailers),
+            Reply { status, message, trailers, .. } if status.is_ok() && !streams => {
+                Self::Message(message.bytes, trailers)
+            }
             Reply { status, trailers, .. } => Self::Ended(status, trailers),
         }
     }
 
-    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Part> {
+    fn poll_part(&mut self, cx: &mut Context<'_>, streams: bool) -> Poll<Part> {
         loop {
             *self = match self {
-                Self::Waiting(reply) => Self::of(ready!(reply.as_mut().poll(cx))),
+                Self::Waiting(reply) => Self::of(ready!(reply.as_mut().poll(cx)), streams),
                 Self::Replies(replies) => {
                     let part = ready!(replies.as_mut().poll_next(cx));
                     let part = part.unwrap_or_else(|| Part::End(Status::ok(), HeaderMap::new()));
@@ -83,7 +85,9 @@ impl Source {
                     return Poll::Ready(part);
                 }
                 Self::Ended(..) => {
-                    let Self::Ended(status, trailers) = std::mem::replace(self, Self::Nothing) else { continue };
+                    let Self::Ended(status, trailers) = std::mem::replace(self, Self::Nothing) else {
+                        continue;
+                    };
                     return Poll::Ready(Part::End(status, trailers));
                 }
                 Self::Nothing => return Poll::Pending,
@@ -202,15 +206,16 @@ impl Session {
             }
         }
         for _ in 0..ROUNDS {
+            let before = self.phase;
+            self.poll_clock(cx);
+            let wants_room = self.poll_read(cx) | self.poll_answers(cx);
+            let is_written = self.poll_write(cx);
             if self.phase == Phase::Over {
                 return Poll::Ready(());
             }
-            self.poll_clock(cx);
-            let mut goes_on = self.poll_read(cx);
-            goes_on |= self.poll_answers(cx);
-            goes_on |= self.poll_write(cx);
-            if !goes_on {
-                return if self.phase == Phase::Over { Poll::Ready(()) } else { Poll::Pending };
+            // Whatever else waits has said for what.
+            if self.phase == before && !(wants_room && is_written) {
+                return Poll::Pending;
             }
         }
         cx.waker().wake_by_ref();
@@ -222,7 +227,9 @@ impl Session {
         let finishes = self.is_complete && is_answered_once;
         while let Poll::Ready(due) = self.clock.poll(cx, self.is_held, finishes) {
             match due {
-                Due::Ping if self.phase == Phase::Talking => frame::write(&mut self.out, Opcode::Ping, [&[], &[]]),
+                Due::Ping if self.phase == Phase::Talking => {
+                    frame::write(&mut self.out, Opcode::Ping, [&[], &[]])
+                }
                 Due::Ping => {}
                 Due::End(flaw) if self.phase == Phase::Talking => self.fail(flaw),
                 Due::End(_) | Due::Lost => return self.lost(),
@@ -233,11 +240,14 @@ impl Session {
         }
     }
 
-    /// Reads what the client sent. Says whether there may be more to do now.
+    /// Reads what the client sent. Says whether that waits for room for what answers it.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
-            if matches!(self.phase, Phase::Closed | Phase::Over) || self.out.len() - self.written >= PACK {
+            if matches!(self.phase, Phase::Closed | Phase::Over) {
                 return false;
+            }
+            if self.out.len() >= PACK {
+                return true;
             }
             self.is_held = self.phase == Phase::Talking
                 && self.pipe.as_ref().is_some_and(|pipe| pipe.poll_ready(cx).is_pending());
@@ -258,7 +268,7 @@ impl Session {
                     // Nothing that comes after it can be understood.
                     self.fail(flaw);
                     self.phase = Phase::Closed;
-                    return true;
+                    return false;
                 }
             }
         }
@@ -330,7 +340,8 @@ impl Session {
         self.traffic[0] += message.len() as u64;
         self.count += 1;
         if self.is_complete {
-            return self.refuse("A message came after the last one. Open another WebSocket for another call.");
+            return self
+                .refuse("A message came after the last one. Open another WebSocket for another call.");
         }
         if !self.clock.may_send() {
             let text = "Messages came faster than is allowed on a WebSocket.";
@@ -359,10 +370,11 @@ impl Session {
         self.end(Status::caller(Code::InvalidArgument, text), HeaderMap::new());
     }
 
-    /// Pulls answers. Says whether there may be more to do now.
+    /// Pulls answers. Says whether there may be more that wait for room.
     fn poll_answers(&mut self, cx: &mut Context<'_>) -> bool {
+        let streams = self.answers.route.endpoint.method.server_streaming;
         while self.phase == Phase::Talking && self.out.len() < PACK {
-            match self.source.poll_part(cx) {
+            match self.source.poll_part(cx, streams) {
                 Poll::Pending => return false,
                 Poll::Ready(Part::Message(message)) => {
                     self.clock.passed();
@@ -434,11 +446,10 @@ impl Session {
         self.phase = Phase::Over;
     }
 
-    /// Writes what is ready. Says whether there may be more to do now.
+    /// Writes what is ready. Says whether that is done.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
         let Link::Open(io) = &mut self.link else { return false };
         let mut io = Pin::new(io);
-        let had_some = !self.out.is_empty();
         while self.written < self.out.len() {
             match io.as_mut().poll_write(cx, &self.out[self.written..]) {
                 Poll::Pending => {
@@ -467,9 +478,16 @@ impl Session {
                 self.link = Link::Gone;
                 self.phase = Phase::Over;
             }
-            return false;
         }
-        // It may not be all that is ready.
-        had_some
+        true
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.give_up();
+        if self.code.is_none() {
+            SOCKET_CLOSES.add(position(LOST), 1);
+        }
     }
 }
