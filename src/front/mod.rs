@@ -136,9 +136,18 @@ impl Front {
     }
 }
 
-/// An extension of a request that asks for a WebSocket: makes a future that resolves when the server is to stop.
+/// Tells whoever serves something without an end when the server is to stop.
+pub trait Stop: Send + Sync {
+    /// Whether it is. This takes no lock that is shared.
+    fn is_given(&self) -> bool;
+
+    /// Resolves when it is.
+    fn given(&self) -> BoxFuture<()>;
+}
+
+/// An extension of a request that asks for a WebSocket.
 #[derive(Clone)]
-pub struct Stopping(pub Arc<dyn Fn() -> BoxFuture<()> + Send + Sync>);
+pub struct Stopping(pub Arc<dyn Stop>);
 
 impl std::fmt::Debug for Stopping {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -133,8 +133,7 @@ async fn open(
     let request_id = request_id::of(&head.headers).cloned();
     let answers = Answers { route, form, trailers, request_id };
     let source = begin(&answers, call, accepted).await?;
-    let stop = head.extensions.remove::<Stopping>().map(|stopping| (stopping.0)());
-    let clock = Clock::new(snapshot.sockets, stop);
+    let clock = Clock::new(snapshot.sockets, head.extensions.remove::<Stopping>());
     let limit = snapshot.sockets.message;
     let parts = Parts { upgrade, answers, source, pipe, clock, limit, is_complete: starts_at_once, place };
     let mut answer = Response::new(AnswerBody::from(Session::new(parts)));
