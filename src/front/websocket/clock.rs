@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::super::Stopping;
-use super::close::Flaw;
+use super::close::{DURATION, IDLE, RESTART};
 use crate::call::service::BoxFuture;
 use crate::snapshot::Sockets;
+use crate::wire::websocket::Flaw;
 
 /// How long the client may take to answer a close frame.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -194,13 +195,13 @@ impl Clock {
         if let Some(by) = self.stop_by
             && (now >= by || !(has_passed || finishes))
         {
-            return Some(Due::End(Flaw::RESTART));
+            return Some(Due::End(RESTART));
         }
         if self.limits.duration.is_some_and(|duration| now >= self.opened + duration) {
-            return Some(Due::End(Flaw::DURATION));
+            return Some(Due::End(DURATION));
         }
         if now >= self.last + self.limits.idle {
-            return Some(Due::End(Flaw::IDLE));
+            return Some(Due::End(IDLE));
         }
         if self.is_stalled {
             let since = *self.stalled.get_or_insert(now);

@@ -3,13 +3,12 @@
 //! ```text
 //! handshake  what a request that asks for a socket must be, and what is agreed on
 //! session    the open socket: reads into the pipe, writes what the call answers
-//! frame      frames, without I/O
 //! pipe       messages on their way to the call
 //! messages   the requests of the call, read when they are pulled
 //! answers    messages and the end of the call as frames
 //! clock      pings, idle time, the end of the server
 //! places     how many are open
-//! close      codes and reasons
+//! close      codes and reasons; the frames themselves are in `wire`
 //! ```
 //!
 //! The call begins with the handshake, so that whoever may not call, or asks for what there is not, gets an ordinary
@@ -36,7 +35,6 @@ use crate::status::{Code, Status};
 mod answers;
 mod clock;
 mod close;
-mod frame;
 mod handshake;
 mod messages;
 mod pipe;

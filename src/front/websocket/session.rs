@@ -19,8 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::super::meters::{RECEIVED, SOCKET_CLOSES, SOCKET_MESSAGES, SOCKETS};
 use super::answers::{Answers, END, Form, close};
 use super::clock::{Clock, Due};
-use super::close::{Flaw, LOST, NORMAL, position, status_of};
-use super::frame::{self, Event, Opcode, Reader};
+use super::close::{BINARY, CONTROLS, LOST, NORMAL, TEXT, position, status_of};
 use super::pipe::Sender;
 use super::places::Place;
 use crate::call::service::BoxFuture;
@@ -28,6 +27,7 @@ use crate::call::{Part, Replies, Reply};
 use crate::status::{Code, Status};
 use crate::telemetry::metrics::Held;
 use crate::wire::envelope::Envelopes;
+use crate::wire::websocket::{self as frame, Event, Flaw, Opcode, Reader};
 
 /// What is ready together is written together, up to this many bytes.
 const PACK: usize = 16 << 10;
@@ -235,8 +235,14 @@ impl Session {
                 Due::End(_) | Due::Lost => return self.lost(),
             }
         }
-        if self.clock.was_quiet() && self.input.is_empty() {
-            self.input = BytesMut::new();
+        if self.clock.was_quiet() {
+            // A socket that is idle keeps no buffers.
+            if self.input.is_empty() {
+                self.input = BytesMut::new();
+            }
+            if self.out.is_empty() {
+                self.out = Vec::new();
+            }
         }
     }
 
@@ -301,14 +307,14 @@ impl Session {
             Event::Text(_) | Event::Binary(_) if self.phase != Phase::Talking => return,
             Event::Text(text) if self.answers.form == Form::Json => self.text(text),
             Event::Binary(data) if self.answers.form == Form::Proto => self.envelopes(data),
-            Event::Text(_) => return self.fail(Flaw::TEXT),
-            Event::Binary(_) => return self.fail(Flaw::BINARY),
+            Event::Text(_) => return self.fail(TEXT),
+            Event::Binary(_) => return self.fail(BINARY),
         }
     }
 
     fn control(&mut self) {
         if !self.clock.may_control() && self.phase == Phase::Talking {
-            self.fail(Flaw::CONTROLS);
+            self.fail(CONTROLS);
         }
     }
 

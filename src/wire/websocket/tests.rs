@@ -179,3 +179,13 @@ fn heads_are_written_before_what_is_there() {
         assert!(written == begun, "{length}");
     }
 }
+
+#[test]
+fn close_codes_are_those_of_the_specification() {
+    for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1014, 3000, 3999, 4000, 4999] {
+        assert!(is_legal(code), "{code}");
+    }
+    for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
+        assert!(!is_legal(code), "{code}");
+    }
+}
