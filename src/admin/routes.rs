@@ -58,6 +58,8 @@ pub fn routes(snapshot: &Snapshot) -> Json {
             "method": endpoint.full_name,
             "upstream": endpoint.upstream(),
             "dialects": dialects(endpoint),
+            // Besides, the route itself can be upgraded.
+            "websocket": endpoint.speaks(Dialect::WebSocket).then(|| format!("/ws/{}", endpoint.full_name)),
             "client_streaming": endpoint.method.client_streaming,
             "server_streaming": endpoint.method.server_streaming,
         })

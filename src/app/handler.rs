@@ -7,11 +7,13 @@ use hyper::body::Incoming;
 
 use super::observe::Observer;
 use super::observe::body::{Received, Watched};
+use crate::call::service::BoxFuture;
 use crate::config::Config;
 use crate::config::limits::Encodings;
-use crate::front::Front;
+use crate::front::{Front, Stop, Stopping};
 use crate::server::compress::Compression;
 use crate::server::compress::answer::Encoded;
+use crate::server::drain::Signal;
 use crate::server::refusal::Refusal;
 use crate::server::{Handler, Peer};
 use crate::snapshot::handle::Handle;
@@ -37,6 +39,19 @@ impl Fronted {
     }
 }
 
+/// The signal of the server, as the front knows it.
+struct Told(Signal);
+
+impl Stop for Told {
+    fn is_given(&self) -> bool {
+        self.0.is_given()
+    }
+
+    fn given(&self) -> BoxFuture<()> {
+        Box::pin(self.0.given())
+    }
+}
+
 impl Handler for Fronted {
     type Body = Watched;
 
@@ -49,11 +64,18 @@ impl Handler for Fronted {
         let mut observed = self.observer.observe(&request, peer.remote);
         self.observer.identify(&mut request, &mut observed);
         let received = observed.received();
+        if let Some(signal) = request.extensions_mut().remove::<Signal>() {
+            request.extensions_mut().insert(Stopping(Arc::new(Told(signal))));
+        }
         let (request, terms) = self.compression.open(request.map(|body| Received::new(body, received)));
         // A block, as the future of a function keeps what it is given twice.
         async move {
             let tls = peer.tls.clone();
             let answer = self.front.answer(request, peer.remote, tls, &mut observed.seen).await;
+            if answer.body().socket().is_some() {
+                // Nothing of it is an answer's body.
+                return observed.answered(answer.map(Encoded::plain));
+            }
             observed.answered(terms.close(answer))
         }
     }

@@ -36,6 +36,7 @@ pub mod telemetry;
 pub mod tls;
 pub mod upstream;
 pub mod value;
+pub mod websocket;
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,7 @@ use settings::{Scalar, Setting};
 use telemetry::Telemetry;
 use upstream::Upstream;
 use value::address::Target;
+use websocket::WebSocket;
 
 /// The smallest file, shown where one is missing.
 pub const SMALLEST: &str = "The smallest configuration is:\n\
@@ -83,6 +85,8 @@ settings! {
         grpc: Grpc = Grpc::default(),
         /// Limits of HTTP.
         http: Http = Http::default(),
+        /// Limits of WebSockets.
+        websocket: WebSocket = WebSocket::default(),
         /// Limits of messages.
         codec: Codec = Codec::default(),
         /// How changes are taken up.
@@ -132,6 +136,7 @@ impl Config {
             routes: Vec::new(),
             grpc: Grpc::default(),
             http: Http::default(),
+            websocket: WebSocket::default(),
             codec: Codec::default(),
             reload: Reload::default(),
             telemetry: Telemetry::default(),

@@ -11,6 +11,7 @@ use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::call::Dialect;
+use crate::call::service::BoxFuture;
 use crate::route::table::Found;
 use crate::snapshot::Snapshot;
 use crate::snapshot::handle::Handle;
@@ -39,6 +40,7 @@ mod rest;
 mod seen;
 mod stream;
 mod upload;
+mod websocket;
 
 #[cfg(test)]
 mod tests;
@@ -47,7 +49,7 @@ use classify::Spoken;
 
 use body::RequestBody;
 
-pub use answer::{Answer, AnswerBody, Cut};
+pub use answer::{Answer, AnswerBody, Cut, Socket};
 pub use seen::Seen;
 
 /// Answers HTTP requests by the current snapshot.
@@ -82,6 +84,7 @@ impl Front {
             }
             let origin = head.headers.get(ORIGIN).cloned();
             let mut answer = match Spoken::by(&snapshot, &head) {
+                Spoken::WebSocket => return websocket::answer(&snapshot, head, caller, seen).await,
                 Spoken::Grpc => grpc::answer(&snapshot, head, body, caller, seen).await,
                 Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, caller, seen).await,
                 Spoken::Connect => connect::unary::answer(&snapshot, head, body, caller, seen).await,
@@ -120,6 +123,9 @@ impl Front {
                 answer
             }
             Found::NotFound => {
+                if let Some(answer) = websocket::hint(snapshot, &head) {
+                    return answer;
+                }
                 let text = format!("There is no route for {} {}.", head.method, shown(head.uri.path()));
                 refuse(&Status::caller(Code::Unimplemented, text).with_http(404))
             }
@@ -130,6 +136,25 @@ impl Front {
     /// The answer to a request that cannot be served at all, where no route is known.
     pub fn refuse(&self, status: &Status) -> Answer {
         error::answer(&self.handle.load().schema, status, error::Form::Status)
+    }
+}
+
+/// Tells whoever serves something without an end when the server is to stop.
+pub trait Stop: Send + Sync {
+    /// Whether it is. This takes no lock that is shared.
+    fn is_given(&self) -> bool;
+
+    /// Resolves when it is.
+    fn given(&self) -> BoxFuture<()>;
+}
+
+/// An extension of a request that asks for a WebSocket.
+#[derive(Clone)]
+pub struct Stopping(pub Arc<dyn Stop>);
+
+impl std::fmt::Debug for Stopping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stopping")
     }
 }
 

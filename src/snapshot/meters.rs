@@ -47,14 +47,14 @@ pub struct HttpStatus;
 impl Dimension for HttpStatus {
     const LABEL: &'static str = "http_response_status_code";
     const VALUES: &'static [&'static str] = &[
-        "200", "204", "206", "304", "400", "401", "403", "404", "405", "406", "408", "409", "412", "413",
-        "414", "415", "422", "428", "429", "431", "499", "500", "501", "502", "503", "504", "_OTHER",
+        "101", "200", "204", "206", "304", "400", "401", "403", "404", "405", "406", "408", "409", "412",
+        "413", "414", "415", "422", "428", "429", "431", "499", "500", "501", "502", "503", "504", "_OTHER",
     ];
 }
 
 const STATUSES: [u16; HttpStatus::VALUES.len() - 1] = [
-    200, 204, 206, 304, 400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 414, 415, 422, 428, 429, 431, 499,
-    500, 501, 502, 503, 504,
+    101, 200, 204, 206, 304, 400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 414, 415, 422, 428, 429, 431,
+    499, 500, 501, 502, 503, 504,
 ];
 
 /// The series of one route.
@@ -131,7 +131,7 @@ impl Meters {
 pub fn status_index(status: StatusCode) -> usize {
     // By far the most.
     if status == StatusCode::OK {
-        return 0;
+        return 1;
     }
     STATUSES.binary_search(&status.as_u16()).unwrap_or(STATUSES.len())
 }
@@ -161,14 +161,14 @@ mod tests {
     #[test]
     fn counts_go_on_with_the_next_configuration() {
         let first = RouteMeter::new("/meters/{x}", Dialect::Rest, "meters.v1.Test/Go");
-        first.requests(0).record(0, Duration::from_millis(1));
+        first.requests(0).record(1, Duration::from_millis(1));
         first.calls().unwrap().record(0, Duration::from_millis(1));
         let second = RouteMeter::new("/meters/{x}", Dialect::Rest, "meters.v1.Test/Go");
         drop(first);
         let mut text = String::new();
         REQUESTS.render(&mut text);
         SERVER.render(&mut text);
-        assert_eq!((second.requests(0).count(0), second.calls().unwrap().count(0)), (1, 1));
+        assert_eq!((second.requests(0).count(1), second.calls().unwrap().count(0)), (1, 1));
         let route = r#"http_request_method="GET",http_route="/meters/{x}",dialect="rest",http_response_status_code="200""#;
         assert!(
             text.contains(&format!("http_server_request_duration_seconds_count{{{route}}} 1\n")),

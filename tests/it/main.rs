@@ -36,3 +36,4 @@ mod streams;
 mod support;
 mod telemetry;
 mod tls;
+mod websocket;

@@ -28,6 +28,7 @@ fn the_schema_describes_every_key() {
             "routes",
             "grpc",
             "http",
+            "websocket",
             "codec",
             "reload",
             "telemetry"
