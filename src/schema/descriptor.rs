@@ -1,5 +1,5 @@
 //! `google/protobuf/descriptor.proto` read in place: nothing is copied, nested descriptors stay bytes
-//! until they are asked for, and what a codec does not need (source locations, reserved ranges) is
+//! until they are asked for, and what a codec does not need (reserved ranges) is
 //! never looked at. Field numbers are those of `descriptor.proto`.
 
 use crate::wire::WireType;
@@ -138,9 +138,15 @@ descriptor! {
         services: messages = 6,
         extensions: messages = 7,
         options: message = 8,
+        source_info: message = 9,
         syntax: text = 12,
         edition: number = 14,
     }
+}
+
+descriptor! {
+    /// `SourceCodeInfo.Location`, with the comments at an element.
+    Location<'a> { path: message = 1, leading: text = 3, trailing: text = 4, }
 }
 
 descriptor! {

@@ -9,6 +9,7 @@ use std::fmt;
 
 use names::{Arena, ServiceIndex, TypeIndex};
 
+mod comments;
 mod descriptor;
 pub mod diff;
 pub mod enumeration;
@@ -22,6 +23,7 @@ pub mod rule;
 pub use features::Presence;
 pub use names::Name;
 
+use comments::Comments;
 use enumeration::Enum;
 use message::Message;
 use method::{Method, Service};
@@ -52,6 +54,7 @@ pub struct Schema {
     services: Box<[Service]>,
     types: TypeIndex,
     service_index: ServiceIndex,
+    comments: Comments,
 }
 
 impl fmt::Debug for Schema {
@@ -123,6 +126,12 @@ impl Schema {
             TypeId::Message(id) => Some(id),
             TypeId::Enum(_) => None,
         }
+    }
+
+    /// What the proto file says of an element in a comment, if the descriptors carry it: of a message, field, enum,
+    /// value (by the name of its enum and its own), service or method, by its full name with dots.
+    pub fn comment(&self, full_name: &str) -> Option<&str> {
+        self.comments.find(full_name)
     }
 
     fn name_of(&self, id: TypeId) -> Name {

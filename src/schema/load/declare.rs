@@ -10,7 +10,7 @@ use crate::schema::{EnumId, MessageId, TypeId};
 use crate::wire::reader::Error;
 
 /// Messages nested in messages; `protoc` itself refuses more than 32.
-const MAX_NESTING: usize = 64;
+pub(super) const MAX_NESTING: usize = 64;
 
 impl Loader {
     pub(super) fn declare_file(&mut self, wire: &[u8]) {

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::comments::Comments;
 use super::descriptor;
 use super::enumeration::Enum;
 use super::features::Features;
@@ -15,6 +16,7 @@ use super::names::{Interner, ServiceIndex, TypeIndex};
 use super::{MessageId, Name, Schema, TypeId};
 use crate::wire::reader;
 
+mod comments;
 mod declare;
 mod define;
 mod index;
@@ -64,6 +66,7 @@ impl Schema {
         std::mem::take(&mut loader.problems).into_result()?;
         for &file in &files {
             loader.define_file(file);
+            loader.read_comments(file);
         }
         loader.add_extensions();
         std::mem::take(&mut loader.problems).into_result()?;
@@ -80,6 +83,7 @@ struct Loader {
     services: Vec<Service>,
     service_index: ServiceIndex,
     extensions: Vec<Extension>,
+    comments: Comments,
     problems: Problems,
 }
 
