@@ -20,11 +20,14 @@ use crate::status::{Code, Status};
 use crate::telemetry::trace::span::Traced;
 use crate::tls::session::Session;
 
+pub mod credential;
 pub mod deadline;
 pub mod encoding;
 pub mod metadata;
 pub mod meters;
 pub mod service;
+
+use credential::Credential;
 
 /// A gRPC method as the call path knows it: how it is reached and which sides stream.
 #[derive(Clone, Debug)]
@@ -61,6 +64,8 @@ pub enum Dialect {
     GrpcWeb,
     /// Connect, over HTTP/1.1 too.
     Connect,
+    /// SOAP 1.1 and 1.2.
+    Soap,
 }
 
 impl fmt::Display for Dialect {
@@ -70,13 +75,14 @@ impl fmt::Display for Dialect {
             Self::Grpc => "gRPC",
             Self::GrpcWeb => "gRPC-Web",
             Self::Connect => "Connect",
+            Self::Soap => "SOAP",
         })
     }
 }
 
 impl Dialect {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 4] = [Self::Rest, Self::Grpc, Self::GrpcWeb, Self::Connect];
+    pub const ALL: [Self; 5] = [Self::Rest, Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Soap];
 
     /// Its name, for logs and metrics.
     pub const fn name(self) -> &'static str {
@@ -85,6 +91,7 @@ impl Dialect {
             Self::Grpc => "grpc",
             Self::GrpcWeb => "grpc_web",
             Self::Connect => "connect",
+            Self::Soap => "soap",
         }
     }
 }
@@ -100,6 +107,8 @@ pub struct Origin {
     pub peer: Option<SocketAddr>,
     /// What TLS told about the peer, absent on a connection without TLS.
     pub tls: Option<Arc<Session>>,
+    /// What the caller offers beside its headers to show who it is.
+    pub credential: Option<Credential>,
 }
 
 /// One call on its way to an upstream.

@@ -65,12 +65,14 @@ settings! {
         "grpc_web" => GrpcWeb,
         /// Connect, over HTTP/1.1 too, with JSON or protobuf.
         "connect" => Connect,
+        /// SOAP 1.1 and 1.2 at `/soap/package.Service`, with a WSDL.
+        "soap" => Soap,
     }
 }
 
 impl Dialect {
     fn all() -> NonEmpty<Located<Self>> {
-        NonEmpty::new(Self::Rest.into(), [Self::Grpc, Self::GrpcWeb, Self::Connect].map(Located::from))
+        NonEmpty::new(Self::Rest.into(), [Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Soap].map(Located::from))
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn raw_stream(headers: &HeaderMap) -> Result<BodyFormat, Status> {
     Ok(BodyFormat::Raw { content_type })
 }
 
-fn check_length(headers: &HeaderMap, limits: &Limits) -> Result<(), Status> {
+pub(super) fn check_length(headers: &HeaderMap, limits: &Limits) -> Result<(), Status> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limits.body as u64) {
         Err(too_large(limits.body))
@@ -107,7 +107,7 @@ pub(super) fn cut(headers: &HeaderMap, limits: &Limits, has_outside: bool) -> Re
     })
 }
 
-fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
+pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     if let Some(value) = encodings.find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
         let text = format!(
@@ -164,36 +164,85 @@ fn is_lines_type(content_type: &str) -> bool {
 ///
 /// # Errors
 /// When it is too large, does not arrive in time, breaks off, or is not what its encoding says.
-pub(super) async fn read<B>(mut body: B, limits: &Limits) -> Result<Bytes, Status>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<BoxError>,
-{
-    let deadline = Instant::now() + limits.request;
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    loop {
-        let pause = Instant::now() + limits.body_pause;
-        let data = match before(Some(deadline.min(pause)), body.frame()).await {
-            None => return Err(too_slow()),
-            Some(None) => break,
-            Some(Some(Err(error))) => return Err(broken(error.into())),
-            Some(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
-        };
-        if first.len() + rest.len() + data.len() > limits.body {
+pub(super) async fn read<B: RequestBody>(body: B, limits: &Limits) -> Result<Bytes, Status> {
+    Begun::new(body, limits).finish(limits).await
+}
+
+/// A body of which a part has been read.
+pub(super) struct Begun<B> {
+    /// Absent once it has ended.
+    body: Option<B>,
+    /// What was read, if that is one piece.
+    first: Bytes,
+    /// What was read otherwise.
+    rest: BytesMut,
+    deadline: Instant,
+}
+
+impl<B: RequestBody> Begun<B> {
+    /// A body of which nothing has been read. From now on it has its time to arrive.
+    pub(super) fn new(body: B, limits: &Limits) -> Self {
+        let deadline = Instant::now() + limits.request;
+        Self { body: Some(body), first: Bytes::new(), rest: BytesMut::new(), deadline }
+    }
+
+    /// Reads on until there are `enough` bytes, or all.
+    ///
+    /// # Errors
+    /// As for [`read`].
+    pub(super) async fn fill(&mut self, enough: usize, limits: &Limits) -> Result<(), Status> {
+        while self.data().len() < enough
+            && let Some(body) = &mut self.body
+        {
+            let pause = Instant::now() + limits.body_pause;
+            let data = match before(Some(self.deadline.min(pause)), body.frame()).await {
+                None => return Err(too_slow()),
+                Some(None) => {
+                    self.body = None;
+                    break;
+                }
+                Some(Some(Err(error))) => return Err(broken(error.into())),
+                Some(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            };
+            self.push(data, limits)?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, data: Bytes, limits: &Limits) -> Result<(), Status> {
+        if self.data().len() + data.len() > limits.body {
             return Err(too_large(limits.body));
         }
         // A body in one piece, as most are, is not copied.
-        if first.is_empty() && rest.is_empty() {
-            first = data;
+        if self.first.is_empty() && self.rest.is_empty() {
+            self.first = data;
         } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&std::mem::take(&mut first));
+            if self.rest.is_empty() {
+                self.rest.extend_from_slice(&std::mem::take(&mut self.first));
             }
-            rest.extend_from_slice(&data);
+            self.rest.extend_from_slice(&data);
         }
+        Ok(())
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+
+    /// What has been read so far.
+    pub(super) fn data(&self) -> &[u8] {
+        if self.rest.is_empty() { &self.first } else { &self.rest }
+    }
+
+    /// Whether that is known to be all.
+    pub(super) fn is_whole(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    /// Reads the body to its end.
+    ///
+    /// # Errors
+    /// As for [`read`].
+    pub(super) async fn finish(mut self, limits: &Limits) -> Result<Bytes, Status> {
+        self.fill(usize::MAX, limits).await?;
+        Ok(if self.rest.is_empty() { self.first } else { self.rest.freeze() })
+    }
 }
 
 fn too_large(limit: usize) -> Status {

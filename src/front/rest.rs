@@ -174,6 +174,7 @@ fn call<B: RequestBody>(
         route: Arc::clone(&route.template),
         peer: caller.peer,
         tls: caller.tls,
+        credential: None,
     };
     Ok(Call {
         method: Arc::clone(&endpoint.method),

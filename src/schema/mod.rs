@@ -28,16 +28,16 @@ use enumeration::Enum;
 use message::Message;
 use method::{Method, Service};
 
-/// The place of a message in a [`Schema`]. It means nothing in another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The place of a message in a [`Schema`], by declaration. It means nothing in another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(u32);
 
-/// The place of an enum in a [`Schema`]. It means nothing in another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The place of an enum in a [`Schema`], by declaration. It means nothing in another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EnumId(u32);
 
 /// What a type name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TypeId {
     /// A message.
     Message(MessageId),
@@ -107,11 +107,16 @@ impl Schema {
         &self.services
     }
 
+    /// The service with this full name.
+    pub fn service(&self, full_name: &str) -> Option<&Service> {
+        let name_of = |at: u32| self.text(self.services[at as usize].name());
+        Some(&self.services[self.service_index.find(full_name, name_of)? as usize])
+    }
+
     /// The method with this full name, `package.Service/Method`.
     pub fn method(&self, full_name: &str) -> Option<(&Service, &Method)> {
         let (service, method) = full_name.split_once('/')?;
-        let name_of = |at: u32| self.text(self.services[at as usize].name());
-        let service = &self.services[self.service_index.find(service, name_of)? as usize];
+        let service = self.service(service)?;
         Some((service, service.method(self, method)?))
     }
 
@@ -126,6 +131,25 @@ impl Schema {
             TypeId::Message(id) => Some(id),
             TypeId::Enum(_) => None,
         }
+    }
+
+    /// The messages and enums of a package, without the entries of maps.
+    pub fn types_in(&self, package: &str) -> impl Iterator<Item = TypeId> {
+        let is_in = move |name: Name| self.text(name) == package;
+        let messages = self.messages.iter().enumerate();
+        let messages = messages
+            .filter(move |(_, message)| is_in(message.package()) && !message.is_map_entry)
+            .map(|(at, _)| TypeId::Message(MessageId(at as u32)));
+        let enums = self.enums.iter().enumerate().filter(move |(_, each)| is_in(each.package()));
+        messages.chain(enums.map(|(at, _)| TypeId::Enum(EnumId(at as u32))))
+    }
+
+    /// The package in which a type is declared.
+    pub fn package_of(&self, id: TypeId) -> &str {
+        self.text(match id {
+            TypeId::Message(id) => self.message(id).package(),
+            TypeId::Enum(id) => self.enumeration(id).package(),
+        })
     }
 
     /// What the proto file says of an element in a comment, if the descriptors carry it: of a message, field, enum,
