@@ -13,3 +13,4 @@ mod pieces;
 pub mod query;
 pub mod required;
 mod time;
+pub mod xml;

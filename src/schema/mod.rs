@@ -19,6 +19,7 @@ pub mod message;
 pub mod method;
 mod names;
 pub mod rule;
+pub mod xml_name;
 
 pub use features::Presence;
 pub use names::Name;

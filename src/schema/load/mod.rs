@@ -98,6 +98,7 @@ struct Extension {
 #[derive(Clone, Copy)]
 struct Scope<'a> {
     file: &'a str,
+    package: &'a str,
     /// The full name of the package, message or service.
     name: &'a str,
     features: Features,
