@@ -4,6 +4,7 @@
 pub mod binding;
 mod decimal;
 pub mod field_path;
+mod fields;
 pub mod http_body;
 pub mod json;
 mod mask;

@@ -22,3 +22,7 @@ pub mod error;
 pub mod lexer;
 mod markup;
 mod scan;
+pub mod status;
+pub mod write;
+mod write_value;
+mod write_well_known;
