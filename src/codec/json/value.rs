@@ -235,7 +235,7 @@ pub(in crate::codec) fn put(out: &mut Vec<u8>, wire_type: WireType, bits: u64) {
 
 /// The bits of an integer on the wire, if it fits its type.
 #[inline]
-fn narrowed(value: i128, kind: Kind) -> Option<u64> {
+pub(in crate::codec) fn narrowed(value: i128, kind: Kind) -> Option<u64> {
     match (i64::try_from(value), kind) {
         (Ok(value), _) => narrow(value, kind),
         (Err(_), Kind::Uint64 | Kind::Fixed64) => u64::try_from(value).ok(),

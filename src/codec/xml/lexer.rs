@@ -294,6 +294,19 @@ impl<'t> Lexer<'t> {
         self.local() == local.as_bytes() && self.namespace() == namespace.as_bytes()
     }
 
+    /// The local name of the child element that follows, if only white space stands before it.
+    pub(super) fn next_local(&self) -> Option<&'t [u8]> {
+        if self.is_empty {
+            return None;
+        }
+        let rest = self.text.get(self.at..)?;
+        let rest = &rest[rest.iter().take_while(|&&byte| is_space(byte)).count()..];
+        let rest =
+            rest.strip_prefix(b"<").filter(|rest| !matches!(rest.first(), Some(b'/' | b'!' | b'?')))?;
+        let length = rest.iter().take_while(|&&byte| !is_space(byte) && byte != b'>' && byte != b'/').count();
+        rest[..length].rsplit(|&byte| byte == b':').next()
+    }
+
     /// The attributes of the element that was opened last, without declarations of namespaces. They are gone as soon as
     /// another element is opened.
     pub fn attributes(&self) -> &[Attribute<'t>] {
