@@ -3,11 +3,14 @@
 
 use super::{wsdl, xsd};
 use crate::schema::Schema;
+use crate::schema::method::Service;
 
 const ECHO: &[u8] = include_bytes!("../../fuzz/echo.binpb");
 
 fn package(package: &str) -> Option<String> {
-    xsd::of_package(&Schema::load(&[ECHO]).unwrap(), package, &|package| format!("?xsd={package}"))
+    let schema = Schema::load(&[ECHO]).unwrap();
+    let types = xsd::types_of(&schema, schema.services().iter().flat_map(Service::methods));
+    xsd::of_package(&schema, &types, package, &|package| format!("?xsd={package}"))
 }
 
 /// The lines around the first one with `start`, without indentation, to the end of that element.
@@ -84,7 +87,17 @@ fn a_wsdl_says_how_each_method_is_called() {
     let answer = r#"<xs:element name="WatchResponse">
 <xs:complexType>
 <xs:sequence>
-<xs:element name="item" type="p1:Item" minOccurs="0" maxOccurs="unbounded"/>
+<xs:element name="item" minOccurs="0" maxOccurs="unbounded">
+<xs:complexType>
+<xs:sequence>
+<xs:element name="id" type="xs:string" minOccurs="0"/>
+<xs:element name="number" type="xs:unsignedInt" minOccurs="0"/>
+<xs:element name="text" type="xs:string" minOccurs="0"/>
+<xs:element name="code" type="xs:int" minOccurs="0"/>
+<xs:element name="hang" type="xs:boolean" minOccurs="0"/>
+</xs:sequence>
+</xs:complexType>
+</xs:element>
 </xs:sequence>
 </xs:complexType>"#;
     assert_eq!(part(&document, r#"<xs:element name="WatchResponse""#), answer);

@@ -6,7 +6,7 @@ use crate::schema::message::{Cardinality, Field, Kind, WellKnown};
 use crate::schema::{MessageId, Schema, TypeId};
 
 /// Types by their package. Those of a package are in the order of their declaration, messages first.
-pub(super) type Types<'s> = BTreeMap<&'s str, BTreeSet<TypeId>>;
+pub type Types = BTreeMap<String, BTreeSet<TypeId>>;
 
 /// How a value is written, by the type of its field.
 pub(super) enum Form<'s> {
@@ -19,7 +19,7 @@ pub(super) enum Form<'s> {
 }
 
 /// The types that values of these messages can hold, and the messages.
-pub(super) fn reachable(schema: &Schema, roots: impl IntoIterator<Item = MessageId>) -> Types<'_> {
+pub(super) fn reachable(schema: &Schema, roots: impl IntoIterator<Item = MessageId>) -> Types {
     let mut types = Types::new();
     let mut open: Vec<_> = roots.into_iter().collect();
     while let Some(id) = open.pop() {
@@ -49,8 +49,12 @@ fn is_dynamic(schema: &Schema, id: MessageId) -> bool {
     matches!(well_known, Some(WellKnown::Struct | WellKnown::Value | WellKnown::ListValue))
 }
 
-fn add<'s>(schema: &'s Schema, types: &mut Types<'s>, id: TypeId) -> bool {
-    types.entry(schema.package_of(id)).or_default().insert(id)
+fn add(schema: &Schema, types: &mut Types, id: TypeId) -> bool {
+    let package = schema.package_of(id);
+    match types.get_mut(package) {
+        Some(members) => members.insert(id),
+        None => types.entry(package.to_owned()).or_default().insert(id),
+    }
 }
 
 /// The fields that stand in the description of a message. Those of messages with a form of their own do not.

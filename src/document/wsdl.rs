@@ -4,7 +4,7 @@
 //! The schemas are inside, so that the document stands for itself.
 
 use super::text::{Attribute, Xml};
-use super::xsd::{Prefixes, Writer, operations, response_name, types_of_service};
+use super::xsd::{Prefixes, Writer, operations, response_name, types_of};
 use crate::schema::Schema;
 use crate::schema::method::{Method, Service};
 use crate::schema::xml_name::{namespace, spelled};
@@ -27,8 +27,8 @@ const RPC: &str = "google.rpc";
 /// The WSDL of a service that is reached at `address`.
 pub fn of_service(schema: &Schema, service: &Service, address: &str) -> String {
     let full_name = schema.text(service.name());
-    let types = types_of_service(schema, service);
-    let prefixes = Prefixes::new(types.keys().copied(), Some(full_name));
+    let types = types_of(schema, operations(service));
+    let prefixes = Prefixes::new(types.keys().map(String::as_str), Some(full_name));
     let mut writer = Document {
         schema,
         service,

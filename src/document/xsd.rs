@@ -7,8 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use super::types::Types;
+
 use super::text::{Attribute, Xml};
-use super::types::{Form, Types, described_fields, form, form_of_message, reachable, value_of};
+use super::types::{Form, described_fields, form, form_of_message, reachable, value_of};
 use crate::schema::message::{Cardinality, Field, Kind, WellKnown};
 use crate::schema::method::{Method, Service};
 use crate::schema::xml_name::{self, namespace, spelled};
@@ -18,22 +20,27 @@ use crate::schema::{EnumId, MessageId, Presence, Schema, TypeId};
 const PROTOBUF: &str = "google.protobuf";
 const XSD: &str = "http://www.w3.org/2001/XMLSchema";
 
+/// How often what is repeated may come.
+const MANY: &[Attribute<'static>] = &[("minOccurs", "0"), ("maxOccurs", "unbounded")];
+
 /// The element for each message of a stream.
 pub const ITEM: &str = "item";
 /// The element in an envelope's body for a message that is no sequence of fields, such as a
 /// `google.protobuf.Timestamp`.
 pub const VALUE: &str = "value";
 
-/// The schema of a whole package; nothing if no type is in it. `location` says where the schema of another namespace
-/// is found, by the name of its package.
-pub fn of_package(schema: &Schema, package: &str, location: &dyn Fn(&str) -> String) -> Option<String> {
-    let members: BTreeSet<_> = schema.types_in(package).collect();
-    if members.is_empty() {
-        return None;
-    }
+/// The schema of the types of a package that are among `types`; nothing if there are none. `location` says where the
+/// schema of another namespace is found, by the name of its package.
+pub fn of_package(
+    schema: &Schema,
+    types: &Types,
+    package: &str,
+    location: &dyn Fn(&str) -> String,
+) -> Option<String> {
+    let members = types.get(package)?;
     let mut xml = Xml::new();
-    let prefixes = Prefixes::new(imports(schema, &members).chain([package]), None);
-    Writer { schema, xml: &mut xml, prefixes: &prefixes, location: Some(location) }.package(package, &members);
+    let prefixes = Prefixes::new(imports(schema, members).chain([package]), None);
+    Writer { schema, xml: &mut xml, prefixes: &prefixes, location: Some(location) }.package(package, members);
     Some(xml.finish())
 }
 
@@ -41,17 +48,17 @@ pub fn of_package(schema: &Schema, package: &str, location: &dyn Fn(&str) -> Str
 pub fn of_service(schema: &Schema, service: &Service, location: &dyn Fn(&str) -> String) -> String {
     let mut xml = Xml::new();
     let name = schema.text(service.name());
-    let packages: Vec<_> = types_of_service(schema, service).into_keys().collect();
-    let prefixes = Prefixes::new(packages.into_iter(), Some(name));
+    let types = types_of(schema, operations(service));
+    let prefixes = Prefixes::new(types.keys().map(String::as_str), Some(name));
     Writer { schema, xml: &mut xml, prefixes: &prefixes, location: Some(location) }.service(service);
     xml.finish()
 }
 
-/// The types of a service's messages, and of what its faults hold.
-pub(super) fn types_of_service<'s>(schema: &'s Schema, service: &Service) -> Types<'s> {
+/// The types of the messages of methods, and of what faults hold.
+pub fn types_of<'s>(schema: &Schema, methods: impl IntoIterator<Item = &'s Method>) -> Types {
     let of_method = |method: &Method| [method.input(), method.output()];
     let is_type = |id: &MessageId| matches!(form_of_message(schema, *id), Form::Named(..));
-    let own = operations(service).flat_map(of_method).filter(is_type);
+    let own = methods.into_iter().flat_map(of_method).filter(is_type);
     let details = schema.types_in("google.rpc").filter_map(|id| match id {
         TypeId::Message(id) if is_of_faults(schema, id) => Some(id),
         _ => None,
@@ -161,26 +168,27 @@ fn package_of<'s>(schema: &'s Schema, field: &'s Field) -> Option<&'s str> {
 enum Content<'s> {
     /// The fields of the message with this name.
     Fields(&'s str, &'s [Field]),
-    /// An element of this name, and how often it may come.
+    /// An element of this name with a value.
     One(Form<'s>, &'static str, &'static [Attribute<'static>]),
+    /// An element of this name with fields.
+    Each(&'s str, &'s [Field], &'static str, &'static [Attribute<'static>]),
 }
 
 impl<'s> Content<'s> {
     fn of(schema: &'s Schema, id: MessageId, streams: bool) -> Self {
         let message = schema.message(id);
-        if streams {
-            let occurs: &[_] = &[("minOccurs", "0"), ("maxOccurs", "unbounded")];
-            Self::One(form_of_message(schema, id), ITEM, occurs)
-        } else if message.well_known().is_some() {
-            Self::One(form_of_message(schema, id), VALUE, &[("minOccurs", "0")])
-        } else {
-            Self::Fields(schema.text(message.name()), message.fields())
+        let (full_name, fields) = (schema.text(message.name()), message.fields());
+        match (streams, message.well_known()) {
+            (true, Some(_)) => Self::One(form_of_message(schema, id), ITEM, MANY),
+            (true, None) => Self::Each(full_name, fields, ITEM, MANY),
+            (false, Some(_)) => Self::One(form_of_message(schema, id), VALUE, &[("minOccurs", "0")]),
+            (false, None) => Self::Fields(full_name, fields),
         }
     }
 
     fn packages(&self, schema: &'s Schema) -> Vec<&'s str> {
         match self {
-            Self::Fields(_, fields) => fields.iter().filter_map(|field| package_of(schema, field)).collect(),
+            Self::Fields(_, fields) | Self::Each(_, fields, ..) => fields.iter().filter_map(|field| package_of(schema, field)).collect(),
             Self::One(Form::Named(_, package), ..) => vec![package],
             Self::One(..) => Vec::new(),
         }
@@ -301,7 +309,6 @@ impl Writer<'_> {
     /// The type of a message with a form of its own.
     fn dynamic(&mut self, local: &str, known: WellKnown) {
         let value = self.prefixes.qualified(PROTOBUF, "Value");
-        let many = [("minOccurs", "0"), ("maxOccurs", "unbounded")];
         match known {
             WellKnown::Any => {
                 self.xml.open("xs:complexType", &[("name", local)]);
@@ -314,14 +321,14 @@ impl Writer<'_> {
             WellKnown::Struct => {
                 self.xml.open("xs:complexType", &[("name", local)]);
                 self.xml.open("xs:sequence", &[]);
-                self.entry(&value, &many);
+                self.entry(&value, MANY);
                 self.xml.close();
                 self.xml.close();
             }
             WellKnown::ListValue => {
                 self.xml.open("xs:complexType", &[("name", local)]);
                 self.xml.open("xs:sequence", &[]);
-                self.item(&value, &many);
+                self.item(&value, MANY);
                 self.xml.close();
                 self.xml.close();
             }
@@ -382,6 +389,15 @@ impl Writer<'_> {
                 self.xml.empty("xs:element", &attributes);
                 self.xml.close();
             }
+            Content::Each(full_name, fields, element, occurs) => {
+                self.xml.open("xs:sequence", &[]);
+                self.xml.open("xs:element", &[&[("name", element)], occurs].concat());
+                self.xml.open("xs:complexType", &[]);
+                self.fields(full_name, fields);
+                for _ in 0..3 {
+                    self.xml.close();
+                }
+            }
         }
         self.xml.close();
         self.xml.close();
@@ -409,7 +425,7 @@ impl Writer<'_> {
         let occurs: &[Attribute<'_>] = match field.cardinality() {
             Cardinality::Singular(Presence::Required) => &[],
             Cardinality::Singular(_) | Cardinality::Map => &[("minOccurs", "0")],
-            Cardinality::Repeated { .. } => &[("minOccurs", "0"), ("maxOccurs", "unbounded")],
+            Cardinality::Repeated { .. } => MANY,
         };
         if field.cardinality() == Cardinality::Map {
             return self.map(&local, &documented, field);

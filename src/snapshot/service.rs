@@ -1,14 +1,14 @@
 //! Services as a whole: for dialects that name a service and not a method, and for documents.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
 use super::Route;
 use crate::call::Dialect;
-use crate::schema::Schema;
+use crate::schema::{Schema, TypeId};
 use crate::schema::method::Service as Table;
 
 /// A service that is exposed.
@@ -77,7 +77,13 @@ const MAX_KEPT: usize = 16 << 20;
 
 /// Documents that were made, for those who ask again.
 #[derive(Default)]
-pub struct Documents(Mutex<Kept>);
+pub struct Documents {
+    kept: Mutex<Kept>,
+    types: OnceLock<Vec<(Arc<Schema>, Types)>>,
+}
+
+/// Types by their packages.
+type Types = BTreeMap<String, BTreeSet<TypeId>>;
 
 #[derive(Default)]
 struct Kept {
@@ -92,9 +98,14 @@ impl fmt::Debug for Documents {
 }
 
 impl Documents {
+    /// The types that methods on offer can hold, by the schema that they belong to. They are found out once.
+    pub fn types(&self, find: impl FnOnce() -> Vec<(Arc<Schema>, Types)>) -> &[(Arc<Schema>, Types)] {
+        self.types.get_or_init(find)
+    }
+
     /// The document with this name, which is made if it is not there, and kept while there is room.
     pub fn get(&self, name: &str, make: impl FnOnce() -> Option<String>) -> Option<Bytes> {
-        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = lock().by_name.get(name) {
             return Some(found.clone());
         }
