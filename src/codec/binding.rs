@@ -257,10 +257,20 @@ impl Binding {
         if in_pieces {
             wire = pieces::join(schema, self.input, wire, self.options.max_depth).map_err(invalid)?;
         }
+        self.complete(schema, wire)
+    }
+
+    /// A request message in wire form that has all its required fields.
+    ///
+    /// # Errors
+    /// The first field that is missing.
+    pub fn complete(&self, schema: &Schema, wire: Vec<u8>) -> Result<Vec<u8>, Status> {
         match missing_field(schema, self.input, &wire, self.options.max_depth) {
             Ok(None) => Ok(wire),
             Ok(Some(field)) => Err(refused("field", &field, "it is required and not set")),
-            Err(error) => Err(invalid(error)),
+            Err(error) => {
+                Err(Status::caller(Code::InvalidArgument, format!("The request is not valid: {error}.")))
+            }
         }
     }
 

@@ -37,6 +37,7 @@ mod method;
 pub mod request_id;
 mod rest;
 mod seen;
+mod soap;
 mod stream;
 mod upload;
 
@@ -80,6 +81,7 @@ impl Front {
         }
         let origin = head.headers.get(ORIGIN).cloned();
         let mut answer = match Spoken::by(&snapshot, &head) {
+            Spoken::Soap(service) => soap::answer(&snapshot, service, head, body, caller, seen).await,
             Spoken::Grpc => grpc::answer(&snapshot, head, body, caller, seen).await,
             Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, caller, seen).await,
             Spoken::Connect => connect::unary::answer(&snapshot, head, body, caller, seen).await,
@@ -117,8 +119,12 @@ impl Front {
                 answer
             }
             Found::NotFound => {
+                if let Some(answer) = soap::schema_of_package(snapshot, &head) {
+                    return answer;
+                }
                 let text = format!("There is no route for {} {}.", head.method, shown(head.uri.path()));
-                refuse(&Status::caller(Code::Unimplemented, text).with_http(404))
+                let status = Status::caller(Code::Unimplemented, text).with_http(404);
+                if soap::is_meant(&head) { soap::refused(&snapshot.schema, &status) } else { refuse(&status) }
             }
             Found::BadPath(error) => refuse(&Status::caller(Code::InvalidArgument, error.to_string())),
         }
