@@ -248,7 +248,7 @@ impl<'a, 't, 'x> Reader<'a, 't, 'x> {
                 let error = self.error(place, "the field is there twice");
                 return Err(self.in_field(error, field));
             }
-            let is_set = self.single(field, at).map_err(|error| self.in_field(error, field))?;
+            let is_set = self.single(field, at, space).map_err(|error| self.in_field(error, field))?;
             if let (true, Some(oneof)) = (is_set, field.oneof()) {
                 let seen = if words > 1 { &mut self.seen[base..] } else { std::slice::from_mut(&mut few) };
                 if set(seen, fields.len() + oneof) {
@@ -347,7 +347,7 @@ impl<'a, 't, 'x> Reader<'a, 't, 'x> {
     // Fields.
 
     /// The value of a field that is no list; false if it is nil and so absent.
-    fn single(&mut self, field: &'a Field, at: At) -> Result<bool> {
+    fn single(&mut self, field: &'a Field, at: At, space: Space<'a>) -> Result<bool> {
         let is_nil = at == At::Content && self.is_nil(field)?;
         if is_nil && !self.takes_null(field.kind()) {
             self.empty()?;
@@ -358,7 +358,7 @@ impl<'a, 't, 'x> Reader<'a, 't, 'x> {
                 if at == At::Start {
                     self.lexer.enter(field.json_name())?;
                 }
-                return self.map(field).map(|()| true);
+                return self.map(field, space).map(|()| true);
             }
             Cardinality::Singular(presence) => presence == Presence::Implicit,
             Cardinality::Repeated { .. } => false,

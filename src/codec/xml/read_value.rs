@@ -132,12 +132,12 @@ impl<'a, 't> Reader<'a, 't, '_> {
 
     // Maps.
 
-    pub(super) fn map(&mut self, field: &'a Field) -> Result<()> {
+    /// A map, whose elements are in the namespace of the field's.
+    pub(super) fn map(&mut self, field: &'a Field, space: Space<'a>) -> Result<()> {
         let Kind::Message(id) = field.kind() else {
             return Err(self.lexer.refused("the field is no map"));
         };
         let entry = self.schema.message(id);
-        let space = Space::Package(self.schema.text(entry.package()));
         match entry.entry() {
             Some((key, value)) => self.entries(field.number(), key, value, space),
             None => Err(self.lexer.refused("the field is no map")),
