@@ -63,7 +63,7 @@ async function callEverything(forceSoap12Headers) {
 
   const streams = await soap.createClientAsync(`${gateway}/soap/echo.v1.Streams?wsdl`, { forceSoap12Headers });
   const [items] = await streams.WatchAsync({ id: `npm-${forceSoap12Headers}`, count: 2, size: 1 });
-  assert.deepEqual(items.item.map((item) => [item.number, item.text]), [[1, "x"], [2, "x"]]);
+  assert.deepEqual(items.item.map((item) => [Number(item.number), item.text]), [[1, "x"], [2, "x"]]);
 }
 
 await callEverything(false);

@@ -29,6 +29,7 @@ mod reload;
 mod replay;
 mod schema;
 mod shells;
+mod soap;
 mod starter;
 mod streams;
 mod support;

@@ -49,7 +49,8 @@ pub(super) fn open(lexer: &mut Lexer<'_>, is_secure: bool) -> Result<Opened, Fau
     let mut header = Header::default();
     let version = go_to_body(lexer, |version, lexer| read_header(version, lexer, is_secure, &mut header))?;
     if !lexer.child().map_err(invalid)? {
-        return Err(invalid(lexer.refused("the body is empty; an element with the name of a method is needed")));
+        let text = "The body of the envelope is empty. An element with the name of a method is needed.";
+        return Err(Status::caller(Code::InvalidArgument, text).into());
     }
     let namespace = String::from_utf8_lossy(lexer.namespace()).into_owned();
     let name = unescaped(&String::from_utf8_lossy(lexer.local())).into_owned();

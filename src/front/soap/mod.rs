@@ -168,8 +168,9 @@ async fn open<B: RequestBody>(
     is_secure: bool,
 ) -> Result<Opened, Fault> {
     begun.fill(MAX_HEADER, limits).await?;
-    let is_whole = begun.is_whole();
-    let read = if is_whole { begun.data() } else { cut(begun.data()) };
+    let read = begun.data();
+    let is_whole = begun.is_whole() && read.len() <= MAX_HEADER;
+    let read = if is_whole { read } else { cut(read.get(..MAX_HEADER).unwrap_or(read)) };
     let opened = opened(read, announced, is_secure);
     opened.map_err(|mut fault| {
         if !is_whole {

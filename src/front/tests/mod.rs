@@ -30,6 +30,7 @@ mod answers;
 mod bodies;
 mod dialects;
 mod requests;
+mod soap;
 mod streams;
 
 const ECHO: &[u8] = include_bytes!("../../../fuzz/echo.binpb");
@@ -104,7 +105,7 @@ impl Setting {
     }
 
     fn with(options: &EndpointOptions, refuses: bool) -> Self {
-        Self::made(options, refuses, &[Dialect::Rest, Dialect::Grpc, Dialect::GrpcWeb, Dialect::Connect])
+        Self::made(options, refuses, &Dialect::ALL)
     }
 
     fn speaking(dialects: &[Dialect]) -> Self {

@@ -61,7 +61,7 @@ impl Seen {
 
     #[track_caller]
     fn fault(&self) -> (u16, String, String) {
-        let (code, reason) = if self.text().contains(ONE) {
+        let (code, reason) = if self.text().contains(&format!("xmlns:soap=\"{ONE}\"")) {
             assert_eq!(self.header("content-type"), Some("text/xml; charset=utf-8"));
             (self.between("<faultcode>", "</faultcode>"), self.between("<faultstring>", "</faultstring>"))
         } else {
@@ -85,8 +85,8 @@ async fn an_envelope_is_a_call_and_its_answer_is_one_too() {
         let answer = setting.soap(&headers, &text).await;
         let expected = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"{namespace}\"><soap:Body><EchoResponse \
-             xmlns=\"urn:echo.v1.Echo\"><int32>-1</int32><string>a&amp;b</string><child><ns1:string \
-             xmlns:ns1=\"urn:echo.v1\">c</ns1:string></child></EchoResponse></soap:Body></soap:Envelope>\n"
+             xmlns=\"urn:echo.v1.Echo\"><int32>-1</int32><string>a&amp;b</string><child xmlns:n1=\"urn:echo.v1\">\
+             <n1:string>c</n1:string></child></EchoResponse></soap:Body></soap:Envelope>\n"
         );
         assert_eq!((answer.status, answer.text()), (200, &*expected));
         let answered = if namespace == ONE { XML } else { SOAP_XML };
@@ -121,18 +121,17 @@ async fn text_in_other_encodings_is_read() {
 #[tokio::test]
 async fn what_is_no_call_is_answered_with_a_fault() {
     let setting = Setting::new();
-    let deep = "<child>".repeat(100_000);
     let only = "an envelope holds one element Header, if it needs one, and then one element Body, both in its own namespace";
     let valid = "The request body is not valid:";
     for (text, expected) in [
         (String::new(), format!("{valid} the root element is needed, found the end of the text, at line 1, column 1.")),
         (
             "<!DOCTYPE s [<!ENTITY a SYSTEM \"file:///etc/passwd\">]><s/>".into(),
-            format!("{valid} a document type declaration is not allowed, at line 1, column 1."),
+            format!("{valid} a document type declaration (DTD) is not allowed, at line 1, column 1."),
         ),
         (
             "<a:Envelope/>".into(),
-            format!("{valid} the prefix \"a\" is not declared, at line 1, column 1."),
+            format!("{valid} the namespace prefix \"a\" is not declared, at line 1, column 2."),
         ),
         (
             "<Everything/>".into(),
@@ -141,15 +140,15 @@ async fn what_is_no_call_is_answered_with_a_fault() {
             ),
         ),
         (envelope(""), "The envelope has no element Body in its own namespace.".into()),
-        (envelope("<Body/>"), format!("{valid} {only}, in <Body> at line 1, column 68.")),
-        (envelope("<s:Body/><s:Body/>"), "The request body is not valid: the body is empty; an element with the name of a method is needed, in <s:Body> at line 1, column 68.".into()),
+        (envelope("<Body/>"), format!("{valid} {only}, in <Body> at line 1, column 65.")),
+        (envelope("<s:Body/><s:Body/>"), "The body of the envelope is empty. An element with the name of a method is needed.".into()),
         (
             envelope("<s:Header/><s:Header/>"),
-            format!("{valid} {only}, in <s:Header> at line 1, column 79."),
+            format!("{valid} {only}, in <s:Header> at line 1, column 76."),
         ),
         (
             body("text"),
-            format!("{valid} text stands where elements belong, in <s:Body> at line 1, column 76."),
+            format!("{valid} text stands where elements belong, in <s:Body> at line 1, column 73."),
         ),
         (
             body("<Echo/>"),
@@ -173,15 +172,18 @@ async fn what_is_no_call_is_answered_with_a_fault() {
         ),
         (
             echo("<strin>a</strin>"),
-            format!("{valid} strin: the message has no such field, in <strin> at line 1, column 105."),
+            format!("{valid} strin: echo.v1.Everything has no field \"strin\", in <strin> at line 1, column 104."),
         ),
         (
             echo("\n<int32>a</int32>"),
-            format!("{valid} int32: a number is needed, in <int32> at line 2, column 1."),
+            format!("{valid} int32: a signed 32-bit integer is needed, found text that is no number, in <int32> at line 2, column 1."),
         ),
         (
             echo("<string xmlns=\"urn:other\">a</string>"),
-            format!("{valid} string: the message has no such field, in <string> at line 1, column 105."),
+            format!(
+                "{valid} string: <string> is in the namespace \"urn:other\", but the fields of echo.v1.Everything are in the \
+                 namespace \"urn:echo.v1.Echo\", in <string> at line 1, column 104."
+            ),
         ),
         (
             body("<e:Echo xmlns:e=\"urn:echo.v1.Echo\"/>\n<e:Echo xmlns:e=\"urn:echo.v1.Echo\"/>"),
@@ -191,15 +193,10 @@ async fn what_is_no_call_is_answered_with_a_fault() {
             envelope("<s:Body><e:Echo xmlns:e=\"urn:echo.v1.Echo\"/></s:Body>\n<s:Body/>"),
             format!("{valid} nothing may follow the body of an envelope, in <s:Body> at line 2, column 1."),
         ),
-        (echo("") + "<a/>", format!("{valid} there is more text behind the root element, at line 1, column 143.")),
-        (echo(&deep), String::new()),
+        (echo("") + "<a/>", format!("{valid} there is more text behind the root element, at line 1, column 133.")),
     ] {
-        let text = if text.len() > 1000 { text[..900].to_owned() } else { text };
         let (status, code, reason) = setting.fault(&[XML], &text).await;
-        assert_eq!((status, &*code), (500, "soap:Client"), "{text}\n{reason}");
-        if !expected.is_empty() {
-            assert_eq!(reason, expected, "{text}");
-        }
+        assert_eq!((status, &*code, &*reason), (500, "soap:Client", &*expected), "{text}");
     }
 }
 
@@ -322,7 +319,7 @@ async fn failures_are_typed_faults() {
             let answer = setting.soap(&[content_type], &with_header(namespace, "")).await;
             let expected = if namespace == ONE { (500, one) } else { (http, two) };
             assert_eq!(answer.fault(), (expected.0, expected.1.to_owned(), "Not <this>.".to_owned()));
-            let info = "<type>type.googleapis.com/google.rpc.ErrorInfo</type>";
+            let info = "type>type.googleapis.com/google.rpc.ErrorInfo</";
             assert!(answer.text().contains(info), "{}", answer.text());
             let subcode = format!("<soap:Subcode><soap:Value xmlns:rpc=\"urn:google.rpc\">rpc:{}</soap:Value></soap:Subcode>", code.name());
             assert_eq!(answer.text().contains(&subcode), namespace == TWO);
