@@ -17,6 +17,8 @@ use transom::schema::{MessageId, Schema};
 pub mod codec;
 #[cfg(feature = "gateway")]
 pub mod http2;
+#[cfg(feature = "gateway")]
+pub mod soap;
 
 /// A target. It panics where it finds a bug.
 pub type Target = fn(&[u8]);
@@ -32,6 +34,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("descriptor_load", codec::descriptor_load),
     #[cfg(feature = "gateway")]
     ("http2", http2::http2),
+    #[cfg(feature = "gateway")]
+    ("soap", soap::soap),
 ];
 
 /// The schema of the tests' echo service, whose messages have every type of field.
