@@ -72,7 +72,10 @@ settings! {
 
 impl Dialect {
     fn all() -> NonEmpty<Located<Self>> {
-        NonEmpty::new(Self::Rest.into(), [Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Soap].map(Located::from))
+        NonEmpty::new(
+            Self::Rest.into(),
+            [Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Soap].map(Located::from),
+        )
     }
 }
 

@@ -41,8 +41,7 @@ pub(super) fn reachable(schema: &Schema, roots: impl IntoIterator<Item = Message
     types
 }
 
-const DYNAMIC: [&str; 3] =
-    ["google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"];
+const DYNAMIC: [&str; 3] = ["google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"];
 
 fn is_dynamic(schema: &Schema, id: MessageId) -> bool {
     let well_known = schema.message(id).well_known();

@@ -81,7 +81,10 @@ fn is_of_faults(schema: &Schema, id: MessageId) -> bool {
         "RetryInfo",
         "Status",
     ];
-    schema.text(schema.message(id).name()).strip_prefix("google.rpc.").is_some_and(|name| NAMES.contains(&name))
+    schema
+        .text(schema.message(id).name())
+        .strip_prefix("google.rpc.")
+        .is_some_and(|name| NAMES.contains(&name))
 }
 
 /// The methods that a service offers in SOAP: those to which one message is sent.
@@ -188,7 +191,9 @@ impl<'s> Content<'s> {
 
     fn packages(&self, schema: &'s Schema) -> Vec<&'s str> {
         match self {
-            Self::Fields(_, fields) | Self::Each(_, fields, ..) => fields.iter().filter_map(|field| package_of(schema, field)).collect(),
+            Self::Fields(_, fields) | Self::Each(_, fields, ..) => {
+                fields.iter().filter_map(|field| package_of(schema, field)).collect()
+            }
             Self::One(Form::Named(_, package), ..) => vec![package],
             Self::One(..) => Vec::new(),
         }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::Route;
 use crate::call::Dialect;
-use crate::schema::{Schema, TypeId};
 use crate::schema::method::Service as Table;
+use crate::schema::{Schema, TypeId};
 
 /// A service that is exposed.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::support::client::{self, Version};
-use crate::support::gateway::{Gateway, transom};
+use crate::support::gateway::{Gateway, listening, transom};
 use crate::support::process::{Server, python, run};
 use crate::support::{backend, root};
 
@@ -87,28 +87,43 @@ async fn a_wsdl_names_the_public_address_and_is_printed_too() {
 async fn hostile_envelopes_are_refused() {
     let setting = Setting::with("");
     let start = "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\">";
-    let call = |inside: &str| format!("{start}<e:Body><Echo xmlns=\"urn:echo.v1.Echo\">{inside}</Echo></e:Body></e:Envelope>");
+    let call = |inside: &str| {
+        format!("{start}<e:Body><Echo xmlns=\"urn:echo.v1.Echo\">{inside}</Echo></e:Body></e:Envelope>")
+    };
     let header = |inside: &str| format!("{start}<e:Header>{inside}</e:Header><e:Body/></e:Envelope>");
     let attributes: String = (0..10_000).map(|number| format!(" a{number}=\"\"")).collect();
     let namespaces: String = (0..10_000).map(|number| format!(" xmlns:n{number}=\"urn:{number}\"")).collect();
     let entities = "<!DOCTYPE a [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;&a;&a;\">]>";
     for (text, expected) in [
-        (call(&format!("<child xmlns=\"\">{}", "<child>".repeat(100_000))), "elements are nested more than 68 deep"),
+        (
+            call(&format!("<child xmlns=\"\">{}", "<child>".repeat(100_000))),
+            "elements are nested more than 68 deep",
+        ),
         (call(&"<strings/>".repeat(100_001)), "there are more than 100000 elements"),
         (call(&format!("<string{attributes}/>")), "&lt;string&gt; has more than 64 attributes"),
         (call(&format!("<string{namespaces}/>")), "&lt;string&gt; has more than 64 attributes"),
         (header(&"<a>".repeat(1000)), "elements are nested more than 32 deep"),
-        (header(&format!("<a>{}</a>", "x".repeat(100_000))), "No method was found in the first 65536 bytes of the envelope."),
-        (format!("{entities}{}", call("<string>&b;</string>")), "a document type declaration (DTD) is not allowed, at line 1, column 1"),
+        (
+            header(&format!("<a>{}</a>", "x".repeat(100_000))),
+            "No method was found in the first 65536 bytes of the envelope.",
+        ),
+        (
+            format!("{entities}{}", call("<string>&b;</string>")),
+            "a document type declaration (DTD) is not allowed, at line 1, column 1",
+        ),
         (call("<string>&b;</string>"), "the entity &amp;b; is not known"),
         (call(&format!("<string>{}</string>", "x".repeat(5 << 20))), "at most 4194304 bytes"),
     ] {
         let headers = [("content-type", "text/xml")];
         let target = "/soap/echo.v1.Echo";
         let answer =
-            client::send(setting.gateway.address(), Version::Http1, "POST", target, &headers, text.clone()).await;
+            client::send(setting.gateway.address(), Version::Http1, "POST", target, &headers, text.clone())
+                .await;
         let said = String::from_utf8_lossy(&answer.body).into_owned();
-        assert!(said.contains("<faultcode>soap:Client</faultcode>") && said.contains(expected), "{expected}: {said}");
+        assert!(
+            said.contains("<faultcode>soap:Client</faultcode>") && said.contains(expected),
+            "{expected}: {said}"
+        );
     }
     let expected = json!({"string": "still here"});
     let answer = client::post(setting.gateway.address(), "/v1/echo", &expected).await;
@@ -120,8 +135,33 @@ async fn hostile_envelopes_are_refused() {
 async fn documents_that_do_not_exist_cost_nothing() {
     let setting = Setting::with("");
     let long = "x".repeat(7000);
-    for target in [format!("/soap/echo.v1.Echo?xsd={long}"), format!("/soap/echo.v1.Echo?{long}=&wsd"), format!("/xsd/{long}")] {
+    for target in [
+        format!("/soap/echo.v1.Echo?xsd={long}"),
+        format!("/soap/echo.v1.Echo?{long}=&wsd"),
+        format!("/xsd/{long}"),
+    ] {
         let answer = client::get(setting.gateway.address(), &target).await;
         assert_eq!(answer.status, 404, "{answer:?}");
     }
+}
+
+/// The example, as its README says. What it prints stands there.
+#[test]
+fn the_example_does_what_its_readme_says() {
+    let demo =
+        Server::start(transom(&["demo", "--address", "127.0.0.1:0", "--log-format", "json"]), listening);
+    let folder = root().join("examples/soap");
+    let url = format!("http://{}", demo.address());
+    let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let shown = |output: std::process::Output| {
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(readme.contains(&format!("\n{text}```")), "{text}");
+    };
+    shown(run(python("examples/soap/client.py").arg(&url)));
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", &format!("{url}/soap/bookstore.v1.Bookstore"), "-H", "content-type: text/xml"]);
+    shown(run(curl.args(["--data-binary", "@legacy.xml"]).current_dir(&folder)));
+    let pinned = std::fs::read_to_string(folder.join("requirements.txt")).unwrap();
+    let all = std::fs::read_to_string(root().join("tests/python/requirements.txt")).unwrap();
+    assert!(pinned.lines().all(|line| all.lines().any(|other| other == line)), "{pinned}");
 }

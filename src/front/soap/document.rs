@@ -53,7 +53,8 @@ pub(super) fn answer(snapshot: &Snapshot, service: &Service, head: &Head, is_sec
                 None => asked_for(head, is_secure),
             };
             // What is kept is a string.
-            let text = std::str::from_utf8(&text).ok()?.replace(ADDRESS, &format!("{base}/soap/{}", service.name));
+            let text =
+                std::str::from_utf8(&text).ok()?.replace(ADDRESS, &format!("{base}/soap/{}", service.name));
             Some(xml(text.into_bytes().into()))
         }
         Wanted::Xsd(package) => {

@@ -130,7 +130,8 @@ fn read_header(
     while lexer.child()? {
         let own = version.namespace();
         let text = |name: &str| {
-            let value = lexer.attribute(own, name).map(|attribute| String::from_utf8_lossy(attribute.value()));
+            let value =
+                lexer.attribute(own, name).map(|attribute| String::from_utf8_lossy(attribute.value()));
             value.unwrap_or_default().trim().to_owned()
         };
         let is_needed = matches!(&*text("mustUnderstand"), "1" | "true");

@@ -70,8 +70,20 @@ impl Fault {
         match (&self.kind, version) {
             (Kind::VersionMismatch, _) => "VersionMismatch",
             (Kind::MustUnderstand(_), _) => "MustUnderstand",
-            (Kind::Plain, Version::One) => if self.is_senders() { "Client" } else { "Server" },
-            (Kind::Plain, Version::Two) => if self.is_senders() { "Sender" } else { "Receiver" },
+            (Kind::Plain, Version::One) => {
+                if self.is_senders() {
+                    "Client"
+                } else {
+                    "Server"
+                }
+            }
+            (Kind::Plain, Version::Two) => {
+                if self.is_senders() {
+                    "Sender"
+                } else {
+                    "Receiver"
+                }
+            }
         }
     }
 

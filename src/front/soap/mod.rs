@@ -126,7 +126,8 @@ async fn call<B: RequestBody>(
 ) -> Answer {
     let limits = &snapshot.limits;
     let mut form = Form { version: Version::One, related: None };
-    let fault = |fault: &Fault, form: &Form| fault.answer(&service.schema, form.version, form.related.as_deref());
+    let fault =
+        |fault: &Fault, form: &Form| fault.answer(&service.schema, form.version, form.related.as_deref());
     let announced = match announced(&head, limits) {
         Ok(announced) => announced,
         Err(status) => return fault(&status.into(), &form),
@@ -239,7 +240,8 @@ fn check(opened: &Opened, announced: &Announced) -> Result<(), Fault> {
     let Opened { header, name, .. } = opened;
     if !header.not_understood.is_empty() {
         let names: Vec<_> = header.not_understood.iter().map(|(_, name)| shown(name)).collect();
-        let text = format!("The envelope has headers that must be understood and are not: {}.", names.join(", "));
+        let text =
+            format!("The envelope has headers that must be understood and are not: {}.", names.join(", "));
         let status = Status::caller(Code::InvalidArgument, text);
         return Err(Fault { status, kind: Kind::MustUnderstand(header.not_understood.clone()) });
     }

@@ -24,7 +24,11 @@ const MAX_TOKEN: usize = 8 << 10;
 ///
 /// # Errors
 /// When the text is not well-formed. What is wrong with a credential is noted in the header.
-pub(super) fn read(lexer: &mut Lexer<'_>, is_secure: bool, header: &mut Header) -> Result<(), Box<ReadError>> {
+pub(super) fn read(
+    lexer: &mut Lexer<'_>,
+    is_secure: bool,
+    header: &mut Header,
+) -> Result<(), Box<ReadError>> {
     while lexer.child()? {
         let found = if lexer.is(NAMESPACE, "UsernameToken") {
             user(lexer, is_secure)?
@@ -72,7 +76,9 @@ fn user(lexer: &mut Lexer<'_>, is_secure: bool) -> Result<Found, Box<ReadError>>
     Ok(Some(if is_digest {
         Err(refusal("A digest of a password cannot be sent on. Send the password as PasswordText, over TLS."))
     } else if !is_secure {
-        Err(refusal("A password is only taken over TLS, as others could read it. Call this service by https."))
+        Err(refusal(
+            "A password is only taken over TLS, as others could read it. Call this service by https.",
+        ))
     } else if credential.authorization().is_none() {
         Err(refusal("The name of the user or the password has characters that are not supported."))
     } else {
@@ -88,8 +94,12 @@ fn token(lexer: &mut Lexer<'_>) -> Result<Found, Box<ReadError>> {
     if !kind.is_some_and(|kind| kind.ends_with(b"jwt")) {
         return Ok(None);
     }
-    let text: String =
-        leaf.of(&buffer).iter().filter(|byte| !byte.is_ascii_whitespace()).map(|&byte| char::from(byte)).collect();
+    let text: String = leaf
+        .of(&buffer)
+        .iter()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .map(|&byte| char::from(byte))
+        .collect();
     let decoded = || STANDARD.decode(&text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     // The token as it is, or as base64 as the profile of binary tokens has it.
     let token = if is_jwt(&text) { Some(text) } else { decoded().filter(|token| is_jwt(token)) };

@@ -89,7 +89,8 @@ impl Announced {
             "text/xml" => Version::One,
             "application/soap+xml" => Version::Two,
             _ if essence.starts_with("multipart/") => {
-                let text = "Attachments and MTOM are not supported here. Send bytes as base64 inside the envelope.";
+                let text =
+                    "Attachments and MTOM are not supported here. Send bytes as base64 inside the envelope.";
                 return Err(unsupported(text));
             }
             _ => return Err(unsupported(&format!("The content type {shown:?} is none of SOAP."))),
@@ -179,7 +180,10 @@ mod tests {
         let end = "SOAP 1.1 is sent as text/xml, SOAP 1.2 as application/soap+xml.";
         for (headers, expected) in [
             (&[][..], "The request has no content type."),
-            (&[("content-type", "application/json")], "The content type \"application/json\" is none of SOAP."),
+            (
+                &[("content-type", "application/json")],
+                "The content type \"application/json\" is none of SOAP.",
+            ),
             (
                 &[("content-type", "multipart/related; type=\"application/xop+xml\"; boundary=a")],
                 "Attachments and MTOM are not supported here. Send bytes as base64 inside the envelope.",

@@ -59,8 +59,9 @@ fn explain(kind: &Kind, header: &mut Vec<u8>) {
             header.extend_from_slice(b"<soap:Upgrade>");
             for (prefix, version) in [("s12", Version::Two), ("s11", Version::One)] {
                 let namespace = version.namespace();
-                let supported =
-                    format!("<soap:SupportedEnvelope qname=\"{prefix}:Envelope\" xmlns:{prefix}=\"{namespace}\"/>");
+                let supported = format!(
+                    "<soap:SupportedEnvelope qname=\"{prefix}:Envelope\" xmlns:{prefix}=\"{namespace}\"/>"
+                );
                 header.extend_from_slice(supported.as_bytes());
             }
             header.extend_from_slice(b"</soap:Upgrade>");

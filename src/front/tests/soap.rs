@@ -66,7 +66,10 @@ impl Seen {
             (self.between("<faultcode>", "</faultcode>"), self.between("<faultstring>", "</faultstring>"))
         } else {
             assert_eq!(self.header("content-type"), Some("application/soap+xml; charset=utf-8"));
-            (self.between("<soap:Value>", "</soap:Value>"), self.between("<soap:Text xml:lang=\"en\">", "</soap:Text>"))
+            (
+                self.between("<soap:Value>", "</soap:Value>"),
+                self.between("<soap:Text xml:lang=\"en\">", "</soap:Text>"),
+            )
         };
         (self.status, code, reason.replace("&lt;", "<").replace("&gt;", ">"))
     }
@@ -111,7 +114,8 @@ async fn text_in_other_encodings_is_read() {
         ("text/xml", [b"\xff\xfe".to_vec(), utf16(&text)].concat()),
         ("application/soap+xml; charset=UTF-16", utf16(&text)),
     ] {
-        let request = with_body("POST", PATH, &[("content-type", content_type)], Full::new(Bytes::from(bytes)));
+        let request =
+            with_body("POST", PATH, &[("content-type", content_type)], Full::new(Bytes::from(bytes)));
         let answer = setting.send(request).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(setting.message(), json!({"string": "é"}));
@@ -228,7 +232,10 @@ async fn versions_and_headers_that_are_not_understood_have_faults_of_their_own()
         (format!("<Pay xmlns='urn:t' s:mustUnderstand='1' s:actor='{next}'/>"), true),
         (format!("<Security xmlns='{WSSE}' s:mustUnderstand='1'/>"), false),
         ("<To xmlns='http://www.w3.org/2005/08/addressing' s:mustUnderstand='1'>urn:x</To>".into(), false),
-        ("<a:Action xmlns:a='http://schemas.xmlsoap.org/ws/2004/08/addressing'>urn:x</a:Action>".into(), false),
+        (
+            "<a:Action xmlns:a='http://schemas.xmlsoap.org/ws/2004/08/addressing'>urn:x</a:Action>".into(),
+            false,
+        ),
     ] {
         let answer = setting.soap(&[XML], &with_header(ONE, &header)).await;
         assert_eq!(answer.status, if is_fault { 500 } else { 200 }, "{header}\n{}", answer.text());
@@ -241,7 +248,9 @@ async fn what_http_says_must_be_right_as_well() {
     let text = echo("");
     let types = "SOAP 1.1 is sent as text/xml, SOAP 1.2 as application/soap+xml.";
     let action = |action: &str| {
-        format!("The action \"{action}\" is not that of Echo, which is in the body. Send the one that the WSDL names, or none.")
+        format!(
+            "The action \"{action}\" is not that of Echo, which is in the body. Send the one that the WSDL names, or none."
+        )
     };
     for (headers, status, expected) in [
         (&[][..], 415, format!("The request has no content type. {types}")),
@@ -277,8 +286,12 @@ async fn what_http_says_must_be_right_as_well() {
 
     for (verb, allow, expected) in [
         ("PUT", "GET, HEAD, POST", "SOAP is called with POST, not with PUT."),
-        ("GET", "POST", "This is a SOAP service, which is called with POST. Its description is at /soap/echo.v1.Echo?wsdl, \
-                         XML Schema of a package at /soap/echo.v1.Echo?xsd=PACKAGE."),
+        (
+            "GET",
+            "POST",
+            "This is a SOAP service, which is called with POST. Its description is at /soap/echo.v1.Echo?wsdl, \
+                         XML Schema of a package at /soap/echo.v1.Echo?xsd=PACKAGE.",
+        ),
     ] {
         let answer = setting.send(request(verb, PATH, &[], "")).await;
         assert_eq!(answer.fault(), (405, "soap:Client".into(), expected.into()));
@@ -298,7 +311,10 @@ async fn who_may_not_call_costs_no_decoding_and_little_reading() {
     assert_eq!(answer.fault(), (500, "soap:Client".into(), "You may not.".into()));
     assert!(setting.was_called());
     let detail = answer.between("<detail>", "</detail>");
-    assert_eq!(detail, "<Status xmlns=\"urn:google.rpc\"><code>7</code><message>You may not.</message></Status>");
+    assert_eq!(
+        detail,
+        "<Status xmlns=\"urn:google.rpc\"><code>7</code><message>You may not.</message></Status>"
+    );
 }
 
 #[tokio::test]
@@ -321,7 +337,10 @@ async fn failures_are_typed_faults() {
             assert_eq!(answer.fault(), (expected.0, expected.1.to_owned(), "Not <this>.".to_owned()));
             let info = "type>type.googleapis.com/google.rpc.ErrorInfo</";
             assert!(answer.text().contains(info), "{}", answer.text());
-            let subcode = format!("<soap:Subcode><soap:Value xmlns:rpc=\"urn:google.rpc\">rpc:{}</soap:Value></soap:Subcode>", code.name());
+            let subcode = format!(
+                "<soap:Subcode><soap:Value xmlns:rpc=\"urn:google.rpc\">rpc:{}</soap:Value></soap:Subcode>",
+                code.name()
+            );
             assert_eq!(answer.text().contains(&subcode), namespace == TWO);
         }
     }
@@ -340,7 +359,8 @@ async fn failures_are_typed_faults() {
 #[tokio::test]
 async fn messages_that_have_a_name_are_answered_by_it() {
     let setting = Setting::new();
-    let header = "<a:MessageID xmlns:a=\"http://www.w3.org/2005/08/addressing\">urn:uuid:1&amp;2</a:MessageID>";
+    let header =
+        "<a:MessageID xmlns:a=\"http://www.w3.org/2005/08/addressing\">urn:uuid:1&amp;2</a:MessageID>";
     let related = "<soap:Header><wsa:RelatesTo xmlns:wsa=\"http://www.w3.org/2005/08/addressing\">urn:uuid:1&amp;2</wsa:RelatesTo></soap:Header>";
     let answer = setting.soap(&[XML], &with_header(ONE, header)).await;
     assert!(answer.text().contains(related), "{}", answer.text());
@@ -352,7 +372,10 @@ async fn messages_that_have_a_name_are_answered_by_it() {
 async fn credentials_of_ws_security_go_on_as_a_header() {
     const JWT: &str = "eyJhbGciOiJub25lIn0.e30.c2ln";
     let security = |inside: &str| {
-        with_header(ONE, &format!("<w:Security xmlns:w=\"{WSSE}\" s:mustUnderstand=\"1\">{inside}</w:Security>"))
+        with_header(
+            ONE,
+            &format!("<w:Security xmlns:w=\"{WSSE}\" s:mustUnderstand=\"1\">{inside}</w:Security>"),
+        )
     };
     let user = |kind: &str| {
         let profile = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0";
@@ -377,7 +400,12 @@ async fn credentials_of_ws_security_go_on_as_a_header() {
         (jwt.clone(), false, None, Ok(Some(&*bearer))),
         (base64.clone(), true, None, Ok(Some(&*bearer))),
         (token("urn:x#X509v3", "AA=="), true, None, Ok(None)),
-        (token("jwt", "nothing"), true, None, Err("The BinarySecurityToken is no JWT of at most 8 KiB, as it is or as base64.")),
+        (
+            token("jwt", "nothing"),
+            true,
+            None,
+            Err("The BinarySecurityToken is no JWT of at most 8 KiB, as it is or as base64."),
+        ),
         (jwt.clone() + &base64, true, None, Err("The envelope offers several credentials. Offer one.")),
         ("<w:UsernameToken><w:Username>me</w:Username></w:UsernameToken><x/>".into(), true, None, Ok(None)),
         (String::new(), true, Some("Basic eDp5"), Ok(Some("Basic eDp5"))),
@@ -385,7 +413,9 @@ async fn credentials_of_ws_security_go_on_as_a_header() {
             jwt.clone(),
             true,
             Some("Basic eDp5"),
-            Err("The request offers a credential in its header authorization and another one in its envelope. Offer one."),
+            Err(
+                "The request offers a credential in its header authorization and another one in its envelope. Offer one.",
+            ),
         ),
     ] {
         let setting = Setting::new();
@@ -425,7 +455,8 @@ async fn credentials_of_ws_security_go_on_as_a_header() {
 async fn documents_are_asked_for_by_get() {
     let setting = Setting::new();
     for query in ["?wsdl", "?WSDL", "?singleWsdl", "?x=1&Wsdl=1"] {
-        let answer = setting.send(request("GET", &format!("{PATH}{query}"), &[("host", "a.example:81")], "")).await;
+        let answer =
+            setting.send(request("GET", &format!("{PATH}{query}"), &[("host", "a.example:81")], "")).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/xml; charset=utf-8")));
         let address = "<soap:address location=\"http://a.example:81/soap/echo.v1.Echo\"/>";
         assert!(answer.text().contains(address), "{}", answer.text());
@@ -442,7 +473,12 @@ async fn documents_are_asked_for_by_get() {
         assert_eq!(answer.status, 200, "{target}");
         assert!(answer.text().contains(expected), "{target}\n{}", answer.text());
     }
-    for target in ["/soap/echo.v1.Echo?xsd=nothing", "/soap/echo.v1.Echo?xsd=", "/soap/echo.v1.Echo?foo", "/xsd/nothing"] {
+    for target in [
+        "/soap/echo.v1.Echo?xsd=nothing",
+        "/soap/echo.v1.Echo?xsd=",
+        "/soap/echo.v1.Echo?foo",
+        "/xsd/nothing",
+    ] {
         assert_eq!(setting.get(target).await.status, 404, "{target}");
     }
 }

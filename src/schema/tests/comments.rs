@@ -14,10 +14,7 @@ fn comments_are_found_by_full_name() {
     let parts = [
         message("M", &[field("x", 1, 9, &[]), nested("N", &[field("y", 1, 5, &[])])]),
         node(5, &[text(1, "E"), node(2, &[text(1, "A"), int(2, 0)])]),
-        node(
-            6,
-            &[text(1, "S"), node(2, &[text(1, "Go"), text(2, ".a.M"), text(3, ".a.M")])],
-        ),
+        node(6, &[text(1, "S"), node(2, &[text(1, "Go"), text(2, ".a.M"), text(3, ".a.M")])]),
         node(
             9,
             &[
