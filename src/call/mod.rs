@@ -58,6 +58,8 @@ impl Method {
 pub enum Dialect {
     /// REST with JSON, as `google.api.http` maps it.
     Rest,
+    /// The same with XML as the request, the answer or both.
+    Xml,
     /// gRPC over HTTP/2.
     Grpc,
     /// gRPC-Web, over HTTP/1.1 too.
@@ -72,6 +74,7 @@ impl fmt::Display for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rest => "REST",
+            Self::Xml => "XML",
             Self::Grpc => "gRPC",
             Self::GrpcWeb => "gRPC-Web",
             Self::Connect => "Connect",
@@ -82,12 +85,14 @@ impl fmt::Display for Dialect {
 
 impl Dialect {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 5] = [Self::Rest, Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Soap];
+    pub const ALL: [Self; 6] =
+        [Self::Rest, Self::Xml, Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Soap];
 
     /// Its name, for logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rest => "rest",
+            Self::Xml => "xml",
             Self::Grpc => "grpc",
             Self::GrpcWeb => "grpc_web",
             Self::Connect => "connect",

@@ -25,6 +25,7 @@ use crate::wire::writer;
 
 mod form;
 mod upload;
+mod xml;
 
 pub use form::BodyFormat;
 pub use upload::{CHUNK, FormUpload, UploadLimits};
@@ -46,6 +47,8 @@ pub struct BindingOptions {
     pub max_parameters: usize,
     /// How many names the path of a query parameter or of a form's field may have.
     pub max_path: usize,
+    /// How many elements XML may have; its depth is that of JSON.
+    pub max_elements: usize,
     /// How many messages may lie inside one another on the wire.
     pub max_depth: usize,
 }
@@ -57,6 +60,7 @@ impl Default for BindingOptions {
             ignore_unknown_query: false,
             max_parameters: 1000,
             max_path: 32,
+            max_elements: 100_000,
             max_depth: 100,
         }
     }
@@ -194,6 +198,9 @@ impl Binding {
         if !body.is_empty() && self.body != Body::None {
             match format {
                 BodyFormat::Json => self.bind_json(schema, body, &mut wire)?,
+                BodyFormat::Xml { charset, is_wrapped } => {
+                    self.bind_xml(schema, body, charset.as_deref(), *is_wrapped, &mut wire)?;
+                }
                 BodyFormat::Form => self.bind_form(schema, body, &mut wire)?,
                 BodyFormat::Multipart { boundary } => {
                     self.bind_multipart(schema, boundary, body, &mut wire)?;

@@ -59,6 +59,8 @@ settings! {
     pub enum Dialect {
         /// HTTP with JSON, as google.api.http maps it.
         "rest" => Rest,
+        /// The same with XML, by Content-Type and Accept.
+        "xml" => Xml,
         /// gRPC over HTTP/2.
         "grpc" => Grpc,
         /// gRPC-Web, over HTTP/1.1 too, for browsers.
@@ -74,7 +76,7 @@ impl Dialect {
     fn all() -> NonEmpty<Located<Self>> {
         NonEmpty::new(
             Self::Rest.into(),
-            [Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Soap].map(Located::from),
+            [Self::Xml, Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Soap].map(Located::from),
         )
     }
 }

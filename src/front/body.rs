@@ -7,12 +7,16 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::Instant;
 
+use super::representation::xml_type;
 use super::upload::Cut;
+use crate::call::Dialect;
 use crate::call::deadline::before;
 use crate::codec::binding::{BodyFormat, CHUNK, FormUpload, UploadLimits};
 use crate::codec::json::split::Splitter;
 use crate::codec::multipart::boundary_of;
-use crate::snapshot::Limits;
+use crate::codec::xml::encoding;
+use crate::codec::xml::split::XmlSplitter;
+use crate::snapshot::{Endpoint, Limits};
 use crate::status::{Code, Status};
 
 /// Any error of a body. If it is a [`Status`], it is what the caller gets.
@@ -28,22 +32,50 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static> Requ
 ///
 /// # Errors
 /// 415 for another type or several, a charset that is not UTF-8, or an encoding; 413 for a length over the bound.
-pub(super) fn format(headers: &HeaderMap, limits: &Limits) -> Result<BodyFormat, Status> {
+pub(super) fn format(
+    headers: &HeaderMap,
+    limits: &Limits,
+    endpoint: &Endpoint,
+) -> Result<BodyFormat, Status> {
     let mut found = None;
     for value in headers.get_all(CONTENT_TYPE) {
         let format = value.to_str().ok().and_then(format_of).transpose()?;
         match format {
-            Some(format) if found.as_ref().is_none_or(|found| *found == format) => found = Some(format),
-            _ => {
-                let wanted =
-                    "application/json, or a form as application/x-www-form-urlencoded or multipart/form-data";
-                return Err(unsupported_type(value, wanted));
+            Some(format)
+                if is_spoken(&format, endpoint) && found.as_ref().is_none_or(|found| *found == format) =>
+            {
+                found = Some(format);
             }
+            _ => return Err(unsupported_type(value, wanted(endpoint))),
         }
+    }
+    let found = found.unwrap_or_default();
+    if !is_spoken(&found, endpoint) {
+        return Err(unsupported(format!("The body has no content type. Send {}.", wanted(endpoint))));
     }
     check_encoding(headers)?;
     check_length(headers, limits)?;
-    Ok(found.unwrap_or_default())
+    Ok(found)
+}
+
+/// Whether a service takes bodies of this format.
+fn is_spoken(format: &BodyFormat, endpoint: &Endpoint) -> bool {
+    let is_xml = matches!(format, BodyFormat::Xml { .. });
+    endpoint.speaks(if is_xml { Dialect::Xml } else { Dialect::Rest })
+}
+
+/// What a service takes, for who sent something else.
+fn wanted(endpoint: &Endpoint) -> &'static str {
+    match (endpoint.speaks(Dialect::Rest), endpoint.speaks(Dialect::Xml)) {
+        (true, false) => {
+            "application/json, or a form as application/x-www-form-urlencoded or multipart/form-data"
+        }
+        (true, true) => {
+            "application/json, application/xml, or a form as application/x-www-form-urlencoded or \
+             multipart/form-data"
+        }
+        (false, _) => "application/xml",
+    }
 }
 
 /// The format of a body that stands for itself, whatever its type.
@@ -79,15 +111,32 @@ pub(super) fn check_length(headers: &HeaderMap, limits: &Limits) -> Result<(), S
 ///
 /// # Errors
 /// 415 for another type or several, a charset that is not UTF-8, or an encoding.
-pub(super) fn cut(headers: &HeaderMap, limits: &Limits, has_outside: bool) -> Result<Cut, Status> {
+pub(super) fn cut(
+    headers: &HeaderMap,
+    limits: &Limits,
+    has_outside: bool,
+    endpoint: &Endpoint,
+) -> Result<Cut, Status> {
     let mut found = None;
     for value in headers.get_all(CONTENT_TYPE) {
         let text = value.to_str().unwrap_or_default();
         let format = if is_lines_type(text) { None } else { Some(format_of(text).transpose()?) };
         match format {
             Some(None | Some(BodyFormat::Form | BodyFormat::Raw { .. })) => {
-                let wanted = "application/x-ndjson, application/json or multipart/form-data";
-                return Err(unsupported_type(value, wanted));
+                return Err(unsupported_type(value, wanted_stream(endpoint)));
+            }
+            Some(Some(BodyFormat::Xml { charset: Some(charset), .. }))
+                if !["utf-8", "us-ascii"].iter().any(|name| charset.eq_ignore_ascii_case(name)) =>
+            {
+                return Err(unsupported_type(value, "a stream of XML in UTF-8"));
+            }
+            format
+                if !is_spoken(
+                    format.as_ref().and_then(Option::as_ref).unwrap_or(&BodyFormat::Json),
+                    endpoint,
+                ) =>
+            {
+                return Err(unsupported_type(value, wanted_stream(endpoint)));
             }
             format if found.as_ref().is_some_and(|found| *found != format) => {
                 return Err(unsupported_type(value, "one content type"));
@@ -96,7 +145,11 @@ pub(super) fn cut(headers: &HeaderMap, limits: &Limits, has_outside: bool) -> Re
         }
     }
     check_encoding(headers)?;
+    if found.is_none() && !endpoint.speaks(Dialect::Rest) {
+        return Err(unsupported("The body has no content type. Send application/xml.".into()));
+    }
     Ok(match found {
+        Some(Some(Some(BodyFormat::Xml { .. }))) => Cut::Xml(XmlSplitter::new(limits.body)),
         Some(None) => Cut::Json(Splitter::lines(limits.body)),
         Some(Some(Some(BodyFormat::Multipart { boundary }))) => {
             // Room is left for what else the message holds.
@@ -105,6 +158,14 @@ pub(super) fn cut(headers: &HeaderMap, limits: &Limits, has_outside: bool) -> Re
         }
         _ => Cut::Json(Splitter::values(limits.body)),
     })
+}
+
+fn wanted_stream(endpoint: &Endpoint) -> &'static str {
+    match (endpoint.speaks(Dialect::Rest), endpoint.speaks(Dialect::Xml)) {
+        (true, false) => "application/x-ndjson, application/json or multipart/form-data",
+        (true, true) => "application/x-ndjson, application/json, application/xml or multipart/form-data",
+        (false, _) => "application/xml",
+    }
 }
 
 pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
@@ -132,15 +193,21 @@ fn shown(value: &HeaderValue) -> String {
     format!("{:?}", String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect::<String>())
 }
 
-/// The format that a content type names: `application/json` and its `+json` relatives or a form, in UTF-8. Absent if
-/// it is none of these; an error if it is a multipart form without a valid boundary.
+/// The format that a content type names: `application/json` and its `+json` relatives or a form, in UTF-8, or XML in an
+/// encoding that is read. Absent if it is none of these; an error if it is a multipart form without a valid boundary.
 fn format_of(content_type: &str) -> Option<Result<BodyFormat, Status>> {
     let mut parts = content_type.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let is_utf8 = parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
-        let value = value.trim().trim_matches('"');
-        !name.trim().eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8")
+    let mut charsets = parts.filter_map(|part| part.split_once('=')).filter_map(|(name, value)| {
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
     });
+    if xml_type(content_type).is_some() {
+        let charset = charsets.next();
+        let is_known = charset.is_none_or(encoding::is_known) && charsets.next().is_none();
+        return is_known
+            .then(|| Ok(BodyFormat::Xml { charset: charset.map(str::to_owned), is_wrapped: false }));
+    }
+    let is_utf8 = charsets.all(|charset| charset.eq_ignore_ascii_case("utf-8"));
     match essence.as_str() {
         _ if !is_utf8 => None,
         "application/x-www-form-urlencoded" => Some(Ok(BodyFormat::Form)),

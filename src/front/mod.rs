@@ -10,7 +10,6 @@ use http::header::{ALLOW, ORIGIN};
 use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
-use crate::call::Dialect;
 use crate::route::table::Found;
 use crate::snapshot::Snapshot;
 use crate::snapshot::handle::Handle;
@@ -34,6 +33,7 @@ mod grpc_web;
 mod metadata;
 pub mod meters;
 mod method;
+mod representation;
 pub mod request_id;
 mod rest;
 mod seen;
@@ -45,6 +45,7 @@ mod upload;
 mod tests;
 
 use classify::Spoken;
+use representation::Wish;
 
 use body::RequestBody;
 
@@ -101,13 +102,15 @@ impl Front {
         caller: Caller,
         seen: &mut Seen,
     ) -> Answer {
-        let form = error::Form::of_request(&head.headers);
+        let wish = Wish::of_request(&head.headers);
+        let form = error::Form::of_request(&head.headers, wish.text);
         let refuse = |status: &Status| error::answer(&snapshot.schema, status, form);
         match snapshot.routes.find(head.method.as_str(), head.uri.path()) {
             Found::Match { route, captures } => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
-                let route = seen.found(route.target(), Dialect::Rest);
-                let parts = rest::Parts { head: &head, values, caller, form };
+                let dialect = wish.dialect(&route.target().endpoint);
+                let route = seen.found(route.target(), dialect);
+                let parts = rest::Parts { head: &head, values, caller, wish };
                 rest::answer(route, parts, body, &snapshot.limits).await
             }
             Found::MethodNotAllowed { allow } if head.method == Method::OPTIONS => no_content(&allow),

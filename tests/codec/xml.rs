@@ -35,7 +35,7 @@ fn to_xml(schema: &Schema, id: MessageId, wire: &[u8]) -> Result<String, String>
 }
 
 fn from_xml(schema: &Schema, id: MessageId, xml: &str) -> Result<Vec<u8>, String> {
-    let options = ReadOptions { ignore_unknown: false, limits: DEEP };
+    let options = ReadOptions { limits: DEEP, ..ReadOptions::default() };
     let mut wire = Vec::new();
     read(schema, id, xml.as_bytes(), &options, &mut wire).map_err(|error| error.to_string())?;
     Ok(wire)

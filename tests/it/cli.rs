@@ -292,7 +292,7 @@ fn routes_are_a_table_for_people() {
                 path,
                 &method,
                 streams,
-                "rest,grpc,grpc_web,connect,soap",
+                "rest,xml,grpc,grpc_web,connect,soap",
                 "bookstore"
             ]),
             "{table}"

@@ -137,7 +137,7 @@ const fn name(encoding: Encoding) -> &'static str {
 }
 
 /// The value of `encoding` in an XML declaration. Whether the declaration is valid is for the lexer to say.
-fn declared(bytes: &[u8]) -> Option<&str> {
+pub(super) fn declared(bytes: &[u8]) -> Option<&str> {
     let text = bytes.get(..MAX_DECLARATION).unwrap_or(bytes).strip_prefix(b"<?xml")?;
     let end = text.windows(2).position(|pair| pair == b"?>")?;
     let text = std::str::from_utf8(&text[..end]).ok()?;

@@ -52,12 +52,6 @@ impl ReadError {
             element => format!("{message}, in <{element}> at line {line}, column {column}"),
         }
     }
-
-    /// The same error so many lines further down.
-    pub(crate) const fn below(mut self: Box<Self>, lines: usize) -> Box<Self> {
-        self.line += lines;
-        self
-    }
 }
 
 /// Line and column of a byte, both counted from 1. Lines end as XML says: with CR LF, LF or CR.
@@ -104,6 +98,12 @@ impl From<Box<ReadError>> for Status {
         Self::caller(Code::InvalidArgument, format!("The request body is not valid: {error}."))
             .with_detail(bad_request(vec![violation]))
     }
+}
+
+/// The status for a backend's message that cannot be written as XML. What it sent is for the log.
+pub fn unwritable() -> Status {
+    Status::backend(Code::Internal, "The backend answered with a message that cannot be written as XML.")
+        .with_http(502)
 }
 
 #[cfg(test)]

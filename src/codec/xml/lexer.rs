@@ -121,6 +121,8 @@ impl<'t> Leaf<'t> {
 pub struct Lexer<'t> {
     pub(super) text: &'t [u8],
     pub(super) at: usize,
+    /// Where lines and columns are counted from.
+    origin: usize,
     limits: Limits,
     elements: usize,
     pub(super) open: Vec<Open<'t>>,
@@ -143,6 +145,7 @@ impl<'t> Lexer<'t> {
         let lexer = Self {
             text,
             at: 0,
+            origin: 0,
             limits,
             elements: 0,
             open: Vec::with_capacity(16),
@@ -267,6 +270,11 @@ impl<'t> Lexer<'t> {
             }
         }
         Ok(())
+    }
+
+    /// Has errors count lines and columns from here.
+    pub(super) const fn count_from_here(&mut self) {
+        self.origin = self.at;
     }
 
     /// How many elements are open.
@@ -480,6 +488,12 @@ impl<'t> Lexer<'t> {
 
     #[cold]
     pub(super) fn error_at(&self, at: usize, message: impl Into<String>) -> Box<ReadError> {
-        ReadError::new(self.text, at, self.name(), message)
+        self.error_in(at, self.name(), message)
+    }
+
+    /// An error at a byte, inside an element of this name.
+    #[cold]
+    pub(super) fn error_in(&self, at: usize, name: &[u8], message: impl Into<String>) -> Box<ReadError> {
+        ReadError::new(&self.text[self.origin..], at.saturating_sub(self.origin), name, message)
     }
 }

@@ -25,6 +25,7 @@ pub mod read;
 mod read_value;
 mod read_well_known;
 mod scan;
+pub mod split;
 pub mod status;
 pub mod write;
 mod write_value;

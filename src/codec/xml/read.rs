@@ -16,6 +16,9 @@ pub struct ReadOptions {
     pub ignore_unknown: bool,
     /// What bounds the text.
     pub limits: Limits,
+    /// Whether the message is the only child of the root, as [`split`](super::split) makes it of a stream. Errors count
+    /// lines and columns from behind the root's tag then.
+    pub is_wrapped: bool,
 }
 
 /// Appends the wire form of a message from the XML `text`, which is UTF-8 as
@@ -62,9 +65,18 @@ fn read_root(
 ) -> Result<()> {
     let mut lexer = Lexer::new(text, options.limits)?;
     lexer.root()?;
+    if options.is_wrapped {
+        lexer.count_from_here();
+        if !lexer.child()? {
+            return Err(lexer.refused("the root element holds no message"));
+        }
+    }
     wire.reserve(text.len() / 2 + 64);
     let mut reader = Reader::new(schema, &mut lexer, options.ignore_unknown, wire);
     reader.root(message, only)?;
+    if options.is_wrapped && lexer.child()? {
+        return Err(lexer.refused("the root element holds more than one message"));
+    }
     lexer.finish()
 }
 
@@ -538,7 +550,7 @@ impl<'a, 't, 'x> Reader<'a, 't, 'x> {
 
     #[cold]
     pub(super) fn error(&self, place: Place<'t>, message: impl Into<String>) -> Box<ReadError> {
-        ReadError::new(self.lexer.text, place.at, place.name, message)
+        self.lexer.error_in(place.at, place.name, message)
     }
 
     #[cold]

@@ -91,7 +91,7 @@ pub(in crate::front) fn of_package(snapshot: &Snapshot, head: &Head) -> Option<A
 /// What can be sent to the services that have routes. What else the descriptors define stays inside.
 fn types(snapshot: &Snapshot) -> Vec<(Arc<Schema>, xsd::Types)> {
     let mut found: Vec<(Arc<Schema>, Vec<&Service>)> = Vec::new();
-    for service in snapshot.services.iter().filter(|service| service.speaks(Dialect::Rest)) {
+    for service in snapshot.services.iter().filter(|service| service.speaks(Dialect::Xml)) {
         match found.iter_mut().find(|(schema, _)| Arc::ptr_eq(schema, &service.schema)) {
             Some((_, services)) => services.push(service),
             None => found.push((Arc::clone(&service.schema), vec![service])),
