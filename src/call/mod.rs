@@ -85,8 +85,7 @@ impl fmt::Display for Dialect {
 
 impl Dialect {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 6] =
-        [Self::Rest, Self::Xml, Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Soap];
+    pub const ALL: [Self; 6] = [Self::Rest, Self::Xml, Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Soap];
 
     /// Its name, for logs and metrics.
     pub const fn name(self) -> &'static str {

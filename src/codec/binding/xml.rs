@@ -16,6 +16,11 @@ use crate::wire::WireType;
 use crate::wire::writer::{self, Length};
 
 impl Binding {
+    /// What bounds the XML text of a message.
+    pub const fn xml_limits(&self) -> Limits {
+        Limits { depth: self.options.read.max_depth, elements: self.options.max_elements }
+    }
+
     pub(super) fn bind_xml(
         &self,
         schema: &Schema,
@@ -25,7 +30,7 @@ impl Binding {
         wire: &mut Vec<u8>,
     ) -> Result<(), Box<ReadError>> {
         let text = decode(body, charset)?;
-        let limits = Limits { depth: self.options.read.max_depth, elements: self.options.max_elements };
+        let limits = self.xml_limits();
         let options = ReadOptions { ignore_unknown: self.options.read.ignore_unknown, limits, is_wrapped };
         let path = match &self.body {
             Body::None => return Ok(()),

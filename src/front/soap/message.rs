@@ -60,7 +60,8 @@ impl<'r> Method<'r> {
 pub(super) fn read(route: &Route, envelope: &[u8], charset: Option<&str>) -> Result<Vec<u8>, Fault> {
     let method = Method::of(route)?;
     let options = &route.endpoint.options.read;
-    let bounds = Bounds { depth: options.max_depth + AROUND, ..Bounds::default() };
+    let Bounds { depth, elements } = route.binding.xml_limits();
+    let bounds = Bounds { depth: depth + AROUND, elements };
     let own = namespace(method.service);
     let text = encoding::decode(envelope, charset).map_err(envelope::invalid)?;
     let mut lexer = Lexer::new(&text, bounds).map_err(envelope::invalid)?;
