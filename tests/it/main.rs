@@ -24,6 +24,7 @@ mod hostile;
 #[path = "../layering.rs"]
 mod layering;
 mod life;
+mod matrix;
 mod operating;
 mod reload;
 mod replay;
