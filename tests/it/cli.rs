@@ -31,9 +31,19 @@ fn bookstore_config() -> String {
 fn help_names_the_commands() {
     let output = run(&mut transom(&["--help"]));
     let help = String::from_utf8(output.stdout).unwrap();
-    for command in
-        ["serve", "check", "routes", "call", "demo", "init", "diff", "health", "schema", "completions"]
-    {
+    for command in [
+        "serve",
+        "check",
+        "routes",
+        "call",
+        "demo",
+        "init",
+        "diff",
+        "health",
+        "wsdl",
+        "schema",
+        "completions",
+    ] {
         assert!(help.contains(command), "{command} is missing:\n{help}");
     }
     for wrong in [&["serve", "--no-such-flag"][..], &["sevre"], &[], &["call"]] {
@@ -78,7 +88,7 @@ fn routes_are_those_of_the_proto() {
     let routes = json_of(&run(&mut transom(&["routes", "--json", "-c", &bookstore_config()])));
     let routes = routes.as_array().unwrap();
     // 19 methods, one with two bindings.
-    assert_eq!(routes.len(), 20);
+    assert_eq!(routes.len(), 21);
     let archive =
         routes.iter().find(|route| route["method"] == "bookstore.v1.Bookstore/ArchiveBook").unwrap();
     assert_eq!(archive["verb"], "POST");
@@ -283,7 +293,7 @@ fn routes_are_a_table_for_people() {
         .map(|row| row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
         .collect();
     assert_eq!(rows[0], ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM"]);
-    assert_eq!(rows.len(), 21);
+    assert_eq!(rows.len(), 22);
     let row = |verb: &str, path: &str, method: &str, streams: &str| {
         let method = format!("bookstore.v1.Bookstore/{method}");
         assert!(
@@ -292,7 +302,11 @@ fn routes_are_a_table_for_people() {
                 path,
                 &method,
                 streams,
-                "rest,xml,grpc,grpc_web,connect,soap",
+                if ["client", "both"].contains(&streams) {
+                    "rest,xml,grpc,grpc_web,connect"
+                } else {
+                    "rest,xml,grpc,grpc_web,connect,soap"
+                },
                 "bookstore"
             ]),
             "{table}"
@@ -303,6 +317,8 @@ fn routes_are_a_table_for_people() {
     row("GET", "/v1/{name=shelves/*}:watch", "WatchShelf", "server");
     row("POST", "/v1/{parent=shelves/*}/books:import", "ImportBooks", "client");
     row("POST", "/v1/books:recommend", "RecommendBooks", "both");
+    let soap = ["POST", "/soap/bookstore.v1.Bookstore", "bookstore.v1.Bookstore/*", "-", "soap", "bookstore"];
+    assert_eq!(rows.last().unwrap(), &soap);
 }
 
 #[test]
