@@ -165,3 +165,46 @@ fn the_example_does_what_its_readme_says() {
     let all = std::fs::read_to_string(root().join("tests/python/requirements.txt")).unwrap();
     assert!(pinned.lines().all(|line| all.lines().any(|other| other == line)), "{pinned}");
 }
+
+/// What protos can say and services rarely do: the documents are valid all the same, and comments are in them.
+#[test]
+fn unusual_protos_have_valid_documents() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "descriptors: [{{protos: {{include: [{:?}], files: [soap_unusual.proto]}}}}]\nupstreams: {{a: \"http://127.0.0.1:1\"}}\n\
+         services: [\"**\"]\n",
+        root().join("tests/python")
+    );
+    let file = folder.path().join("transom.yaml");
+    std::fs::write(&file, config).unwrap();
+    let wsdl = |arguments: &[&str]| {
+        let mut command = transom(&["wsdl", "-c", file.to_str().unwrap()]);
+        run(command.args(arguments)).stdout
+    };
+    std::fs::write(folder.path().join("nothing.xml"), "<nothing/>").unwrap();
+    // By the names under which they refer to each other.
+    let packages = ["", "google.protobuf", "google.rpc", "S"];
+    for package in packages {
+        std::fs::write(folder.path().join(format!("S?xsd={package}")), wsdl(&["S", "--xsd", package])).unwrap();
+    }
+    for package in packages {
+        let mut xmllint = Command::new("xmllint");
+        xmllint.args(["--noout", "--schema", &format!("S?xsd={package}"), "nothing.xml"]).current_dir(&folder);
+        let said = String::from_utf8(xmllint.output().unwrap().stderr).unwrap();
+        // That is said once the schema is known to be valid.
+        assert!(said.contains("No matching global declaration"), "{package}: {said}");
+    }
+    let text = String::from_utf8(wsdl(&["S"])).unwrap();
+    for comment in ["A message &amp; more &lt;of it&gt;.", "The x.", "An enum.", "Zero.", "The service.", "Does."] {
+        assert!(text.contains(&format!(">{comment}</")), "{comment}\n{text}");
+    }
+    for (service, operations) in [("S", 6), ("Nothing", 0)] {
+        std::fs::write(folder.path().join("s.wsdl"), wsdl(&[service])).unwrap();
+        let count = format!(
+            "import zeep; client = zeep.Client('s.wsdl'); found = list(client.wsdl.bindings.values())[0].all(); \
+             assert len(found) == {operations}, found"
+        );
+        let python = root().join(".venv/bin/python");
+        run(Command::new(python).args(["-c", &count]).current_dir(&folder));
+    }
+}
