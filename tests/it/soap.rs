@@ -12,7 +12,7 @@ use crate::support::{backend, root};
 
 struct Setting {
     gateway: Gateway,
-    _backend: Server,
+    backend: Server,
 }
 
 impl Setting {
@@ -24,7 +24,7 @@ impl Setting {
             Gateway::ANY_PORT,
             backend.address()
         );
-        Self { gateway: Gateway::with_config(&config), _backend: backend }
+        Self { gateway: Gateway::with_config(&config), backend }
     }
 
     fn url(&self) -> String {
@@ -59,7 +59,7 @@ async fn a_wsdl_names_the_public_address_and_is_printed_too() {
     let served = String::from_utf8(served.body.to_vec()).unwrap();
     assert!(served.contains("location=\"https://api.example/shop/soap/echo.v1.Echo\""), "{served}");
 
-    let upstream = format!("http://{}", setting._backend.address());
+    let upstream = format!("http://{}", setting.backend.address());
     let printed = run(transom(&["wsdl", "echo.v1.Echo", "--upstream"]).arg(&upstream));
     let printed = String::from_utf8(printed.stdout).unwrap();
     let elsewhere = printed.replace("http://localhost:8080/", "https://api.example/shop/");
