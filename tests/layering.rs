@@ -20,6 +20,7 @@ const ROOMS: [(&str, u8); 21] = [
     ("snapshot", 3),
     ("policy", 3),
     ("compose", 3),
+    ("own", 3),
     ("upstream", 3),
     ("codec", 2),
     ("document", 2),

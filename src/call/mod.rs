@@ -112,7 +112,7 @@ pub struct Origin {
     /// What TLS told about the peer, absent on a connection without TLS.
     pub tls: Option<Arc<Session>>,
     /// What the caller offers beside its headers to show who it is.
-    pub credential: Option<Credential>,
+    pub credential: Option<Box<Credential>>,
 }
 
 /// One call on its way to an upstream.

@@ -13,6 +13,7 @@ use crate::snapshot::{Limits, Snapshot, Tls};
 pub mod changes;
 mod descriptors;
 pub mod live;
+mod own;
 pub mod reflections;
 mod routes;
 mod services;
@@ -71,6 +72,7 @@ pub fn compile(
     let mut loading = Loading {
         reflections: &terms.reflections,
         lenient: terms.lenient,
+        keeps_files: config.grpc.reflection.value,
         problems,
         files: Vec::new(),
         missing: Vec::new(),
@@ -81,7 +83,10 @@ pub fn compile(
         return (None, files);
     }
     let is_complete = missing.is_empty();
-    let exposed = services::expose(config, &upstreams, &catalogue, is_complete, problems);
+    let mut exposed = services::expose(config, &upstreams, &catalogue, is_complete, problems);
+    let board = terms.live.map(|live| live.board.clone()).unwrap_or_default();
+    let settings = own::settings();
+    own::expose(config, &settings, &catalogue, &board, &mut exposed, problems);
     let (methods, routes) = routes::build(config, &exposed, &catalogue, is_complete, problems);
     if problems.errors() > 0 {
         return (None, files);
@@ -101,7 +106,6 @@ pub fn compile(
         listeners,
         upstreams: upstreams.iter().filter_map(|upstream| upstream.connector.clone()).collect(),
     };
-    let live = Live::new(&upstreams, &catalogue, terms.reflections);
     let snapshot = Snapshot {
         methods,
         services,
@@ -113,6 +117,8 @@ pub fn compile(
         tls,
         missing,
     };
+    let served = own::served(config, &snapshot);
+    let live = Live::new(&upstreams, &catalogue, terms.reflections, (board, served));
     (Some(Compiled { snapshot, live }), files)
 }
 

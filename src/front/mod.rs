@@ -82,7 +82,10 @@ impl Front {
         }
         let origin = head.headers.get(ORIGIN).cloned();
         let mut answer = match Spoken::by(&snapshot, &head) {
-            Spoken::Soap(service) => soap::answer(&snapshot, service, head, body, caller, seen).await,
+            // Apart, so that the others do not carry its state along.
+            Spoken::Soap(service) => {
+                Box::pin(soap::answer(&snapshot, service, head, body, caller, seen)).await
+            }
             Spoken::Grpc => grpc::answer(&snapshot, head, body, caller, seen).await,
             Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, caller, seen).await,
             Spoken::Connect => connect::unary::answer(&snapshot, head, body, caller, seen).await,

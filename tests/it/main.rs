@@ -26,6 +26,7 @@ mod layering;
 mod life;
 mod matrix;
 mod operating;
+mod own;
 mod reload;
 mod replay;
 mod schema;

@@ -185,17 +185,22 @@ fn unusual_protos_have_valid_documents() {
     // By the names under which they refer to each other.
     let packages = ["", "google.protobuf", "google.rpc", "S"];
     for package in packages {
-        std::fs::write(folder.path().join(format!("S?xsd={package}")), wsdl(&["S", "--xsd", package])).unwrap();
+        std::fs::write(folder.path().join(format!("S?xsd={package}")), wsdl(&["S", "--xsd", package]))
+            .unwrap();
     }
     for package in packages {
         let mut xmllint = Command::new("xmllint");
-        xmllint.args(["--noout", "--schema", &format!("S?xsd={package}"), "nothing.xml"]).current_dir(&folder);
+        xmllint
+            .args(["--noout", "--schema", &format!("S?xsd={package}"), "nothing.xml"])
+            .current_dir(&folder);
         let said = String::from_utf8(xmllint.output().unwrap().stderr).unwrap();
         // That is said once the schema is known to be valid.
         assert!(said.contains("No matching global declaration"), "{package}: {said}");
     }
     let text = String::from_utf8(wsdl(&["S"])).unwrap();
-    for comment in ["A message &amp; more &lt;of it&gt;.", "The x.", "An enum.", "Zero.", "The service.", "Does."] {
+    for comment in
+        ["A message &amp; more &lt;of it&gt;.", "The x.", "An enum.", "Zero.", "The service.", "Does."]
+    {
         assert!(text.contains(&format!(">{comment}</")), "{comment}\n{text}");
     }
     for (service, operations) in [("S", 6), ("Nothing", 0)] {

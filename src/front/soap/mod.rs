@@ -310,7 +310,7 @@ fn request<B: RequestBody>(
             route: Arc::clone(&route.template),
             peer: caller.peer,
             tls: caller.tls,
-            credential,
+            credential: credential.map(Box::new),
         },
         metadata,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
