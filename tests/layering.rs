@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms and their levels.
-const ROOMS: [(&str, u8); 21] = [
+const ROOMS: [(&str, u8); 22] = [
     ("cli", 7),
     ("app", 6),
     ("demo", 6),
