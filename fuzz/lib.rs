@@ -17,6 +17,8 @@ use transom::schema::{MessageId, Schema};
 pub mod codec;
 #[cfg(feature = "gateway")]
 pub mod http2;
+#[cfg(feature = "gateway")]
+pub mod soap;
 pub mod websocket;
 
 /// A target. It panics where it finds a bug.
@@ -34,6 +36,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("websocket", websocket::websocket),
     #[cfg(feature = "gateway")]
     ("http2", http2::http2),
+    #[cfg(feature = "gateway")]
+    ("soap", soap::soap),
 ];
 
 /// The schema of the tests' echo service, whose messages have every type of field.

@@ -3,9 +3,10 @@
 //!
 //! The rooms of the crate, from the ground up, and what each may import are described in
 //! `ARCHITECTURE.md` and enforced by `tests/layering.rs`. The rooms without network, `schema`,
-//! `codec`, `route`, `wire` and `status`, build without the default feature `gateway`.
+//! `codec`, `document`, `route`, `wire` and `status`, build without the default feature `gateway`.
 
 pub mod codec;
+pub mod document;
 pub mod route;
 pub mod schema;
 pub mod status;

@@ -68,6 +68,12 @@ fn http2() {
     run("http2", ROUNDS / 4);
 }
 
+#[cfg(feature = "gateway")]
+#[test]
+fn soap() {
+    run("soap", ROUNDS / 4);
+}
+
 fn run(name: &str, rounds: u64) {
     let target = fuzz::TARGETS.iter().find(|(other, _)| *other == name).unwrap().1;
     let corpus = corpus(name);

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms and their levels.
-const ROOMS: [(&str, u8); 21] = [
+const ROOMS: [(&str, u8); 22] = [
     ("cli", 7),
     ("app", 6),
     ("demo", 6),
@@ -23,6 +23,7 @@ const ROOMS: [(&str, u8); 21] = [
     ("own", 3),
     ("upstream", 3),
     ("codec", 2),
+    ("document", 2),
     ("call", 2),
     ("status", 1),
     ("schema", 1),
@@ -49,7 +50,7 @@ const ALONE: [&str; 3] = ["demo", "status", "telemetry"];
 const READERS_OF_CONFIG: [&str; 3] = ["cli", "app", "compile"];
 
 /// The rooms without network and runtime. They build without the feature `gateway`.
-const PURE: [&str; 5] = ["codec", "route", "schema", "status", "wire"];
+const PURE: [&str; 6] = ["codec", "document", "route", "schema", "status", "wire"];
 
 /// The crates that the pure rooms do without.
 const IMPURE: [&str; 13] = [

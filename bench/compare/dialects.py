@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import answers
+import markup
 
 SECONDS = 30
 
@@ -33,8 +34,8 @@ class Dialect:
     name: str
     # The fields of a request that has a body.
     headers: dict[str, str]
-    # The forms of the messages in the request's body and in the answer, once that is read: `json`, `wire`, or `grpc`,
-    # which is wire behind gRPC's prefix.
+    # The forms of the messages in the request's body and in the answer, once that is read: `json`, `xml`, `soap`, `wire`,
+    # or `grpc`, which is wire behind gRPC's prefix. What XML means is compared with JSON.
     sent: str
     read: str
     # Asks for the answer to a target.
@@ -111,11 +112,15 @@ GRPC = "grpc"
 GRPC_WEB = "grpc_web"
 CONNECT = "connect"
 CONNECT_JSON = "connect_json"
+XML = "xml"
+SOAP = "soap"
 
 DIALECTS = {
     dialect.name: dialect
     for dialect in [
         Dialect(REST, {"content-type": "application/json"}, "json", "json", plain, answers.same),
+        Dialect(XML, {"content-type": "application/xml"}, "xml", "json", plain, markup.same),
+        Dialect(SOAP, {"content-type": "text/xml; charset=utf-8"}, "soap", "json", plain, markup.same),
         Dialect(GRPC, {"content-type": "application/grpc", "te": "trailers"}, "grpc", "wire", grpc, equal),
         Dialect(GRPC_WEB, {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}, "grpc", "wire", grpc_web, equal),
         Dialect(

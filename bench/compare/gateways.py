@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from dialects import CONNECT, CONNECT_JSON, GRPC, GRPC_WEB, REST
+from dialects import CONNECT, CONNECT_JSON, GRPC, GRPC_WEB, REST, SOAP, XML
 
 H1 = "h1"
 H2C = "h2c"
@@ -55,7 +55,7 @@ TRANSOM = Gateway(
     title="Transom",
     command=["@bin@/transom", "serve", "-c", "@config@"],
     version=["@bin@/transom", "--version"],
-    speaks={REST: BOTH, GRPC: (H2C,), GRPC_WEB: BOTH, CONNECT: BOTH, CONNECT_JSON: BOTH},
+    speaks={REST: BOTH, XML: BOTH, SOAP: BOTH, GRPC: (H2C,), GRPC_WEB: BOTH, CONNECT: BOTH, CONNECT_JSON: BOTH},
     config="transom.yaml",
 )
 

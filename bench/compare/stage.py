@@ -7,6 +7,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import markup
 import workloads
 from dialects import DIALECTS, REST, Refused
 from gateways import H2C, OURS, Gateway
@@ -159,6 +160,9 @@ class Stage:
 def write_messages(work):
     """Writes what is sent and what the backend answers; returns the paths by name and form."""
     written = {(name, "json"): text for name, text in workloads.messages().items()}
+    for name, method in workloads.ORDERED.items():
+        written[name, "xml"] = markup.order(written[name, "json"])
+        written[name, "soap"] = markup.envelope(written[name, "json"], method)
     for name, wires in workloads.wires().items():
         written[name, "grpc"] = workloads.grpc(wires)
         written[name, "wire"] = b"".join(wires)

@@ -15,6 +15,7 @@ import compare
 import dialects
 import load
 import main
+import markup
 import report
 import scale
 import stage
@@ -134,6 +135,7 @@ class Entries(unittest.TestCase):
         self.assertLessEqual({OURS, REFERENCE}, {gateway.name for gateway in GATEWAYS})
         written = {(name, "json") for name in workloads.messages()}
         written |= {(name, form) for name in workloads.wires() for form in ("wire", "grpc")}
+        written |= {(name, form) for name in workloads.ORDERED for form in ("xml", "soap")}
         rows = {}
         for workload in WORKLOADS:
             self.assertIn(workload.main, workload.shapes)
@@ -151,6 +153,14 @@ class Entries(unittest.TestCase):
                 self.assertTrue(all(shape.protocol in TRANSOM.speaks[each.dialect] for each in [workload, *others]))
         for goal in GOALS:
             self.assertLessEqual({goal.row, goal.against}, set(rows[goal.workload]))
+
+    def test_orders_are_the_same_in_json_xml_and_soap(self):
+        for name in workloads.ORDERED:
+            text = workloads.messages()[name]
+            for made in (markup.order(text), markup.envelope(text, "CreateOrder")):
+                self.assertTrue(markup.same(made, text), name)
+                self.assertFalse(markup.same(made.replace(b"1", b"2"), text), name)
+        self.assertFalse(markup.same(b"<a>", b"{}"))
 
     def test_only_who_speaks_the_dialect_takes_part(self):
         by_name = {workload.name: workload for workload in WORKLOADS}

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from dialects import CONNECT, CONNECT_JSON, GRPC, GRPC_WEB, REST
+from dialects import CONNECT, CONNECT_JSON, GRPC, GRPC_WEB, REST, SOAP, XML
 from gateways import H1, H2C, OURS, REFERENCE
 
 CORPUS = Path(__file__).parent.parent / "codec" / "corpus"
@@ -65,6 +65,8 @@ class Workload:
 ORDERS = "/bench.Orders/"
 OF_GRPC = {"dialect": GRPC, "shapes": (H2C_4, H2C_32), "main": H2C_4}
 OF_WEB = {"shapes": (H1_32, H2C_4)}
+# Measured against the same message in JSON.
+BESIDE_JSON = {"beside": ("post_1k",), "reference": f"{OURS} post_1k", **OF_WEB}
 
 WORKLOADS = [
     Workload("get", "small GET", "GET", "/v1/orders/17", answer="order"),
@@ -110,6 +112,8 @@ WORKLOADS = [
         rounds=2,
         **OF_WEB,
     ),
+    Workload("xml", "XML, 1 KB", "POST", "/v1/orders", body="order_1k", answer="order", dialect=XML, **BESIDE_JSON),
+    Workload("soap", "SOAP, 1 KB", "POST", "/soap/bench.Orders", body="order_1k", answer="order", dialect=SOAP, **BESIDE_JSON),
     Workload(
         "observed",
         "small GET, observed",
@@ -126,7 +130,7 @@ WORKLOADS = [
 
 def echo(dialect):
     """Sent to every gateway before and after the load: what a message becomes on its way to the backend and back."""
-    path = "/v1/orders:echo" if dialect == REST else ORDERS + "EchoOrder"
+    path = {REST: "/v1/orders:echo", XML: "/v1/orders:echo", SOAP: "/soap/bench.Orders"}.get(dialect, ORDERS + "EchoOrder")
     return Workload(f"echo_{dialect}", "echo", "POST", path, body="order_64k", dialect=dialect)
 
 
@@ -152,6 +156,7 @@ GOALS = [
     Goal("post_1k", "passthrough", 1.3),
     Goal("get", "nginx", 1.2),
     Goal("connect_json", "transom post_1k", 1.1),
+    Goal("soap", "transom post_1k", 2.0),
     Goal("observed", "transom", 1.05, row="transom_observed"),
 ]
 
@@ -187,6 +192,9 @@ def wires():
         "stream": [order] * STREAMED,
     }
 
+
+# The orders that are sent as XML, with the method to which each goes in SOAP.
+ORDERED = {"order_1k": "CreateOrder", "order_64k": "EchoOrder"}
 
 # Makes the small order 118 bytes.
 NOTE = "ring at the side door; if nobody is there, ask next door, "

@@ -4,6 +4,9 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
+use transom::codec::xml::write::{Element, WriteOptions, write_as};
+use transom::schema::Schema;
+
 use crate::backend::Answer;
 
 /// Messages of the codec's corpus: small, middle and large ones of mixed content, and one of a map; and how many
@@ -82,6 +85,14 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             times: 1000,
         },
         Case {
+            name: "1 KB SOAP",
+            request: soap(&envelope(corpus, &file("mixed_1k.wire")?, "CreateOrder")?),
+            answer: Answer::Echo,
+            expected: envelope(corpus, &file("mixed_1k.wire")?, "CreateOrderResponse")?,
+            config: PLAIN,
+            times: 1000,
+        },
+        Case {
             name: "64 KB POST",
             request: post("/v1/orders", &file("mixed_64k.json")?),
             answer: Answer::Echo,
@@ -122,6 +133,24 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             times: 20,
         },
     ])
+}
+
+fn soap(envelope: &[u8]) -> Vec<u8> {
+    let fields = format!("content-type: text/xml; charset=utf-8\r\ncontent-length: {}\r\n", envelope.len());
+    [head("POST", "/soap/bench.Orders", &fields).as_bytes(), envelope].concat()
+}
+
+/// An order in wire form as the content of an element in an envelope.
+fn envelope(corpus: &Path, order: &[u8], name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+    let schema = Schema::load(&[&fs::read(corpus.join("corpus.binpb"))?])?;
+    let id = schema.find_message("bench.Order").ok_or("the corpus has no orders")?;
+    let mut text = b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope \
+        xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\"><soap:Body>"
+        .to_vec();
+    let element = Element { name, namespace: "urn:bench.Orders" };
+    write_as(&schema, id, order, element, &WriteOptions::default(), &mut text)?;
+    text.extend_from_slice(b"</soap:Body></soap:Envelope>\n");
+    Ok(text)
 }
 
 /// The head of a request, with what clients usually send.

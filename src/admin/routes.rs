@@ -13,8 +13,20 @@ use crate::call::Dialect;
 use crate::snapshot::{Endpoint, Snapshot};
 
 /// The names of the dialects in which a method is served: REST by its routes, the others by its own path.
+/// SOAP has no streams of requests.
 pub fn dialects(endpoint: &Endpoint) -> Vec<&'static str> {
-    endpoint.dialects.iter().map(|dialect| dialect.name()).collect()
+    let streams = endpoint.method.client_streaming;
+    let spoken = endpoint.dialects.iter().filter(|dialect| !(streams && **dialect == Dialect::Soap));
+    spoken.map(|dialect| dialect.name()).collect()
+}
+
+/// The services in SOAP: the path of each, its name as all of its methods, and one of them.
+pub fn soap(snapshot: &Snapshot) -> impl Iterator<Item = (String, String, &Endpoint)> {
+    let spoken = snapshot.services.iter().filter(|service| service.speaks(Dialect::Soap));
+    spoken.filter_map(|service| {
+        let endpoint = &service.routes.first()?.endpoint;
+        Some((format!("/soap/{}", service.name), format!("{}/*", service.name), &**endpoint))
+    })
 }
 
 /// A way to reach a method.
@@ -41,7 +53,9 @@ pub fn ways(snapshot: &Snapshot) -> Vec<Way<'_>> {
         .collect();
     let routed: HashSet<&str> = ways.iter().map(|way| &*way.endpoint.full_name).collect();
     let others = snapshot.methods.values().filter(|own| !routed.contains(&*own.endpoint.full_name));
-    let others = others.filter(|own| own.endpoint.dialects.iter().any(|dialect| *dialect != Dialect::Rest));
+    let by_routes = [Dialect::Rest, Dialect::Xml, Dialect::Soap];
+    let others =
+        others.filter(|own| own.endpoint.dialects.iter().any(|dialect| !by_routes.contains(dialect)));
     let mut others: Vec<_> =
         others.map(|own| Way { verb: "POST", path: &own.template, endpoint: &own.endpoint }).collect();
     others.sort_by_key(|way| way.path);
@@ -64,7 +78,18 @@ pub fn routes(snapshot: &Snapshot) -> Json {
             "server_streaming": endpoint.method.server_streaming,
         })
     });
-    routes.collect()
+    let soap = soap(snapshot).map(|(path, method, endpoint)| {
+        json!({
+            "verb": "POST",
+            "path": path,
+            "method": method,
+            "upstream": endpoint.upstream(),
+            "dialects": [Dialect::Soap.name()],
+            "client_streaming": false,
+            "server_streaming": false,
+        })
+    });
+    routes.chain(soap).collect()
 }
 
 pub(super) async fn answer(State(gateway): State<Arc<dyn Gateway>>) -> Response {

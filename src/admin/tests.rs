@@ -24,6 +24,9 @@ impl Gateway for Site {
     fn snapshot(&self) -> Arc<Snapshot> {
         let limits = Limits { body: 1, body_pause: Duration::ZERO, request: Duration::ZERO, message: 1 };
         Arc::new(Snapshot {
+            services: Default::default(),
+            documents: Default::default(),
+            public_url: None,
             methods: HashMap::new(),
             tls: Default::default(),
             routes: Table::new(),

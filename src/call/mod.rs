@@ -20,11 +20,14 @@ use crate::status::{Code, Status};
 use crate::telemetry::trace::span::Traced;
 use crate::tls::session::Session;
 
+pub mod credential;
 pub mod deadline;
 pub mod encoding;
 pub mod metadata;
 pub mod meters;
 pub mod service;
+
+use credential::Credential;
 
 /// A gRPC method as the call path knows it: how it is reached and which sides stream.
 #[derive(Clone, Debug)]
@@ -55,6 +58,8 @@ impl Method {
 pub enum Dialect {
     /// REST with JSON, as `google.api.http` maps it.
     Rest,
+    /// The same with XML as the request, the answer or both.
+    Xml,
     /// gRPC over HTTP/2.
     Grpc,
     /// gRPC-Web, over HTTP/1.1 too.
@@ -63,32 +68,39 @@ pub enum Dialect {
     Connect,
     /// WebSocket, with a call on each.
     WebSocket,
+    /// SOAP 1.1 and 1.2.
+    Soap,
 }
 
 impl fmt::Display for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rest => "REST",
+            Self::Xml => "XML",
             Self::Grpc => "gRPC",
             Self::GrpcWeb => "gRPC-Web",
             Self::Connect => "Connect",
             Self::WebSocket => "WebSocket",
+            Self::Soap => "SOAP",
         })
     }
 }
 
 impl Dialect {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 5] = [Self::Rest, Self::Grpc, Self::GrpcWeb, Self::Connect, Self::WebSocket];
+    pub const ALL: [Self; 7] =
+        [Self::Rest, Self::Xml, Self::Grpc, Self::GrpcWeb, Self::Connect, Self::WebSocket, Self::Soap];
 
     /// Its name, for logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rest => "rest",
+            Self::Xml => "xml",
             Self::Grpc => "grpc",
             Self::GrpcWeb => "grpc_web",
             Self::Connect => "connect",
             Self::WebSocket => "websocket",
+            Self::Soap => "soap",
         }
     }
 }
@@ -104,6 +116,8 @@ pub struct Origin {
     pub peer: Option<SocketAddr>,
     /// What TLS told about the peer, absent on a connection without TLS.
     pub tls: Option<Arc<Session>>,
+    /// What the caller offers beside its headers to show who it is.
+    pub credential: Option<Box<Credential>>,
 }
 
 /// One call on its way to an upstream.

@@ -115,6 +115,10 @@ Try, in another terminal:
   An error, with the field that is wrong:
     curl '{url}/v1/shelves/fiction/books' --json '{{\"title\": 7}}'
 
+  The same bookstore for SOAP clients, and the WSDL that they are generated from:
+    curl '{url}/soap/bookstore.v1.Bookstore?wsdl'
+    curl '{url}/soap/bookstore.v1.Bookstore' -H 'content-type: text/xml' --data-binary @examples/soap/legacy.xml
+
   A stream of answers: what is on a shelf, and then what changes, as server-sent events:
     curl -N '{url}/v1/shelves/crime:watch?includePresent=true&maxEvents=1' -H 'accept: text/event-stream'
 

@@ -26,6 +26,7 @@ mod output;
 mod routes;
 mod schema;
 mod serve;
+mod wsdl;
 
 /// The configuration is wrong, or a call failed.
 const FAILED: u8 = 1;
@@ -71,6 +72,8 @@ enum Command {
     Health(health::Arguments),
     /// Write a commented configuration file to start with.
     Init(init::Arguments),
+    /// Print the WSDL of a service, or an XML Schema that goes with it.
+    Wsdl(wsdl::Arguments),
     /// Print the JSON Schema of configuration files.
     Schema,
     /// Print a script that lets a shell complete commands and options.
@@ -138,6 +141,7 @@ pub fn main() -> ExitCode {
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
+        Command::Wsdl(arguments) => wsdl::run(&arguments),
         Command::Schema => schema::run(),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use super::{Source, output};
-use crate::admin::routes::{Way, dialects, routes, ways};
+use crate::admin::routes::{Way, dialects, routes, soap, ways};
+use crate::call::Dialect;
 use crate::snapshot::Snapshot;
 
 /// The arguments of `transom routes`.
@@ -47,8 +48,19 @@ fn print_table(snapshot: &Snapshot) {
             endpoint.upstream().unwrap_or("-").to_owned(),
         ]
     });
+    let services = soap(snapshot).map(|(path, method, endpoint)| {
+        let dialect = Dialect::Soap.name().to_owned();
+        [
+            "POST".to_owned(),
+            path,
+            method,
+            "-".to_owned(),
+            dialect,
+            endpoint.upstream().unwrap_or("-").to_owned(),
+        ]
+    });
     let titles = ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = std::iter::once(titles).chain(rows).collect();
+    let rows: Vec<[String; 6]> = std::iter::once(titles).chain(rows).chain(services).collect();
     let widths: [usize; 6] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     for row in rows {

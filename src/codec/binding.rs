@@ -26,6 +26,7 @@ use crate::wire::writer;
 mod form;
 mod frame;
 mod upload;
+mod xml;
 
 pub use form::BodyFormat;
 pub use frame::{Around, Content};
@@ -48,6 +49,8 @@ pub struct BindingOptions {
     pub max_parameters: usize,
     /// How many names the path of a query parameter or of a form's field may have.
     pub max_path: usize,
+    /// How many elements XML may have; its depth is that of JSON.
+    pub max_elements: usize,
     /// How many messages may lie inside one another on the wire.
     pub max_depth: usize,
 }
@@ -59,6 +62,7 @@ impl Default for BindingOptions {
             ignore_unknown_query: false,
             max_parameters: 1000,
             max_path: 32,
+            max_elements: 100_000,
             max_depth: 100,
         }
     }
@@ -196,6 +200,9 @@ impl Binding {
         if !body.is_empty() && self.body != Body::None {
             match format {
                 BodyFormat::Json => self.bind_json(schema, body, &mut wire)?,
+                BodyFormat::Xml { charset, is_wrapped } => {
+                    self.bind_xml(schema, body, charset.as_deref(), *is_wrapped, &mut wire)?;
+                }
                 BodyFormat::Form => self.bind_form(schema, body, &mut wire)?,
                 BodyFormat::Multipart { boundary } => {
                     self.bind_multipart(schema, boundary, body, &mut wire)?;
@@ -241,7 +248,7 @@ impl Binding {
         in_pieces: bool,
     ) -> Result<Vec<u8>, Status> {
         let is_nested = self.write_path(schema, values, &mut wire)?;
-        self.complete(schema, wire, in_pieces || is_nested)
+        self.joined(schema, wire, in_pieces || is_nested)
     }
 
     /// Appends the variables of the path, and says whether one of them lies within a message.
@@ -270,16 +277,26 @@ impl Binding {
     }
 
     /// Joins what is `in_pieces`, and checks that nothing is missing then.
-    fn complete(&self, schema: &Schema, mut wire: Vec<u8>, in_pieces: bool) -> Result<Vec<u8>, Status> {
+    fn joined(&self, schema: &Schema, mut wire: Vec<u8>, in_pieces: bool) -> Result<Vec<u8>, Status> {
         let invalid =
             |error| Status::caller(Code::InvalidArgument, format!("The request is not valid: {error}."));
         if in_pieces {
             wire = pieces::join(schema, self.input, wire, self.options.max_depth).map_err(invalid)?;
         }
+        self.complete(schema, wire)
+    }
+
+    /// A request message in wire form that has all its required fields.
+    ///
+    /// # Errors
+    /// The first field that is missing.
+    pub fn complete(&self, schema: &Schema, wire: Vec<u8>) -> Result<Vec<u8>, Status> {
         match missing_field(schema, self.input, &wire, self.options.max_depth) {
             Ok(None) => Ok(wire),
             Ok(Some(field)) => Err(refused("field", &field, "it is required and not set")),
-            Err(error) => Err(invalid(error)),
+            Err(error) => {
+                Err(Status::caller(Code::InvalidArgument, format!("The request is not valid: {error}.")))
+            }
         }
     }
 

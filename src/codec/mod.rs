@@ -4,6 +4,7 @@
 pub mod binding;
 mod decimal;
 pub mod field_path;
+mod fields;
 pub mod http_body;
 pub mod json;
 mod mask;
@@ -13,3 +14,4 @@ mod pieces;
 pub mod query;
 pub mod required;
 mod time;
+pub mod xml;

@@ -247,6 +247,7 @@ fn compile(protos: &Protos, problems: &mut Problems, read: &mut Vec<PathBuf>) ->
     }
     let mut compiler = Compiler::with_file_resolver(resolver);
     compiler.include_imports(true);
+    compiler.include_source_info(true);
     let mut failures = HashSet::new();
     for file in files {
         if let Err(error) = compiler.open_file(&file.name) {

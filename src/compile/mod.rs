@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::config::problem::Problems;
 use crate::schema::Schema;
+use crate::snapshot::service::{Documents, Services};
 use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
 
 pub mod changes;
@@ -90,6 +91,9 @@ pub fn compile(
     if problems.errors() > 0 {
         return (None, files);
     }
+    // In the order in which they are declared.
+    let own = exposed.iter().filter_map(|exposed| methods.get(&exposed.endpoint.full_name));
+    let services = Services::of(own.cloned());
     let schema = catalogue.first_schema().cloned().unwrap_or_else(built_in);
     let http = &config.http;
     let limits = Limits {
@@ -103,7 +107,18 @@ pub fn compile(
         listeners,
         upstreams: upstreams.iter().filter_map(|upstream| upstream.connector.clone()).collect(),
     };
-    let snapshot = Snapshot { methods, routes, schema, limits, sockets, tls, missing };
+    let snapshot = Snapshot {
+        methods,
+        services,
+        documents: Documents::default(),
+        public_url: config.public_url.as_ref().map(|url| url.as_str().to_owned()),
+        routes,
+        schema,
+        limits,
+        sockets,
+        tls,
+        missing,
+    };
     let served = own::served(config, &snapshot);
     let live = Live::new(&upstreams, &catalogue, terms.reflections, (board, served));
     (Some(Compiled { snapshot, live }), files)

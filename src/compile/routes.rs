@@ -67,6 +67,11 @@ pub(super) fn build(
     (builder.methods, builder.table)
 }
 
+/// Whether a method has routes at all: REST, with JSON or XML.
+fn is_routed(method: &Exposed<'_>) -> bool {
+    method.endpoint.speaks(Dialect::Rest) || method.endpoint.speaks(Dialect::Xml)
+}
+
 impl Builder<'_> {
     fn configured(&mut self, route: &route::Route, exposed: &[Exposed<'_>]) {
         let name = route.call.to_string();
@@ -79,9 +84,9 @@ impl Builder<'_> {
             let hint = "Check its name, and that `services` has a pattern for its service.";
             return self.problems.push(Problem::error(text).at(route.call.place).hint(hint));
         };
-        if !method.endpoint.speaks(Dialect::Rest) {
+        if !is_routed(method) {
             let text = format!("The method {name} is not served as REST, so it can have no route.");
-            let hint = "Add rest to the `dialects` of its service.";
+            let hint = "Add rest or xml to the `dialects` of its service.";
             return self.problems.push(Problem::error(text).at(route.call.place).hint(hint));
         }
         let text = |value: &Option<crate::config::place::Located<String>>| {
@@ -142,7 +147,7 @@ impl Builder<'_> {
     }
 
     fn mapped(&mut self, method: &Exposed<'_>, catalogue: &Catalogue) {
-        if !method.endpoint.speaks(Dialect::Rest) || method.settings.http.value == HttpMapping::None {
+        if !is_routed(method) || method.settings.http.value == HttpMapping::None {
             return;
         }
         let place = method.settings.service.place;
@@ -247,6 +252,7 @@ impl Builder<'_> {
             read: method.endpoint.options.read.clone(),
             ignore_unknown_query: method.settings.json.unknown_query.value == Unknown::Ignore,
             max_parameters: self.config.http.query_parameters.value as usize,
+            max_elements: self.config.codec.xml_elements.value as usize,
             max_path: codec.query_depth.value as usize,
             max_depth: codec.message_depth.value as usize,
         }

@@ -223,10 +223,12 @@ pub(super) fn endpoint(
 const fn spoken(dialect: Dialect) -> call::Dialect {
     match dialect {
         Dialect::Rest => call::Dialect::Rest,
+        Dialect::Xml => call::Dialect::Xml,
         Dialect::Grpc => call::Dialect::Grpc,
         Dialect::GrpcWeb => call::Dialect::GrpcWeb,
         Dialect::Connect => call::Dialect::Connect,
         Dialect::Websocket => call::Dialect::WebSocket,
+        Dialect::Soap => call::Dialect::Soap,
     }
 }
 

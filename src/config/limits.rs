@@ -77,8 +77,10 @@ settings! {
 settings! {
     /// Limits of messages.
     pub struct Codec default {
-        /// How deep JSON may be nested.
+        /// How deep JSON and XML may be nested.
         json_depth: Located<u32> = 64.into() => 1..=256,
+        /// How many elements XML may have.
+        xml_elements: Located<u32> = 100_000.into() => 100..=10_000_000,
         /// How deep protobuf messages may be nested.
         message_depth: Located<u32> = 100.into() => 1..=256,
         /// The largest protobuf message, in either direction.

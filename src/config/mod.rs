@@ -58,6 +58,7 @@ use settings::{Scalar, Setting};
 use telemetry::Telemetry;
 use upstream::Upstream;
 use value::address::Target;
+use value::public_url::PublicUrl;
 use websocket::WebSocket;
 
 /// The smallest file, shown where one is missing.
@@ -72,6 +73,9 @@ settings! {
         listeners: NonEmpty<Listener> = NonEmpty::new(Listener::default(), []),
         /// Where operators reach Transom.
         admin: Option<Admin> = None,
+        /// The address that documents such as a WSDL name for Transom. If this is left out, the one under which the
+        /// document was asked for.
+        public_url: Option<Located<PublicUrl>> = None,
         /// Where the descriptors come from of upstreams that name none of their own. Without any, the
         /// upstreams are asked by gRPC reflection.
         descriptors: Vec<Descriptors> = Vec::new(),
@@ -94,7 +98,7 @@ settings! {
         /// What Transom tells about the calls that it carries.
         telemetry: Telemetry = Telemetry::default(),
     }
-    later { public_url, trusted_proxies, versions, identity, plans, rate_limits, policies }
+    later { trusted_proxies, versions, identity, plans, rate_limits, policies }
     check check(upstreams)
     example SMALLEST
 }
@@ -130,6 +134,7 @@ impl Config {
         Ok(Self {
             listeners: NonEmpty::new(Listener::default(), []),
             admin: None,
+            public_url: None,
             descriptors: Vec::new(),
             upstreams: Named::new(upstreams),
             services: NonEmpty::new(Service::everything(), []),

@@ -59,6 +59,8 @@ settings! {
     pub enum Dialect {
         /// HTTP with JSON, as google.api.http maps it.
         "rest" => Rest,
+        /// The same with XML, by Content-Type and Accept.
+        "xml" => Xml,
         /// gRPC over HTTP/2.
         "grpc" => Grpc,
         /// gRPC-Web, over HTTP/1.1 too, for browsers.
@@ -67,13 +69,17 @@ settings! {
         "connect" => Connect,
         /// WebSocket, with a call on each, by the routes of REST and by /ws/package.Service/Method.
         "websocket" => Websocket,
+        /// SOAP 1.1 and 1.2 at `/soap/package.Service`, with a WSDL.
+        "soap" => Soap,
     }
 }
 
 impl Dialect {
     fn all() -> NonEmpty<Located<Self>> {
-        let others = [Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Websocket];
-        NonEmpty::new(Self::Rest.into(), others.map(Located::from))
+        NonEmpty::new(
+            Self::Rest.into(),
+            [Self::Xml, Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Websocket, Self::Soap].map(Located::from),
+        )
     }
 }
 

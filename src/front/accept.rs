@@ -16,7 +16,7 @@ pub(super) fn preferred<'n>(headers: &HeaderMap, names: &[&'n str]) -> Option<&'
     best.map(|(name, _)| name)
 }
 
-fn ranges(value: &HeaderValue) -> impl Iterator<Item = (&str, f32)> {
+pub(super) fn ranges(value: &HeaderValue) -> impl Iterator<Item = (&str, f32)> {
     value.to_str().unwrap_or_default().split(',').map(|range| {
         let mut parts = range.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default();

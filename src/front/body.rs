@@ -7,12 +7,16 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::Instant;
 
+use super::representation::xml_type;
 use super::upload::Cut;
+use crate::call::Dialect;
 use crate::call::deadline::before;
 use crate::codec::binding::{BodyFormat, CHUNK, FormUpload, UploadLimits};
 use crate::codec::json::split::Splitter;
 use crate::codec::multipart::boundary_of;
-use crate::snapshot::Limits;
+use crate::codec::xml::encoding;
+use crate::codec::xml::split::XmlSplitter;
+use crate::snapshot::{Endpoint, Limits};
 use crate::status::{Code, Status};
 
 /// Any error of a body. If it is a [`Status`], it is what the caller gets.
@@ -28,22 +32,50 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static> Requ
 ///
 /// # Errors
 /// 415 for another type or several, a charset that is not UTF-8, or an encoding; 413 for a length over the bound.
-pub(super) fn format(headers: &HeaderMap, limits: &Limits) -> Result<BodyFormat, Status> {
+pub(super) fn format(
+    headers: &HeaderMap,
+    limits: &Limits,
+    endpoint: &Endpoint,
+) -> Result<BodyFormat, Status> {
     let mut found = None;
     for value in headers.get_all(CONTENT_TYPE) {
         let format = value.to_str().ok().and_then(format_of).transpose()?;
         match format {
-            Some(format) if found.as_ref().is_none_or(|found| *found == format) => found = Some(format),
-            _ => {
-                let wanted =
-                    "application/json, or a form as application/x-www-form-urlencoded or multipart/form-data";
-                return Err(unsupported_type(value, wanted));
+            Some(format)
+                if is_spoken(&format, endpoint) && found.as_ref().is_none_or(|found| *found == format) =>
+            {
+                found = Some(format);
             }
+            _ => return Err(unsupported_type(value, wanted(endpoint))),
         }
+    }
+    let found = found.unwrap_or_default();
+    if !is_spoken(&found, endpoint) {
+        return Err(unsupported(format!("The body has no content type. Send {}.", wanted(endpoint))));
     }
     check_encoding(headers)?;
     check_length(headers, limits)?;
-    Ok(found.unwrap_or_default())
+    Ok(found)
+}
+
+/// Whether a service takes bodies of this format.
+fn is_spoken(format: &BodyFormat, endpoint: &Endpoint) -> bool {
+    let is_xml = matches!(format, BodyFormat::Xml { .. });
+    endpoint.speaks(if is_xml { Dialect::Xml } else { Dialect::Rest })
+}
+
+/// What a service takes, for who sent something else.
+fn wanted(endpoint: &Endpoint) -> &'static str {
+    match (endpoint.speaks(Dialect::Rest), endpoint.speaks(Dialect::Xml)) {
+        (true, false) => {
+            "application/json, or a form as application/x-www-form-urlencoded or multipart/form-data"
+        }
+        (true, true) => {
+            "application/json, application/xml, or a form as application/x-www-form-urlencoded or \
+             multipart/form-data"
+        }
+        (false, _) => "application/xml",
+    }
 }
 
 /// The format of a body that stands for itself, whatever its type.
@@ -65,7 +97,7 @@ pub(super) fn raw_stream(headers: &HeaderMap) -> Result<BodyFormat, Status> {
     Ok(BodyFormat::Raw { content_type })
 }
 
-fn check_length(headers: &HeaderMap, limits: &Limits) -> Result<(), Status> {
+pub(super) fn check_length(headers: &HeaderMap, limits: &Limits) -> Result<(), Status> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limits.body as u64) {
         Err(too_large(limits.body))
@@ -79,15 +111,32 @@ fn check_length(headers: &HeaderMap, limits: &Limits) -> Result<(), Status> {
 ///
 /// # Errors
 /// 415 for another type or several, a charset that is not UTF-8, or an encoding.
-pub(super) fn cut(headers: &HeaderMap, limits: &Limits, has_outside: bool) -> Result<Cut, Status> {
+pub(super) fn cut(
+    headers: &HeaderMap,
+    limits: &Limits,
+    has_outside: bool,
+    endpoint: &Endpoint,
+) -> Result<Cut, Status> {
     let mut found = None;
     for value in headers.get_all(CONTENT_TYPE) {
         let text = value.to_str().unwrap_or_default();
         let format = if is_lines_type(text) { None } else { Some(format_of(text).transpose()?) };
         match format {
             Some(None | Some(BodyFormat::Form | BodyFormat::Raw { .. })) => {
-                let wanted = "application/x-ndjson, application/json or multipart/form-data";
-                return Err(unsupported_type(value, wanted));
+                return Err(unsupported_type(value, wanted_stream(endpoint)));
+            }
+            Some(Some(BodyFormat::Xml { charset: Some(charset), .. }))
+                if !["utf-8", "us-ascii"].iter().any(|name| charset.eq_ignore_ascii_case(name)) =>
+            {
+                return Err(unsupported_type(value, "a stream of XML in UTF-8"));
+            }
+            format
+                if !is_spoken(
+                    format.as_ref().and_then(Option::as_ref).unwrap_or(&BodyFormat::Json),
+                    endpoint,
+                ) =>
+            {
+                return Err(unsupported_type(value, wanted_stream(endpoint)));
             }
             format if found.as_ref().is_some_and(|found| *found != format) => {
                 return Err(unsupported_type(value, "one content type"));
@@ -96,7 +145,11 @@ pub(super) fn cut(headers: &HeaderMap, limits: &Limits, has_outside: bool) -> Re
         }
     }
     check_encoding(headers)?;
+    if found.is_none() && !endpoint.speaks(Dialect::Rest) {
+        return Err(unsupported("The body has no content type. Send application/xml.".into()));
+    }
     Ok(match found {
+        Some(Some(Some(BodyFormat::Xml { .. }))) => Cut::Xml(XmlSplitter::new(limits.body)),
         Some(None) => Cut::Json(Splitter::lines(limits.body)),
         Some(Some(Some(BodyFormat::Multipart { boundary }))) => {
             // Room is left for what else the message holds.
@@ -107,7 +160,15 @@ pub(super) fn cut(headers: &HeaderMap, limits: &Limits, has_outside: bool) -> Re
     })
 }
 
-fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
+fn wanted_stream(endpoint: &Endpoint) -> &'static str {
+    match (endpoint.speaks(Dialect::Rest), endpoint.speaks(Dialect::Xml)) {
+        (true, false) => "application/x-ndjson, application/json or multipart/form-data",
+        (true, true) => "application/x-ndjson, application/json, application/xml or multipart/form-data",
+        (false, _) => "application/xml",
+    }
+}
+
+pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     if let Some(value) = encodings.find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
         let text = format!(
@@ -132,18 +193,24 @@ fn shown(value: &HeaderValue) -> String {
     format!("{:?}", String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect::<String>())
 }
 
-/// The format that a content type names: `application/json` and its `+json` relatives or a form, in UTF-8. Absent if
-/// it is none of these; an error if it is a multipart form without a valid boundary.
+/// The format that a content type names: `application/json` and its `+json` relatives or a form, in UTF-8, or XML in an
+/// encoding that is read. Absent if it is none of these; an error if it is a multipart form without a valid boundary.
 fn format_of(content_type: &str) -> Option<Result<BodyFormat, Status>> {
     if content_type.eq_ignore_ascii_case("application/json") {
         return Some(Ok(BodyFormat::Json));
     }
     let mut parts = content_type.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let is_utf8 = parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
-        let value = value.trim().trim_matches('"');
-        !name.trim().eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8")
+    let mut charsets = parts.filter_map(|part| part.split_once('=')).filter_map(|(name, value)| {
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
     });
+    if xml_type(content_type).is_some() {
+        let charset = charsets.next();
+        let is_known = charset.is_none_or(encoding::is_known) && charsets.next().is_none();
+        return is_known
+            .then(|| Ok(BodyFormat::Xml { charset: charset.map(str::to_owned), is_wrapped: false }));
+    }
+    let is_utf8 = charsets.all(|charset| charset.eq_ignore_ascii_case("utf-8"));
     match essence.as_str() {
         _ if !is_utf8 => None,
         "application/x-www-form-urlencoded" => Some(Ok(BodyFormat::Form)),
@@ -167,41 +234,90 @@ fn is_lines_type(content_type: &str) -> bool {
 ///
 /// # Errors
 /// When it is too large, does not arrive in time, breaks off, or is not what its encoding says.
-pub(super) async fn read<B>(mut body: B, limits: &Limits) -> Result<Bytes, Status>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<BoxError>,
-{
-    let mut now = Instant::now();
-    let deadline = now + limits.request;
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    loop {
-        let data = match before(Some(deadline.min(now + limits.body_pause)), body.frame()).await {
-            None => return Err(too_slow()),
-            Some(None) => break,
-            Some(Some(Err(error))) => return Err(broken(error.into())),
-            Some(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
-        };
-        if first.len() + rest.len() + data.len() > limits.body {
+pub(super) async fn read<B: RequestBody>(body: B, limits: &Limits) -> Result<Bytes, Status> {
+    Begun::new(body, limits).finish(limits).await
+}
+
+/// A body of which a part has been read.
+pub(super) struct Begun<B> {
+    /// Absent once it has ended.
+    body: Option<B>,
+    /// What was read, if that is one piece.
+    first: Bytes,
+    /// What was read otherwise.
+    rest: BytesMut,
+    deadline: Instant,
+}
+
+impl<B: RequestBody> Begun<B> {
+    /// A body of which nothing has been read. From now on it has its time to arrive.
+    pub(super) fn new(body: B, limits: &Limits) -> Self {
+        let deadline = Instant::now() + limits.request;
+        Self { body: Some(body), first: Bytes::new(), rest: BytesMut::new(), deadline }
+    }
+
+    /// Reads on until there are `enough` bytes, or all.
+    ///
+    /// # Errors
+    /// As for [`read`].
+    pub(super) async fn fill(&mut self, enough: usize, limits: &Limits) -> Result<(), Status> {
+        while self.data().len() < enough
+            && let Some(body) = &mut self.body
+        {
+            // To learn the end of a body whose length is known from hyper would take the connection one more turn.
+            if body.is_end_stream() {
+                self.body = None;
+                break;
+            }
+            let pause = Instant::now() + limits.body_pause;
+            let data = match before(Some(self.deadline.min(pause)), body.frame()).await {
+                None => return Err(too_slow()),
+                Some(None) => {
+                    self.body = None;
+                    break;
+                }
+                Some(Some(Err(error))) => return Err(broken(error.into())),
+                Some(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            };
+            self.push(data, limits)?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, data: Bytes, limits: &Limits) -> Result<(), Status> {
+        if self.data().len() + data.len() > limits.body {
             return Err(too_large(limits.body));
         }
         // A body in one piece, as most are, is not copied.
-        if first.is_empty() && rest.is_empty() {
-            first = data;
+        if self.first.is_empty() && self.rest.is_empty() {
+            self.first = data;
         } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&std::mem::take(&mut first));
+            if self.rest.is_empty() {
+                self.rest.extend_from_slice(&std::mem::take(&mut self.first));
             }
-            rest.extend_from_slice(&data);
+            self.rest.extend_from_slice(&data);
         }
-        // To learn the end of a body whose length is known from hyper would take the connection one more turn.
-        if body.is_end_stream() {
-            break;
-        }
-        now = Instant::now();
+        Ok(())
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+
+    /// What has been read so far.
+    pub(super) fn data(&self) -> &[u8] {
+        if self.rest.is_empty() { &self.first } else { &self.rest }
+    }
+
+    /// Whether that is known to be all.
+    pub(super) fn is_whole(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    /// Reads the body to its end.
+    ///
+    /// # Errors
+    /// As for [`read`].
+    pub(super) async fn finish(mut self, limits: &Limits) -> Result<Bytes, Status> {
+        self.fill(usize::MAX, limits).await?;
+        Ok(if self.rest.is_empty() { self.first } else { self.rest.freeze() })
+    }
 }
 
 fn too_large(limit: usize) -> Status {

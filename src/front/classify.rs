@@ -1,31 +1,39 @@
 //! Which dialect a request speaks.
 
+use std::sync::Arc;
+
 use http::header::CONTENT_TYPE;
 use http::request::Parts as Head;
 use http::{HeaderValue, Method};
 
-use super::{connect, grpc, grpc_web, method, websocket};
+use super::{connect, grpc, grpc_web, method, soap, websocket};
 use crate::call::Dialect;
 use crate::snapshot::Snapshot;
+use crate::snapshot::service::Service;
 
 /// What a request speaks, with what its content type says of it.
-pub(super) enum Spoken {
+pub(super) enum Spoken<'s> {
     Grpc,
     GrpcWeb,
     Connect,
     ConnectStream,
     /// A request that asks for a socket.
     WebSocket,
+    /// SOAP, with the service of its path.
+    Soap(&'s Arc<Service>),
     /// REST, or nothing that is known.
     Rest,
 }
 
-impl Spoken {
-    /// By the content type where that is of one dialect alone. What is left names a method by its path: Connect
+impl<'s> Spoken<'s> {
+    /// By the path of a service in SOAP, then by the content type where that is of one dialect alone. What is left names a method by its path: Connect
     /// says so in a header or in the query, and a service that offers Connect answers plain JSON with it too.
-    pub(super) fn by(snapshot: &Snapshot, head: &Head) -> Self {
+    pub(super) fn by(snapshot: &'s Snapshot, head: &Head) -> Self {
         if websocket::is_asked(head) {
             return Self::WebSocket;
+        }
+        if let Some(service) = soap::service_of(snapshot, head.uri.path()) {
+            return Self::Soap(service);
         }
         let content_type = content_type(head);
         match content_type.get(..15) {

@@ -15,6 +15,7 @@ use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::answer::{Answer, AnswerBody};
+use super::soap;
 use crate::route::table::Found;
 use crate::snapshot::{Cors, Endpoint, Snapshot};
 
@@ -94,6 +95,9 @@ fn cors_of(snapshot: &Snapshot, verb: &str, path: &str) -> Option<Arc<Cors>> {
     let of = |endpoint: &Endpoint| endpoint.options.cors.clone();
     if let Some(own) = path.strip_prefix('/').and_then(|name| snapshot.methods.get(name)) {
         return of(&own.endpoint);
+    }
+    if let Some(service) = soap::service_of(snapshot, path) {
+        return of(&service.routes.first()?.endpoint);
     }
     match snapshot.routes.find(verb, path) {
         Found::Match { route, .. } => of(&route.target().endpoint),

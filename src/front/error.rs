@@ -1,14 +1,16 @@
-//! Failures as HTTP answers: `google.rpc.Status` in JSON, or RFC 9457 problem details.
+//! Failures as HTTP answers: `google.rpc.Status` in JSON or XML, or RFC 9457 problem details.
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::accept::preferred;
 use super::answer::{Answer, AnswerBody};
+use super::representation::{Name, Text};
 use super::request_id::{REQUEST_ID, made_up};
 use crate::codec::json::status::{write_details, write_status};
 use crate::codec::json::write::WriteOptions;
 use crate::codec::json::write_value::push_string;
+use crate::codec::xml;
 use crate::schema::Schema;
 use crate::snapshot::{Endpoint, EndpointOptions};
 use crate::status::{Code, Detail, Fault, Status};
@@ -23,11 +25,16 @@ pub(super) enum Form {
     Status,
     /// `application/problem+json`.
     Problem,
+    /// `google.rpc.Status` in XML.
+    Xml(Name),
 }
 
 impl Form {
-    /// Problem details if the caller names them in Accept.
-    pub(super) fn of_request(headers: &HeaderMap) -> Self {
+    /// XML where the caller is answered in it; problem details if the caller names them in Accept.
+    pub(super) fn of_request(headers: &HeaderMap, text: Text) -> Self {
+        if let Text::Xml(name) = text {
+            return Self::Xml(name);
+        }
         if preferred(headers, &["application/problem+json"]).is_some() { Self::Problem } else { Self::Status }
     }
 }
@@ -39,17 +46,21 @@ pub(super) fn answer(schema: &Schema, status: &Status, form: Form) -> Answer {
     let content_type = match form {
         Form::Status => {
             write_status(schema, status, &options, &mut text);
-            "application/json"
+            HeaderValue::from_static("application/json")
         }
         Form::Problem => {
             write_problem(schema, status, &options, &mut text);
-            "application/problem+json"
+            HeaderValue::from_static("application/problem+json")
+        }
+        Form::Xml(name) => {
+            xml::status::write_status(schema, status, &options, &mut text);
+            name.content_type()
         }
     };
     let mut answer = Response::new(AnswerBody::from(text).with_code(status.code()));
     // Every status of the table is valid.
     *answer.status_mut() = StatusCode::from_u16(status.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(CONTENT_TYPE, content_type);
     answer
 }
 

@@ -46,7 +46,13 @@ pub(super) fn call(
     let timeout = deadline::timeout(headers)?.into_iter().chain(endpoint.options.timeout).min();
     Ok(Call {
         method: Arc::clone(&endpoint.method),
-        origin: Origin { dialect, route: Arc::clone(&route.template), peer: caller.peer, tls: caller.tls },
+        origin: Origin {
+            dialect,
+            route: Arc::clone(&route.template),
+            peer: caller.peer,
+            tls: caller.tls,
+            credential: None,
+        },
         metadata: metadata::custom(headers, dialect != Dialect::Grpc)?,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         encodings,

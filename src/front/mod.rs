@@ -10,7 +10,6 @@ use http::header::{ALLOW, ORIGIN};
 use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
-use crate::call::Dialect;
 use crate::call::service::BoxFuture;
 use crate::route::table::Found;
 use crate::snapshot::Snapshot;
@@ -35,9 +34,11 @@ mod grpc_web;
 mod metadata;
 pub mod meters;
 mod method;
+mod representation;
 pub mod request_id;
 mod rest;
 mod seen;
+mod soap;
 mod stream;
 mod upload;
 mod websocket;
@@ -46,6 +47,7 @@ mod websocket;
 mod tests;
 
 use classify::Spoken;
+use representation::Wish;
 
 use body::RequestBody;
 
@@ -85,6 +87,10 @@ impl Front {
             let origin = head.headers.get(ORIGIN).cloned();
             let mut answer = match Spoken::by(&snapshot, &head) {
                 Spoken::WebSocket => return websocket::answer(&snapshot, head, caller, seen).await,
+                // Apart, so that the others do not carry its state along.
+                Spoken::Soap(service) => {
+                    Box::pin(soap::answer(&snapshot, service, head, body, caller, seen)).await
+                }
                 Spoken::Grpc => grpc::answer(&snapshot, head, body, caller, seen).await,
                 Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, caller, seen).await,
                 Spoken::Connect => connect::unary::answer(&snapshot, head, body, caller, seen).await,
@@ -105,13 +111,15 @@ impl Front {
         caller: Caller,
         seen: &mut Seen,
     ) -> Answer {
-        let form = || error::Form::of_request(&head.headers);
-        let refuse = |status: &Status| error::answer(&snapshot.schema, status, form());
+        let wish = Wish::of_request(&head.headers);
+        let refuse =
+            |status: &Status| error::answer(&snapshot.schema, status, error::Form::of_request(&head.headers, wish.text));
         match snapshot.routes.find(head.method.as_str(), head.uri.path()) {
             Found::Match { route, captures } => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
-                let route = seen.found(route.target(), Dialect::Rest);
-                let parts = rest::Parts { head, values, caller };
+                let dialect = wish.dialect(&route.target().endpoint);
+                let route = seen.found(route.target(), dialect);
+                let parts = rest::Parts { head, values, caller, wish };
                 rest::answer(route, parts, body, &snapshot.limits).await
             }
             Found::MethodNotAllowed { allow } if head.method == Method::OPTIONS => no_content(&allow),
@@ -123,11 +131,15 @@ impl Front {
                 answer
             }
             Found::NotFound => {
-                if let Some(answer) = websocket::hint(snapshot, &head) {
+                if let Some(answer) = soap::schema_of_package(snapshot, head) {
+                    return answer;
+                }
+                if let Some(answer) = websocket::hint(snapshot, head) {
                     return answer;
                 }
                 let text = format!("There is no route for {} {}.", head.method, shown(head.uri.path()));
-                refuse(&Status::caller(Code::Unimplemented, text).with_http(404))
+                let status = Status::caller(Code::Unimplemented, text).with_http(404);
+                if soap::is_meant(&head) { soap::refused(&snapshot.schema, &status) } else { refuse(&status) }
             }
             Found::BadPath(error) => refuse(&Status::caller(Code::InvalidArgument, error.to_string())),
         }

@@ -1,9 +1,9 @@
-//! REST: a JSON request by a route of `google.api.http`, and the JSON answer.
+//! REST: a request in JSON or XML by a route of `google.api.http`, and the answer.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, VARY};
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::oneshot;
@@ -13,6 +13,7 @@ use super::Caller;
 use super::answer::{Answer, AnswerBody};
 use super::body::RequestBody;
 use super::error::Form;
+use super::representation::{Text, Wish};
 use super::request_id::{self, REQUEST_ID};
 use super::stream::{Beginning, Streamed, media_type, unwritable};
 use super::upload::{Cut, Outside, Upload, unreadable};
@@ -29,6 +30,7 @@ pub(super) struct Parts<'a> {
     /// The values of the path's variables.
     pub(super) values: Vec<String>,
     pub(super) caller: Caller,
+    pub(super) wish: Wish,
 }
 
 /// Calls the route's method and answers with its response.
@@ -38,9 +40,24 @@ pub(super) async fn answer<B: RequestBody>(
     body: B,
     limits: &Limits,
 ) -> Answer {
-    if route.endpoint.method.server_streaming {
-        return answer_stream(route, parts, body, limits).await;
+    let varies = route.endpoint.speaks(Dialect::Xml) && !route.binding.gives_raw();
+    let mut answer = if route.endpoint.method.server_streaming {
+        answer_stream(route, parts, body, limits).await
+    } else {
+        answer_message(route, parts, body, limits).await
+    };
+    if varies {
+        answer.headers_mut().append(VARY, HeaderValue::from_static("accept"));
     }
+    answer
+}
+
+async fn answer_message<B: RequestBody>(
+    route: &Arc<Route>,
+    parts: Parts<'_>,
+    body: B,
+    limits: &Limits,
+) -> Answer {
     let teller = Teller::new(route, &parts);
     let reply = match call(route, parts, body, limits, None) {
         Ok(call) => route.endpoint.service.call(call).await,
@@ -49,7 +66,7 @@ pub(super) async fn answer<B: RequestBody>(
     if !reply.status.is_ok() {
         return teller.failure(reply);
     }
-    match success(route, &reply.message.bytes) {
+    match success(route, &reply.message.bytes, teller.text) {
         Ok(mut answer) => {
             teller.metadata(reply.metadata, reply.trailers, &mut answer);
             answer
@@ -66,7 +83,7 @@ async fn answer_stream<B: RequestBody>(
     limits: &Limits,
 ) -> Answer {
     let teller = Teller::new(route, &parts);
-    let form = stream::Form::of_request(&parts.head.headers, route);
+    let form = stream::Form::of_request(&parts.head.headers, route, teller.text);
     if let Some(answer) = stream::already_ended(form, &parts.head.headers) {
         return answer;
     }
@@ -91,18 +108,21 @@ async fn answer_stream<B: RequestBody>(
 /// What an answer says beside its messages.
 struct Teller<'a> {
     route: &'a Route,
+    text: Text,
     /// What the request says, looked at only where it matters.
     headers: &'a HeaderMap,
 }
 
 impl<'a> Teller<'a> {
-    const fn new(route: &'a Route, parts: &Parts<'a>) -> Self {
-        Self { route, headers: &parts.head.headers }
+    fn new(route: &'a Route, parts: &Parts<'a>) -> Self {
+        Self { route, text: parts.wish.text(&route.endpoint), headers: &parts.head.headers }
     }
 
     fn form(&self) -> Form {
-        let by_route = self.route.endpoint.options.problem_details;
-        if by_route { Form::Problem } else { Form::of_request(self.headers) }
+        match Form::of_request(self.headers, self.text) {
+            Form::Status if self.route.endpoint.options.problem_details => Form::Problem,
+            form => form,
+        }
     }
 
     /// The answer for a call that failed.
@@ -134,19 +154,23 @@ impl<'a> Teller<'a> {
 }
 
 /// The answer for a reply's message.
-fn success(route: &Route, message: &Bytes) -> Result<Answer, Status> {
-    let (binding, schema) = (&route.binding, &route.endpoint.schema);
+fn success(route: &Route, message: &Bytes, text: Text) -> Result<Answer, Status> {
+    let (binding, schema, write) = (&route.binding, &route.endpoint.schema, &route.endpoint.options.write);
     let written = if binding.gives_raw() {
         binding.raw_answer(schema, message).map(|body| {
             let content_type = media_type(body.content_type);
             (AnswerBody::from(message.slice_ref(body.data)), content_type)
         })
+    } else if let Text::Xml(name) = text {
+        let mut text = Vec::new();
+        let written = binding.answer_xml(schema, message, write, &mut text);
+        written.map(|()| (AnswerBody::from(text), name.content_type()))
     } else {
         let mut text = Vec::new();
-        let written = binding.answer(schema, message, &route.endpoint.options.write, &mut text);
+        let written = binding.answer(schema, message, write, &mut text);
         written.map(|()| (AnswerBody::from(text), HeaderValue::from_static("application/json")))
     };
-    let (body, content_type) = written.map_err(|error| unwritable(route, error))?;
+    let (body, content_type) = written.map_err(|error| unwritable(route, error, text != Text::Json))?;
     let mut answer = Response::new(body);
     answer.headers_mut().insert(CONTENT_TYPE, content_type);
     Ok(answer)
@@ -168,15 +192,16 @@ fn call<B: RequestBody>(
     let options = &endpoint.options;
     // What a layer in front of this one has found wrong.
     let found = head.extensions.get::<Status>().cloned();
-    let (headers, mut check) = (&head.headers, found.map_or(Ok(()), Err));
+    let (headers, mut check) = (&head.headers, found.map_or_else(|| parts.wish.check(endpoint), Err));
     let timeout = or_refusal(deadline::timeout(headers), &mut check);
     let timeout = timeout.into_iter().chain(options.timeout).min();
     let metadata = or_refusal(metadata::of_request(headers, &options.request_metadata), &mut check);
     let origin = Origin {
-        dialect: Dialect::Rest,
+        dialect: parts.wish.dialect(endpoint),
         route: Arc::clone(&route.template),
         peer: caller.peer,
         tls: caller.tls,
+        credential: None,
     };
     Ok(Call {
         method: Arc::clone(&endpoint.method),
@@ -220,7 +245,7 @@ fn request<B: RequestBody>(
         } else if takes_raw {
             Cut::Pieces(or_refusal(body::raw_stream(&head.headers), &mut check))
         } else {
-            or_refusal(body::cut(&head.headers, &limits, !outside.is_empty()), &mut check)
+            or_refusal(body::cut(&head.headers, &limits, !outside.is_empty(), &route.endpoint), &mut check)
         };
         let body = is_bound.then_some(body);
         return Body::Stream(Box::pin(Upload::new(route, outside, body, cut, check, accepted)));
@@ -228,7 +253,7 @@ fn request<B: RequestBody>(
     let format = match (is_bound, takes_raw) {
         (false, _) => BodyFormat::default(),
         (true, true) => or_refusal(body::raw_format(&head.headers, &limits), &mut check),
-        (true, false) => or_refusal(body::format(&head.headers, &limits), &mut check),
+        (true, false) => or_refusal(body::format(&head.headers, &limits, &route.endpoint), &mut check),
     };
     let trace = caller.trace.as_ref().and_then(Traced::sampled).cloned().map(Box::new);
     Body::Pending(Box::pin(async move {

@@ -1,7 +1,8 @@
-//! The answers of methods with server streaming: a JSON array, NDJSON or server-sent events.
+//! The answers of methods with server streaming: a JSON array, NDJSON, server-sent events or XML.
 //!
 //! An array and NDJSON end, when the call fails after the answer began, with an element of its own:
-//! `{"error":{"@type":"type.googleapis.com/google.rpc.Status",…}}`. Server-sent events, by
+//! `{"error":{"@type":"type.googleapis.com/google.rpc.Status",…}}`. XML is an element `stream` in `urn:transom`, which
+//! holds the element of each message and then, when the call fails, `error` with the status as an element. Server-sent events, by
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>, count their messages in `id`; a failure
 //! is an event `status` with the same element, since `error` would be taken for the connection's; the end
 //! is an event `end`, whose id a browser that reconnects sends back, so that the call is not run again.
@@ -23,9 +24,12 @@ use super::accept::preferred;
 use super::answer::{Answer, AnswerBody, Cut};
 use super::error;
 use super::meters::{CODEC_ERRORS, MESSAGES, SENT, WRITE};
+use super::representation::{Name, Text};
 use crate::call::service::BoxFuture;
-use crate::call::{Part, Replies, Reply};
+use crate::call::{Dialect, Part, Replies, Reply};
 use crate::codec::json::error::WriteError;
+use crate::codec::json::write::WriteOptions;
+use crate::codec::xml;
 use crate::snapshot::{Route, StreamForm};
 use crate::status::{Code, Status};
 
@@ -40,6 +44,9 @@ const PACK: usize = 16 << 10;
 /// than it often takes.
 const ROOM: usize = 256;
 
+/// The root element of a stream of XML, in a namespace of Transom's own.
+const XML_START: &[u8] = b"<stream xmlns=\"urn:transom\">\n";
+
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Asks nginx and others to pass events on as they come.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -53,6 +60,8 @@ pub(super) enum Form {
     Lines,
     /// Server-sent events.
     Events,
+    /// One XML element that holds the messages.
+    Xml(Name),
     /// The data of `google.api.HttpBody`, one behind the other.
     Raw,
 }
@@ -61,10 +70,15 @@ impl Form {
     /// The form that the service fixes; else the one that the caller asks for in Accept, an array if it does not. What
     /// is no JSON stands for itself. A fixed form is also the answer for those whose Accept leaves it out: RFC 9110
     /// section 12.5.1 allows that, and it is what they would be told to ask for.
-    pub(super) fn of_request(headers: &HeaderMap, route: &Route) -> Self {
+    pub(super) fn of_request(headers: &HeaderMap, route: &Route, text: Text) -> Self {
         const EVENTS: &str = "text/event-stream";
         if route.binding.gives_raw() {
             return Self::Raw;
+        }
+        if let Text::Xml(name) = text
+            && (route.endpoint.options.streams.is_none() || !route.endpoint.speaks(Dialect::Rest))
+        {
+            return Self::Xml(name);
         }
         match route.endpoint.options.streams {
             None => {}
@@ -79,13 +93,14 @@ impl Form {
         }
     }
 
-    const fn content_type(self) -> &'static str {
-        match self {
+    const fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
             Self::Array => "application/json",
             Self::Lines => "application/x-ndjson",
             Self::Events => "text/event-stream",
+            Self::Xml(name) => return name.content_type(),
             Self::Raw => "application/octet-stream",
-        }
+        })
     }
 }
 
@@ -103,14 +118,18 @@ pub(super) fn already_ended(form: Form, headers: &HeaderMap) -> Option<Answer> {
 pub(super) fn media_type(text: &[u8]) -> HeaderValue {
     match HeaderValue::from_bytes(text) {
         Ok(value) if !text.is_empty() => value,
-        _ => HeaderValue::from_static(Form::Raw.content_type()),
+        _ => Form::Raw.content_type(),
     }
 }
 
 /// The status for a backend's message that cannot be written.
-pub(super) fn unwritable(route: &Route, error: Box<WriteError>) -> Status {
+pub(super) fn unwritable(route: &Route, error: Box<WriteError>, is_xml: bool) -> Status {
     let method = &route.endpoint.full_name;
     CODEC_ERRORS.add(WRITE, 1);
+    if is_xml {
+        tracing::warn!(method, %error, "a backend's message cannot be written as XML");
+        return xml::error::unwritable();
+    }
     tracing::warn!(method, %error, "a backend's message cannot be written as JSON");
     error.into()
 }
@@ -141,7 +160,7 @@ pub(super) async fn begin(
             Form::Events => {}
             // Only the first message says what it is.
             Form::Raw => pending().await,
-            Form::Array | Form::Lines => sleep(HEAD_START).await,
+            Form::Array | Form::Lines | Form::Xml(_) => sleep(HEAD_START).await,
         }
     };
     let mut reply = tokio::select! {
@@ -262,8 +281,7 @@ impl fmt::Debug for Streamed {
 impl Streamed {
     /// The answer; its headers are to be completed. `request_id` names what is in the log about it.
     pub(super) fn answer(route: Arc<Route>, form: Form, source: Source, request_id: HeaderValue) -> Answer {
-        let content_type =
-            source.raw_content_type(&route).unwrap_or_else(|| HeaderValue::from_static(form.content_type()));
+        let content_type = source.raw_content_type(&route).unwrap_or_else(|| form.content_type());
         let comment = (form == Form::Events).then(|| Box::pin(sleep(COMMENT)));
         let body = Self {
             route,
@@ -330,6 +348,7 @@ impl Streamed {
         match self.form {
             Form::Array => self.text.extend_from_slice(if self.count == 0 { b"[" } else { b",\n" }),
             Form::Lines | Form::Raw => {}
+            Form::Xml(_) => self.text.extend_from_slice(if self.count == 0 { XML_START } else { b"\n" }),
             Form::Events => {
                 self.text.extend_from_slice(b"id: ");
                 self.text.extend_from_slice(itoa::Buffer::new().format(self.count + 1).as_bytes());
@@ -337,25 +356,28 @@ impl Streamed {
             }
         }
         let binding = &self.route.binding;
-        let written = if self.form == Form::Raw {
-            let body = binding.raw_answer(&endpoint.schema, message);
-            body.map(|body| self.text.extend_from_slice(body.data))
-        } else {
-            binding.answer(&endpoint.schema, message, &endpoint.options.write, &mut self.text)
+        let (schema, write) = (&endpoint.schema, &endpoint.options.write);
+        let written = match self.form {
+            Form::Raw => {
+                let body = binding.raw_answer(schema, message);
+                body.map(|body| self.text.extend_from_slice(body.data))
+            }
+            Form::Xml(_) => binding.answer_xml(schema, message, write, &mut self.text),
+            _ => binding.answer(schema, message, write, &mut self.text),
         };
         match written {
             Ok(()) => {
                 self.count += 1;
                 MESSAGES.add(SENT, 1);
                 self.text.extend_from_slice(match self.form {
-                    Form::Array | Form::Raw => b"",
+                    Form::Array | Form::Raw | Form::Xml(_) => b"",
                     Form::Lines => b"\n",
                     Form::Events => b"\n\n",
                 });
             }
             Err(error) => {
                 self.text.truncate(start);
-                let status = unwritable(&self.route, error);
+                let status = unwritable(&self.route, error, matches!(self.form, Form::Xml(_)));
                 self.end(status);
             }
         }
@@ -376,6 +398,14 @@ impl Streamed {
                     self.failure(status);
                 }
                 self.text.extend_from_slice(b"]\n");
+            }
+            Form::Xml(_) => {
+                self.text.extend_from_slice(if self.count == 0 { XML_START } else { b"\n" });
+                if !is_ok {
+                    self.failure(status);
+                    self.text.push(b'\n');
+                }
+                self.text.extend_from_slice(b"</stream>\n");
             }
             Form::Lines => {
                 if !is_ok {
@@ -406,6 +436,11 @@ impl Streamed {
         if let Some(hidden) = hidden {
             let id = self.request_id.to_str().unwrap_or_default();
             hidden.log(&endpoint.schema, &endpoint.full_name, id);
+        }
+        if let Form::Xml(_) = self.form {
+            self.text.extend_from_slice(b"<error>");
+            xml::status::write_status(&endpoint.schema, &status, &WriteOptions::default(), &mut self.text);
+            return self.text.extend_from_slice(b"</error>");
         }
         error::write_element(&endpoint.schema, &status, &mut self.text);
     }

@@ -1,5 +1,5 @@
-//! The requests of methods with client streaming: NDJSON, JSON values one behind the other, one array, or a multipart
-//! form whose files come in pieces.
+//! The requests of methods with client streaming: NDJSON, JSON values one behind the other, one array, the children of
+//! an XML element, or a multipart form whose files come in pieces.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use super::meters::{CODEC_ERRORS, MESSAGES, READ, RECEIVED};
 use crate::call::Message;
 use crate::codec::binding::{BodyFormat, FormUpload};
 use crate::codec::json::split::{SplitError, SplitErrorKind, Splitter};
+use crate::codec::xml::split::{XmlSplitError, XmlSplitErrorKind, XmlSplitter};
 use crate::snapshot::Route;
 use crate::status::{Code, Status};
 
@@ -32,10 +33,15 @@ impl Outside {
     }
 }
 
+/// The format of a message that was cut out of a stream of XML.
+const WRAPPED: BodyFormat = BodyFormat::Xml { charset: None, is_wrapped: true };
+
 /// How a body becomes messages.
 pub(super) enum Cut {
     /// It holds JSON messages.
     Json(Splitter),
+    /// It holds XML messages.
+    Xml(XmlSplitter),
     /// It is a form.
     Form(Box<FormUpload>),
     /// Each piece that arrives stands for itself, in this format: the data of one `google.api.HttpBody`. The
@@ -98,6 +104,13 @@ where
                         return Poll::Ready(message.map(Some).map_err(numbered));
                     }
                 }
+                Cut::Xml(splitter) => {
+                    if let Some(text) = splitter.next().map_err(uncut_xml)? {
+                        let message = bind(&self.route, &mut self.outside, text, &WRAPPED);
+                        let numbered = |status| numbered(&status, splitter.count());
+                        return Poll::Ready(message.map(Some).map_err(numbered));
+                    }
+                }
                 Cut::Form(form) => {
                     let (binding, schema) = (&self.route.binding, &self.route.endpoint.schema);
                     if let Some(body) = form.next(binding, schema)? {
@@ -113,6 +126,7 @@ where
                     let data = frame.into_data().unwrap_or_default();
                     match &mut self.cut {
                         Cut::Json(splitter) => splitter.push(&data),
+                        Cut::Xml(splitter) => splitter.push(&data),
                         Cut::Form(form) => form.push(&data),
                         Cut::Pieces(_) if data.is_empty() => {}
                         Cut::Pieces(format) => {
@@ -135,8 +149,10 @@ where
             let message = bind(&self.route, &mut self.outside, text, &BodyFormat::Json);
             return message.map(Some).map_err(|status| numbered(&status, splitter.count()));
         }
-        if let Cut::Form(form) = &self.cut {
-            form.finish()?;
+        match &self.cut {
+            Cut::Form(form) => form.finish()?,
+            Cut::Xml(splitter) => splitter.finish().map_err(uncut_xml)?,
+            Cut::Json(_) | Cut::Pieces(_) => {}
         }
         match &self.outside {
             Some(outside) if !outside.is_empty() => {
@@ -180,6 +196,15 @@ fn uncut(error: SplitError) -> Status {
     let text = format!("The request body is not a stream of JSON messages: {error}.");
     match error.kind {
         SplitErrorKind::TooLong(_) => Status::caller(Code::ResourceExhausted, text).with_http(413),
+        _ => Status::caller(Code::InvalidArgument, text),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+fn uncut_xml(error: XmlSplitError) -> Status {
+    let text = format!("The request body is not a stream of XML messages: {error}.");
+    match error.kind {
+        XmlSplitErrorKind::TooLong(_) => Status::caller(Code::ResourceExhausted, text).with_http(413),
         _ => Status::caller(Code::InvalidArgument, text),
     }
 }

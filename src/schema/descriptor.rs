@@ -1,5 +1,5 @@
 //! `google/protobuf/descriptor.proto` read in place: nothing is copied, nested descriptors stay bytes
-//! until they are asked for, and what a codec does not need (source locations, reserved ranges) is
+//! until they are asked for, and what a codec does not need (reserved ranges) is
 //! never looked at. Field numbers are those of `descriptor.proto`.
 
 use crate::wire::WireType;
@@ -143,6 +143,7 @@ descriptor! {
         services: messages = 6,
         extensions: messages = 7,
         options: message = 8,
+        source_info: message = 9,
         syntax: text = 12,
         edition: number = 14,
         option_dependencies: texts = 15,
@@ -154,6 +155,11 @@ impl<'a> File<'a> {
     pub(super) fn imports(&self) -> impl Iterator<Item = &'a str> {
         self.dependencies.iter().chain(&self.option_dependencies).copied()
     }
+}
+
+descriptor! {
+    /// `SourceCodeInfo.Location`, with the comments at an element.
+    Location<'a> { path: message = 1, leading: text = 3, trailing: text = 4, }
 }
 
 descriptor! {

@@ -7,6 +7,7 @@ use super::{Name, Schema};
 #[derive(Debug)]
 pub struct Enum {
     pub(super) name: Name,
+    pub(super) package: Name,
     pub(super) values: Box<[EnumValue]>,
     pub(super) by_name: NameIndex,
     pub(super) by_number: NumberIndex,
@@ -43,6 +44,11 @@ impl Enum {
     /// The full name, without a leading dot.
     pub const fn name(&self) -> Name {
         self.name
+    }
+
+    /// The package that it is declared in, empty without one. Equal packages are equal names.
+    pub const fn package(&self) -> Name {
+        self.package
     }
 
     /// The values in order of declaration; the first one is the default.

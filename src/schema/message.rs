@@ -8,6 +8,7 @@ use crate::wire::WireType;
 #[derive(Debug)]
 pub struct Message {
     pub(super) name: Name,
+    pub(super) package: Name,
     pub(super) fields: Box<[Field]>,
     pub(super) by_name: NameIndex,
     pub(super) by_number: NumberIndex,
@@ -23,6 +24,12 @@ impl Message {
     /// The full name, without a leading dot.
     pub const fn name(&self) -> Name {
         self.name
+    }
+
+    /// The package that it is declared in, empty without one. Equal packages are equal names.
+    #[inline]
+    pub const fn package(&self) -> Name {
+        self.package
     }
 
     /// The fields in order of declaration, known extensions behind them.
@@ -88,6 +95,7 @@ pub struct Field {
     pub(super) cardinality: Cardinality,
     pub(super) delimited: bool,
     pub(super) verify_utf8: bool,
+    pub(super) plain_in_xml: bool,
     /// Position of the oneof in its message plus one; zero for a field outside any.
     pub(super) oneof: u16,
     pub(super) names: FieldNames,
@@ -122,6 +130,13 @@ impl Field {
     #[inline]
     pub const fn verifies_utf8(&self) -> bool {
         self.verify_utf8
+    }
+
+    /// Whether the JSON name is the name of an element as it is, which nearly all are. Others are
+    /// [spelled](super::xml_name::spelled) in XML.
+    #[inline]
+    pub const fn is_plain_in_xml(&self) -> bool {
+        self.plain_in_xml
     }
 
     /// The position in the message of the oneof that it is a member of.

@@ -9,6 +9,7 @@ use std::fmt;
 
 use names::{Arena, ServiceIndex, TypeIndex};
 
+mod comments;
 mod descriptor;
 pub mod diff;
 pub mod enumeration;
@@ -19,24 +20,26 @@ pub mod message;
 pub mod method;
 mod names;
 pub mod rule;
+pub mod xml_name;
 
 pub use features::Presence;
 pub use names::Name;
 
+use comments::Comments;
 use enumeration::Enum;
 use message::Message;
 use method::{Method, Service};
 
-/// The place of a message in a [`Schema`]. It means nothing in another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The place of a message in a [`Schema`], by declaration. It means nothing in another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(u32);
 
-/// The place of an enum in a [`Schema`]. It means nothing in another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The place of an enum in a [`Schema`], by declaration. It means nothing in another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EnumId(u32);
 
 /// What a type name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TypeId {
     /// A message.
     Message(MessageId),
@@ -53,6 +56,7 @@ pub struct Schema {
     services: Box<[Service]>,
     types: TypeIndex,
     service_index: ServiceIndex,
+    comments: Comments,
 }
 
 impl fmt::Debug for Schema {
@@ -105,11 +109,16 @@ impl Schema {
         &self.services
     }
 
+    /// The service with this full name.
+    pub fn service(&self, full_name: &str) -> Option<&Service> {
+        let name_of = |at: u32| self.text(self.services[at as usize].name());
+        Some(&self.services[self.service_index.find(full_name, name_of)? as usize])
+    }
+
     /// The method with this full name, `package.Service/Method`.
     pub fn method(&self, full_name: &str) -> Option<(&Service, &Method)> {
         let (service, method) = full_name.split_once('/')?;
-        let name_of = |at: u32| self.text(self.services[at as usize].name());
-        let service = &self.services[self.service_index.find(service, name_of)? as usize];
+        let service = self.service(service)?;
         Some((service, service.method(self, method)?))
     }
 
@@ -124,6 +133,31 @@ impl Schema {
             TypeId::Message(id) => Some(id),
             TypeId::Enum(_) => None,
         }
+    }
+
+    /// The messages and enums of a package, without the entries of maps.
+    pub fn types_in(&self, package: &str) -> impl Iterator<Item = TypeId> {
+        let is_in = move |name: Name| self.text(name) == package;
+        let messages = self.messages.iter().enumerate();
+        let messages = messages
+            .filter(move |(_, message)| is_in(message.package()) && !message.is_map_entry)
+            .map(|(at, _)| TypeId::Message(MessageId(at as u32)));
+        let enums = self.enums.iter().enumerate().filter(move |(_, each)| is_in(each.package()));
+        messages.chain(enums.map(|(at, _)| TypeId::Enum(EnumId(at as u32))))
+    }
+
+    /// The package in which a type is declared.
+    pub fn package_of(&self, id: TypeId) -> &str {
+        self.text(match id {
+            TypeId::Message(id) => self.message(id).package(),
+            TypeId::Enum(id) => self.enumeration(id).package(),
+        })
+    }
+
+    /// What the proto file says of an element in a comment, if the descriptors carry it: of a message, field, enum,
+    /// value (by the name of its enum and its own), service or method, by its full name with dots.
+    pub fn comment(&self, full_name: &str) -> Option<&str> {
+        self.comments.find(full_name)
     }
 
     fn name_of(&self, id: TypeId) -> Name {

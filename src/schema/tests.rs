@@ -8,6 +8,7 @@ use crate::wire::WireType;
 use crate::wire::writer;
 
 mod broken;
+mod comments;
 mod features;
 
 /// A field of a descriptor as it lies on the wire.

@@ -20,8 +20,10 @@ use crate::tls::server::Acceptor;
 
 pub mod handle;
 pub mod meters;
+pub mod service;
 
 use meters::{Meters, RouteMeter};
+use service::{Documents, Services};
 
 /// The compiled configuration.
 #[derive(Debug)]
@@ -30,6 +32,13 @@ pub struct Snapshot {
     /// `/package.Service/Method`, on which the request is the whole message. REST serves it only where
     /// [`Snapshot::routes`] has it too.
     pub methods: HashMap<String, Arc<Route>>,
+    /// The same methods by their services.
+    pub services: Services,
+    /// What was made to describe them.
+    pub documents: Documents,
+    /// The address that documents name, without a slash at the end; absent where it is the one under which they are
+    /// asked for.
+    pub public_url: Option<String>,
     /// Every HTTP route.
     pub routes: Table<Arc<Route>>,
     /// The schema that errors are written with before a route is known.

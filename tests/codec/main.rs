@@ -8,3 +8,4 @@ mod limits;
 mod oracle;
 mod properties;
 mod support;
+mod xml;

@@ -31,9 +31,19 @@ fn bookstore_config() -> String {
 fn help_names_the_commands() {
     let output = run(&mut transom(&["--help"]));
     let help = String::from_utf8(output.stdout).unwrap();
-    for command in
-        ["serve", "check", "routes", "call", "demo", "init", "diff", "health", "schema", "completions"]
-    {
+    for command in [
+        "serve",
+        "check",
+        "routes",
+        "call",
+        "demo",
+        "init",
+        "diff",
+        "health",
+        "wsdl",
+        "schema",
+        "completions",
+    ] {
         assert!(help.contains(command), "{command} is missing:\n{help}");
     }
     for wrong in [&["serve", "--no-such-flag"][..], &["sevre"], &[], &["call"]] {
@@ -77,8 +87,8 @@ fn check_reports_everything_at_once_with_places() {
 fn routes_are_those_of_the_proto() {
     let routes = json_of(&run(&mut transom(&["routes", "--json", "-c", &bookstore_config()])));
     let routes = routes.as_array().unwrap();
-    // 19 methods, one with two bindings, and five that the gateway answers itself.
-    assert_eq!(routes.len(), 25);
+    // 19 methods, one with two bindings, five that the gateway answers itself, and the service in SOAP.
+    assert_eq!(routes.len(), 26);
     let own: Vec<_> = routes.iter().filter(|route| route["upstream"].is_null()).collect();
     assert_eq!(own.len(), 5);
     assert_eq!(own[0]["path"], "/grpc.health.v1.Health/Check");
@@ -287,7 +297,7 @@ fn routes_are_a_table_for_people() {
         .map(|row| row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
         .collect();
     assert_eq!(rows[0], ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM"]);
-    assert_eq!(rows.len(), 26);
+    assert_eq!(rows.len(), 27);
     let row = |verb: &str, path: &str, method: &str, streams: &str| {
         let method = format!("bookstore.v1.Bookstore/{method}");
         assert!(
@@ -296,7 +306,11 @@ fn routes_are_a_table_for_people() {
                 path,
                 &method,
                 streams,
-                "rest,grpc,grpc_web,connect,websocket",
+                if ["client", "both"].contains(&streams) {
+                    "rest,xml,grpc,grpc_web,connect,websocket"
+                } else {
+                    "rest,xml,grpc,grpc_web,connect,websocket,soap"
+                },
                 "bookstore"
             ]),
             "{table}"
@@ -310,6 +324,8 @@ fn routes_are_a_table_for_people() {
     let watch = "/grpc.health.v1.Health/Watch";
     let own = vec!["POST", watch, &watch[1..], "server", "grpc,grpc_web,connect", "-"];
     assert!(rows.contains(&own), "{table}");
+    let soap = ["POST", "/soap/bookstore.v1.Bookstore", "bookstore.v1.Bookstore/*", "-", "soap", "bookstore"];
+    assert_eq!(rows.last().unwrap(), &soap);
 }
 
 #[test]

@@ -30,6 +30,13 @@ pub enum BodyFormat {
         /// What stands between the parts.
         boundary: String,
     },
+    /// XML.
+    Xml {
+        /// The charset that the media type names.
+        charset: Option<String>,
+        /// Whether the message is the only child of the root, which is that of a stream.
+        is_wrapped: bool,
+    },
     /// What stands for itself, where the rule binds the body to a `google.api.HttpBody`.
     Raw {
         /// The value of Content-Type; empty if there is none.

@@ -77,7 +77,7 @@ impl Binding {
         if let Some(around) = around {
             wire.extend_from_slice(&around.after);
         }
-        self.complete(schema, wire, around.is_some())
+        self.joined(schema, wire, around.is_some())
     }
 }
 

@@ -20,16 +20,16 @@ enum Segment {
 }
 
 impl Path {
-    pub(super) fn push_field(&mut self, name: &str) {
+    pub(in crate::codec) fn push_field(&mut self, name: &str) {
         self.segments.push(Segment::Field(name.into()));
     }
 
-    pub(super) fn push_index(&mut self, index: usize) {
+    pub(in crate::codec) fn push_index(&mut self, index: usize) {
         self.segments.push(Segment::Index(index));
     }
 
     /// A map key; a long one is cut, as it comes from outside.
-    pub(super) fn push_key(&mut self, key: &[u8]) {
+    pub(in crate::codec) fn push_key(&mut self, key: &[u8]) {
         let key = String::from_utf8_lossy(key.get(..40).unwrap_or(key)).into_owned();
         self.segments.push(Segment::Key(key));
     }

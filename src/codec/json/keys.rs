@@ -12,11 +12,11 @@ const FEW: usize = 12;
 const MANY: usize = 4096;
 
 /// Start and length of a key in the output.
-pub(super) type Place = (usize, usize);
+pub(in crate::codec) type Place = (usize, usize);
 
 /// The keys of all maps that are open.
 #[derive(Default)]
-pub(super) struct Keys {
+pub(in crate::codec) struct Keys {
     /// Those of maps with few keys, the innermost map last.
     few: [Place; 2 * FEW],
     length: usize,
@@ -55,7 +55,7 @@ impl Key {
 }
 
 /// One open map.
-pub(super) struct OpenMap {
+pub(in crate::codec) struct OpenMap {
     number: u32,
     base: usize,
     /// How much of the input was left behind its first key.
@@ -64,14 +64,14 @@ pub(super) struct OpenMap {
 }
 
 impl Keys {
-    pub(super) const fn open(&mut self) -> OpenMap {
+    pub(in crate::codec) const fn open(&mut self) -> OpenMap {
         self.opened = self.opened.wrapping_add(1);
         self.open += 1;
         OpenMap { number: self.opened, base: self.length, left: 0, is_hashed: false }
     }
 
     #[inline]
-    pub(super) fn close(&mut self, map: &OpenMap) {
+    pub(in crate::codec) fn close(&mut self, map: &OpenMap) {
         self.length = map.base;
         self.open -= 1;
         if self.open == 0 && !self.many.is_empty() {
@@ -90,7 +90,13 @@ impl Keys {
     /// Remembers a key of the innermost open map, behind which `left` bytes of input are left to read.
     /// Returns false if it was there before.
     #[inline]
-    pub(super) fn insert(&mut self, map: &mut OpenMap, output: &[u8], place: Place, left: usize) -> bool {
+    pub(in crate::codec) fn insert(
+        &mut self,
+        map: &mut OpenMap,
+        output: &[u8],
+        place: Place,
+        left: usize,
+    ) -> bool {
         if map.is_hashed {
             return self.insert_among_many(map.number, output, place);
         }

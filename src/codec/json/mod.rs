@@ -5,8 +5,8 @@
 
 mod any;
 pub mod error;
-mod keys;
-mod out;
+pub(super) mod keys;
+pub(super) mod out;
 pub mod read;
 mod scan;
 pub mod split;
@@ -14,7 +14,7 @@ pub mod status;
 pub mod text;
 mod token;
 mod unusual;
-mod value;
+pub(super) mod value;
 mod well_known;
 pub mod write;
 mod write_list;

@@ -9,7 +9,7 @@ const STEP: usize = 1024;
 
 /// Text, and room behind it.
 #[derive(Default)]
-pub(super) struct Out {
+pub(in crate::codec) struct Out {
     /// The text, and zeros or what was put there and does not count.
     room: Vec<u8>,
     length: usize,
@@ -19,37 +19,37 @@ pub(super) struct Out {
 
 impl Out {
     /// Goes on behind `text`, with memory for so many bytes more.
-    pub(super) fn new(text: Vec<u8>, more: usize) -> Self {
+    pub(in crate::codec) fn new(text: Vec<u8>, more: usize) -> Self {
         let mut room = text;
         room.reserve(more);
         Self { length: room.len(), room, step: more.min(STEP) }
     }
 
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    pub(in crate::codec) fn finish(mut self) -> Vec<u8> {
         self.room.truncate(self.length);
         self.room
     }
 
     #[inline]
-    pub(super) const fn len(&self) -> usize {
+    pub(in crate::codec) const fn len(&self) -> usize {
         self.length
     }
 
     /// All that was put there.
     #[inline]
-    pub(super) fn text(&self) -> &[u8] {
+    pub(in crate::codec) fn text(&self) -> &[u8] {
         self.room.get(..self.length).unwrap_or_default()
     }
 
     /// Takes back what stands behind the first `length` bytes.
     #[inline]
-    pub(super) fn truncate(&mut self, length: usize) {
+    pub(in crate::codec) fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
     }
 
     /// Lets `put` fill the next bytes, of which as many are appended as it returns: at most all.
     #[inline(always)]
-    pub(super) fn put<const N: usize>(&mut self, put: impl FnOnce(&mut [u8; N]) -> usize) {
+    pub(in crate::codec) fn put<const N: usize>(&mut self, put: impl FnOnce(&mut [u8; N]) -> usize) {
         loop {
             let part = self.length..self.length + N;
             if let Some(window) = self.room.get_mut(part).and_then(<[u8]>::first_chunk_mut) {
@@ -62,7 +62,7 @@ impl Out {
 
     /// The next bytes. They count once [`Out::advance`] says so.
     #[inline]
-    pub(super) fn space(&mut self, size: usize) -> &mut [u8] {
+    pub(in crate::codec) fn space(&mut self, size: usize) -> &mut [u8] {
         let part = self.length..self.length + size;
         if self.room.get(part.clone()).is_none() {
             self.grow(size);
@@ -72,17 +72,17 @@ impl Out {
 
     /// Makes the first bytes of the space part of the text.
     #[inline]
-    pub(super) const fn advance(&mut self, length: usize) {
+    pub(in crate::codec) const fn advance(&mut self, length: usize) {
         self.length += length;
     }
 
     /// The longest text for which there is memory.
-    pub(super) const fn capacity(&self) -> usize {
+    pub(in crate::codec) const fn capacity(&self) -> usize {
         self.room.capacity()
     }
 
     /// Makes memory for so many bytes more.
-    pub(super) fn reserve(&mut self, more: usize) {
+    pub(in crate::codec) fn reserve(&mut self, more: usize) {
         self.room.reserve((self.length + more).saturating_sub(self.room.len()));
     }
 
@@ -97,7 +97,7 @@ impl Out {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, byte: u8) {
+    pub(in crate::codec) fn push(&mut self, byte: u8) {
         self.put(|[window]| {
             *window = byte;
             1
@@ -106,7 +106,7 @@ impl Out {
 
     /// Appends the first `length` bytes of a chunk.
     #[inline]
-    pub(super) fn start_of<const N: usize>(&mut self, chunk: &[u8; N], length: usize) {
+    pub(in crate::codec) fn start_of<const N: usize>(&mut self, chunk: &[u8; N], length: usize) {
         self.put(|window| {
             *window = *chunk;
             length
@@ -115,19 +115,19 @@ impl Out {
 
     /// Appends a text of a fixed size.
     #[inline]
-    pub(super) fn all<const N: usize>(&mut self, text: &[u8; N]) {
+    pub(in crate::codec) fn all<const N: usize>(&mut self, text: &[u8; N]) {
         self.start_of(text, N);
     }
 
     #[inline(never)]
-    pub(super) fn extend(&mut self, text: &[u8]) {
+    pub(in crate::codec) fn extend(&mut self, text: &[u8]) {
         self.space(text.len()).copy_from_slice(text);
         self.length += text.len();
     }
 
     /// Overwrites a byte of the text.
     #[inline]
-    pub(super) fn set(&mut self, at: usize, byte: u8) {
+    pub(in crate::codec) fn set(&mut self, at: usize, byte: u8) {
         if let Some(old) = self.room.get_mut(at) {
             *old = byte;
         }

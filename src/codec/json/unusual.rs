@@ -4,27 +4,14 @@
 
 use std::collections::HashMap;
 
-use super::write::{Result, Stop, Writer, fits};
+use super::write::{Result, Stop, Writer};
 use super::write_map::{Entry, before_value};
 use super::write_value::{Before, Written};
+use crate::codec::fields::{Occurrence, index};
 use crate::schema::Presence;
 use crate::schema::message::{Cardinality, Field, Kind, Message};
 use crate::wire::WireType;
 use crate::wire::reader::Reader;
-
-/// One field on the wire, behind its tag.
-#[derive(Clone, Copy)]
-pub(super) struct Occurrence {
-    pub(super) position: u16,
-    wire_type: WireType,
-    offset: u32,
-}
-
-impl Occurrence {
-    fn reader<'w>(&self, wire: Reader<'w>) -> Reader<'w> {
-        Reader::at(wire.wire(), self.offset as usize)
-    }
-}
 
 impl<'a> Writer<'a, '_> {
     /// The members of a message, in order of declaration.
@@ -69,42 +56,8 @@ impl<'a> Writer<'a, '_> {
         self.group(field, wire, &group).map(drop).map_err(|stop| self.in_field(stop, field))
     }
 
-    /// The fields of a message that count, sorted by position and within one position as they came.
     pub(super) fn index(&self, message: &Message, wire: Reader<'_>) -> Result<Vec<Occurrence>> {
-        let mut index: Vec<Occurrence> = Vec::new();
-        // For each oneof the member that was set last, and where it began to be the only one.
-        let mut chosen = vec![None; message.bits() - message.fields().len()];
-        let mut wire = wire;
-        while !wire.is_at_end() {
-            let (number, wire_type) = wire.tag()?;
-            let offset = wire.position() as u32;
-            wire.skip(number, wire_type, self.groups_left())?;
-            let Some(position) = message.field_by_number(number) else { continue };
-            let field = &message.fields()[position];
-            if !fits(field, wire_type) {
-                continue;
-            }
-            let chosen = field.oneof().and_then(|oneof| chosen.get_mut(oneof));
-            if let Some(chosen) = chosen {
-                match chosen {
-                    Some((member, _)) if *member == position => {}
-                    _ => *chosen = Some((position, index.len())),
-                }
-            }
-            index.push(Occurrence { position: position as u16, wire_type, offset });
-        }
-        let mut at = 0;
-        index.retain(|occurrence| {
-            let field = &message.fields()[usize::from(occurrence.position)];
-            let lives = match field.oneof().and_then(|oneof| chosen.get(oneof).copied().flatten()) {
-                Some((member, from)) => member == usize::from(occurrence.position) && at >= from,
-                None => true,
-            };
-            at += 1;
-            lives
-        });
-        index.sort_by_key(|occurrence| occurrence.position);
-        Ok(index)
+        Ok(index(message, wire, self.groups_left())?)
     }
 
     /// The value that all occurrences of a field make together; true if it is a default to be left out.

@@ -227,7 +227,7 @@ impl<'a> Reader<'a> {
 }
 
 #[inline]
-pub(super) fn put(out: &mut Vec<u8>, wire_type: WireType, bits: u64) {
+pub(in crate::codec) fn put(out: &mut Vec<u8>, wire_type: WireType, bits: u64) {
     match wire_type {
         WireType::Fixed32 => out.extend_from_slice(&(bits as u32).to_le_bytes()),
         WireType::Fixed64 => out.extend_from_slice(&bits.to_le_bytes()),
@@ -237,7 +237,7 @@ pub(super) fn put(out: &mut Vec<u8>, wire_type: WireType, bits: u64) {
 
 /// The bits of an integer on the wire, if it fits its type.
 #[inline]
-fn narrowed(value: i128, kind: Kind) -> Option<u64> {
+pub(in crate::codec) fn narrowed(value: i128, kind: Kind) -> Option<u64> {
     match (i64::try_from(value), kind) {
         (Ok(value), _) => narrow(value, kind),
         (Err(_), Kind::Uint64 | Kind::Fixed64) => u64::try_from(value).ok(),
@@ -260,11 +260,11 @@ fn narrow(value: i64, kind: Kind) -> Option<u64> {
     })
 }
 
-pub(super) fn integer(text: &[u8], kind: Kind) -> std::result::Result<u64, NumberError> {
+pub(in crate::codec) fn integer(text: &[u8], kind: Kind) -> std::result::Result<u64, NumberError> {
     narrowed(number::integer(text)?, kind).ok_or(NumberError::Range)
 }
 
-pub(super) const fn integer_name(kind: Kind) -> &'static str {
+pub(in crate::codec) const fn integer_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => "a signed 32-bit integer",
         Kind::Uint32 | Kind::Fixed32 => "an unsigned 32-bit integer",
@@ -302,7 +302,7 @@ const fn decoded_length(text: &[u8]) -> usize {
 }
 
 /// Appends what base64 `text` of either alphabet stands for; false if it is none.
-pub(super) fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> bool {
+pub(in crate::codec) fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> bool {
     let engine = if memchr::memchr2(b'-', b'_', text).is_some() { URL_SAFE } else { STANDARD };
     let start = out.len();
     let length = decoded_length(text);

@@ -9,6 +9,7 @@ use super::error::WriteError;
 use super::keys::Keys;
 use super::out::Out;
 use super::write_value::{Before, Written};
+use crate::codec::fields::fits;
 use crate::schema::message::{Cardinality, Field, Kind, Message};
 use crate::schema::{MessageId, Presence, Schema};
 use crate::wire::WireType;
@@ -421,23 +422,6 @@ impl<'a> Writer<'a, '_> {
                 Stop::Error(error)
             }
             Stop::Unusual => Stop::Unusual,
-        }
-    }
-}
-
-/// Whether a value of this wire type can belong to the field; one that cannot is an unknown field.
-#[inline]
-pub(super) fn fits(field: &Field, wire_type: WireType) -> bool {
-    match field.kind() {
-        // A parser accepts both encodings of a message, whichever the schema says.
-        Kind::Message(_) if field.cardinality() != Cardinality::Map => {
-            matches!(wire_type, WireType::Len | WireType::StartGroup)
-        }
-        kind => {
-            let is_packed = matches!(field.cardinality(), Cardinality::Repeated { .. })
-                && kind.is_packable()
-                && wire_type == WireType::Len;
-            wire_type == kind.wire_type() || is_packed
         }
     }
 }

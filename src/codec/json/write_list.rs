@@ -1,7 +1,8 @@
 //! Lists as JSON arrays.
 
-use super::write::{Result, Stop, Writer, fits};
+use super::write::{Result, Stop, Writer};
 use super::write_value::Before;
+use crate::codec::fields::fits;
 use crate::schema::message::Field;
 use crate::wire::WireType;
 use crate::wire::reader::Reader;

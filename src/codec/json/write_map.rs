@@ -1,8 +1,9 @@
 //! Maps as JSON objects.
 
 use super::keys::OpenMap;
-use super::write::{Result, Stop, Writer, fits};
+use super::write::{Result, Stop, Writer};
 use super::write_value::Before;
+use crate::codec::fields::fits;
 use crate::schema::message::{Field, Kind};
 use crate::wire::WireType;
 use crate::wire::reader::Reader;

@@ -1,7 +1,8 @@
 //! The JSON forms of well-known types, written.
 
-use super::write::{Result, Stop, Writer, fits};
+use super::write::{Result, Stop, Writer};
 use super::write_value::Before;
+use crate::codec::fields::fits;
 use crate::codec::mask;
 use crate::codec::time::{self, Time};
 use crate::schema::message::{Field, Message, WellKnown};

@@ -22,6 +22,7 @@ fn the_schema_describes_every_key() {
         [
             "listeners",
             "admin",
+            "public_url",
             "descriptors",
             "upstreams",
             "services",

@@ -10,6 +10,7 @@ pub mod path;
 pub mod pattern;
 pub mod percent;
 pub mod plain;
+pub mod public_url;
 pub mod secret;
 pub mod size;
 

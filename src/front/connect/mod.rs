@@ -61,7 +61,7 @@ impl Codec {
                 let (endpoint, mut text) = (&route.endpoint, Vec::new());
                 let written =
                     route.binding.answer(&endpoint.schema, &message, &endpoint.options.write, &mut text);
-                written.map_err(|error| unwritable(route, error))?;
+                written.map_err(|error| unwritable(route, error, false))?;
                 Ok(text.into())
             }
         }

@@ -23,12 +23,14 @@ use crate::codec::json::write::{WriteOptions, write};
 use crate::route::table::{Inserted, Table};
 use crate::route::template::Template;
 use crate::schema::{MessageId, Schema};
+use crate::snapshot::service::Services;
 use crate::snapshot::{Endpoint, EndpointOptions, Limits, Route, Snapshot};
 
 mod answers;
 mod bodies;
 mod dialects;
 mod requests;
+mod soap;
 mod streams;
 
 const ECHO: &[u8] = include_bytes!("../../../fuzz/echo.binpb");
@@ -103,7 +105,7 @@ impl Setting {
     }
 
     fn with(options: &EndpointOptions, refuses: bool) -> Self {
-        Self::made(options, refuses, &[Dialect::Rest, Dialect::Grpc, Dialect::GrpcWeb, Dialect::Connect])
+        Self::made(options, refuses, &Dialect::ALL)
     }
 
     fn speaking(dialects: &[Dialect]) -> Self {
@@ -166,9 +168,13 @@ impl Setting {
             let route = Route::new(Arc::clone(endpoint), binding, endpoint.method.path.as_str());
             (endpoint.full_name.clone(), Arc::new(route))
         };
-        let methods = [&echo, &watch, &gather, &chat].into_iter().map(own).collect();
+        let methods: Vec<_> = [&echo, &watch, &gather, &chat].into_iter().map(own).collect();
+        let services = Services::of(methods.iter().map(|(_, route)| Arc::clone(route)));
         let snapshot = Snapshot {
-            methods,
+            methods: methods.into_iter().collect(),
+            services,
+            documents: Default::default(),
+            public_url: None,
             routes,
             schema: Arc::clone(&schema),
             limits,

@@ -440,6 +440,9 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
         sockets: Default::default(),
         tls: Default::default(),
         missing: Vec::new(),
+        services: Default::default(),
+        documents: Default::default(),
+        public_url: None,
     };
     (Front::new(Arc::new(Handle::new(snapshot))), backend)
 }

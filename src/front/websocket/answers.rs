@@ -51,7 +51,7 @@ impl Answers {
                     self.route.binding.answer(&endpoint.schema, message, &endpoint.options.write, out);
                 if let Err(error) = written {
                     out.truncate(start);
-                    return Err(unwritable(&self.route, error));
+                    return Err(unwritable(&self.route, error, false));
                 }
                 frame::finish(out, start, Opcode::Text);
             }

@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
+use super::representation::Text;
 use super::upload::Outside;
 use super::{Caller, Seen, Stopping, deadline, error, metadata, request_id, shown};
 use crate::call::{Call, Dialect, Encodings, Origin, Reply};
@@ -63,7 +64,7 @@ struct Reached {
 
 /// Answers a handshake.
 pub(super) async fn answer(snapshot: &Snapshot, head: Head, caller: Caller, seen: &mut Seen) -> Answer {
-    let form = error::Form::of_request(&head.headers);
+    let form = error::Form::of_request(&head.headers, Text::Json);
     match open(snapshot, head, caller, seen).await {
         Ok(answer) => answer,
         Err(refused) => {
@@ -92,7 +93,7 @@ pub(super) fn hint(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
     // HTTP/2 has no Upgrade.
     let is_upgradable = head.version == Version::HTTP_11;
     let status = status.with_http(if is_upgradable { 426 } else { 400 });
-    let mut answer = error::answer(&snapshot.schema, &status, error::Form::of_request(&head.headers));
+    let mut answer = error::answer(&snapshot.schema, &status, error::Form::of_request(&head.headers, Text::Json));
     if is_upgradable {
         let headers = answer.headers_mut();
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -183,6 +184,7 @@ fn call(
             route: Arc::clone(&route.template),
             peer: caller.peer,
             tls: caller.tls,
+            credential: None,
         },
         metadata: metadata::of_request(headers, &options.request_metadata)?,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),

@@ -10,7 +10,7 @@ use crate::schema::{EnumId, MessageId, TypeId};
 use crate::wire::reader::Error;
 
 /// Messages nested in messages; `protoc` itself refuses more than 32.
-const MAX_NESTING: usize = 64;
+pub(super) const MAX_NESTING: usize = 64;
 
 impl Loader {
     pub(super) fn declare_file(&mut self, wire: &[u8]) {
@@ -19,7 +19,7 @@ impl Loader {
             Ok(edition) => Features::of_edition(edition),
             Err(message) => return self.problems.add(file.name, "", message),
         };
-        let scope = Scope { file: file.name, name: file.package, features, depth: 0 };
+        let scope = Scope { file: file.name, package: file.package, name: file.package, features, depth: 0 };
         for message in file.messages {
             self.declare_message(&scope, message);
         }
@@ -44,6 +44,7 @@ impl Loader {
         let id = MessageId(self.messages.len() as u32);
         self.messages.push(Message {
             name: self.names.intern(&full_name),
+            package: self.names.intern(scope.package),
             fields: Box::default(),
             by_name: NameIndex::default(),
             by_number: NumberIndex::default(),
@@ -73,6 +74,7 @@ impl Loader {
         let id = EnumId(self.enums.len() as u32);
         self.enums.push(Enum {
             name: self.names.intern(&full_name),
+            package: self.names.intern(scope.package),
             is_null: full_name == "google.protobuf.NullValue",
             by_name: NameIndex::default(),
             by_number: NumberIndex::new(values.iter().map(EnumValue::number)),

@@ -5,7 +5,7 @@ use crate::schema::descriptor::{self, features as at};
 use crate::schema::features::{Features, edition_number};
 use crate::schema::message::{Cardinality, Field, Kind};
 use crate::schema::names::FieldNames;
-use crate::schema::{MessageId, Presence, TypeId};
+use crate::schema::{MessageId, Presence, TypeId, xml_name};
 use crate::wire::{MAX_FIELD_NUMBER, WireType};
 
 const TYPE_GROUP: u64 = 10;
@@ -22,7 +22,7 @@ impl Loader {
             Ok(features) => features,
             Err(error) => return self.broken(file.name, "", error),
         };
-        let scope = Scope { file: file.name, name: file.package, features, depth: 0 };
+        let scope = Scope { file: file.name, package: file.package, name: file.package, features, depth: 0 };
         for message in file.messages {
             self.define_message(&scope, message);
         }
@@ -175,6 +175,7 @@ impl Loader {
             cardinality,
             delimited: is_message && (parsed.kind == TYPE_GROUP || features.delimited),
             verify_utf8: features.verify_utf8,
+            plain_in_xml: xml_name::is_plain(json_name),
             oneof: 0,
             names: FieldNames::intern(&mut self.names, name, json_name),
         })

@@ -34,6 +34,7 @@ impl Loader {
             services: self.services.into(),
             types: self.types,
             service_index: self.service_index,
+            comments: self.comments.finish(),
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::comments::Comments;
 use super::descriptor;
 use super::enumeration::Enum;
 use super::features::Features;
@@ -15,6 +16,7 @@ use super::names::{Interner, ServiceIndex, TypeIndex};
 use super::{MessageId, Name, Schema, TypeId};
 use crate::wire::reader;
 
+mod comments;
 mod declare;
 mod define;
 mod index;
@@ -67,6 +69,7 @@ impl Schema {
         std::mem::take(&mut loader.problems).into_result()?;
         for &file in &files {
             loader.define_file(file);
+            loader.read_comments(file);
         }
         loader.add_extensions();
         std::mem::take(&mut loader.problems).into_result()?;
@@ -83,6 +86,7 @@ struct Loader {
     services: Vec<Service>,
     service_index: ServiceIndex,
     extensions: Vec<Extension>,
+    comments: Comments,
     problems: Problems,
 }
 
@@ -97,6 +101,7 @@ struct Extension {
 #[derive(Clone, Copy)]
 struct Scope<'a> {
     file: &'a str,
+    package: &'a str,
     /// The full name of the package, message or service.
     name: &'a str,
     features: Features,

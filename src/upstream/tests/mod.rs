@@ -131,7 +131,13 @@ fn method() -> Method {
 fn request(message: impl Into<Bytes>) -> Call {
     Call {
         method: Arc::new(method()),
-        origin: Origin { dialect: Dialect::Rest, route: "/v1/say".into(), peer: None, tls: None },
+        origin: Origin {
+            dialect: Dialect::Rest,
+            route: "/v1/say".into(),
+            peer: None,
+            tls: None,
+            credential: None,
+        },
         metadata: HeaderMap::new(),
         deadline: None,
         encodings: Encodings::default(),

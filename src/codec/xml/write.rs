@@ -1,0 +1,667 @@
+//! Wire bytes to XML text.
+//!
+//! The elements stand in order of declaration. A message is looked over before it is written: if its fields lie on the
+//! wire in that order and each singular one once, which is how writers put them, it is written as it is read, else by an
+//! index of its fields, which merges and replaces what comes twice. No text is ever written twice.
+
+use super::error::WriteError;
+use crate::codec::fields::{Occurrence, fits, index};
+use crate::codec::json::out::Out;
+pub use crate::codec::json::write::WriteOptions;
+use crate::schema::message::{Cardinality, Field, Kind, Message};
+use crate::schema::xml_name::{self, NAMESPACE};
+use crate::schema::{MessageId, Name, Presence, Schema};
+use crate::wire::WireType;
+use crate::wire::reader::{self, Reader};
+
+pub(super) type Result<T, E = Box<WriteError>> = std::result::Result<T, E>;
+
+/// Appends a message as the element that it is by itself: of its name, in the namespace of its package.
+///
+/// Of the options only the limits count. Fields that the schema does not know are left out, as are those whose wire type
+/// does not fit. Where the text cannot be written, `text` is as before.
+///
+/// # Errors
+/// When `wire` is not valid protobuf, or holds a value that XML has no form for, with the field's path.
+pub fn write(
+    schema: &Schema,
+    message: MessageId,
+    wire: &[u8],
+    options: &WriteOptions,
+    text: &mut Vec<u8>,
+) -> Result<()> {
+    with_writer(schema, options, text, wire.len(), |writer| writer.root(message, Reader::new(wire), true))
+}
+
+/// As [`write()`], with no more than the field at `position`: the form of an HTTP answer that a rule binds to a field. A
+/// field that holds a single message is the element that this message is by itself, empty if it is not set; of any other
+/// the element is that of the message which holds it.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_field(
+    schema: &Schema,
+    message: MessageId,
+    position: usize,
+    wire: &[u8],
+    options: &WriteOptions,
+    text: &mut Vec<u8>,
+) -> Result<()> {
+    let table = schema.message(message);
+    let mut only = table.fields().get(position).map_or(Vec::new(), |field| field_alone(field, wire));
+    if let Some(field) = table.fields().get(position)
+        && let Some(inner) = single_message(field)
+    {
+        only = merged(field, &only)?;
+        return write(schema, inner, &only, options, text).map_err(|error| in_field(schema, error, field));
+    }
+    write(schema, message, &only, options, text)
+}
+
+/// Appends a message as an element of any name. The elements of its fields are in the namespace of that element.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_as(
+    schema: &Schema,
+    message: MessageId,
+    wire: &[u8],
+    element: Element<'_>,
+    options: &WriteOptions,
+    text: &mut Vec<u8>,
+) -> Result<()> {
+    with_writer(schema, options, text, wire.len(), |writer| {
+        let space = Space::Given(element.namespace);
+        writer.scope = Scope { space, how: How::Default };
+        let how = if element.namespace.is_empty() { How::Default } else { How::Root(space) };
+        let tag = Tag { name: TagName::Text(element.name.as_bytes()), how };
+        let message = schema.message(message);
+        match message.well_known() {
+            None => writer.composite(tag, space, b"", |writer| writer.members(message, Reader::new(wire))),
+            Some(well_known) => writer.well_known(tag, message, well_known, Reader::new(wire)),
+        }
+    })
+}
+
+/// What an element is called.
+#[derive(Clone, Copy, Debug)]
+pub struct Element<'a> {
+    /// The local name, which is an `NCName`.
+    pub name: &'a str,
+    /// The namespace; empty for none.
+    pub namespace: &'a str,
+}
+
+/// The message that a field holds a single one of.
+pub(in crate::codec) fn single_message(field: &Field) -> Option<MessageId> {
+    match (field.cardinality(), field.kind()) {
+        (Cardinality::Singular(_), Kind::Message(id)) => Some(id),
+        _ => None,
+    }
+}
+
+/// All occurrences of one field, tags included. What is not valid is kept, for the writer to say so.
+fn field_alone(field: &Field, wire: &[u8]) -> Vec<u8> {
+    let mut only = Vec::new();
+    let mut reader = Reader::new(wire);
+    while !reader.is_at_end() {
+        let start = reader.position();
+        let tag = reader.tag();
+        let skipped = tag.and_then(|(number, wire_type)| reader.skip(number, wire_type, MAX_GROUPS));
+        match (tag, skipped) {
+            (Ok((number, _)), Ok(())) if number == field.number() => {
+                only.extend_from_slice(&wire[start..reader.position()]);
+            }
+            (Ok(_), Ok(())) => {}
+            _ => {
+                only.extend_from_slice(&wire[start..]);
+                return only;
+            }
+        }
+    }
+    only
+}
+
+/// How deep groups of unknown fields may be nested.
+const MAX_GROUPS: usize = 100;
+
+/// The contents of all occurrences of a field one behind the other.
+fn merged(field: &Field, wire: &[u8]) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let mut reader = Reader::new(wire);
+    while !reader.is_at_end() {
+        let (number, wire_type) = reader.tag().map_err(invalid)?;
+        let piece = match wire_type {
+            WireType::StartGroup => reader.group(number, MAX_GROUPS).map_err(invalid)?,
+            WireType::Len => reader.nested().map_err(invalid)?,
+            _ => {
+                reader.skip(field.number(), wire_type, MAX_GROUPS).map_err(invalid)?;
+                continue;
+            }
+        };
+        content.extend_from_slice(piece.wire().get(piece.position()..).unwrap_or_default());
+    }
+    Ok(content)
+}
+
+pub(super) fn with_writer<'s>(
+    schema: &'s Schema,
+    options: &WriteOptions,
+    text: &mut Vec<u8>,
+    size: usize,
+    write: impl FnOnce(&mut Writer<'s, '_>) -> Result<()>,
+) -> Result<()> {
+    let start = text.len();
+    let mut writer = Writer {
+        schema,
+        options,
+        limit: start.saturating_add(options.max_text),
+        // What is inside of a group is looked through for the end of each: when it is looked over, and when it is read.
+        groups: 48 * size + (1 << 20),
+        // Tags make most texts three to four times as long as the wire.
+        out: Out::new(std::mem::take(text), 4 * size + 128),
+        depth: 0,
+        scope: Scope { space: Space::Given(""), how: How::Default },
+        prefixes: 0,
+        keeps_broken: false,
+    };
+    let result = write(&mut writer).and_then(|()| writer.check_length());
+    if result.is_err() {
+        writer.out.truncate(start);
+    }
+    *text = writer.out.finish();
+    result
+}
+
+#[cold]
+pub(super) fn invalid(error: reader::Error) -> Box<WriteError> {
+    WriteError::new(format!("this is no valid protobuf: {error}"))
+}
+
+#[cold]
+fn in_field(schema: &Schema, mut error: Box<WriteError>, field: &Field) -> Box<WriteError> {
+    error.path.push_field(schema.text(field.json_name()));
+    error
+}
+
+/// A namespace. Those of packages are compared by name alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Space<'a> {
+    Package(Name),
+    Given(&'a str),
+}
+
+/// How an element tells its namespace.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum How<'a> {
+    /// By the default namespace.
+    Default,
+    /// By the prefix of this number.
+    Prefix(u32),
+    /// By declaring it the default.
+    Root(Space<'a>),
+}
+
+/// What the elements are in that are written next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope<'a> {
+    pub(super) space: Space<'a>,
+    pub(super) how: How<'a>,
+}
+
+/// The name of an element.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum TagName<'a> {
+    /// A short one, and what lies behind it.
+    Chunk(&'a [u8; 32], usize),
+    Text(&'a [u8]),
+    /// One that is spelled in another way.
+    Odd(&'a str),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tag<'a> {
+    pub(super) name: TagName<'a>,
+    pub(super) how: How<'a>,
+}
+
+pub(super) struct Writer<'a, 'o> {
+    pub(super) schema: &'a Schema,
+    pub(super) options: &'o WriteOptions,
+    pub(super) out: Out,
+    limit: usize,
+    /// How many bytes of groups may yet be looked through for their ends.
+    groups: usize,
+    pub(super) depth: usize,
+    pub(super) scope: Scope<'a>,
+    /// How many prefixes are declared around.
+    pub(super) prefixes: u32,
+    /// Whether an Any whose content is broken is written with its bytes.
+    pub(super) keeps_broken: bool,
+}
+
+impl<'a> Writer<'a, '_> {
+    // Messages.
+
+    /// A message as the element that it is by itself.
+    pub(super) fn root(&mut self, id: MessageId, wire: Reader<'_>, is_outermost: bool) -> Result<()> {
+        let message = self.schema.message(id);
+        let package = self.schema.text(message.package());
+        let name = xml_name::local(self.schema.text(message.name()), package);
+        let space = Space::Package(message.package());
+        let how = if is_outermost && package.is_empty() { How::Default } else { How::Root(space) };
+        let around = std::mem::replace(&mut self.scope, Scope { space, how: How::Default });
+        self.message(Tag { name: TagName::Odd(name), how }, id, wire)?;
+        self.scope = around;
+        Ok(())
+    }
+
+    /// A message as an element.
+    pub(super) fn message(&mut self, tag: Tag<'a>, id: MessageId, wire: Reader<'_>) -> Result<()> {
+        let message = self.schema.message(id);
+        self.enter()?;
+        match message.well_known() {
+            None => self.composite(tag, Space::Package(message.package()), b"", |writer| {
+                writer.members(message, wire)
+            })?,
+            Some(well_known) => self.well_known(tag, message, well_known, wire)?,
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn enter(&mut self) -> Result<()> {
+        if self.depth >= self.options.max_depth {
+            let text = format!("messages are nested more than {} deep", self.options.max_depth);
+            return Err(WriteError::new(text));
+        }
+        self.check_length()?;
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// To be asked wherever few bytes can make much text: once for each message, element and entry.
+    #[inline]
+    pub(super) fn check_length(&self) -> Result<()> {
+        if self.out.len() > self.limit {
+            let text = format!("its XML text is longer than {} bytes", self.options.max_text);
+            return Err(WriteError::new(text));
+        }
+        Ok(())
+    }
+
+    /// An element with child elements of a namespace, which is declared if it is another than the one around.
+    pub(super) fn composite(
+        &mut self,
+        tag: Tag<'a>,
+        space: Space<'a>,
+        attributes: &[u8],
+        content: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let (scope, prefixes) = (self.scope, self.prefixes);
+        if attributes.is_empty() && space == scope.space {
+            self.start(tag);
+        } else {
+            self.begin(tag);
+            if space != scope.space {
+                self.declare(space);
+            }
+            self.out.extend(attributes);
+            self.out.push(b'>');
+        }
+        let start = self.out.len();
+        content(self)?;
+        if self.out.len() == start {
+            self.out.truncate(start - 1);
+            self.out.all(b"/>");
+        } else {
+            self.end(tag);
+        }
+        (self.scope, self.prefixes) = (scope, prefixes);
+        Ok(())
+    }
+
+    /// Declares the namespace of the elements that follow inside of the tag that is open.
+    fn declare(&mut self, space: Space<'a>) {
+        let is_none = match space {
+            Space::Package(name) => name.length() == 0,
+            Space::Given(uri) => uri.is_empty(),
+        };
+        let how = if is_none {
+            // No prefix can stand for none.
+            How::Root(space)
+        } else {
+            self.prefixes += 1;
+            self.out.all(b" xmlns:n");
+            self.out.extend(itoa::Buffer::new().format(self.prefixes).as_bytes());
+            self.uri(space);
+            How::Prefix(self.prefixes)
+        };
+        self.scope = Scope { space, how };
+    }
+
+    /// `="`, a namespace and a quote.
+    fn uri(&mut self, space: Space<'a>) {
+        self.out.all(b"=\"");
+        match space {
+            Space::Package(name) if name.length() == 0 => {}
+            Space::Package(name) => {
+                self.out.extend(NAMESPACE.as_bytes());
+                self.attribute_text(self.schema.text(name));
+            }
+            Space::Given(uri) => self.attribute_text(uri),
+        }
+        self.out.push(b'"');
+    }
+
+    // Tags.
+
+    /// The tag of a field's element.
+    #[inline]
+    pub(super) fn tag(&self, field: &Field) -> Tag<'a> {
+        let name = field.json_name();
+        let name = match self.schema.chunk(name) {
+            Some(chunk) if field.is_plain_in_xml() => TagName::Chunk(chunk, name.length()),
+            _ => TagName::Odd(self.schema.text(name)),
+        };
+        Tag { name, how: self.scope.how }
+    }
+
+    /// A tag of the same namespace as the elements here.
+    pub(super) const fn fixed(&self, name: &'static str) -> Tag<'a> {
+        Tag { name: TagName::Text(name.as_bytes()), how: self.scope.how }
+    }
+
+    /// A start tag.
+    #[inline]
+    pub(super) fn start(&mut self, tag: Tag<'a>) {
+        if let Tag { name: TagName::Chunk(chunk, length), how: How::Default } = tag {
+            self.out.put(|text: &mut [u8; 40]| {
+                text[0] = b'<';
+                text[1..33].copy_from_slice(chunk);
+                text[1 + length] = b'>';
+                length + 2
+            });
+        } else {
+            self.begin(tag);
+            self.out.push(b'>');
+        }
+    }
+
+    /// An end tag.
+    #[inline]
+    pub(super) fn end(&mut self, tag: Tag<'a>) {
+        if let Tag { name: TagName::Chunk(chunk, length), how: How::Default | How::Root(_) } = tag {
+            self.out.put(|text: &mut [u8; 40]| {
+                text[0] = b'<';
+                text[1] = b'/';
+                text[2..34].copy_from_slice(chunk);
+                text[2 + length] = b'>';
+                length + 3
+            });
+        } else {
+            self.out.all(b"</");
+            self.name(tag);
+            self.out.push(b'>');
+        }
+    }
+
+    /// A start tag without its end, to put attributes into.
+    pub(super) fn begin(&mut self, tag: Tag<'a>) {
+        self.out.push(b'<');
+        self.name(tag);
+        if let How::Root(space) = tag.how {
+            self.out.all(b" xmlns");
+            self.uri(space);
+        }
+    }
+
+    fn name(&mut self, tag: Tag<'a>) {
+        if let How::Prefix(number) = tag.how {
+            self.out.push(b'n');
+            self.out.extend(itoa::Buffer::new().format(number).as_bytes());
+            self.out.push(b':');
+        }
+        match tag.name {
+            TagName::Chunk(chunk, length) => self.out.start_of(chunk, length),
+            TagName::Text(name) => self.out.extend(name),
+            TagName::Odd(name) => self.out.extend(xml_name::spelled(name).as_bytes()),
+        }
+    }
+
+    // Fields.
+
+    /// The elements of a message's fields.
+    pub(super) fn members(&mut self, message: &'a Message, wire: Reader<'_>) -> Result<()> {
+        if self.is_usual(message, wire)? {
+            self.usual_members(message, wire)
+        } else {
+            self.indexed_members(message, wire)
+        }
+    }
+
+    /// Whether the fields lie on the wire as they are to be written: in order of declaration, nothing twice that can be
+    /// there once, no two members of a oneof, maps in one piece.
+    fn is_usual(&mut self, message: &'a Message, mut wire: Reader<'_>) -> Result<bool> {
+        let (mut next, mut last, mut oneofs, mut has_gap) = (0, None, 0_u64, false);
+        while !wire.is_at_end() {
+            let Some((position, field, wire_type)) = self.next_field(message, next, &mut wire)? else {
+                has_gap = true;
+                continue;
+            };
+            let is_map = field.cardinality() == Cardinality::Map;
+            let is_single = matches!(field.cardinality(), Cardinality::Singular(_));
+            let is_wrong = last.is_some_and(|last| {
+                position < last || (position == last && (is_single || (is_map && has_gap)))
+            });
+            let oneof = field.oneof().map_or(0, |oneof| 1_u64.checked_shl(oneof as u32).unwrap_or(u64::MAX));
+            if is_wrong || oneofs & oneof != 0 {
+                return Ok(false);
+            }
+            oneofs |= oneof;
+            has_gap = false;
+            self.skip(field.number(), wire_type, &mut wire)?;
+            // What is a list goes on.
+            while !is_single && wire.take_tag(field.tag()) {
+                self.skip(field.number(), field.wire_type(), &mut wire)?;
+            }
+            last = Some(position);
+            next = position + 1;
+        }
+        Ok(true)
+    }
+
+    fn skip(&mut self, number: u32, wire_type: WireType, wire: &mut Reader<'_>) -> Result<()> {
+        match wire_type {
+            WireType::StartGroup => self.group_content(number, wire).map(drop),
+            _ => wire.skip(number, wire_type, self.groups_left()).map_err(invalid),
+        }
+    }
+
+    /// Goes past the next tag and returns the position of its field, most often `guess`. An unknown field is skipped.
+    #[inline]
+    fn next_field(
+        &mut self,
+        message: &'a Message,
+        guess: usize,
+        wire: &mut Reader<'_>,
+    ) -> Result<Option<(usize, &'a Field, WireType)>> {
+        if let Some(field) = message.fields().get(guess)
+            && wire.take_tag(field.tag())
+        {
+            return Ok(Some((guess, field, field.wire_type())));
+        }
+        let (number, wire_type) = wire.tag().map_err(invalid)?;
+        if let Some(position) = message.field_by_number(number)
+            && let Some(field) = message.fields().get(position)
+            && fits(field, wire_type)
+        {
+            return Ok(Some((position, field, wire_type)));
+        }
+        self.skip(number, wire_type, wire)?;
+        Ok(None)
+    }
+
+    fn usual_members(&mut self, message: &'a Message, mut wire: Reader<'_>) -> Result<()> {
+        let mut guess = 0;
+        let mut entries = Vec::new();
+        let mut index = 0;
+        while !wire.is_at_end() {
+            let Some((position, field, wire_type)) = self.next_field(message, guess, &mut wire)? else {
+                continue;
+            };
+            let tag = self.tag(field);
+            let written = match field.cardinality() {
+                Cardinality::Singular(presence) => {
+                    self.element(tag, field, wire_type, &mut wire, presence == Presence::Implicit)
+                }
+                Cardinality::Repeated { .. } => {
+                    if guess != position + 1 {
+                        index = 0;
+                    }
+                    self.occurrences(tag, field, wire_type, &mut wire, &mut index)
+                }
+                Cardinality::Map => {
+                    entries.clear();
+                    Self::entries(field, &mut wire, &mut entries)
+                        .and_then(|()| self.map(tag, self.scope.space, b"", field, &entries))
+                }
+            };
+            written.map_err(|error| in_field(self.schema, error, field))?;
+            guess = position + 1;
+        }
+        Ok(())
+    }
+
+    /// The occurrences of a list from one, whose tag was read, to the last one that follows without a gap.
+    fn occurrences(
+        &mut self,
+        tag: Tag<'a>,
+        field: &'a Field,
+        wire_type: WireType,
+        wire: &mut Reader<'_>,
+        index: &mut usize,
+    ) -> Result<()> {
+        self.occurrence(tag, field, wire_type, wire, index)?;
+        while wire.take_tag(field.tag()) {
+            self.occurrence(tag, field, field.wire_type(), wire, index)?;
+        }
+        Ok(())
+    }
+
+    /// The entries of a map from the first one, whose tag was read.
+    fn entries<'w>(field: &Field, wire: &mut Reader<'w>, entries: &mut Vec<Reader<'w>>) -> Result<()> {
+        entries.push(wire.nested().map_err(invalid)?);
+        while wire.take_tag(field.tag()) {
+            entries.push(wire.nested().map_err(invalid)?);
+        }
+        Ok(())
+    }
+
+    /// One occurrence of a list: an element, or those of a packed run.
+    fn occurrence(
+        &mut self,
+        tag: Tag<'a>,
+        field: &'a Field,
+        wire_type: WireType,
+        wire: &mut Reader<'_>,
+        index: &mut usize,
+    ) -> Result<()> {
+        if wire_type == WireType::Len && field.kind().is_packable() {
+            let mut elements = wire.nested().map_err(invalid)?;
+            while !elements.is_at_end() {
+                self.element(tag, field, field.kind().wire_type(), &mut elements, false)?;
+                self.check_length()?;
+            }
+            return Ok(());
+        }
+        self.element(tag, field, wire_type, wire, false).map_err(|mut error| {
+            error.path.push_index(*index);
+            error
+        })?;
+        *index += 1;
+        self.check_length()
+    }
+
+    /// The elements of a message whose wire is legal but unusual: what comes twice is merged or replaced as the
+    /// encoding's specification asks.
+    fn indexed_members(&mut self, message: &'a Message, wire: Reader<'_>) -> Result<()> {
+        let index = self.index(message, wire)?;
+        for group in index.chunk_by(|a, b| a.position == b.position) {
+            let Some(field) =
+                group.first().and_then(|first| message.fields().get(usize::from(first.position)))
+            else {
+                continue;
+            };
+            self.group(field, wire, group).map_err(|error| in_field(self.schema, error, field))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn index(&self, message: &Message, wire: Reader<'_>) -> Result<Vec<Occurrence>> {
+        index(message, wire, self.groups_left()).map_err(invalid)
+    }
+
+    /// What all occurrences of a field make together.
+    fn group(&mut self, field: &'a Field, wire: Reader<'_>, group: &[Occurrence]) -> Result<()> {
+        let tag = self.tag(field);
+        match field.cardinality() {
+            Cardinality::Singular(presence) => {
+                if let Some((id, joined)) = self.joined(field, wire, group)? {
+                    return self.message(tag, id, Reader::new(&joined));
+                }
+                let Some(last) = group.last() else { return Ok(()) };
+                let leave_out = presence == Presence::Implicit;
+                self.element(tag, field, last.wire_type, &mut last.reader(wire), leave_out)
+            }
+            Cardinality::Repeated { .. } => {
+                let mut index = 0;
+                for occurrence in group {
+                    let mut reader = occurrence.reader(wire);
+                    self.occurrence(tag, field, occurrence.wire_type, &mut reader, &mut index)?;
+                }
+                Ok(())
+            }
+            Cardinality::Map => {
+                let entries = group.iter().map(|each| each.reader(wire).nested().map_err(invalid));
+                let entries = entries.collect::<Result<Vec<_>>>()?;
+                self.map(tag, self.scope.space, b"", field, &entries)
+            }
+        }
+    }
+
+    /// The pieces of a message joined, which merges them; none if it came in one piece.
+    pub(super) fn joined(
+        &mut self,
+        field: &Field,
+        wire: Reader<'_>,
+        group: &[Occurrence],
+    ) -> Result<Option<(MessageId, Vec<u8>)>> {
+        let (Kind::Message(id), [_, _, ..]) = (field.kind(), group) else { return Ok(None) };
+        let mut joined = Vec::new();
+        for occurrence in group {
+            let mut reader = occurrence.reader(wire);
+            let piece = match occurrence.wire_type {
+                WireType::StartGroup => self.group_content(field.number(), &mut reader)?,
+                _ => reader.nested().map_err(invalid)?,
+            };
+            joined.extend_from_slice(piece.wire().get(piece.position()..).unwrap_or_default());
+        }
+        Ok(Some((id, joined)))
+    }
+
+    /// The content of a group whose start tag was read.
+    pub(super) fn group_content<'w>(&mut self, number: u32, wire: &mut Reader<'w>) -> Result<Reader<'w>> {
+        let content = wire.group(number, self.groups_left()).map_err(invalid)?;
+        let length = content.wire().len() - content.position();
+        self.groups = self
+            .groups
+            .checked_sub(length)
+            .ok_or_else(|| WriteError::new("groups are nested too deeply for their size"))?;
+        Ok(content)
+    }
+
+    pub(super) const fn groups_left(&self) -> usize {
+        self.options.max_depth.saturating_sub(self.depth)
+    }
+}

@@ -1,0 +1,128 @@
+//! The documents of a service: its WSDL and the XML Schema of what it sends and receives.
+
+use std::sync::Arc;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
+use http::request::Parts as Head;
+use http::{HeaderValue, Method, Response};
+
+use super::super::answer::{Answer, AnswerBody};
+use crate::call::Dialect;
+use crate::codec::query::pairs;
+use crate::document::{wsdl, xsd};
+use crate::schema::Schema;
+use crate::schema::method::Service as Table;
+use crate::snapshot::Snapshot;
+use crate::snapshot::service::Service;
+
+/// How many parameters of a query are looked at.
+const MAX_PARAMETERS: usize = 20;
+/// Stands for the address in a WSDL that is kept. It is of characters that mean nothing to anybody.
+const ADDRESS: &str = "\u{e000}address\u{e000}";
+
+/// What a query asks for.
+enum Wanted {
+    Wsdl,
+    /// The schema of this package, or of the service itself.
+    Xsd(String),
+}
+
+impl Wanted {
+    fn of(query: &str) -> Option<Self> {
+        for (name, value) in pairs(query, MAX_PARAMETERS).map_while(Result::ok) {
+            if name.eq_ignore_ascii_case("wsdl") || name.eq_ignore_ascii_case("singlewsdl") {
+                return Some(Self::Wsdl);
+            }
+            if name.eq_ignore_ascii_case("xsd") {
+                return Some(Self::Xsd(value.into_owned()));
+            }
+        }
+        None
+    }
+}
+
+/// The document that a GET asks for; `None` if it asks for none that there is.
+pub(super) fn answer(snapshot: &Snapshot, service: &Service, head: &Head, is_secure: bool) -> Option<Answer> {
+    match Wanted::of(head.uri.query()?)? {
+        Wanted::Wsdl => {
+            let text = snapshot.documents.get(&format!("{}?wsdl", service.name), || {
+                Some(wsdl::of_service(&service.schema, service.table()?, ADDRESS))
+            })?;
+            let base = match &snapshot.public_url {
+                Some(url) => url.clone(),
+                None => asked_for(head, is_secure),
+            };
+            // What is kept is a string.
+            let text =
+                std::str::from_utf8(&text).ok()?.replace(ADDRESS, &format!("{base}/soap/{}", service.name));
+            Some(xml(text.into_bytes().into()))
+        }
+        Wanted::Xsd(package) => {
+            let name = &service.name;
+            // Relative to the address of this document.
+            let location = |package: &str| format!("{name}?xsd={package}");
+            let text = snapshot.documents.get(&format!("{name}?xsd={package}"), || {
+                if package == *name {
+                    return Some(xsd::of_service(&service.schema, service.table()?, &location));
+                }
+                let types = xsd::types_of(&service.schema, xsd::operations(service.table()?));
+                xsd::of_package(&service.schema, &types, &package, &location)
+            })?;
+            Some(xml(text.into()))
+        }
+    }
+}
+
+/// The schema of a package, at `/xsd/package`, for those who send XML to routes.
+pub(in crate::front) fn of_package(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
+    let package = head.uri.path().strip_prefix("/xsd/")?;
+    if ![Method::GET, Method::HEAD].contains(&head.method) {
+        return None;
+    }
+    let text = snapshot.documents.get(&format!("xsd/{package}"), || {
+        // Relative to the address of this document.
+        let location = |package: &str| if package.is_empty() { "./".to_owned() } else { package.to_owned() };
+        let types = snapshot.documents.types(|| types(snapshot));
+        types.iter().find_map(|(schema, types)| xsd::of_package(schema, types, package, &location))
+    })?;
+    Some(xml(text.into()))
+}
+
+/// What can be sent to the services that have routes. What else the descriptors define stays inside.
+fn types(snapshot: &Snapshot) -> Vec<(Arc<Schema>, xsd::Types)> {
+    let mut found: Vec<(Arc<Schema>, Vec<&Service>)> = Vec::new();
+    for service in snapshot.services.iter().filter(|service| service.speaks(Dialect::Xml)) {
+        match found.iter_mut().find(|(schema, _)| Arc::ptr_eq(schema, &service.schema)) {
+            Some((_, services)) => services.push(service),
+            None => found.push((Arc::clone(&service.schema), vec![service])),
+        }
+    }
+    let types = |(schema, services): (Arc<Schema>, Vec<&Service>)| {
+        let methods = services.iter().filter_map(|service| service.table()).flat_map(Table::methods);
+        let types = xsd::types_of(&schema, methods);
+        (schema, types)
+    };
+    found.into_iter().map(types).collect()
+}
+
+/// The URL under which Transom was asked, without a path.
+fn asked_for(head: &Head, is_secure: bool) -> String {
+    let scheme = if is_secure { "https" } else { "http" };
+    let host = match head.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => head.headers.get(HOST).and_then(|host| host.to_str().ok()),
+    };
+    // It becomes a part of the document.
+    let is_plain = |host: &&str| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
+    };
+    format!("{scheme}://{}", host.filter(is_plain).unwrap_or("localhost"))
+}
+
+fn xml(body: AnswerBody) -> Answer {
+    let mut answer = Response::new(body);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
+    // It follows the descriptors.
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer
+}
