@@ -55,6 +55,7 @@ fn benchmark_descriptors_are_up_to_date() {
     let protos = [root().join("bench/compare"), root().join("bench/codec/corpus"), root().join("protos")];
     let includes: Vec<&Path> = protos.iter().map(PathBuf::as_path).collect();
     check("bench/compare/orders.binpb", &compile(&includes, &["orders.proto".into()]));
+    check("bench/compare/talk.binpb", &compile(&includes, &["talk.proto".into()]));
 }
 
 #[test]

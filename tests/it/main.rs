@@ -29,6 +29,7 @@ mod reload;
 mod replay;
 mod schema;
 mod shells;
+mod sockets;
 mod starter;
 mod streams;
 mod support;
