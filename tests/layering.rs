@@ -68,7 +68,7 @@ const IMPURE: [&str; 13] = [
 ];
 
 /// The modules of `front` that speak one dialect each. None imports another.
-const DIALECTS: [&str; 7] = ["connect", "grpc", "grpc_web", "rest", "soap", "sse", "ws"];
+const DIALECTS: [&str; 7] = ["connect", "grpc", "grpc_web", "rest", "soap", "sse", "websocket"];
 
 #[test]
 fn imports_point_downwards() {

@@ -29,6 +29,7 @@ impl Gateway for Site {
             routes: Table::new(),
             schema: Arc::new(Schema::load(&[]).unwrap()),
             limits,
+            sockets: Default::default(),
             missing: self.missing.clone(),
         })
     }

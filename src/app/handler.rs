@@ -9,9 +9,10 @@ use super::observe::Observer;
 use super::observe::body::{Received, Watched};
 use crate::config::Config;
 use crate::config::limits::Encodings;
-use crate::front::Front;
+use crate::front::{Front, Stopping};
 use crate::server::compress::Compression;
 use crate::server::compress::answer::Encoded;
+use crate::server::drain::Signal;
 use crate::server::refusal::Refusal;
 use crate::server::{Handler, Peer};
 use crate::snapshot::handle::Handle;
@@ -45,6 +46,9 @@ impl Handler for Fronted {
         let mut observed = self.observer.observe(&request, peer.remote);
         self.observer.identify(&mut request, &mut observed);
         let received = observed.received();
+        if let Some(signal) = request.extensions_mut().remove::<Signal>() {
+            request.extensions_mut().insert(Stopping(Arc::new(move || Box::pin(signal.given()))));
+        }
         let (request, terms) = self.compression.open(request.map(|body| Received::new(body, received)));
         let answer = self.front.answer(request, peer.remote, peer.tls.clone(), &mut observed.seen).await;
         observed.answered(terms.close(answer))

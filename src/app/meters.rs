@@ -5,7 +5,9 @@ use std::time::SystemTime;
 
 use super::observe::ACTIVE;
 use crate::call::meters::{CLIENT, SERVER};
-use crate::front::meters::{CODEC_ERRORS, MESSAGES, STREAMS};
+use crate::front::meters::{
+    CODEC_ERRORS, MESSAGES, SOCKET_CLOSES, SOCKET_MESSAGES, SOCKETS, STREAMS,
+};
 use crate::server::access_log::LINES;
 use crate::server::meters::{ACCEPTED, BYTES, CONNECTIONS, REFUSALS};
 use crate::snapshot::meters::REQUESTS;
@@ -31,6 +33,9 @@ pub fn render() -> String {
         &SERVER,
         &STREAMS,
         &MESSAGES,
+        &SOCKETS,
+        &SOCKET_MESSAGES,
+        &SOCKET_CLOSES,
         &CODEC_ERRORS,
         &CLIENT,
         &UPSTREAM_CONNECTIONS,

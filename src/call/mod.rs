@@ -61,6 +61,8 @@ pub enum Dialect {
     GrpcWeb,
     /// Connect, over HTTP/1.1 too.
     Connect,
+    /// WebSocket, with a call on each.
+    WebSocket,
 }
 
 impl fmt::Display for Dialect {
@@ -70,13 +72,14 @@ impl fmt::Display for Dialect {
             Self::Grpc => "gRPC",
             Self::GrpcWeb => "gRPC-Web",
             Self::Connect => "Connect",
+            Self::WebSocket => "WebSocket",
         })
     }
 }
 
 impl Dialect {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 4] = [Self::Rest, Self::Grpc, Self::GrpcWeb, Self::Connect];
+    pub const ALL: [Self; 5] = [Self::Rest, Self::Grpc, Self::GrpcWeb, Self::Connect, Self::WebSocket];
 
     /// Its name, for logs and metrics.
     pub const fn name(self) -> &'static str {
@@ -85,6 +88,7 @@ impl Dialect {
             Self::Grpc => "grpc",
             Self::GrpcWeb => "grpc_web",
             Self::Connect => "connect",
+            Self::WebSocket => "websocket",
         }
     }
 }

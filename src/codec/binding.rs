@@ -24,9 +24,11 @@ use crate::status::{Code, Status};
 use crate::wire::writer;
 
 mod form;
+mod frame;
 mod upload;
 
 pub use form::BodyFormat;
+pub use frame::{Around, Content};
 pub use upload::{CHUNK, FormUpload, UploadLimits};
 
 /// Names in a path of a rule; the grammar itself sets no bound.
@@ -189,7 +191,7 @@ impl Binding {
     ) -> Result<Vec<u8>, Status> {
         let mut wire = Vec::with_capacity(format.expected(body) + query.len() + 32);
         if !query.is_empty() {
-            self.bind_query(schema, query, &mut wire)?;
+            self.bind_query(schema, query, &self.body, &mut wire)?;
         }
         if !body.is_empty() && self.body != Body::None {
             match format {
@@ -220,7 +222,7 @@ impl Binding {
     ) -> Result<Vec<u8>, Status> {
         let mut wire = Vec::new();
         if !query.is_empty() {
-            self.bind_query(schema, query, &mut wire)?;
+            self.bind_query(schema, query, &self.body, &mut wire)?;
         }
         if wire.is_empty() {
             wire = body;
@@ -236,22 +238,38 @@ impl Binding {
         schema: &Schema,
         values: impl Iterator<Item = &'v str>,
         mut wire: Vec<u8>,
-        mut in_pieces: bool,
+        in_pieces: bool,
     ) -> Result<Vec<u8>, Status> {
+        let is_nested = self.write_path(schema, values, &mut wire)?;
+        self.complete(schema, wire, in_pieces || is_nested)
+    }
+
+    /// Appends the variables of the path, and says whether one of them lies within a message.
+    fn write_path<'v>(
+        &self,
+        schema: &Schema,
+        values: impl Iterator<Item = &'v str>,
+        wire: &mut Vec<u8>,
+    ) -> Result<bool, Status> {
+        let mut is_nested = false;
         for ((name, path), value) in self.variables.iter().zip(values) {
             let read = |field, wire: &mut Vec<u8>| {
                 reset(schema, field, wire);
                 read_text(schema, field, value, &self.options.read, wire)
             };
-            let is_known = path
-                .write(schema, &mut wire, read)
-                .map_err(|error| refused("path variable", name, error.message()))?;
+            let is_known =
+                path.write(schema, wire, read).map_err(|error| refused("path variable", name, error.message()))?;
             if !is_known {
                 // What is ignored elsewhere cannot be left out here: the path wins over the body.
                 return Err(refused("path variable", name, "its enum has no value of this name"));
             }
-            in_pieces |= path.steps().len() > 1;
+            is_nested |= path.steps().len() > 1;
         }
+        Ok(is_nested)
+    }
+
+    /// Joins what is `in_pieces`, and checks that nothing is missing then.
+    fn complete(&self, schema: &Schema, mut wire: Vec<u8>, in_pieces: bool) -> Result<Vec<u8>, Status> {
         let invalid =
             |error| Status::caller(Code::InvalidArgument, format!("The request is not valid: {error}."));
         if in_pieces {
@@ -322,11 +340,12 @@ impl Binding {
             .map_err(|error| WriteError::new(format!("this is no valid protobuf: {error}")))
     }
 
-    fn bind_query(&self, schema: &Schema, query: &str, wire: &mut Vec<u8>) -> Result<(), Status> {
+    /// Appends what the query says, where `body` is what it cannot say.
+    fn bind_query(&self, schema: &Schema, query: &str, body: &Body, wire: &mut Vec<u8>) -> Result<(), Status> {
         let mut seen = Seen::default();
         for pair in pairs(query, self.options.max_parameters) {
             let (name, value) = pair?;
-            let path = match self.query_path(schema, &name) {
+            let path = match self.query_path(schema, &name, body) {
                 Ok(path) => path,
                 Err(unknown) if self.options.ignore_unknown_query && unknown.is_unknown => continue,
                 Err(unknown) => return Err(refused("query parameter", &name, &unknown.message)),
@@ -339,15 +358,15 @@ impl Binding {
         Ok(())
     }
 
-    fn query_path(&self, schema: &Schema, name: &str) -> Result<FieldPath, Unbound> {
+    fn query_path(&self, schema: &Schema, name: &str, body: &Body) -> Result<FieldPath, Unbound> {
         let unknown = |message: String| Unbound { is_unknown: true, message };
-        if self.body == Body::Whole {
+        if *body == Body::Whole {
             return Err(unknown("the body is the whole request, so no parameter names a field of it".into()));
         }
         let path = FieldPath::resolve(schema, self.input, name, self.options.max_path).map_err(|error| {
             Unbound { is_unknown: matches!(error, PathError::Unknown { .. }), message: error.to_string() }
         })?;
-        match &self.body {
+        match body {
             Body::Field(body) if path.is_within(body) => {
                 Err(unknown("the field is the body of the request, so it cannot be set here too".into()))
             }

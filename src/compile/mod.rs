@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::config::problem::Problems;
 use crate::schema::Schema;
-use crate::snapshot::{Limits, Snapshot, Tls};
+use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
 
 pub mod changes;
 mod descriptors;
@@ -93,13 +93,29 @@ pub fn compile(
         request: http.request_timeout.value,
         message: config.codec.message.as_usize(),
     };
+    let sockets = sockets(config);
     let tls = Tls {
         listeners,
         upstreams: upstreams.iter().filter_map(|upstream| upstream.connector.clone()).collect(),
     };
     let live = Live::new(&upstreams, &catalogue, terms.reflections);
-    let snapshot = Snapshot { methods, routes, schema, limits, tls, missing };
+    let snapshot = Snapshot { methods, routes, schema, limits, sockets, tls, missing };
     (Some(Compiled { snapshot, live }), files)
+}
+
+fn sockets(config: &Config) -> Sockets {
+    let (settings, http) = (&config.websocket, &config.http);
+    Sockets {
+        message: settings.message.as_usize(),
+        rate: settings.messages_per_second.as_ref().map(|rate| rate.value),
+        ping: settings.ping_interval.value,
+        idle: settings.idle_timeout.value,
+        duration: settings.duration.as_ref().map(|duration| duration.value),
+        count: settings.sockets.value as usize,
+        per_address: settings.sockets_per_address.value as usize,
+        write: http.write_timeout.value,
+        drain: http.drain_timeout.value,
+    }
 }
 
 /// The schema of what is built in, for errors when no upstream could be asked.

@@ -187,6 +187,7 @@ const fn spoken(dialect: Dialect) -> call::Dialect {
         Dialect::Grpc => call::Dialect::Grpc,
         Dialect::GrpcWeb => call::Dialect::GrpcWeb,
         Dialect::Connect => call::Dialect::Connect,
+        Dialect::Websocket => call::Dialect::WebSocket,
     }
 }
 

@@ -35,6 +35,7 @@ pub mod telemetry;
 pub mod tls;
 pub mod upstream;
 pub mod value;
+pub mod websocket;
 
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,7 @@ use settings::{Scalar, Setting};
 use telemetry::Telemetry;
 use upstream::Upstream;
 use value::address::Target;
+use websocket::WebSocket;
 
 /// The smallest file, shown where one is missing.
 pub const SMALLEST: &str = "The smallest configuration is:\n\
@@ -79,6 +81,8 @@ settings! {
         routes: Vec<Route> = Vec::new(),
         /// Limits of HTTP.
         http: Http = Http::default(),
+        /// Limits of WebSockets.
+        websocket: WebSocket = WebSocket::default(),
         /// Limits of messages.
         codec: Codec = Codec::default(),
         /// How changes are taken up.
@@ -127,6 +131,7 @@ impl Config {
             services: NonEmpty::new(Service::everything(), []),
             routes: Vec::new(),
             http: Http::default(),
+            websocket: WebSocket::default(),
             codec: Codec::default(),
             reload: Reload::default(),
             telemetry: Telemetry::default(),

@@ -65,12 +65,15 @@ settings! {
         "grpc_web" => GrpcWeb,
         /// Connect, over HTTP/1.1 too, with JSON or protobuf.
         "connect" => Connect,
+        /// WebSocket, with a call on each, by the routes of REST and by /ws/package.Service/Method.
+        "websocket" => Websocket,
     }
 }
 
 impl Dialect {
     fn all() -> NonEmpty<Located<Self>> {
-        NonEmpty::new(Self::Rest.into(), [Self::Grpc, Self::GrpcWeb, Self::Connect].map(Located::from))
+        let others = [Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Websocket];
+        NonEmpty::new(Self::Rest.into(), others.map(Located::from))
     }
 }
 

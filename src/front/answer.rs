@@ -10,6 +10,7 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::envelope::Framed;
 use super::stream::Streamed;
+use super::websocket::session::Session;
 use crate::status::Code;
 
 /// An answer to an HTTP request.
@@ -29,6 +30,19 @@ enum Kind {
     Trailed(Option<Bytes>, Option<Box<HeaderMap>>),
     Framed(Box<Framed>),
     Streamed(Box<Streamed>),
+    /// A socket: the future that serves it, of which nothing is sent.
+    Socket(Box<Session>),
+}
+
+/// What is known of a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// Bytes of the client's messages.
+    pub received: u64,
+    /// Bytes of messages for the client, as the backend sent them.
+    pub sent: u64,
+    /// The code that it was closed with; 1006 as long as it is open, and if the connection was lost.
+    pub close: u16,
 }
 
 /// The answer ends too early, which its form cannot say in any other way: a `google.api.HttpBody` whose
@@ -66,7 +80,15 @@ impl AnswerBody {
             Kind::Whole(_) | Kind::Trailed(..) => Some(self.code),
             Kind::Framed(framed) => framed.code(),
             Kind::Streamed(streamed) => streamed.code(),
+            Kind::Socket(session) => session.code(),
         }
+    }
+
+    /// What is known of a socket, if the answer is one.
+    pub fn socket(&self) -> Option<Socket> {
+        let Kind::Socket(session) = &self.kind else { return None };
+        let ([received, sent], close) = session.traffic();
+        Some(Socket { received, sent, close })
     }
 }
 
@@ -94,6 +116,12 @@ impl From<Streamed> for AnswerBody {
     }
 }
 
+impl From<Session> for AnswerBody {
+    fn from(session: Session) -> Self {
+        Self { kind: Kind::Socket(Box::new(session)), code: Code::Ok }
+    }
+}
+
 impl Body for AnswerBody {
     type Data = Bytes;
     type Error = Cut;
@@ -107,6 +135,7 @@ impl Body for AnswerBody {
             }),
             Kind::Framed(body) => body.poll_frame(cx),
             Kind::Streamed(body) => body.poll_text(cx).map(|text| text.map(|text| text.map(Frame::data))),
+            Kind::Socket(session) => session.poll(cx).map(|()| None),
         }
     }
 
@@ -116,13 +145,14 @@ impl Body for AnswerBody {
             Kind::Trailed(data, trailers) => data.is_none() && trailers.is_none(),
             Kind::Framed(body) => body.has_ended(),
             Kind::Streamed(body) => body.has_ended(),
+            Kind::Socket(session) => session.has_ended(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Whole(body) => body.size_hint(),
-            Kind::Trailed(..) | Kind::Framed(_) | Kind::Streamed(_) => SizeHint::default(),
+            Kind::Trailed(..) | Kind::Framed(_) | Kind::Streamed(_) | Kind::Socket(_) => SizeHint::default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts as Head;
 use http::{HeaderValue, Method};
 
-use super::{connect, grpc, grpc_web, method};
+use super::{connect, grpc, grpc_web, method, websocket};
 use crate::call::Dialect;
 use crate::snapshot::Snapshot;
 
@@ -14,6 +14,8 @@ pub(super) enum Spoken {
     GrpcWeb,
     Connect,
     ConnectStream,
+    /// A request that asks for a socket.
+    WebSocket,
     /// REST, or nothing that is known.
     Rest,
 }
@@ -22,6 +24,9 @@ impl Spoken {
     /// By the content type where that is of one dialect alone. What is left names a method by its path: Connect
     /// says so in a header or in the query, and a service that offers Connect answers plain JSON with it too.
     pub(super) fn by(snapshot: &Snapshot, head: &Head) -> Self {
+        if websocket::is_asked(head) {
+            return Self::WebSocket;
+        }
         let content_type = content_type(head);
         match content_type.get(..15) {
             Some(start) if start.eq_ignore_ascii_case(b"application/grp") => {

@@ -53,6 +53,19 @@ pub(super) fn answer(schema: &Schema, status: &Status, form: Form) -> Answer {
     answer
 }
 
+/// Appends `{"error":{"@type":"type.googleapis.com/google.rpc.Status",…}}`, the element that ends a stream of messages
+/// which failed. The type comes first, as callers look for it there.
+pub(super) fn write_element(schema: &Schema, status: &Status, text: &mut Vec<u8>) {
+    text.extend_from_slice(br#"{"error":{"@type":"type.googleapis.com/google.rpc.Status""#);
+    let start = text.len();
+    write_status(schema, status, &WriteOptions::default(), text);
+    // The object goes on where the status would begin.
+    if let Some(brace) = text.get_mut(start) {
+        *brace = b',';
+    }
+    text.push(b'}');
+}
+
 /// RFC 9457: `type` is `about:blank`, so `title` is the meaning of the HTTP status; the extension members
 /// `code` and `details` are those of `google.rpc.Status`.
 fn write_problem(schema: &Schema, status: &Status, options: &WriteOptions, text: &mut Vec<u8>) {

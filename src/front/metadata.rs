@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::request_id::{REQUEST_ID, is_usable};
 use crate::call::metadata::{flaw, is_reserved};
+use crate::codec::json::write_value::push_string;
 use crate::status::{Code, Status};
 
 /// What a caller puts before a name to send it as metadata.
@@ -136,6 +137,26 @@ pub(super) fn pass(metadata: HeaderMap, configured: &[HeaderName], fields: &mut 
             fields.append(name, value);
         }
     });
+}
+
+/// Appends metadata as a JSON object: each name with the list of its values.
+pub(super) fn write_json(fields: &HeaderMap, text: &mut Vec<u8>) {
+    text.push(b'{');
+    for (index, name) in fields.keys().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        push_string(text, name.as_str());
+        text.extend_from_slice(b":[");
+        for (index, value) in fields.get_all(name).iter().enumerate() {
+            if index > 0 {
+                text.push(b',');
+            }
+            push_string(text, &String::from_utf8_lossy(value.as_bytes()));
+        }
+        text.push(b']');
+    }
+    text.push(b'}');
 }
 
 fn crosses(name: &HeaderName, configured: &[HeaderName]) -> bool {

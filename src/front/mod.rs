@@ -6,11 +6,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::{ALLOW, ORIGIN};
+use http::header::{ALLOW, ORIGIN, UPGRADE};
 use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::call::Dialect;
+use crate::call::service::BoxFuture;
 use crate::route::table::Found;
 use crate::snapshot::Snapshot;
 use crate::snapshot::handle::Handle;
@@ -39,6 +40,7 @@ mod rest;
 mod seen;
 mod stream;
 mod upload;
+mod websocket;
 
 #[cfg(test)]
 mod tests;
@@ -47,7 +49,7 @@ use classify::Spoken;
 
 use body::RequestBody;
 
-pub use answer::{Answer, AnswerBody, Cut};
+pub use answer::{Answer, AnswerBody, Cut, Socket};
 pub use seen::Seen;
 
 /// Answers HTTP requests by the current snapshot.
@@ -80,6 +82,7 @@ impl Front {
         }
         let origin = head.headers.get(ORIGIN).cloned();
         let mut answer = match Spoken::by(&snapshot, &head) {
+            Spoken::WebSocket => return websocket::answer(&snapshot, head, caller, seen).await,
             Spoken::Grpc => grpc::answer(&snapshot, head, body, caller, seen).await,
             Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, caller, seen).await,
             Spoken::Connect => connect::unary::answer(&snapshot, head, body, caller, seen).await,
@@ -117,6 +120,11 @@ impl Front {
                 answer
             }
             Found::NotFound => {
+                if let Some(status) = websocket::hint(snapshot, head.uri.path()) {
+                    let mut answer = refuse(&status);
+                    answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+                    return answer;
+                }
                 let text = format!("There is no route for {} {}.", head.method, shown(head.uri.path()));
                 refuse(&Status::caller(Code::Unimplemented, text).with_http(404))
             }
@@ -127,6 +135,16 @@ impl Front {
     /// The answer to a request that cannot be served at all, where no route is known.
     pub fn refuse(&self, status: &Status) -> Answer {
         error::answer(&self.handle.load().schema, status, error::Form::Status)
+    }
+}
+
+/// An extension of a request that asks for a WebSocket: makes a future that resolves when the server is to stop.
+#[derive(Clone)]
+pub struct Stopping(pub Arc<dyn Fn() -> BoxFuture<()> + Send + Sync>);
+
+impl std::fmt::Debug for Stopping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stopping")
     }
 }
 

@@ -26,8 +26,6 @@ use super::meters::{CODEC_ERRORS, MESSAGES, SENT, WRITE};
 use crate::call::service::BoxFuture;
 use crate::call::{Part, Replies, Reply};
 use crate::codec::json::error::WriteError;
-use crate::codec::json::status::write_status;
-use crate::codec::json::write::WriteOptions;
 use crate::snapshot::{Route, StreamForm};
 use crate::status::{Code, Status};
 
@@ -409,14 +407,6 @@ impl Streamed {
             let id = self.request_id.to_str().unwrap_or_default();
             hidden.log(&endpoint.schema, &endpoint.full_name, id);
         }
-        // The type first, as callers look for it there.
-        self.text.extend_from_slice(br#"{"error":{"@type":"type.googleapis.com/google.rpc.Status""#);
-        let start = self.text.len();
-        write_status(&endpoint.schema, &status, &WriteOptions::default(), &mut self.text);
-        // The object goes on where the status would begin.
-        if let Some(brace) = self.text.get_mut(start) {
-            *brace = b',';
-        }
-        self.text.push(b'}');
+        error::write_element(&endpoint.schema, &status, &mut self.text);
     }
 }

@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderValue, Method, Request, Response, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::activity::{Activity, CallGuard};
+use super::drain::Signal;
 use super::meters::{REFUSALS, refusal_index};
 use super::refusal::{Refusal, check};
 use super::{Handler, Peer, Shared};
@@ -28,7 +30,7 @@ const PIECE: usize = 16 * 1024;
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Answers the requests of one connection.
-pub(super) struct Calls<H> {
+pub(super) struct Calls<H: Handler> {
     pub(super) shared: Arc<Shared<H>>,
     pub(super) peer: Arc<Peer>,
     pub(super) activity: Arc<Activity>,
@@ -36,17 +38,50 @@ pub(super) struct Calls<H> {
     pub(super) is_plaintext: bool,
     /// On HTTP/2, where the task of the next call finds its progress.
     pub(super) handover: Option<Handover>,
+    /// What tells calls that take the connection over when to stop.
+    pub(super) signal: Signal,
+    /// On HTTP/1, where the connection finds the call that has taken it over.
+    pub(super) tunnel: Slot<H::Body>,
+}
+
+/// Where a connection of HTTP/1 finds the call that has taken it over.
+pub(super) type Slot<B> = Arc<Mutex<Option<Tunnel<B>>>>;
+
+/// A call that has taken over its connection, or its stream of HTTP/2: the body of its answer, of which nothing is sent.
+pub(super) struct Tunnel<B: Body<Data = Bytes> + Unpin>(Answer<B>);
+
+impl<B> Future for Tunnel<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(Ok(_)) = ready!(Pin::new(&mut self.0).poll_frame(cx)) {}
+        Poll::Ready(())
+    }
+}
+
+/// Whether an answer takes its connection over: it accepts an upgrade (RFC 9110 section 7.8), or CONNECT.
+fn takes_over(is_connect: bool, status: StatusCode) -> bool {
+    status == StatusCode::SWITCHING_PROTOCOLS || (is_connect && status.is_success())
 }
 
 impl<H: Handler> Calls<H> {
     /// Answers one request, by the handler or by a refusal.
     pub(super) fn answer(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<Answer<H::Body>>, Infallible>> + Send + use<H> {
         let guard = self.activity.begin();
         let progress = self.handover.as_ref().map(Handover::open);
         let (shared, peer, is_plaintext) = (self.shared.clone(), self.peer.clone(), self.is_plaintext);
+        let over = request.extensions().get::<OnUpgrade>().is_some().then(|| {
+            request.extensions_mut().insert(self.signal.clone());
+            let slot = self.handover.is_none().then(|| self.tunnel.clone());
+            Over { is_connect: request.method() == Method::CONNECT, guard: self.activity.begin(), slot }
+        });
         async move {
             let version = request.version();
             // On HTTP/1 hyper leaves the body of an answer to HEAD out.
@@ -60,8 +95,36 @@ impl<H: Handler> Calls<H> {
                     refused(refusal, version, || shared.handler.refuse_request(refusal, &request, &peer))
                 }
             };
+            let response = match over {
+                Some(over) if takes_over(over.is_connect, response.status()) => over.take(response),
+                _ => response,
+            };
             Ok(wrap(response, bare, progress, guard))
         }
+    }
+}
+
+/// What a request needs that may take its connection over.
+struct Over<B: Body<Data = Bytes> + Unpin> {
+    is_connect: bool,
+    guard: CallGuard,
+    /// Absent on HTTP/2, where a stream has a task of its own.
+    slot: Option<Slot<B>>,
+}
+
+impl<B> Over<B>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    /// Lets the body go on without its answer.
+    fn take(self, response: Response<Option<B>>) -> Response<Option<B>> {
+        let (head, body) = response.into_parts();
+        let body = Answer { body, rest: Bytes::new(), ended: false, progress: None, guard: self.guard };
+        match self.slot {
+            Some(slot) => *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Tunnel(body)),
+            None => drop(tokio::spawn(Tunnel(body))),
+        }
+        Response::from_parts(head, None)
     }
 }
 
@@ -101,7 +164,7 @@ fn refuse<B>(refusal: Refusal, write: impl FnOnce() -> Response<B>) -> Response<
         |_| {
             tracing::error!("a handler panicked while it wrote a refusal; the answer is a bare 500");
             let mut response = Response::new(None);
-            *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             response
         },
         |response| response.map(Some),

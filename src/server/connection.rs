@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::activity::{Activity, Waiting};
-use super::call::{BoxError, Calls, Handover, Tasks};
+use super::call::{BoxError, Calls, Handover, Slot, Tasks};
 use super::drain::Signal;
 use super::limits::Limits;
 use super::link::{Link, Version};
@@ -59,12 +59,15 @@ where
     let version = keeper.version(&mut link, agreed).await;
     drop(sniffing);
     let remote = peer.remote;
+    let tunnel = Slot::<H::Body>::default();
     let calls = |handover| Calls {
         shared: shared.clone(),
         peer: Arc::new(peer),
         activity: activity.clone(),
         is_plaintext,
         handover,
+        signal: signal.clone(),
+        tunnel: tunnel.clone(),
     };
     match version {
         None => {}
@@ -79,7 +82,11 @@ where
             let calls = calls(None);
             let service = service_fn(move |request| calls.answer(request));
             let session = http1(&shared.limits).serve_connection(TokioIo::new(link), service);
-            keeper.drive(pin!(session)).await;
+            keeper.drive(pin!(session.with_upgrades())).await;
+            let tunnel = tunnel.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(tunnel) = tunnel {
+                keeper.accompany(tunnel).await;
+            }
         }
         Some(Version::Http2) => {
             let _open = CONNECTIONS.hold(HTTP2);
@@ -125,6 +132,8 @@ fn http2(limits: &Limits, tasks: Tasks) -> http2::Builder<Tasks> {
         .max_pending_accept_reset_streams(limits.resets)
         .max_local_error_reset_streams(limits.resets)
         .max_send_buf_size(64 * 1024)
+        // WebSockets (RFC 8441); no other use of it is let through.
+        .enable_connect_protocol()
         .keep_alive_interval(None);
     builder
 }
@@ -137,11 +146,11 @@ trait Session {
     fn finish(self: Pin<&mut Self>);
 }
 
-impl<I, S, B> Session for http1::Connection<I, S>
+impl<I, S, B> Session for http1::UpgradeableConnection<I, S>
 where
     S: HttpService<Incoming, ResBody = B>,
     S::Error: Into<BoxError>,
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     B: Body + 'static,
     B::Error: Into<BoxError>,
 {
@@ -240,6 +249,22 @@ impl Keeper {
                 }
                 match ready!(self.poll_wish(cx)) {
                     Wish::Finish => session.as_mut().finish(),
+                    Wish::Cut => return Poll::Ready(()),
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Lets a call go on that has taken the connection over, to its end or until the time of stopping is over.
+    async fn accompany(&mut self, mut call: impl Future<Output = ()> + Unpin) {
+        poll_fn(|cx| {
+            if Pin::new(&mut call).poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            loop {
+                match ready!(self.poll_wish(cx)) {
+                    Wish::Finish => {}
                     Wish::Cut => return Poll::Ready(()),
                 }
             }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::uri::Authority;
 use http::{HeaderMap, Method, Request, Version, header};
+use hyper::ext::Protocol;
 
 use super::limits::Limits;
 use crate::status::{Code, Status};
@@ -121,7 +122,7 @@ impl From<Refusal> for Status {
 pub(super) fn check<B>(request: &Request<B>, limits: &Limits) -> Result<(), Refusal> {
     match *request.method() {
         Method::TRACE => return Err(Refusal::Trace),
-        Method::CONNECT => return Err(Refusal::Connect),
+        Method::CONNECT if !is_socket(request) => return Err(Refusal::Connect),
         _ => {}
     }
     let uri = request.uri();
@@ -140,6 +141,11 @@ pub(super) fn check<B>(request: &Request<B>, limits: &Limits) -> Result<(), Refu
     }
     check_coding(headers)?;
     check_host(headers, uri.authority(), request.version())
+}
+
+/// Whether CONNECT asks for no tunnel but a WebSocket (RFC 8441).
+fn is_socket<B>(request: &Request<B>) -> bool {
+    request.extensions().get::<Protocol>().is_some_and(|protocol| protocol.as_str() == "websocket")
 }
 
 /// RFC 9110 section 10.1.1 lets a server refuse what it does not know. Whoever expects something must learn that it is

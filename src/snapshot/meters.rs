@@ -47,13 +47,13 @@ pub struct HttpStatus;
 impl Dimension for HttpStatus {
     const LABEL: &'static str = "http_response_status_code";
     const VALUES: &'static [&'static str] = &[
-        "200", "204", "206", "304", "400", "401", "403", "404", "405", "406", "408", "409", "412", "413",
+        "101", "200", "204", "206", "304", "400", "401", "403", "404", "405", "406", "408", "409", "412", "413",
         "414", "415", "422", "428", "429", "431", "499", "500", "501", "502", "503", "504", "_OTHER",
     ];
 }
 
 const STATUSES: [u16; HttpStatus::VALUES.len() - 1] = [
-    200, 204, 206, 304, 400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 414, 415, 422, 428, 429, 431, 499,
+    101, 200, 204, 206, 304, 400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 414, 415, 422, 428, 429, 431, 499,
     500, 501, 502, 503, 504,
 ];
 
@@ -131,7 +131,7 @@ impl Meters {
 pub fn status_index(status: StatusCode) -> usize {
     // By far the most.
     if status == StatusCode::OK {
-        return 0;
+        return 1;
     }
     STATUSES.binary_search(&status.as_u16()).unwrap_or(STATUSES.len())
 }

@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub schema: Arc<Schema>,
     /// What bounds requests.
     pub limits: Limits,
+    /// What bounds WebSockets.
+    pub sockets: Sockets,
     /// The certificates of both sides.
     pub tls: Tls,
     /// The upstreams whose descriptors could not be had, so that nothing of them is served.
@@ -79,6 +81,45 @@ pub struct Limits {
     pub request: Duration,
     /// The largest message in bytes.
     pub message: usize,
+}
+
+/// What bounds WebSockets.
+#[derive(Clone, Copy, Debug)]
+pub struct Sockets {
+    /// The largest message of a client in bytes.
+    pub message: usize,
+    /// How many messages a client may send in a second; twice as many at once.
+    pub rate: Option<u32>,
+    /// How long a client may be silent before it is sent a ping, and then before it is given up.
+    pub ping: Duration,
+    /// How long a socket may be open without a message.
+    pub idle: Duration,
+    /// How long a socket may be open.
+    pub duration: Option<Duration>,
+    /// How many may be open at a time.
+    pub count: usize,
+    /// How many may be open at a time from one address.
+    pub per_address: usize,
+    /// How long a client may take nothing of what is sent to it.
+    pub write: Duration,
+    /// How long calls may take to finish once the server is told to stop.
+    pub drain: Duration,
+}
+
+impl Default for Sockets {
+    fn default() -> Self {
+        Self {
+            message: 1 << 20,
+            rate: None,
+            ping: Duration::from_secs(30),
+            idle: Duration::from_secs(15 * 60),
+            duration: None,
+            count: 100_000,
+            per_address: 10_000,
+            write: Duration::from_secs(10),
+            drain: Duration::from_secs(30),
+        }
+    }
 }
 
 /// One HTTP rule of a method, or the path of its own.

@@ -81,6 +81,9 @@ impl Observed {
             answer.headers_mut().insert(REQUEST_ID, id.clone());
         }
         let status = answer.status();
+        if answer.body().inner().socket().is_some() {
+            self.opened(status);
+        }
         // Nobody reads the body for HEAD.
         let ended = METHOD_NAMES[self.method] == Method::HEAD.as_str();
         answer.map(|inner| Watched { inner, status, sent: 0, ended, observed: Some(self) })
@@ -123,6 +126,9 @@ impl Drop for Watched {
             (true, code) => (self.status, code.unwrap_or(Code::Ok)),
             (false, _) => (left(), Code::Cancelled),
         };
-        observed.outcome = Some(Outcome { status, code, sent: self.sent });
+        let socket = self.inner.inner().socket();
+        // How a socket ended is in its close code; its answer was complete when it was opened.
+        let status = if socket.is_some() { self.status } else { status };
+        observed.outcome = Some(Outcome { status, code, sent: self.sent, socket });
     }
 }

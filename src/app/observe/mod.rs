@@ -22,7 +22,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Vers
 use tokio::time::Instant;
 
 use crate::config::telemetry::{self as settings, Paths, Telemetry};
-use crate::front::Seen;
+use crate::front::{Seen, Socket};
 use crate::front::request_id::{REQUEST_ID, is_usable, made_up};
 use crate::server::access_log::{AccessLog, Form, Record};
 use crate::snapshot::meters::{METHOD_NAMES, RouteMeter, method_index, status_index};
@@ -223,6 +223,15 @@ struct Outcome {
     code: Code,
     /// Bytes of the answer's body.
     sent: u64,
+    /// What is known of a WebSocket.
+    socket: Option<Socket>,
+}
+
+impl Outcome {
+    /// Bytes of the answer's body, or of a socket's messages.
+    fn sent(&self) -> u64 {
+        self.socket.map_or(self.sent, |socket| socket.sent)
+    }
 }
 
 /// What is known only of requests that are logged or sampled.
@@ -254,6 +263,14 @@ impl Observed {
         self.detail.as_ref()?.request_id.as_ref()
     }
 
+    /// A WebSocket was opened, about which there is a line at once.
+    fn opened(&self, status: StatusCode) {
+        if let Some(detail) = &self.detail {
+            let outcome = Outcome { status, code: Code::Ok, sent: 0, socket: None };
+            detail.write(&self.seen, outcome, self.started.elapsed(), Some("open"));
+        }
+    }
+
     fn record(&mut self) {
         let duration = self.started.elapsed();
         let outcome = self.outcome.unwrap_or_else(|| {
@@ -263,7 +280,7 @@ impl Observed {
             } else {
                 (left(), Code::Cancelled)
             };
-            Outcome { status, code, sent: 0 }
+            Outcome { status, code, sent: 0, socket: None }
         });
         let meter = self.seen.meter().unwrap_or(&NO_ROUTE);
         let time = Time::from(duration);
@@ -292,9 +309,18 @@ fn left() -> StatusCode {
 impl Detail {
     /// Ends the span and writes the line.
     fn tell(mut self, seen: &Seen, outcome: Outcome, duration: Duration) {
+        let close = outcome.socket.map(|socket| {
+            self.received.store(socket.received, Relaxed);
+            itoa::Buffer::new().format(socket.close).to_owned()
+        });
         if let Some(span) = self.span.take() {
             self.describe(span, seen, outcome);
         }
+        self.write(seen, outcome, duration, close.as_deref());
+    }
+
+    /// Writes a line of the access log, if there is one. `socket` says what became of a WebSocket.
+    fn write(&self, seen: &Seen, outcome: Outcome, duration: Duration, socket: Option<&str>) {
         let Some(log) = &self.log else { return };
         let route = seen.route.as_ref().map(|(route, _)| &**route);
         log.write(&Record {
@@ -309,10 +335,11 @@ impl Detail {
             dialect: seen.route.as_ref().map(|(_, dialect)| dialect.name()),
             duration,
             received: self.received.load(Relaxed),
-            sent: outcome.sent,
+            sent: outcome.sent(),
             rpc: route.map(|route| &*route.endpoint.full_name),
             upstream: route.map(|route| &*route.endpoint.upstream),
             trace: self.trace,
+            socket,
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),
         });
     }
@@ -335,8 +362,11 @@ impl Detail {
         span.set("url.scheme", "http");
         span.set("network.protocol.version", if self.version == Version::HTTP_2 { "2" } else { "1.1" });
         span.set("http.response.status_code", i64::from(outcome.status.as_u16()));
-        span.set("http.response.body.size", i64::try_from(outcome.sent).unwrap_or(i64::MAX));
+        span.set("http.response.body.size", i64::try_from(outcome.sent()).unwrap_or(i64::MAX));
         span.set("http.request.body.size", i64::try_from(self.received.load(Relaxed)).unwrap_or(i64::MAX));
+        if let Some(socket) = outcome.socket {
+            span.set("transom.websocket.close_code", i64::from(socket.close));
+        }
         if let Some(peer) = self.peer {
             span.set("client.address", peer.ip().to_string());
         }

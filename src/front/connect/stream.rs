@@ -19,7 +19,6 @@ use super::Codec;
 use super::error::write_error;
 use super::unary::failure;
 use crate::call::{Body, Call, Dialect, Encodings, Message, Part, Reply, encoding};
-use crate::codec::json::write_value::push_string;
 use crate::snapshot::{Limits, Route, Snapshot};
 use crate::status::{Code, Status};
 use crate::wire::envelope::{COMPRESSED, Envelope, prefix};
@@ -191,32 +190,13 @@ impl Framing for Stream {
             write_error(&endpoint.schema, &status, &mut text);
         }
         if !fields.is_empty() {
-            text.extend_from_slice(if text.len() > 1 { b",\"metadata\":{" } else { b"\"metadata\":{" });
-            write_metadata(&fields, &mut text);
-            text.push(b'}');
+            text.extend_from_slice(if text.len() > 1 { b",\"metadata\":" } else { b"\"metadata\":" });
+            metadata::write_json(&fields, &mut text);
         }
         text.push(b'}');
         // The status and the metadata came within the bounds of headers.
         data.extend_from_slice(&prefix(END, text.len()).unwrap_or_default());
         data.extend_from_slice(&text);
         None
-    }
-}
-
-/// Each name with the list of its values.
-fn write_metadata(fields: &HeaderMap, text: &mut Vec<u8>) {
-    for (index, name) in fields.keys().enumerate() {
-        if index > 0 {
-            text.push(b',');
-        }
-        push_string(text, name.as_str());
-        text.extend_from_slice(b":[");
-        for (index, value) in fields.get_all(name).iter().enumerate() {
-            if index > 0 {
-                text.push(b',');
-            }
-            push_string(text, &String::from_utf8_lossy(value.as_bytes()));
-        }
-        text.push(b']');
     }
 }

@@ -172,6 +172,7 @@ impl Setting {
             routes,
             schema: Arc::clone(&schema),
             limits,
+            sockets: Default::default(),
             tls: Default::default(),
             missing: Vec::new(),
         };

@@ -437,6 +437,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
         routes,
         schema,
         limits,
+        sockets: Default::default(),
         tls: Default::default(),
         missing: Vec::new(),
     };

@@ -29,14 +29,15 @@ pub(super) fn write(lines: &mut Vec<u8>, record: &Record<'_>, form: Form) {
     fields.text(&NAMES[12], record.rpc, MAX_PATH);
     fields.text(&NAMES[13], record.upstream, MAX_TEXT);
     fields.trace(&NAMES[14], record.trace.as_ref().map(|trace| trace.digits()));
-    fields.bytes(&NAMES[15], record.agent, MAX_TEXT);
+    fields.text(&NAMES[15], record.socket, MAX_TEXT);
+    fields.bytes(&NAMES[16], record.agent, MAX_TEXT);
     fields.end();
 }
 
 /// How a name stands before its value, in text and in JSON.
 type Name = [&'static str; 2];
 
-const NAMES: [Name; 16] = [
+const NAMES: [Name; 17] = [
     ["time=", "\"time\":"],
     [" request_id=", ",\"request_id\":"],
     [" peer=", ",\"peer\":"],
@@ -52,6 +53,7 @@ const NAMES: [Name; 16] = [
     [" rpc=", ",\"rpc\":"],
     [" upstream=", ",\"upstream\":"],
     [" trace_id=", ",\"trace_id\":"],
+    [" websocket=", ",\"websocket\":"],
     [" user_agent=", ",\"user_agent\":"],
 ];
 

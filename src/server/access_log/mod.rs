@@ -1,4 +1,4 @@
-//! The access log: one line for each request, when its answer has ended.
+//! The access log: one line for each request, when its answer has ended, and one more when a WebSocket is opened.
 //!
 //! Lines are written by each core into a buffer of its own and go out in batches on a thread of their own, so that no
 //! core waits for whoever reads them. What does not fit is dropped and counted.
@@ -74,6 +74,8 @@ pub struct Record<'a> {
     pub upstream: Option<&'a str>,
     /// The trace.
     pub trace: Option<TraceId>,
+    /// What became of a WebSocket: `open`, or the code that it was closed with. Absent for other requests.
+    pub socket: Option<&'a str>,
     /// What `user-agent` says.
     pub agent: Option<&'a [u8]>,
 }

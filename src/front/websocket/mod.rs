@@ -1,0 +1,192 @@
+//! WebSocket: a call on each socket, by RFC 6455 over HTTP/1.1 and RFC 8441 over HTTP/2.
+//!
+//! ```text
+//! handshake  what a request that asks for a socket must be, and what is agreed on
+//! session    the open socket: reads into the pipe, writes what the call answers
+//! frame      frames, without I/O
+//! pipe       messages on their way to the call
+//! messages   the requests of the call, read when they are pulled
+//! answers    messages and the end of the call as frames
+//! clock      pings, idle time, the end of the server
+//! places     how many are open
+//! close      codes and reasons
+//! ```
+//!
+//! The call begins with the handshake, so that whoever may not call, or asks for what there is not, gets an ordinary
+//! answer of HTTP. The socket is opened when the call asks for its first message, which it does once it was let through.
+
+use std::sync::Arc;
+
+use http::request::Parts as Head;
+use http::{HeaderMap, Method, Response, StatusCode};
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::answer::{Answer, AnswerBody};
+use super::upload::Outside;
+use super::{Caller, Seen, Stopping, deadline, error, metadata, request_id, shown};
+use crate::call::{Call, Dialect, Encodings, Origin, Reply};
+use crate::codec::binding::Body as BoundBody;
+use crate::route::table::Found;
+use crate::snapshot::{Route, Snapshot};
+use crate::status::{Code, Status};
+
+mod answers;
+mod clock;
+mod close;
+mod frame;
+mod handshake;
+mod messages;
+mod pipe;
+mod places;
+pub(super) mod session;
+
+use answers::Answers;
+use clock::Clock;
+use handshake::{Agreed, Query, Refused};
+use messages::Requests;
+use session::{Parts, Session, Source};
+
+pub(super) use handshake::is_asked;
+
+/// Where every exposed method is reached.
+const OWN: &str = "/ws/";
+
+/// A route that was found for a socket.
+struct Reached {
+    route: Arc<Route>,
+    /// The values of the path's variables.
+    values: Vec<String>,
+    /// Whether it was found by the name of the method.
+    is_own: bool,
+}
+
+/// Answers a handshake.
+pub(super) async fn answer(snapshot: &Snapshot, head: Head, caller: Caller, seen: &mut Seen) -> Answer {
+    match open(snapshot, head, caller, seen).await {
+        Ok(answer) => answer,
+        Err(refused) => {
+            let mut answer = error::answer(&snapshot.schema, &refused.status, error::Form::Status);
+            if let Some((name, value)) = refused.header {
+                answer.headers_mut().insert(name, value);
+            }
+            answer
+        }
+    }
+}
+
+/// What tells a client that a path is one of sockets; `None` if it is not.
+pub(super) fn hint(snapshot: &Snapshot, path: &str) -> Option<Status> {
+    let route = snapshot.methods.get(path.strip_prefix(OWN)?)?;
+    route.endpoint.speaks(Dialect::WebSocket).then(|| {
+        let text = "This path is for WebSockets, and the request does not ask for one. If there is a proxy in front, let \
+                    it pass the headers Connection and Upgrade on.";
+        Status::caller(Code::Unimplemented, text).with_http(426)
+    })
+}
+
+async fn open(snapshot: &Snapshot, mut head: Head, caller: Caller, seen: &mut Seen) -> Result<Answer, Refused> {
+    let reached = reach(snapshot, head.uri.path())?;
+    let route = Arc::clone(seen.found(&reached.route, Dialect::WebSocket));
+    handshake::check_origin(&head, route.endpoint.options.cors.as_deref())?;
+    let Agreed { form, headers, bearer } = handshake::check(&head)?;
+    let Query { rest, access_token, trailers } = handshake::query(head.uri.query().unwrap_or_default())?;
+    handshake::authorize(&mut head.headers, bearer.or(access_token).as_deref())?;
+    let upgrade = head.extensions.remove::<OnUpgrade>().ok_or_else(|| {
+        Status::gateway(Code::Internal, "This connection cannot become a WebSocket.")
+    })?;
+    let place = places::take(caller.peer, &snapshot.sockets)?;
+
+    // A request with one message has begun where nothing but path and query makes it.
+    let has_none = *route.binding.body() == BoundBody::None || (reached.is_own && !rest.is_empty());
+    let starts_at_once = has_none && !route.endpoint.method.client_streaming;
+    let (pipe, receiver) = pipe::pipe();
+    let (sender, accepted) = oneshot::channel();
+    let check = head.extensions.remove::<Status>().map_or(Ok(()), Err);
+    let outside = (Outside { values: reached.values, query: rest }, reached.is_own);
+    let requests = Requests::new(Arc::clone(&route), form, receiver, outside, check, sender);
+    let call = call(&route, &head.headers, caller, requests.into_body(starts_at_once))?;
+    let request_id = request_id::of(&head.headers).cloned();
+    let answers = Answers { route, form, trailers, request_id };
+    let source = begin(&answers, call, accepted).await?;
+    let stop = head.extensions.remove::<Stopping>().map(|stopping| (stopping.0)());
+    let clock = Clock::new(snapshot.sockets, stop);
+    let limit = snapshot.sockets.message;
+    let parts = Parts { upgrade, answers, source, pipe, clock, limit, is_complete: starts_at_once, place };
+    let mut answer = Response::new(AnswerBody::from(Session::new(parts)));
+    *answer.headers_mut() = headers;
+    if head.method != Method::CONNECT {
+        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    }
+    Ok(answer)
+}
+
+/// Finds the method: by its name, or by a route whatever the route's verb is, as a socket is always opened with GET.
+fn reach(snapshot: &Snapshot, path: &str) -> Result<Reached, Status> {
+    let own = path.strip_prefix(OWN).and_then(|name| snapshot.methods.get(name));
+    if let Some(route) = own.filter(|route| route.endpoint.speaks(Dialect::WebSocket)) {
+        return Ok(Reached { route: Arc::clone(route), values: Vec::new(), is_own: true });
+    }
+    let mut verbs = vec!["GET", "POST"];
+    if let Found::MethodNotAllowed { allow } = snapshot.routes.find("GET", path) {
+        verbs = allow;
+        verbs.sort_by_key(|verb| *verb != "POST");
+    }
+    for verb in verbs {
+        match snapshot.routes.find(verb, path) {
+            Found::Match { route, captures } if route.target().endpoint.speaks(Dialect::WebSocket) => {
+                let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
+                return Ok(Reached { route: Arc::clone(route.target()), values, is_own: false });
+            }
+            Found::BadPath(error) => return Err(Status::caller(Code::InvalidArgument, error.to_string())),
+            _ => {}
+        }
+    }
+    let text = format!("There is no method for a WebSocket at {}.", shown(path));
+    Err(Status::caller(Code::Unimplemented, text).with_http(404))
+}
+
+fn call(
+    route: &Arc<Route>,
+    headers: &HeaderMap,
+    caller: Caller,
+    body: crate::call::Body,
+) -> Result<Call, Status> {
+    let endpoint = &route.endpoint;
+    let options = &endpoint.options;
+    let timeout = deadline::timeout(headers)?.into_iter().chain(options.timeout).min();
+    Ok(Call {
+        method: Arc::clone(&endpoint.method),
+        origin: Origin {
+            dialect: Dialect::WebSocket,
+            route: Arc::clone(&route.template),
+            peer: caller.peer,
+            tls: caller.tls,
+        },
+        metadata: metadata::of_request(headers, &options.request_metadata)?,
+        deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        encodings: Encodings::default(),
+        trace: caller.trace,
+        body,
+    })
+}
+
+/// Makes the call, and waits until it asks for its first message.
+///
+/// # Errors
+/// How it failed before.
+async fn begin(answers: &Answers, call: Call, accepted: oneshot::Receiver<()>) -> Result<Source, Status> {
+    let endpoint = &answers.route.endpoint;
+    let mut reply = endpoint.service.call(call);
+    let reply: Reply = tokio::select! {
+        biased;
+        reply = &mut reply => reply,
+        Ok(()) = accepted => return Ok(Source::Waiting(reply)),
+    };
+    if reply.status.is_ok() {
+        return Ok(Source::of(reply));
+    }
+    let mut fields = HeaderMap::new();
+    Err(error::conceal(reply.status, endpoint, answers.request_id.as_ref(), &mut fields))
+}
