@@ -5,9 +5,7 @@ use std::time::SystemTime;
 
 use super::observe::ACTIVE;
 use crate::call::meters::{CLIENT, SERVER};
-use crate::front::meters::{
-    CODEC_ERRORS, MESSAGES, SOCKET_CLOSES, SOCKET_MESSAGES, SOCKETS, STREAMS,
-};
+use crate::front::meters::{CODEC_ERRORS, MESSAGES, SOCKET_CLOSES, SOCKET_MESSAGES, SOCKETS, STREAMS};
 use crate::server::access_log::LINES;
 use crate::server::meters::{ACCEPTED, BYTES, CONNECTIONS, REFUSALS};
 use crate::snapshot::meters::REQUESTS;

@@ -257,8 +257,9 @@ impl Binding {
                 reset(schema, field, wire);
                 read_text(schema, field, value, &self.options.read, wire)
             };
-            let is_known =
-                path.write(schema, wire, read).map_err(|error| refused("path variable", name, error.message()))?;
+            let is_known = path
+                .write(schema, wire, read)
+                .map_err(|error| refused("path variable", name, error.message()))?;
             if !is_known {
                 // What is ignored elsewhere cannot be left out here: the path wins over the body.
                 return Err(refused("path variable", name, "its enum has no value of this name"));
@@ -341,7 +342,13 @@ impl Binding {
     }
 
     /// Appends what the query says, where `body` is what it cannot say.
-    fn bind_query(&self, schema: &Schema, query: &str, body: &Body, wire: &mut Vec<u8>) -> Result<(), Status> {
+    fn bind_query(
+        &self,
+        schema: &Schema,
+        query: &str,
+        body: &Body,
+        wire: &mut Vec<u8>,
+    ) -> Result<(), Status> {
         let mut seen = Seen::default();
         for pair in pairs(query, self.options.max_parameters) {
             let (name, value) = pair?;

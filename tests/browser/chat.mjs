@@ -38,7 +38,7 @@ const shows = (page, selector, text) =>
   );
 
 async function enter(page, room, name) {
-  await page.getByLabel("Room", { exact: true }).fill(room);
+  await page.getByRole("textbox", { name: "Room" }).fill(room);
   await page.getByLabel("Your name").fill(name);
   await page.getByRole("button", { name: "Enter" }).click();
 }

@@ -22,8 +22,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Vers
 use tokio::time::Instant;
 
 use crate::config::telemetry::{self as settings, Paths, Telemetry};
-use crate::front::{Seen, Socket};
 use crate::front::request_id::{REQUEST_ID, is_usable, made_up};
+use crate::front::{Seen, Socket};
 use crate::server::access_log::{AccessLog, Form, Record};
 use crate::snapshot::meters::{METHOD_NAMES, RouteMeter, method_index, status_index};
 use crate::status::Code;

@@ -161,12 +161,12 @@ fn offered(headers: &HeaderMap) -> Result<Offered, Status> {
         Some((form, protocol)) => Ok(Offered { form, protocol: Some(protocol), bearer }),
         None if !is_any => Ok(Offered { form: Form::Json, protocol: None, bearer }),
         // A browser gives a socket up whose server chooses none of what it offers, and a token is not for an answer.
-        None if bearer.is_some() => {
-            Err(wrong("Offer transom.json or transom.proto beside the subprotocol bearer.TOKEN: it is never answered."))
-        }
-        None => {
-            Err(wrong("None of the subprotocols that were offered is known. Offer transom.json or transom.proto, or none."))
-        }
+        None if bearer.is_some() => Err(wrong(
+            "Offer transom.json or transom.proto beside the subprotocol bearer.TOKEN: it is never answered.",
+        )),
+        None => Err(wrong(
+            "None of the subprotocols that were offered is known. Offer transom.json or transom.proto, or none.",
+        )),
     }
 }
 
@@ -233,7 +233,8 @@ pub(super) fn authorize(headers: &mut HeaderMap, token: Option<&str>) -> Result<
     let Some(token) = token.filter(|_| !headers.contains_key(AUTHORIZATION)) else { return Ok(()) };
     let is_usable = token.bytes().all(|byte| byte.is_ascii_graphic());
     let value = HeaderValue::try_from(format!("Bearer {token}")).ok().filter(|_| is_usable);
-    let mut value = value.ok_or_else(|| wrong("The token that was offered has characters that no token has."))?;
+    let mut value =
+        value.ok_or_else(|| wrong("The token that was offered has characters that no token has."))?;
     value.set_sensitive(true);
     headers.insert(AUTHORIZATION, value);
     Ok(())

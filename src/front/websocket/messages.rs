@@ -69,7 +69,10 @@ impl Requests {
         self.accept();
         match poll_fn(|cx| self.poll_message(cx)).await? {
             Some(message) => Ok(Message::from(message)),
-            None => Err(Status::caller(Code::InvalidArgument, "The method takes exactly one message, but none came.")),
+            None => Err(Status::caller(
+                Code::InvalidArgument,
+                "The method takes exactly one message, but none came.",
+            )),
         }
     }
 

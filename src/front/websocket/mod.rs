@@ -86,16 +86,22 @@ pub(super) fn hint(snapshot: &Snapshot, path: &str) -> Option<Status> {
     })
 }
 
-async fn open(snapshot: &Snapshot, mut head: Head, caller: Caller, seen: &mut Seen) -> Result<Answer, Refused> {
+async fn open(
+    snapshot: &Snapshot,
+    mut head: Head,
+    caller: Caller,
+    seen: &mut Seen,
+) -> Result<Answer, Refused> {
     let reached = reach(snapshot, head.uri.path())?;
     let route = Arc::clone(seen.found(&reached.route, Dialect::WebSocket));
     handshake::check_origin(&head, route.endpoint.options.cors.as_deref())?;
     let Agreed { form, headers, bearer } = handshake::check(&head)?;
     let Query { rest, access_token, trailers } = handshake::query(head.uri.query().unwrap_or_default())?;
     handshake::authorize(&mut head.headers, bearer.or(access_token).as_deref())?;
-    let upgrade = head.extensions.remove::<OnUpgrade>().ok_or_else(|| {
-        Status::gateway(Code::Internal, "This connection cannot become a WebSocket.")
-    })?;
+    let upgrade = head
+        .extensions
+        .remove::<OnUpgrade>()
+        .ok_or_else(|| Status::gateway(Code::Internal, "This connection cannot become a WebSocket."))?;
     let place = places::take(caller.peer, &snapshot.sockets)?;
 
     // A request with one message has begun where nothing but path and query makes it.

@@ -60,7 +60,9 @@ impl Source {
     pub(super) fn of(reply: Reply) -> Self {
         match reply {
             Reply { stream: Some(stream), .. } => Self::Replies(stream),
-            Reply { status, message, trailers, .. } if status.is_ok() => Self::Message(message.bytes, trailers),
+            Reply { status, message, trailers, .. } if status.is_ok() => {
+                Self::Message(message.bytes, trailers)
+            }
             Reply { status, trailers, .. } => Self::Ended(status, trailers),
         }
     }
@@ -83,7 +85,9 @@ impl Source {
                     return Poll::Ready(part);
                 }
                 Self::Ended(..) => {
-                    let Self::Ended(status, trailers) = std::mem::replace(self, Self::Nothing) else { continue };
+                    let Self::Ended(status, trailers) = std::mem::replace(self, Self::Nothing) else {
+                        continue;
+                    };
                     return Poll::Ready(Part::End(status, trailers));
                 }
                 Self::Nothing => return Poll::Pending,
@@ -222,7 +226,9 @@ impl Session {
         let finishes = self.is_complete && is_answered_once;
         while let Poll::Ready(due) = self.clock.poll(cx, self.is_held, finishes) {
             match due {
-                Due::Ping if self.phase == Phase::Talking => frame::write(&mut self.out, Opcode::Ping, [&[], &[]]),
+                Due::Ping if self.phase == Phase::Talking => {
+                    frame::write(&mut self.out, Opcode::Ping, [&[], &[]])
+                }
                 Due::Ping => {}
                 Due::End(flaw) if self.phase == Phase::Talking => self.fail(flaw),
                 Due::End(_) | Due::Lost => return self.lost(),
@@ -330,7 +336,8 @@ impl Session {
         self.traffic[0] += message.len() as u64;
         self.count += 1;
         if self.is_complete {
-            return self.refuse("A message came after the last one. Open another WebSocket for another call.");
+            return self
+                .refuse("A message came after the last one. Open another WebSocket for another call.");
         }
         if !self.clock.may_send() {
             let text = "Messages came faster than is allowed on a WebSocket.";

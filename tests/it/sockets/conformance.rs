@@ -148,7 +148,7 @@ fn framing() {
         refused("no mask", vec![FIN | TEXT, 2, b'{', b'}'], FAILS),
         refused("a control frame without a mask", vec![FIN | PING, 0], FAILS),
         refused("binary on JSON", frame(FIN | BINARY, b"{}"), Then::Closes(&[1003])),
-        refused("binary in fragments on JSON", frame(BINARY, b"{"), Then::Closes(&[1003])),
+        refused("binary in fragments on JSON", fragments(BINARY, [&b"{"[..], b"}"]), Then::Closes(&[1003])),
     ]));
 }
 

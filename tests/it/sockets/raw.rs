@@ -107,7 +107,7 @@ impl Socket {
         }
     }
 
-    /// What the server says next; pings are answered.
+    /// What the server says next; pings are answered, and a close frame too.
     pub(super) fn next(&mut self) -> Event {
         loop {
             let Some((first, payload)) = self.next_frame() else { return Event::End };
@@ -121,8 +121,11 @@ impl Socket {
                 BINARY => return Event::Binary(payload),
                 PONG => return Event::Pong(payload),
                 PING => self.send(&frame(FIN | PONG, &payload)),
-                CLOSE if payload.is_empty() => return Event::Close(None, String::new()),
                 CLOSE => {
+                    self.send(&frame(FIN | CLOSE, &payload[..payload.len().min(2)]));
+                    if payload.is_empty() {
+                        return Event::Close(None, String::new());
+                    }
                     let code = u16::from_be_bytes([payload[0], payload[1]]);
                     let reason = String::from_utf8(payload[2..].to_vec()).expect("a reason is UTF-8");
                     return Event::Close(Some(code), reason);
