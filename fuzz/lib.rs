@@ -17,6 +17,7 @@ use transom::schema::{MessageId, Schema};
 pub mod codec;
 #[cfg(feature = "gateway")]
 pub mod http2;
+pub mod websocket;
 
 /// A target. It panics where it finds a bug.
 pub type Target = fn(&[u8]);
@@ -30,6 +31,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("json_to_wire", codec::json_to_wire),
     ("wire_to_json", codec::wire_to_json),
     ("descriptor_load", codec::descriptor_load),
+    ("websocket", websocket::websocket),
     #[cfg(feature = "gateway")]
     ("http2", http2::http2),
 ];

@@ -56,6 +56,11 @@ fn descriptor_load() {
     run("descriptor_load", ROUNDS / 10);
 }
 
+#[test]
+fn websocket() {
+    run("websocket", ROUNDS);
+}
+
 #[cfg(feature = "gateway")]
 #[test]
 fn http2() {

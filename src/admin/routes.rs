@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde_json::{Value as Json, json};
 
 use super::Gateway;
+use crate::call::Dialect;
 use crate::snapshot::{Endpoint, Snapshot};
 
 /// The names of the dialects in which a method is served: REST by its routes, the others by its own path.
@@ -25,6 +26,8 @@ pub fn routes(snapshot: &Snapshot) -> Json {
             "method": endpoint.full_name,
             "upstream": endpoint.upstream,
             "dialects": dialects(endpoint),
+            // Besides, the route itself can be upgraded.
+            "websocket": endpoint.speaks(Dialect::WebSocket).then(|| format!("/ws/{}", endpoint.full_name)),
             "client_streaming": endpoint.method.client_streaming,
             "server_streaming": endpoint.method.server_streaming,
         })

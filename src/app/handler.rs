@@ -7,9 +7,10 @@ use hyper::body::Incoming;
 
 use super::observe::Observer;
 use super::observe::body::{Received, Watched};
+use crate::call::service::BoxFuture;
 use crate::config::Config;
 use crate::config::limits::Encodings;
-use crate::front::{Front, Stopping};
+use crate::front::{Front, Stop, Stopping};
 use crate::server::compress::Compression;
 use crate::server::compress::answer::Encoded;
 use crate::server::drain::Signal;
@@ -38,6 +39,19 @@ impl Fronted {
     }
 }
 
+/// The signal of the server, as the front knows it.
+struct Told(Signal);
+
+impl Stop for Told {
+    fn is_given(&self) -> bool {
+        self.0.is_given()
+    }
+
+    fn given(&self) -> BoxFuture<()> {
+        Box::pin(self.0.given())
+    }
+}
+
 impl Handler for Fronted {
     type Body = Watched;
 
@@ -47,10 +61,14 @@ impl Handler for Fronted {
         self.observer.identify(&mut request, &mut observed);
         let received = observed.received();
         if let Some(signal) = request.extensions_mut().remove::<Signal>() {
-            request.extensions_mut().insert(Stopping(Arc::new(move || Box::pin(signal.given()))));
+            request.extensions_mut().insert(Stopping(Arc::new(Told(signal))));
         }
         let (request, terms) = self.compression.open(request.map(|body| Received::new(body, received)));
         let answer = self.front.answer(request, peer.remote, peer.tls.clone(), &mut observed.seen).await;
+        if answer.body().socket().is_some() {
+            // Nothing of it is an answer's body.
+            return observed.answered(answer.map(Encoded::plain));
+        }
         observed.answered(terms.close(answer))
     }
 

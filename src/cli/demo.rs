@@ -131,6 +131,9 @@ Try, in another terminal:
   Streams in both directions: type wishes such as {{}} and Enter, each is answered at once; the end is Ctrl-D:
     curl -N -T . -X POST '{url}/v1/books:recommend' -H 'accept: application/x-ndjson'
 
+  The same on a WebSocket, from the console of a browser on a page of {url}, such as {url}/v1/shelves:
+    ws = new WebSocket('ws://{address}/v1/books:recommend'); ws.onmessage = m => console.log(m.data); ws.onopen = () => ws.send('{{}}')
+
 The configuration of this gateway:
 
 {config}

@@ -16,7 +16,7 @@ use crate::config::value::name::Verb;
 use crate::route::table::{Inserted, Table};
 use crate::route::template::Template;
 use crate::schema::rule::HttpRule;
-use crate::snapshot::Route;
+use crate::snapshot::{ACCESS_TOKEN, Route, TRAILERS};
 
 /// One verb and path for a method, wherever it was written.
 struct Mapping<'a> {
@@ -108,10 +108,35 @@ impl Builder<'_> {
         let path = method.endpoint.method.path.as_str();
         let rule = Rule { variables: &[], body: "*", response_body: "" };
         match self.route(method, rule, path) {
-            Ok(route) => drop(self.methods.insert(method.endpoint.full_name.clone(), Arc::new(route))),
+            Ok(route) => {
+                self.warn_of_taken(method);
+                drop(self.methods.insert(method.endpoint.full_name.clone(), Arc::new(route)));
+            }
             Err(error) => {
                 let text = format!("The method {} cannot be served: {error}.", method.endpoint.full_name);
                 self.problems.push(Problem::error(text).at(method.settings.service.place));
+            }
+        }
+    }
+
+    /// Words of a query that WebSockets take for themselves are no fields there.
+    fn warn_of_taken(&mut self, method: &Exposed<'_>) {
+        if !method.endpoint.speaks(Dialect::WebSocket) {
+            return;
+        }
+        let schema = &method.endpoint.schema;
+        let input = schema.message(method.method().input());
+        for word in [ACCESS_TOKEN, TRAILERS] {
+            if let Some(position) = input.field_by_name(schema, word.as_bytes()) {
+                let name = schema.text(input.fields()[position].name());
+                let text = format!(
+                    "The field {name} of {} cannot be set by the query of a WebSocket, where {word} has a meaning of its \
+                     own.",
+                    method.endpoint.full_name
+                );
+                let hint =
+                    "Send it in the first message, or leave websocket out of the `dialects` of the service.";
+                self.problems.push(Problem::warning(text).at(method.settings.service.place).hint(hint));
             }
         }
     }

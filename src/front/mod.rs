@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::{ALLOW, ORIGIN, UPGRADE};
+use http::header::{ALLOW, ORIGIN};
 use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
@@ -120,9 +120,7 @@ impl Front {
                 answer
             }
             Found::NotFound => {
-                if let Some(status) = websocket::hint(snapshot, head.uri.path()) {
-                    let mut answer = refuse(&status);
-                    answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+                if let Some(answer) = websocket::hint(snapshot, &head) {
                     return answer;
                 }
                 let text = format!("There is no route for {} {}.", head.method, shown(head.uri.path()));
@@ -138,9 +136,18 @@ impl Front {
     }
 }
 
-/// An extension of a request that asks for a WebSocket: makes a future that resolves when the server is to stop.
+/// Tells whoever serves something without an end when the server is to stop.
+pub trait Stop: Send + Sync {
+    /// Whether it is. This takes no lock that is shared.
+    fn is_given(&self) -> bool;
+
+    /// Resolves when it is.
+    fn given(&self) -> BoxFuture<()>;
+}
+
+/// An extension of a request that asks for a WebSocket.
 #[derive(Clone)]
-pub struct Stopping(pub Arc<dyn Fn() -> BoxFuture<()> + Send + Sync>);
+pub struct Stopping(pub Arc<dyn Stop>);
 
 impl std::fmt::Debug for Stopping {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

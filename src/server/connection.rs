@@ -85,7 +85,7 @@ where
             keeper.drive(pin!(session.with_upgrades())).await;
             let tunnel = tunnel.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(tunnel) = tunnel {
-                keeper.accompany(tunnel).await;
+                keeper.accompany(tunnel, signal).await;
             }
         }
         Some(Version::Http2) => {
@@ -257,11 +257,18 @@ impl Keeper {
     }
 
     /// Lets a call go on that has taken the connection over, to its end or until the time of stopping is over.
-    async fn accompany(&mut self, mut call: impl Future<Output = ()> + Unpin) {
+    async fn accompany(&mut self, mut call: impl Future<Output = ()> + Unpin, signal: &Signal) {
+        let mut is_asked = false;
         poll_fn(|cx| {
             if Pin::new(&mut call).poll(cx).is_ready() {
                 return Poll::Ready(());
             }
+            // This task is woken for the call's sake in most cases. The rest is asked once, and then when it has
+            // something to say, as asking takes a lock that all connections share.
+            if is_asked && !self.timer.is_elapsed() && (self.stopping || !signal.is_given()) {
+                return Poll::Pending;
+            }
+            is_asked = true;
             loop {
                 match ready!(self.poll_wish(cx)) {
                     Wish::Finish => {}

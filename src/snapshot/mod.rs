@@ -83,6 +83,11 @@ pub struct Limits {
     pub message: usize,
 }
 
+/// The word of a WebSocket's query that is a token, for browsers, which can set no header.
+pub const ACCESS_TOKEN: &str = "access_token";
+/// The word of a WebSocket's query that asks for trailing metadata.
+pub const TRAILERS: &str = "trailers";
+
 /// What bounds WebSockets.
 #[derive(Clone, Copy, Debug)]
 pub struct Sockets {

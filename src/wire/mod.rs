@@ -1,10 +1,11 @@
 //! The protobuf wire format: reading it with absolute offsets and bounded depth, writing it with
-//! length prefixes that are patched in place; and the envelopes around messages in a stream.
+//! length prefixes that are patched in place; the envelopes around messages in a stream, and the frames of WebSockets.
 //!
 //! Specification: <https://protobuf.dev/programming-guides/encoding/>.
 
 pub mod envelope;
 pub mod reader;
+pub mod websocket;
 pub mod writer;
 
 /// How a field's value is laid out on the wire: the low three bits of its tag.

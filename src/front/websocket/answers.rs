@@ -9,12 +9,12 @@ use super::super::metadata;
 use super::super::meters::{MESSAGES, SENT, SOCKET_MESSAGES};
 use super::super::stream::unwritable;
 use super::close::{code_of, reason};
-use super::frame::{self, Opcode};
 use crate::codec::json::status::write_status;
 use crate::codec::json::write::WriteOptions;
 use crate::snapshot::Route;
 use crate::status::Status;
 use crate::wire::envelope::prefix;
+use crate::wire::websocket::{self as frame, Opcode};
 
 /// The flag of the envelope that ends a stream.
 pub(super) const END: u8 = 2;
@@ -61,7 +61,7 @@ impl Answers {
                 frame::write(out, Opcode::Binary, [&prefix, message]);
             }
         }
-        MESSAGES.add(SENT, 1);
+        MESSAGES.add(SENT, self.route.endpoint.method.server_streaming.into());
         SOCKET_MESSAGES.add(SENT, 1);
         Ok(())
     }

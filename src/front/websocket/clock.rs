@@ -2,21 +2,23 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::close::Flaw;
+use super::super::Stopping;
+use super::close::{DURATION, IDLE, RESTART};
 use crate::call::service::BoxFuture;
 use crate::snapshot::Sockets;
+use crate::wire::websocket::Flaw;
 
 /// How long the client may take to answer a close frame.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// How many control frames may come between two ticks.
 const CONTROLS: u32 = 1_000;
 /// Once the server stops, a socket on which nothing passes for so long is closed.
-const QUIET: Duration = Duration::from_millis(250);
+const QUIET: Duration = Duration::from_secs(1);
 
 /// What has to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +36,11 @@ pub(super) struct Clock {
     limits: Sockets,
     opened: Instant,
     timer: Pin<Box<Sleep>>,
-    /// Resolves when the server is to stop.
-    stop: Option<BoxFuture<()>>,
+    /// Who has been promised to be woken by the timer and the end of the server. Neither is asked again before it has
+    /// something to say: both would take a lock.
+    woken: Option<Waker>,
+    /// Whether the server is to stop, and what resolves then.
+    stop: Option<(Stopping, BoxFuture<()>)>,
     /// When a socket is closed on which something passes all the time.
     stop_by: Option<Instant>,
     /// Since the last tick: whether anything came from the client, and whether a message passed.
@@ -57,14 +62,18 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// A clock for a socket that is opened now. `stop` resolves when the server is to stop.
-    pub(super) fn new(limits: Sockets, stop: Option<BoxFuture<()>>) -> Self {
+    /// A clock for a socket that is opened now.
+    pub(super) fn new(limits: Sockets, stopping: Option<Stopping>) -> Self {
         let now = Instant::now();
         let mut clock = Self {
             limits,
             opened: now,
             timer: Box::pin(sleep_until(now)),
-            stop,
+            woken: None,
+            stop: stopping.map(|stopping| {
+                let given = stopping.0.given();
+                (stopping, given)
+            }),
             stop_by: None,
             has_received: false,
             has_passed: false,
@@ -93,11 +102,13 @@ impl Clock {
     }
 
     /// Whether the client takes what is written.
-    pub(super) fn stalls(&mut self, is_stalled: bool) {
-        self.is_stalled = is_stalled;
-        if !is_stalled {
+    pub(super) const fn stalls(&mut self, is_stalled: bool) {
+        if !is_stalled && self.is_stalled {
+            // Whoever takes something is there, though a ping may be far behind in what is on the way.
+            self.has_received = true;
             self.stalled = None;
         }
+        self.is_stalled = is_stalled;
     }
 
     /// A control frame came. Says whether it may.
@@ -122,7 +133,7 @@ impl Clock {
     /// A close frame was written, to which an answer is waited for.
     pub(super) fn closing(&mut self) {
         self.is_closing = true;
-        self.timer.as_mut().reset(Instant::now() + FAREWELL);
+        self.set(Instant::now() + FAREWELL);
     }
 
     /// Whether nothing came between the last two ticks.
@@ -133,29 +144,44 @@ impl Clock {
     /// What is to be done now. `is_held` says that the client is not listened to at the moment; `finishes` that the call
     /// will end by itself before long.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, is_held: bool, finishes: bool) -> Poll<Due> {
-        if let Some(stop) = &mut self.stop
-            && stop.as_mut().poll(cx).is_ready()
-        {
-            self.stop = None;
-            let now = Instant::now();
-            self.stop_by = Some(now + self.limits.drain / 2);
-            if !self.is_closing {
-                self.has_passed = false;
-                self.arm(now);
-            }
-        }
         loop {
-            ready!(self.timer.as_mut().poll(cx));
-            let now = Instant::now();
+            self.ask_to_be_woken(cx);
+            if self.stop.as_ref().is_some_and(|(stopping, _)| stopping.0.is_given()) {
+                self.stop = None;
+                let now = Instant::now();
+                self.stop_by = Some(now + self.limits.drain / 2);
+                if !self.is_closing {
+                    self.has_passed = false;
+                    self.arm(now);
+                }
+                continue;
+            }
+            if !self.timer.is_elapsed() {
+                return Poll::Pending;
+            }
             if self.is_closing {
                 return Poll::Ready(Due::Lost);
             }
+            let now = Instant::now();
             let due = self.tick(now, is_held, finishes);
             self.arm(now);
             if let Some(due) = due {
                 return Poll::Ready(due);
             }
         }
+    }
+
+    /// Once for each waker and each time that the timer is set.
+    fn ask_to_be_woken(&mut self, cx: &mut Context<'_>) {
+        if self.woken.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return;
+        }
+        self.woken = Some(cx.waker().clone());
+        // What they answer is asked for behind this.
+        if let Some((_, given)) = &mut self.stop {
+            let _ = given.as_mut().poll(cx);
+        }
+        let _ = self.timer.as_mut().poll(cx);
     }
 
     fn tick(&mut self, now: Instant, is_held: bool, finishes: bool) -> Option<Due> {
@@ -169,13 +195,13 @@ impl Clock {
         if let Some(by) = self.stop_by
             && (now >= by || !(has_passed || finishes))
         {
-            return Some(Due::End(Flaw::RESTART));
+            return Some(Due::End(RESTART));
         }
         if self.limits.duration.is_some_and(|duration| now >= self.opened + duration) {
-            return Some(Due::End(Flaw::DURATION));
+            return Some(Due::End(DURATION));
         }
         if now >= self.last + self.limits.idle {
-            return Some(Due::End(Flaw::IDLE));
+            return Some(Due::End(IDLE));
         }
         if self.is_stalled {
             let since = *self.stalled.get_or_insert(now);
@@ -183,7 +209,7 @@ impl Clock {
                 return Some(Due::Lost);
             }
         }
-        if has_received || is_held || self.stop_by.is_some() {
+        if has_received || is_held || self.is_stalled || self.stop_by.is_some() {
             self.is_asked = false;
             return None;
         }
@@ -194,6 +220,11 @@ impl Clock {
         let tick = if self.stop_by.is_some() { QUIET } else { self.limits.ping.min(self.limits.idle) };
         let at = now + if self.is_stalled { tick.min(self.limits.write) } else { tick };
         let end = self.limits.duration.map(|duration| self.opened + duration).filter(|end| *end > now);
-        self.timer.as_mut().reset(end.map_or(at, |end| end.min(at)));
+        self.set(end.map_or(at, |end| end.min(at)));
+    }
+
+    fn set(&mut self, at: Instant) {
+        self.timer.as_mut().reset(at);
+        self.woken = None;
     }
 }

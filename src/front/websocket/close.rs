@@ -1,6 +1,7 @@
 //! How a socket is closed: codes and reasons, by RFC 6455 section 7.4.
 
 use crate::status::{Code, Status};
+use crate::wire::websocket::Flaw;
 
 /// The longest reason in bytes: a control frame holds 125, of which two are the code.
 const MAX_REASON: usize = 123;
@@ -13,6 +14,7 @@ pub(super) const NORMAL: u16 = 1000;
 /// What no frame says: the connection was lost.
 pub(super) const LOST: u16 = 1006;
 
+<<<<<<< HEAD
 /// What is wrong with what a client sent, so that the socket is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
@@ -60,6 +62,19 @@ impl Flaw {
 pub(super) const fn is_legal(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
+=======
+pub(super) const CONTROLS: Flaw = Flaw { code: 1008, reason: "Too many control frames came." };
+pub(super) const BINARY: Flaw = Flaw {
+    code: 1003,
+    reason: "Messages are text frames here; binary ones need the subprotocol transom.proto.",
+};
+pub(super) const TEXT: Flaw =
+    Flaw { code: 1003, reason: "Messages are binary frames here; text needs the subprotocol transom.json." };
+pub(super) const RESTART: Flaw = Flaw { code: 1012, reason: "The server is about to stop. Connect again." };
+pub(super) const IDLE: Flaw = Flaw { code: 1001, reason: "No message passed for too long." };
+pub(super) const DURATION: Flaw =
+    Flaw { code: 1001, reason: "The socket was open for as long as is allowed." };
+>>>>>>> websocket
 
 /// The code for how a call ended.
 pub(super) const fn code_of(code: Code) -> u16 {
@@ -116,15 +131,20 @@ mod tests {
 
     #[test]
     fn reasons_of_flaws_fit() {
+<<<<<<< HEAD
         for flaw in
             [Flaw::BINARY, Flaw::TEXT, Flaw::RESERVED_BITS, Flaw::LENGTH, Flaw::RESTART, Flaw::DURATION]
         {
+=======
+        for flaw in [CONTROLS, BINARY, TEXT, RESTART, IDLE, DURATION] {
+>>>>>>> websocket
             assert_eq!(reason(flaw.reason), flaw.reason);
         }
     }
 
     #[test]
     fn codes_are_those_of_the_specification() {
+<<<<<<< HEAD
         for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1014, 3000, 3999, 4000, 4999]
         {
             assert!(is_legal(code), "{code}");
@@ -132,6 +152,8 @@ mod tests {
         for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
             assert!(!is_legal(code), "{code}");
         }
+=======
+>>>>>>> websocket
         assert_eq!(code_of(Code::Ok), 1000);
         assert_eq!(code_of(Code::InvalidArgument), 4003);
         assert_eq!(code_of(Code::Unauthenticated), 4016);

@@ -4,8 +4,9 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    ALLOW, AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts as Head;
 use http::{Method, Version};
@@ -13,7 +14,7 @@ use hyper::ext::Protocol;
 
 use super::answers::Form;
 use crate::codec::query::pairs;
-use crate::snapshot::Cors;
+use crate::snapshot::{ACCESS_TOKEN, Cors, TRAILERS};
 use crate::status::{Code, Status};
 
 /// What section 1.3 puts behind the key.
@@ -50,12 +51,19 @@ fn elements<'h>(headers: &'h HeaderMap, header: &HeaderName) -> impl Iterator<It
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) status: Box<Status>,
-    pub(super) header: Option<(HeaderName, HeaderValue)>,
+    pub(super) headers: HeaderMap,
 }
 
 impl From<Status> for Refused {
     fn from(status: Status) -> Self {
-        Self { status: Box::new(status), header: None }
+        Self { status: Box::new(status), headers: HeaderMap::new() }
+    }
+}
+
+impl Refused {
+    fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.insert(name, HeaderValue::from_static(value));
+        self
     }
 }
 
@@ -84,12 +92,19 @@ pub(super) fn check(head: &Head) -> Result<Agreed, Refused> {
         if head.method != Method::GET {
             let text = format!("A WebSocket is opened with GET, not with {}.", head.method);
             let status = Status::caller(Code::Unimplemented, text).with_http(405);
-            return Err(Refused { header: Some((ALLOW, HeaderValue::from_static("GET"))), ..status.into() });
+            return Err(Refused::from(status).with(ALLOW, "GET"));
         }
         if !names(&head.headers, &CONNECTION, "upgrade") {
             let text = "The WebSocket handshake has no `Connection: Upgrade`. If there is a proxy in front, let it \
                         pass the headers Connection and Upgrade on.";
             return Err(wrong(text).into());
+        }
+        let has_body = head.headers.contains_key(TRANSFER_ENCODING)
+            || head.headers.get_all(CONTENT_LENGTH).iter().any(|length| length != "0");
+        if has_body {
+            return Err(
+                wrong("The WebSocket handshake has a body. Send messages once the socket is open.").into()
+            );
         }
         answer.insert(SEC_WEBSOCKET_ACCEPT, accept(&head.headers)?);
         answer.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -109,8 +124,7 @@ fn check_version(headers: &HeaderMap) -> Result<(), Refused> {
         (Some(version), None) if version == "13" => Ok(()),
         _ => {
             let text = "The WebSocket handshake must have `Sec-WebSocket-Version: 13` once.";
-            let header = Some((SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
-            Err(Refused { header, ..wrong(text).with_http(426).into() })
+            Err(Refused::from(wrong(text).with_http(426)).with(SEC_WEBSOCKET_VERSION, "13"))
         }
     }
 }
@@ -178,10 +192,6 @@ pub(super) struct Query {
     pub(super) access_token: Option<String>,
     pub(super) trailers: bool,
 }
-
-/// The names in a query that are taken for the socket.
-pub(super) const ACCESS_TOKEN: &str = "access_token";
-pub(super) const TRAILERS: &str = "trailers";
 
 /// Takes the words for the socket out of a query.
 ///

@@ -104,7 +104,8 @@ impl Requests {
             return Poll::Ready(Ok(wire.map(Bytes::from)));
         };
         self.count += 1;
-        MESSAGES.add(RECEIVED, 1);
+        let is_stream = self.route.endpoint.method.client_streaming;
+        MESSAGES.add(RECEIVED, is_stream.into());
         if self.form == Form::Proto && self.around.is_none() {
             return Poll::Ready(Ok(Some(content)));
         }
@@ -112,7 +113,6 @@ impl Requests {
             Form::Json => self.read(Content::Json(&content)),
             Form::Proto => self.read(Content::Wire(&content)),
         };
-        let is_stream = self.route.endpoint.method.client_streaming;
         let read = read.map_err(|status| if is_stream { numbered(&status, self.count) } else { status });
         Poll::Ready(read.map(|wire| Some(wire.into())))
     }

@@ -3,13 +3,12 @@
 //! ```text
 //! handshake  what a request that asks for a socket must be, and what is agreed on
 //! session    the open socket: reads into the pipe, writes what the call answers
-//! frame      frames, without I/O
 //! pipe       messages on their way to the call
 //! messages   the requests of the call, read when they are pulled
 //! answers    messages and the end of the call as frames
 //! clock      pings, idle time, the end of the server
 //! places     how many are open
-//! close      codes and reasons
+//! close      codes and reasons; the frames themselves are in `wire`
 //! ```
 //!
 //! The call begins with the handshake, so that whoever may not call, or asks for what there is not, gets an ordinary
@@ -17,8 +16,9 @@
 
 use std::sync::Arc;
 
+use http::header::{CONNECTION, UPGRADE};
 use http::request::Parts as Head;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -35,7 +35,6 @@ use crate::status::{Code, Status};
 mod answers;
 mod clock;
 mod close;
-mod frame;
 mod handshake;
 mod messages;
 mod pipe;
@@ -64,26 +63,42 @@ struct Reached {
 
 /// Answers a handshake.
 pub(super) async fn answer(snapshot: &Snapshot, head: Head, caller: Caller, seen: &mut Seen) -> Answer {
+    let form = error::Form::of_request(&head.headers);
     match open(snapshot, head, caller, seen).await {
         Ok(answer) => answer,
         Err(refused) => {
-            let mut answer = error::answer(&snapshot.schema, &refused.status, error::Form::Status);
-            if let Some((name, value)) = refused.header {
-                answer.headers_mut().insert(name, value);
-            }
+            let route = seen.route.as_ref().map(|(route, _)| route);
+            let form = match route {
+                Some(route) if route.endpoint.options.problem_details => error::Form::Problem,
+                _ => form,
+            };
+            let schema = route.map_or(&snapshot.schema, |route| &route.endpoint.schema);
+            let mut answer = error::answer(schema, &refused.status, form);
+            answer.headers_mut().extend(refused.headers);
             answer
         }
     }
 }
 
-/// What tells a client that a path is one of sockets; `None` if it is not.
-pub(super) fn hint(snapshot: &Snapshot, path: &str) -> Option<Status> {
-    let route = snapshot.methods.get(path.strip_prefix(OWN)?)?;
-    route.endpoint.speaks(Dialect::WebSocket).then(|| {
-        let text = "This path is for WebSockets, and the request does not ask for one. If there is a proxy in front, let \
-                    it pass the headers Connection and Upgrade on.";
-        Status::caller(Code::Unimplemented, text).with_http(426)
-    })
+/// The answer to a request for a path of sockets that does not ask for one; `None` if it is no such path.
+pub(super) fn hint(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
+    let route = snapshot.methods.get(head.uri.path().strip_prefix(OWN)?)?;
+    if !route.endpoint.speaks(Dialect::WebSocket) {
+        return None;
+    }
+    let text = "This path is for WebSockets, and the request does not ask for one. If there is a proxy in front, let it \
+                pass the headers Connection and Upgrade on.";
+    let status = Status::caller(Code::Unimplemented, text);
+    // HTTP/2 has no Upgrade.
+    let is_upgradable = head.version == Version::HTTP_11;
+    let status = status.with_http(if is_upgradable { 426 } else { 400 });
+    let mut answer = error::answer(&snapshot.schema, &status, error::Form::of_request(&head.headers));
+    if is_upgradable {
+        let headers = answer.headers_mut();
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    Some(answer)
 }
 
 async fn open(
@@ -116,8 +131,7 @@ async fn open(
     let request_id = request_id::of(&head.headers).cloned();
     let answers = Answers { route, form, trailers, request_id };
     let source = begin(&answers, call, accepted).await?;
-    let stop = head.extensions.remove::<Stopping>().map(|stopping| (stopping.0)());
-    let clock = Clock::new(snapshot.sockets, stop);
+    let clock = Clock::new(snapshot.sockets, head.extensions.remove::<Stopping>());
     let limit = snapshot.sockets.message;
     let parts = Parts { upgrade, answers, source, pipe, clock, limit, is_complete: starts_at_once, place };
     let mut answer = Response::new(AnswerBody::from(Session::new(parts)));
@@ -182,7 +196,7 @@ fn call(
 ///
 /// # Errors
 /// How it failed before.
-async fn begin(answers: &Answers, call: Call, accepted: oneshot::Receiver<()>) -> Result<Source, Status> {
+async fn begin(answers: &Answers, call: Call, accepted: oneshot::Receiver<()>) -> Result<Source, Refused> {
     let endpoint = &answers.route.endpoint;
     let mut reply = endpoint.service.call(call);
     let reply: Reply = tokio::select! {
@@ -191,8 +205,10 @@ async fn begin(answers: &Answers, call: Call, accepted: oneshot::Receiver<()>) -
         Ok(()) = accepted => return Ok(Source::Waiting(reply)),
     };
     if reply.status.is_ok() {
-        return Ok(Source::of(reply));
+        return Ok(Source::of(reply, endpoint.method.server_streaming));
     }
-    let mut fields = HeaderMap::new();
-    Err(error::conceal(reply.status, endpoint, answers.request_id.as_ref(), &mut fields))
+    let mut headers = HeaderMap::new();
+    metadata::to_answer(reply.metadata, reply.trailers, &endpoint.options.response_metadata, &mut headers);
+    let status = error::conceal(reply.status, endpoint, answers.request_id.as_ref(), &mut headers);
+    Err(Refused { status: Box::new(status), headers })
 }

@@ -19,8 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::super::meters::{RECEIVED, SOCKET_CLOSES, SOCKET_MESSAGES, SOCKETS};
 use super::answers::{Answers, END, Form, close};
 use super::clock::{Clock, Due};
-use super::close::{Flaw, LOST, NORMAL, position, status_of};
-use super::frame::{self, Event, Opcode, Reader};
+use super::close::{BINARY, CONTROLS, LOST, NORMAL, TEXT, position, status_of};
 use super::pipe::Sender;
 use super::places::Place;
 use crate::call::service::BoxFuture;
@@ -28,6 +27,7 @@ use crate::call::{Part, Replies, Reply};
 use crate::status::{Code, Status};
 use crate::telemetry::metrics::Held;
 use crate::wire::envelope::Envelopes;
+use crate::wire::websocket::{self as frame, Event, Flaw, Opcode, Reader};
 
 /// What is ready together is written together, up to this many bytes.
 const PACK: usize = 16 << 10;
@@ -56,21 +56,21 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// What a reply goes on with.
-    pub(super) fn of(reply: Reply) -> Self {
+    /// What a reply goes on with. Without a stream it has a message unless the method `streams`.
+    pub(super) fn of(reply: Reply, streams: bool) -> Self {
         match reply {
             Reply { stream: Some(stream), .. } => Self::Replies(stream),
-            Reply { status, message, trailers, .. } if status.is_ok() => {
+            Reply { status, message, trailers, .. } if status.is_ok() && !streams => {
                 Self::Message(message.bytes, trailers)
             }
             Reply { status, trailers, .. } => Self::Ended(status, trailers),
         }
     }
 
-    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Part> {
+    fn poll_part(&mut self, cx: &mut Context<'_>, streams: bool) -> Poll<Part> {
         loop {
             *self = match self {
-                Self::Waiting(reply) => Self::of(ready!(reply.as_mut().poll(cx))),
+                Self::Waiting(reply) => Self::of(ready!(reply.as_mut().poll(cx)), streams),
                 Self::Replies(replies) => {
                     let part = ready!(replies.as_mut().poll_next(cx));
                     let part = part.unwrap_or_else(|| Part::End(Status::ok(), HeaderMap::new()));
@@ -206,15 +206,16 @@ impl Session {
             }
         }
         for _ in 0..ROUNDS {
+            let before = self.phase;
+            self.poll_clock(cx);
+            let wants_room = self.poll_read(cx) | self.poll_answers(cx);
+            let is_written = self.poll_write(cx);
             if self.phase == Phase::Over {
                 return Poll::Ready(());
             }
-            self.poll_clock(cx);
-            let mut goes_on = self.poll_read(cx);
-            goes_on |= self.poll_answers(cx);
-            goes_on |= self.poll_write(cx);
-            if !goes_on {
-                return if self.phase == Phase::Over { Poll::Ready(()) } else { Poll::Pending };
+            // Whatever else waits has said for what.
+            if self.phase == before && !(wants_room && is_written) {
+                return Poll::Pending;
             }
         }
         cx.waker().wake_by_ref();
@@ -234,16 +235,25 @@ impl Session {
                 Due::End(_) | Due::Lost => return self.lost(),
             }
         }
-        if self.clock.was_quiet() && self.input.is_empty() {
-            self.input = BytesMut::new();
+        if self.clock.was_quiet() {
+            // A socket that is idle keeps no buffers.
+            if self.input.is_empty() {
+                self.input = BytesMut::new();
+            }
+            if self.out.is_empty() {
+                self.out = Vec::new();
+            }
         }
     }
 
-    /// Reads what the client sent. Says whether there may be more to do now.
+    /// Reads what the client sent. Says whether that waits for room for what answers it.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
-            if matches!(self.phase, Phase::Closed | Phase::Over) || self.out.len() - self.written >= PACK {
+            if matches!(self.phase, Phase::Closed | Phase::Over) {
                 return false;
+            }
+            if self.out.len() >= PACK {
+                return true;
             }
             self.is_held = self.phase == Phase::Talking
                 && self.pipe.as_ref().is_some_and(|pipe| pipe.poll_ready(cx).is_pending());
@@ -264,7 +274,7 @@ impl Session {
                     // Nothing that comes after it can be understood.
                     self.fail(flaw);
                     self.phase = Phase::Closed;
-                    return true;
+                    return false;
                 }
             }
         }
@@ -297,14 +307,14 @@ impl Session {
             Event::Text(_) | Event::Binary(_) if self.phase != Phase::Talking => return,
             Event::Text(text) if self.answers.form == Form::Json => self.text(text),
             Event::Binary(data) if self.answers.form == Form::Proto => self.envelopes(data),
-            Event::Text(_) => return self.fail(Flaw::TEXT),
-            Event::Binary(_) => return self.fail(Flaw::BINARY),
+            Event::Text(_) => return self.fail(TEXT),
+            Event::Binary(_) => return self.fail(BINARY),
         }
     }
 
     fn control(&mut self) {
         if !self.clock.may_control() && self.phase == Phase::Talking {
-            self.fail(Flaw::CONTROLS);
+            self.fail(CONTROLS);
         }
     }
 
@@ -366,10 +376,11 @@ impl Session {
         self.end(Status::caller(Code::InvalidArgument, text), HeaderMap::new());
     }
 
-    /// Pulls answers. Says whether there may be more to do now.
+    /// Pulls answers. Says whether there may be more that wait for room.
     fn poll_answers(&mut self, cx: &mut Context<'_>) -> bool {
+        let streams = self.answers.route.endpoint.method.server_streaming;
         while self.phase == Phase::Talking && self.out.len() < PACK {
-            match self.source.poll_part(cx) {
+            match self.source.poll_part(cx, streams) {
                 Poll::Pending => return false,
                 Poll::Ready(Part::Message(message)) => {
                     self.clock.passed();
@@ -441,11 +452,10 @@ impl Session {
         self.phase = Phase::Over;
     }
 
-    /// Writes what is ready. Says whether there may be more to do now.
+    /// Writes what is ready. Says whether that is done.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
         let Link::Open(io) = &mut self.link else { return false };
         let mut io = Pin::new(io);
-        let had_some = !self.out.is_empty();
         while self.written < self.out.len() {
             match io.as_mut().poll_write(cx, &self.out[self.written..]) {
                 Poll::Pending => {
@@ -474,9 +484,16 @@ impl Session {
                 self.link = Link::Gone;
                 self.phase = Phase::Over;
             }
-            return false;
         }
-        // It may not be all that is ready.
-        had_some
+        true
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.give_up();
+        if self.code.is_none() {
+            SOCKET_CLOSES.add(position(LOST), 1);
+        }
     }
 }

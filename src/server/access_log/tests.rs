@@ -25,6 +25,7 @@ fn record<'a>() -> Record<'a> {
         rpc: Some("shop.v1.Shop/Get"),
         upstream: Some("shop"),
         trace: trace.map(|context| context.trace_id()),
+        socket: None,
         agent: Some(b"curl/8.0"),
     }
 }
@@ -51,6 +52,7 @@ const EMPTY: Record<'static> = Record {
     rpc: None,
     upstream: None,
     trace: None,
+    socket: None,
     agent: None,
 };
 
@@ -67,7 +69,7 @@ fn lines_say_what_happened() {
         "time": "2026-01-01T00:00:00.250Z", "request_id": "7f", "peer": "127.0.0.1:4000", "method": "GET",
         "path": "/v1/shelves/crime", "route": "/v1/{name=shelves/*}", "status": 200, "code": "OK", "dialect": "rest",
         "duration_ms": 1.25, "bytes_in": 0, "bytes_out": 321, "rpc": "shop.v1.Shop/Get", "upstream": "shop",
-        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "user_agent": "curl/8.0",
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "websocket": null, "user_agent": "curl/8.0",
     });
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
     assert_eq!(

@@ -1,27 +1,32 @@
-//! The frames of RFC 6455, as a server reads and writes them: without I/O, and whatever the pieces in which they come.
+//! The frames of WebSockets (RFC 6455), as a server reads and writes them: without I/O, and whatever the pieces in which
+//! they come.
 //!
 //! What is not as the specification asks is a [`Flaw`] as soon as the bytes that show it are there. No extension is
 //! spoken, so reserved bits are always one.
 
 use bytes::{Bytes, BytesMut};
 
-use super::close::{Flaw, is_legal};
-
 /// How many frames a message may come in. Each costs work, however little it holds.
 const MAX_FRAGMENTS: usize = 4_096;
 
 /// The most that a control frame holds, in bytes.
-pub(super) const MAX_CONTROL: usize = 125;
+pub const MAX_CONTROL: usize = 125;
 
 /// What a frame is, by section 5.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Opcode {
+pub enum Opcode {
+    /// More of a message.
     Continuation = 0,
+    /// The beginning of a message in UTF-8.
     Text = 1,
+    /// The beginning of a message.
     Binary = 2,
+    /// The end.
     Close = 8,
+    /// A question whether the peer is there.
     Ping = 9,
+    /// The answer to it.
     Pong = 10,
 }
 
@@ -45,15 +50,50 @@ impl Opcode {
 
 /// What came from a client.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Event {
+pub enum Event {
     /// A message, which is UTF-8.
     Text(Bytes),
     /// A message.
     Binary(Bytes),
+    /// A question whether the server is there, with what the answer repeats.
     Ping(Bytes),
+    /// An answer, or a sign of life that nobody asked for.
     Pong,
     /// The client ends the connection, with a code if it names one.
     Close(Option<u16>),
+}
+
+/// What is wrong with what a client sent, or another reason to close the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flaw {
+    /// The code of the close frame (section 7.4).
+    pub code: u16,
+    /// Its reason, a sentence.
+    pub reason: &'static str,
+}
+
+impl Flaw {
+    const RESERVED_BITS: Self = Self::protocol("A frame has reserved bits set; no extension is spoken.");
+    const OPCODE: Self = Self::protocol("A frame has an opcode that is not defined.");
+    const UNMASKED: Self = Self::protocol("A frame is not masked, as those of clients must be.");
+    const LENGTH: Self = Self::protocol("The length of a frame is not written in its shortest form.");
+    const FRAGMENTED_CONTROL: Self = Self::protocol("A control frame must come in one piece.");
+    const LONG_CONTROL: Self = Self::protocol("A control frame is longer than 125 bytes.");
+    const NOTHING_TO_CONTINUE: Self = Self::protocol("A frame continues a message that has not begun.");
+    const NOT_CONTINUED: Self = Self::protocol("A message begins within another one.");
+    const CLOSE_CODE: Self = Self::protocol("A close frame has a code that is not allowed there.");
+    const NOT_UTF8: Self = Self { code: 1007, reason: "A text is not valid UTF-8." };
+    const TOO_LARGE: Self = Self { code: 1009, reason: "A message is larger than is accepted." };
+    const FRAGMENTS: Self = Self { code: 1008, reason: "A message comes in too many frames." };
+
+    const fn protocol(reason: &'static str) -> Self {
+        Self { code: 1002, reason }
+    }
+}
+
+/// Whether a close frame may have this code.
+const fn is_legal(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
 /// The first bytes of a frame.
@@ -77,7 +117,7 @@ struct Open {
 
 /// Finds messages and control frames in what a client sends. It keeps the message that has begun.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub struct Reader {
     /// The largest message, in bytes.
     limit: usize,
     open: Option<Open>,
@@ -91,12 +131,12 @@ pub(super) struct Reader {
 
 impl Reader {
     /// `limit` bounds each message, in bytes.
-    pub(super) fn new(limit: usize) -> Self {
+    pub fn new(limit: usize) -> Self {
         Self { limit, open: None, is_text: None, message: BytesMut::new(), checked: 0, fragments: 0 }
     }
 
     /// Whether a message has begun that is not complete.
-    pub(super) const fn is_within(&self) -> bool {
+    pub const fn is_within(&self) -> bool {
         self.is_text.is_some()
     }
 
@@ -104,7 +144,7 @@ impl Reader {
     ///
     /// # Errors
     /// What is wrong with it. Nothing is to be read after that.
-    pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Event>, Flaw> {
+    pub fn next(&mut self, input: &mut BytesMut) -> Result<Option<Event>, Flaw> {
         loop {
             if self.open.is_some() {
                 match self.go_on(input)? {
@@ -291,14 +331,14 @@ fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
 const ROOM: usize = 4;
 
 /// Begins a frame whose payload is written behind it. What is returned is for [`finish`].
-pub(super) fn begin(out: &mut Vec<u8>) -> usize {
+pub fn begin(out: &mut Vec<u8>) -> usize {
     let start = out.len();
     out.extend_from_slice(&[0; ROOM]);
     start
 }
 
 /// Ends a frame: writes its head before what was written since [`begin`].
-pub(super) fn finish(out: &mut Vec<u8>, start: usize, opcode: Opcode) {
+pub fn finish(out: &mut Vec<u8>, start: usize, opcode: Opcode) {
     let payload = start + ROOM;
     let length = out.len() - payload;
     let (head, size) = head(opcode, length);
@@ -314,7 +354,7 @@ pub(super) fn finish(out: &mut Vec<u8>, start: usize, opcode: Opcode) {
 }
 
 /// Adds a frame with a payload in two parts.
-pub(super) fn write(out: &mut Vec<u8>, opcode: Opcode, payload: [&[u8]; 2]) {
+pub fn write(out: &mut Vec<u8>, opcode: Opcode, payload: [&[u8]; 2]) {
     let (head, size) = head(opcode, payload[0].len() + payload[1].len());
     out.reserve(size + payload[0].len() + payload[1].len());
     out.extend_from_slice(&head[..size]);
