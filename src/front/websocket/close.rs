@@ -14,55 +14,6 @@ pub(super) const NORMAL: u16 = 1000;
 /// What no frame says: the connection was lost.
 pub(super) const LOST: u16 = 1006;
 
-<<<<<<< HEAD
-/// What is wrong with what a client sent, so that the socket is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Flaw {
-    pub(super) code: u16,
-    pub(super) reason: &'static str,
-}
-
-impl Flaw {
-    pub(super) const RESERVED_BITS: Self =
-        Self::protocol("A frame has reserved bits set; no extension is spoken.");
-    pub(super) const OPCODE: Self = Self::protocol("A frame has an opcode that is not defined.");
-    pub(super) const UNMASKED: Self = Self::protocol("A frame is not masked, as those of clients must be.");
-    pub(super) const LENGTH: Self =
-        Self::protocol("The length of a frame is not written in its shortest form.");
-    pub(super) const FRAGMENTED_CONTROL: Self = Self::protocol("A control frame must come in one piece.");
-    pub(super) const LONG_CONTROL: Self = Self::protocol("A control frame is longer than 125 bytes.");
-    pub(super) const NOTHING_TO_CONTINUE: Self =
-        Self::protocol("A frame continues a message that has not begun.");
-    pub(super) const NOT_CONTINUED: Self = Self::protocol("A message begins within another one.");
-    pub(super) const CLOSE_CODE: Self = Self::protocol("A close frame has a code that is not allowed there.");
-    pub(super) const NOT_UTF8: Self = Self { code: 1007, reason: "A text is not valid UTF-8." };
-    pub(super) const TOO_LARGE: Self = Self { code: 1009, reason: "A message is larger than is accepted." };
-    pub(super) const FRAGMENTS: Self = Self { code: 1008, reason: "A message comes in too many frames." };
-    pub(super) const CONTROLS: Self = Self { code: 1008, reason: "Too many control frames came." };
-    pub(super) const BINARY: Self = Self {
-        code: 1003,
-        reason: "Messages are text frames here; binary ones need the subprotocol transom.proto.",
-    };
-    pub(super) const TEXT: Self = Self {
-        code: 1003,
-        reason: "Messages are binary frames here; text needs the subprotocol transom.json.",
-    };
-    pub(super) const RESTART: Self =
-        Self { code: 1012, reason: "The server is about to stop. Connect again." };
-    pub(super) const IDLE: Self = Self { code: 1001, reason: "No message passed for too long." };
-    pub(super) const DURATION: Self =
-        Self { code: 1001, reason: "The socket was open for as long as is allowed." };
-
-    const fn protocol(reason: &'static str) -> Self {
-        Self { code: 1002, reason }
-    }
-}
-
-/// Whether a close frame may have this code.
-pub(super) const fn is_legal(code: u16) -> bool {
-    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
-}
-=======
 pub(super) const CONTROLS: Flaw = Flaw { code: 1008, reason: "Too many control frames came." };
 pub(super) const BINARY: Flaw = Flaw {
     code: 1003,
@@ -74,7 +25,6 @@ pub(super) const RESTART: Flaw = Flaw { code: 1012, reason: "The server is about
 pub(super) const IDLE: Flaw = Flaw { code: 1001, reason: "No message passed for too long." };
 pub(super) const DURATION: Flaw =
     Flaw { code: 1001, reason: "The socket was open for as long as is allowed." };
->>>>>>> websocket
 
 /// The code for how a call ended.
 pub(super) const fn code_of(code: Code) -> u16 {
@@ -131,29 +81,13 @@ mod tests {
 
     #[test]
     fn reasons_of_flaws_fit() {
-<<<<<<< HEAD
-        for flaw in
-            [Flaw::BINARY, Flaw::TEXT, Flaw::RESERVED_BITS, Flaw::LENGTH, Flaw::RESTART, Flaw::DURATION]
-        {
-=======
         for flaw in [CONTROLS, BINARY, TEXT, RESTART, IDLE, DURATION] {
->>>>>>> websocket
             assert_eq!(reason(flaw.reason), flaw.reason);
         }
     }
 
     #[test]
     fn codes_are_those_of_the_specification() {
-<<<<<<< HEAD
-        for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1014, 3000, 3999, 4000, 4999]
-        {
-            assert!(is_legal(code), "{code}");
-        }
-        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
-            assert!(!is_legal(code), "{code}");
-        }
-=======
->>>>>>> websocket
         assert_eq!(code_of(Code::Ok), 1000);
         assert_eq!(code_of(Code::InvalidArgument), 4003);
         assert_eq!(code_of(Code::Unauthenticated), 4016);

@@ -1,6 +1,6 @@
 //! Clients that others wrote: for Python, for Node.js, and a browser.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use super::{ORIGIN, Setting};
@@ -37,10 +37,33 @@ fn ws_from_node_and_chromium() {
     run(Command::new("node").arg(root().join("tests/browser/websocket.mjs")).arg(setting.gateway.url("")));
 }
 
+/// The client for terminals that comes with the library: what the README has.
+#[test]
+fn websockets_in_a_terminal() {
+    let demo = demo();
+    let mut client = Command::new(root().join(".venv/bin/python"));
+    client.args(["-m", "websockets", &format!("ws://{}/v1/rooms/lobby:join", demo.address())]);
+    let mut client = client.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut typed = client.stdin.take().unwrap();
+    let mut shown = BufReader::new(client.stdout.take().unwrap()).lines().map_while(Result::ok);
+    for (line, answer) in [
+        (r#"{"name": "Ada"}"#, r#""members":[{"name":"Ada"}]"#),
+        (r#"{"text": "Hello"}"#, r#""text":"Hello""#),
+    ] {
+        writeln!(typed, "{line}").unwrap();
+        assert!(shown.any(|line| line.contains(answer)), "no answer to {line}");
+    }
+    drop(typed);
+    assert!(client.wait().unwrap().success());
+}
+
+fn demo() -> Server {
+    Server::start(transom(&["demo", "--address", "127.0.0.1:0", "--log-format", "json"]), listening)
+}
+
 #[test]
 fn the_page_of_the_chat_works_in_chromium() {
-    let demo =
-        Server::start(transom(&["demo", "--address", "127.0.0.1:0", "--log-format", "json"]), listening);
+    let demo = demo();
     let url = format!("http://{}", demo.address());
     demo.wait_for(&format!("{url}/chat"));
     let mut browser = Command::new("node");

@@ -198,9 +198,8 @@ impl Socket {
     }
 }
 
-/// The key of every handshake, 16 bytes in base64, and what RFC 6455 section 4.2.2 makes of it.
+/// The key of every handshake, 16 bytes in base64.
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODw==";
-pub(super) const ACCEPT: &str = "sec-websocket-accept: ";
 
 /// The masking key of every frame.
 const MASK: [u8; 4] = [0xa5, 0x00, 0x5a, 0xff];
