@@ -161,14 +161,14 @@ mod tests {
     #[test]
     fn counts_go_on_with_the_next_configuration() {
         let first = RouteMeter::new("/meters/{x}", Dialect::Rest, "meters.v1.Test/Go");
-        first.requests(0).record(0, Duration::from_millis(1));
+        first.requests(0).record(1, Duration::from_millis(1));
         first.calls().unwrap().record(0, Duration::from_millis(1));
         let second = RouteMeter::new("/meters/{x}", Dialect::Rest, "meters.v1.Test/Go");
         drop(first);
         let mut text = String::new();
         REQUESTS.render(&mut text);
         SERVER.render(&mut text);
-        assert_eq!((second.requests(0).count(0), second.calls().unwrap().count(0)), (1, 1));
+        assert_eq!((second.requests(0).count(1), second.calls().unwrap().count(0)), (1, 1));
         let route = r#"http_request_method="GET",http_route="/meters/{x}",dialect="rest",http_response_status_code="200""#;
         assert!(
             text.contains(&format!("http_server_request_duration_seconds_count{{{route}}} 1\n")),

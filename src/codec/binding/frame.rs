@@ -69,7 +69,7 @@ impl Binding {
         match content {
             Content::Nothing => {}
             Content::Json(text) if matches!(self.body, Body::Field(_)) => {
-                self.bind_json(schema, text, &mut wire)?
+                self.bind_json(schema, text, &mut wire)?;
             }
             Content::Json(text) => read::read(schema, self.input, text, &self.options.read, &mut wire)?,
             Content::Wire(bytes) => wire.extend_from_slice(bytes),

@@ -98,6 +98,11 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!(reload.breaking_changes.value, BreakingChanges::Warn);
     let depths = (codec.json_depth.value, codec.message_depth.value, codec.query_depth.value);
     assert_eq!((depths, codec.message.bytes()), ((64, 100, 32), 4 << 20));
+    let sockets = &config.websocket;
+    assert_eq!((sockets.message.bytes(), sockets.messages_per_second.is_none()), (1 << 20, true));
+    assert_eq!((sockets.ping_interval.value, sockets.idle_timeout.value), (secs(30), secs(15 * 60)));
+    assert_eq!((sockets.sockets.value, sockets.sockets_per_address.value), (100_000, 10_000));
+    assert!(sockets.duration.is_none());
     let telemetry = &config.telemetry;
     assert_eq!((telemetry.access_log.value, telemetry.paths.value), (AccessLog::Off, Paths::Full));
     assert_eq!(
@@ -176,6 +181,12 @@ fn every_key_is_read() {
     assert_eq!((reload.files.value, reload.reflection.value), (Duration::from_millis(500), secs(5)));
     assert_eq!(reload.breaking_changes.value, BreakingChanges::Refuse);
 
+    let sockets = &config.websocket;
+    let rate = sockets.messages_per_second.as_ref().map(|rate| rate.value);
+    assert_eq!((sockets.message.bytes(), rate), (64 << 10, Some(50)));
+    assert_eq!((sockets.ping_interval.value, sockets.idle_timeout.value), (secs(10), secs(5 * 60)));
+    assert_eq!(sockets.duration.as_ref().map(|duration| duration.value), Some(secs(3600)));
+    assert_eq!((sockets.sockets.value, sockets.sockets_per_address.value), (200, 20));
     let telemetry = &config.telemetry;
     assert_eq!((telemetry.access_log.value, telemetry.paths.value), (AccessLog::Json, Paths::Route));
     assert_eq!(telemetry.otlp.as_ref().unwrap().url(), "http://collector:4317");

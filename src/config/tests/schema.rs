@@ -27,6 +27,7 @@ fn the_schema_describes_every_key() {
             "services",
             "routes",
             "http",
+            "websocket",
             "codec",
             "reload",
             "telemetry"

@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn little_is_kept() {
-        let mut cx = Context::from_waker(Waker::noop());
+        let cx = Context::from_waker(Waker::noop());
         let (sender, receiver) = pipe();
         for _ in 0..MOST.1 {
             assert!(sender.poll_ready(&cx).is_ready());
@@ -160,7 +160,7 @@ mod tests {
         assert!(sender.poll_ready(&cx).is_pending(), "as much as may wait");
         sender.end();
         for _ in 0..MOST.1 {
-            assert!(matches!(receiver.poll_message(&mut cx), Poll::Ready(Some(Ok(_)))));
+            assert!(matches!(receiver.poll_message(&cx), Poll::Ready(Some(Ok(_)))));
         }
         assert!(matches!(receiver.poll_message(&cx), Poll::Ready(None)));
         drop(sender);

@@ -228,7 +228,7 @@ impl Session {
         while let Poll::Ready(due) = self.clock.poll(cx, self.is_held, finishes) {
             match due {
                 Due::Ping if self.phase == Phase::Talking => {
-                    frame::write(&mut self.out, Opcode::Ping, [&[], &[]])
+                    frame::write(&mut self.out, Opcode::Ping, [&[], &[]]);
                 }
                 Due::Ping => {}
                 Due::End(flaw) if self.phase == Phase::Talking => self.fail(flaw),
@@ -296,19 +296,19 @@ impl Session {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Close(code) => return self.closed_by_peer(code),
+            Event::Close(code) => self.closed_by_peer(code),
             Event::Ping(payload) => {
                 if self.phase == Phase::Talking {
                     frame::write(&mut self.out, Opcode::Pong, [&payload, &[]]);
                 }
-                return self.control();
+                self.control();
             }
-            Event::Pong => return self.control(),
-            Event::Text(_) | Event::Binary(_) if self.phase != Phase::Talking => return,
+            Event::Pong => self.control(),
+            Event::Text(_) | Event::Binary(_) if self.phase != Phase::Talking => {}
             Event::Text(text) if self.answers.form == Form::Json => self.text(text),
             Event::Binary(data) if self.answers.form == Form::Proto => self.envelopes(data),
-            Event::Text(_) => return self.fail(TEXT),
-            Event::Binary(_) => return self.fail(BINARY),
+            Event::Text(_) => self.fail(TEXT),
+            Event::Binary(_) => self.fail(BINARY),
         }
     }
 

@@ -233,11 +233,7 @@ impl Reader {
         let is_final = first & 0x80 != 0;
         let opcode = Opcode::parse(first & 0x0f).ok_or(Flaw::OPCODE)?;
         match opcode {
-            _ if opcode.is_control() => {
-                if !is_final {
-                    return Err(Flaw::FRAGMENTED_CONTROL);
-                }
-            }
+            _ if opcode.is_control() && !is_final => return Err(Flaw::FRAGMENTED_CONTROL),
             Opcode::Continuation if self.is_text.is_none() => return Err(Flaw::NOTHING_TO_CONTINUE),
             Opcode::Text | Opcode::Binary if self.is_text.is_some() => return Err(Flaw::NOT_CONTINUED),
             _ => {}

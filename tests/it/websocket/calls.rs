@@ -115,8 +115,10 @@ async fn failures_are_an_element_and_a_code() {
         messages.contains(&error(3, after)) || messages == [json!({"string": "x"})],
         "{messages:?} {close:?}"
     );
-    let wait = setting.talk("/v1/wait/further?time=10s", &[json!({})]).await;
-    assert_eq!(wait, failed(3, after));
+    let mut socket = setting.open("/v1/wait/further?time=10s", &[]).await;
+    setting.reaches("STARTED", "further").await;
+    send(&mut socket, json!({})).await;
+    assert_eq!(rest(&mut socket).await, failed(3, after));
     setting.reaches("CANCELLED", "further").await;
     let none = "The method takes exactly one message, but none came.";
     let mut socket = setting.open("/v1/echo", &[]).await;

@@ -117,7 +117,8 @@ fn subprotocols_are_chosen() {
     let unknown =
         "None of the subprotocols that were offered is known. Offer transom.json or transom.proto, or none.";
     let token = "Offer one subprotocol bearer.TOKEN at most, with a token.";
-    let table: [(&[&'static str], Result<(Form, Option<&str>, Option<String>), &str>); 12] = [
+    type Chosen<'a> = (Form, Option<&'a str>, Option<String>);
+    let table: [(&[&'static str], Result<Chosen<'_>, &str>); 12] = [
         (&[], Ok((Form::Json, None, None))),
         (&["transom.json"], Ok((Form::Json, Some(JSON), None))),
         (&["transom.proto, transom.json"], Ok((Form::Proto, Some(PROTO), None))),
