@@ -79,27 +79,27 @@ fn take(socket: &mut Socket, case: &Case, size: usize) -> Result<(), String> {
     // The call goes on already: what is wrong comes in the middle of it.
     socket.send_text(r#"{"text": "before"}"#);
     let mut number = 1;
-    same(&Event::Text("before".into()), socket.next(), number)?;
+    same(&Event::Text("before".into()), &socket.next(), number)?;
     socket.send_in_pieces(&case.sent, size);
     for expected in &case.answers {
         number += i64::from(matches!(expected, Event::Text(_)));
-        same(expected, socket.next(), number)?;
+        same(expected, &socket.next(), number)?;
     }
     match case.then {
         Then::Works => {
             socket.send_text(r#"{"text": "after"}"#);
-            same(&Event::Text("after".into()), socket.next(), number + 1)
+            same(&Event::Text("after".into()), &socket.next(), number + 1)
         }
         Then::Closes(codes) => match socket.next() {
-            Event::Close(Some(code), _) if codes.contains(&code) => same(&Event::End, socket.next(), 0),
+            Event::Close(Some(code), _) if codes.contains(&code) => same(&Event::End, &socket.next(), 0),
             other => Err(format!("expected a close with one of {codes:?}, found {}", short(&other))),
         },
     }
 }
 
 /// Whether an answer is what was expected; that to a message has its number and its text.
-fn same(expected: &Event, found: Event, number: i64) -> Result<(), String> {
-    let is_same = match (expected, &found) {
+fn same(expected: &Event, found: &Event, number: i64) -> Result<(), String> {
+    let is_same = match (expected, found) {
         (Event::Text(expected), Event::Text(found)) => {
             let mut echoed = json!({"number": number});
             if !expected.is_empty() {
@@ -109,7 +109,7 @@ fn same(expected: &Event, found: Event, number: i64) -> Result<(), String> {
         }
         (expected, found) => expected == found,
     };
-    if is_same { Ok(()) } else { Err(format!("expected {}, found {}", short(expected), short(&found))) }
+    if is_same { Ok(()) } else { Err(format!("expected {}, found {}", short(expected), short(found))) }
 }
 
 fn short(event: &Event) -> String {
@@ -218,7 +218,7 @@ fn fragmentation() {
         answered("two fragments", fragments(TEXT, [one, two])),
         answered("a fragment for each byte", fragments(TEXT, whole.chunks(1))),
         answered("empty fragments between", fragments(TEXT, [b"", one, b"", b"", two, b""])),
-        case("a ping between", between, vec![pong.clone(), echo(&whole)], Then::Works),
+        case("a ping between", between, vec![pong, echo(&whole)], Then::Works),
         case("a ping behind each byte", pings, answers, Then::Works),
         case("thousands", fragments(TEXT, thousands.chunks(1)), vec![echo(&thousands)], Then::Works),
         refused("a continuation of nothing", frame(FIN, two), FAILS),
@@ -341,7 +341,7 @@ fn sizes_and_pieces() {
         let message = sized(size);
         let mut socket = Socket::open(setting.address(), &format!("/v1/chat/sizes-{fragment}-{piece}"));
         socket.send_in_pieces(&fragments(TEXT, message.chunks(fragment)), piece);
-        same(&echo(&message), socket.next(), 1)
+        same(&echo(&message), &socket.next(), 1)
             .unwrap_or_else(|problem| panic!("{size} bytes in fragments of {fragment}: {problem}"));
         assert_eq!(socket.close(1000), Some(1000));
     }
