@@ -30,7 +30,9 @@ async fn a_backend_that_reflects_is_served() {
     let upstream = format!("http://{}", backend::bookstore());
     let said = run(&mut init(folder.path(), &["--upstream", &upstream]));
     let routes = run(&mut transom(&["routes", "--json", "--upstream", &upstream])).stdout;
-    let routes: Vec<Value> = serde_json::from_slice(&routes).unwrap();
+    let mut routes: Vec<Value> = serde_json::from_slice(&routes).unwrap();
+    // What the gateway answers itself needs no configuration.
+    routes.retain(|route| !route["upstream"].is_null());
     let of = |service: &str| {
         let methods = routes.iter().filter_map(|route| route["method"].as_str());
         let methods: Vec<_> = methods.filter(|method| method.starts_with(service)).collect();
@@ -46,9 +48,10 @@ async fn a_backend_that_reflects_is_served() {
 
     let file = folder.path().join("transom.yaml");
     let text = fs::read_to_string(&file).unwrap();
-    for service in ["bookstore.v1.Bookstore", "chat.v1.Chat"] {
+    // The first shows which settings there are.
+    for (form, service) in [("service: bookstore.v1.Bookstore", "bookstore"), ("chat.v1.Chat", "chat")] {
         let (methods, routes) = of(service);
-        let listed = format!("\n  - service: {service}    # {methods} methods, {routes} routes\n");
+        let listed = format!("\n  - {form}    # {methods} methods, {routes} routes\n");
         assert!(text.contains(&listed), "{text}");
     }
     // The schema that the first line names is there, whole.

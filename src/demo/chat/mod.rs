@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tonic::metadata::MetadataValue;
@@ -53,7 +53,9 @@ impl Chat for Hall {
     type JoinStream = Answers<RoomEvent>;
 
     async fn join(&self, request: Request<tonic::Streaming<JoinRequest>>) -> Answer<Self::JoinStream> {
-        Ok(Response::new(Box::pin(join(self.clone(), request.into_inner()))))
+        // The answer begins with the first message, so that whoever may not enter gets an error and nothing else.
+        let conversation = join(self.clone(), request.into_inner()).await?;
+        Ok(Response::new(Box::pin(conversation)))
     }
 
     type WatchRoomsStream = Answers<RoomState>;
@@ -83,15 +85,12 @@ impl Chat for Hall {
 }
 
 /// The call of a member: it is welcomed, hears the room, and says what it sends, until it sends no more.
-fn join(
+async fn join(
     hall: Hall,
     requests: impl Stream<Item = Result<JoinRequest, Status>> + Send + Unpin + 'static,
-) -> impl Stream<Item = Result<RoomEvent, Status>> + Send + 'static {
-    let conversation = async move {
-        let (welcome, seat) = enter(hall, requests).await?;
-        Ok::<_, Status>(stream::once(async { Ok(welcome) }).chain(stream::try_unfold(seat, next)))
-    };
-    stream::once(conversation).try_flatten()
+) -> Result<impl Stream<Item = Result<RoomEvent, Status>> + Send + 'static, Status> {
+    let (welcome, seat) = enter(hall, requests).await?;
+    Ok(stream::once(async { Ok(welcome) }).chain(stream::try_unfold(seat, next)))
 }
 
 /// A member's place in a room, which is left when this is dropped.

@@ -1,3 +1,4 @@
+use futures_util::TryStreamExt;
 use futures_util::future::FutureExt;
 use prost::Message as _;
 use tokio::sync::mpsc;
@@ -18,8 +19,8 @@ struct Visitor {
 impl Visitor {
     fn new(hall: &Hall) -> Self {
         let (requests, received) = mpsc::unbounded_channel();
-        let answers = join(hall.clone(), UnboundedReceiverStream::new(received));
-        Self { requests, answers: Box::pin(answers) }
+        let conversation = join(hall.clone(), UnboundedReceiverStream::new(received));
+        Self { requests, answers: Box::pin(stream::once(conversation).try_flatten()) }
     }
 
     async fn enter(hall: &Hall, room: &str, name: &str) -> Self {
