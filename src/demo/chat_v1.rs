@@ -147,8 +147,9 @@ pub mod chat_server {
             + std::marker::Send
             + 'static;
         /// Enters a room and talks in it. A stream in both directions: the first message names the member, each further one
-        /// is something said. Everything that happens in the room comes back, what the member says too. The end of the
-        /// messages, or of the call, leaves the room.
+        /// is something said. The answer begins with the first message: with a welcome, or with an error for who may not enter.
+        /// Everything that happens in the room comes back, what the member says too. The end of the messages, or of the call,
+        /// leaves the room.
         async fn join(
             &self,
             request: tonic::Request<tonic::Streaming<super::JoinRequest>>,
