@@ -11,6 +11,7 @@ from pathlib import Path
 import compare
 import machine
 import scale
+import sockets
 from figures import find, middle, ratio
 from gateways import REFERENCE
 from plot import Bar, bars
@@ -46,7 +47,7 @@ def main():
         shared = Path("/dev/shm")
         arguments.log = (shared if shared.is_dir() else places.work) / f"transom-bench-{os.getpid()}.log"
         try:
-            (run_scale if arguments.what == "scale" else run_compare)(places, arguments)
+            {"scale": run_scale, "sockets": run_sockets}.get(arguments.what, run_compare)(places, arguments)
         finally:
             arguments.log.unlink(missing_ok=True)
     except Failed as failure:
@@ -62,10 +63,11 @@ def parsed():
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["compare", "scale"],
+        choices=["compare", "scale", "sockets"],
         default="compare",
         help="compare: every workload through every gateway, about 25 minutes; "
-        "scale: cost against routes, sizes, descriptors, connections, about 8 minutes",
+        "scale: cost against routes, sizes, descriptors, connections, about 8 minutes; "
+        "sockets: only the part about WebSockets, which is printed, about 2 minutes",
     )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about 5 minutes")
     parser.add_argument(
@@ -98,6 +100,8 @@ def run_compare(places, arguments):
         "other_pace": asdict(arguments.other_pace),
     }
     found |= compare.compare(places, arguments)
+    if not (arguments.only or arguments.gateway):
+        found["sockets"] = sockets.measure(places, arguments.quick)
     (places.work / "benchmarks.json").write_text(json.dumps(found, indent=1))
     document = markdown(found, command(arguments))
     if arguments.only or arguments.gateway:
@@ -142,6 +146,10 @@ def run_scale(places, arguments):
     (DOCS / "scale.md").write_text(document)
     (DOCS / "scale.svg").write_text(scale.picture(found))
     print("docs/scale.md and docs/scale.svg are written.")
+
+
+def run_sockets(places, arguments):
+    print(sockets.section(sockets.measure(places, arguments.quick)))
 
 
 def command(arguments):

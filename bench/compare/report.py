@@ -2,6 +2,7 @@
 
 from statistics import median
 
+import sockets
 from figures import find, middle, ratio, verdicts
 from gateways import GATEWAYS, OURS, REFERENCE
 from workloads import GOALS, IDLE_MOST, MAIN_SHAPE, SHAPES, WORKLOADS
@@ -29,9 +30,10 @@ def markdown(found, command):
         workloads(found),
         paced(found),
         memory(found),
+        sockets.section(found["sockets"]) if "sockets" in found else "",
         method(found),
     ]
-    return "\n".join(part.strip() + "\n" for part in parts)
+    return "\n".join(part.strip() + "\n" for part in parts if part)
 
 
 def introduction(found, command):

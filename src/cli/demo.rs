@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     let text = format!(
-        "listeners:\n  - address: {}\nupstreams:\n  bookstore: http://{backend}\nservices:\n  - bookstore.v1.*\n",
+        "listeners:\n  - address: {}\nupstreams:\n  demo: http://{backend}\nservices:\n  - bookstore.v1.*\n  - chat.v1.*\n",
         arguments.address
     );
     let shown = text.clone();
@@ -96,7 +96,11 @@ fn introduction(address: SocketAddr, backend: SocketAddr, config: &str) -> Strin
     let url = format!("http://{address}");
     format!(
         "
-A bookstore speaks gRPC on {backend}; Transom makes it a REST API on {url}.
+A bookstore and a chat speak gRPC on {backend}; Transom makes them a REST API on {url}.
+
+In a browser, a chat over WebSocket; open it twice and talk:
+
+    {url}/chat
 
 Try, in another terminal:
 

@@ -262,7 +262,7 @@ async fn it_is_served_with_reflection() {
         panic!("not a list of services");
     };
     let services: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
-    assert_eq!(services, ["bookstore.v1.Bookstore"]);
+    assert_eq!(services, ["bookstore.v1.Bookstore", "chat.v1.Chat"]);
     let symbol = MessageRequest::FileContainingSymbol("bookstore.v1.Bookstore".into());
     let MessageResponse::FileDescriptorResponse(FileDescriptorResponse { file_descriptor_proto: files }) =
         ask(symbol).await
@@ -288,6 +288,6 @@ async fn it_is_served_with_reflection() {
     assert_eq!(status.code(), Code::Unimplemented);
     assert_eq!(
         status.message(),
-        "This backend has no method /shop.v1.Shop/Get. It serves bookstore.v1.Bookstore."
+        "This backend has no method /shop.v1.Shop/Get. It serves bookstore.v1.Bookstore and chat.v1.Chat."
     );
 }

@@ -10,6 +10,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use crate::support::root;
 
 /// The well-known types that the compiler has built in. Protos import them; none of ours declares them.
@@ -60,14 +63,53 @@ fn benchmark_descriptors_are_up_to_date() {
     let protos = [root().join("bench/compare"), root().join("bench/codec/corpus"), root().join("protos")];
     let includes: Vec<&Path> = protos.iter().map(PathBuf::as_path).collect();
     check("bench/compare/orders.binpb", &compile(&includes, &["orders.proto".into()]));
+    check("bench/compare/talk.binpb", &compile(&includes, &["talk.proto".into()]));
+}
+
+#[test]
+fn chat_descriptors_are_up_to_date() {
+    let (protos, example) = (root().join("protos"), root().join("examples/chat"));
+    check("examples/chat/chat.binpb", &compile(&[&example, &protos], &["chat.proto".into()]));
 }
 
 #[test]
 fn bookstore_code_is_up_to_date() {
-    let (protos, example) = (root().join("protos"), root().join("examples/bookstore"));
-    let mut compiler = protox::Compiler::new([&example, &protos]).unwrap();
+    check("src/demo/bookstore_v1.rs", &code("bookstore", "bookstore.v1"));
+}
+
+#[test]
+fn chat_code_is_up_to_date() {
+    check("src/demo/chat_v1.rs", &code("chat", "chat.v1"));
+}
+
+/// The policy of the page of the chat names the digests of its style and its script.
+#[test]
+fn digests_of_the_chat_page_are_up_to_date() {
+    let path = "examples/chat/chat.html";
+    let mut page = fs::read_to_string(root().join(path)).unwrap();
+    for (element, directive) in [("style", "style-src"), ("script", "script-src")] {
+        let content = page.split_once(&format!("<{element}>")).unwrap().1;
+        let content = content.split_once(&format!("</{element}>")).unwrap().0;
+        let digest = BASE64_STANDARD.encode(sha256(content.as_bytes()));
+        let (before, after) = page.split_once(&format!("{directive} 'sha256-")).unwrap();
+        let after = after.split_once('\'').unwrap().1;
+        page = format!("{before}{directive} 'sha256-{digest}'{after}");
+    }
+    check(path, page.as_bytes());
+}
+
+/// SHA-256 as the library for TLS has it.
+fn sha256(data: &[u8]) -> Vec<u8> {
+    let suite = rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
+    suite.tls13().unwrap().common.hash_provider.hash(data).as_ref().to_vec()
+}
+
+/// The code for the server of an example's proto.
+fn code(example: &str, package: &str) -> Vec<u8> {
+    let includes = [root().join("examples").join(example), root().join("protos")];
+    let mut compiler = protox::Compiler::new(includes).unwrap();
     // With the comments: they become the documentation of the code.
-    compiler.include_imports(true).include_source_info(true).open_file("bookstore.proto").unwrap();
+    compiler.include_imports(true).include_source_info(true).open_file(format!("{example}.proto")).unwrap();
 
     let out = tempfile::tempdir().unwrap();
     tonic_prost_build::configure()
@@ -75,10 +117,11 @@ fn bookstore_code_is_up_to_date() {
         .build_transport(false)
         .emit_rerun_if_changed(false)
         .btree_map(".")
+        .extern_path(".google.api.HttpBody", "crate::demo::chat::HttpBody")
         .out_dir(out.path())
         .compile_fds(compiler.file_descriptor_set())
         .unwrap();
-    check("src/demo/bookstore_v1.rs", &fs::read(out.path().join("bookstore.v1.rs")).unwrap());
+    fs::read(out.path().join(format!("{package}.rs"))).unwrap()
 }
 
 /// The protos below a folder, as they are imported, in alphabetical order.

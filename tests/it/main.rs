@@ -31,6 +31,7 @@ mod reload;
 mod replay;
 mod schema;
 mod shells;
+mod sockets;
 mod soap;
 mod starter;
 mod streams;

@@ -26,6 +26,15 @@ async fn demo() {
     let demo =
         Server::start(transom(&["demo", "--address", "127.0.0.1:0", "--log-format", "json"]), listening);
     replay("examples/bookstore/requests.http", demo.address(), Version::Http1).await;
+    replay("examples/chat/requests.http", demo.address(), Version::Http1).await;
+}
+
+#[tokio::test]
+async fn chat() {
+    let upstream = format!("http://{}", backend::bookstore());
+    let environment = [("TRANSOM_ADDRESS", "127.0.0.1:0"), ("CHAT_URL", &upstream)];
+    let gateway = Gateway::with_file(&root().join("examples/chat/transom.yaml"), &environment);
+    replay("examples/chat/requests.http", gateway.address(), Version::Http2).await;
 }
 
 #[tokio::test]

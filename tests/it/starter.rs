@@ -33,10 +33,14 @@ async fn a_backend_that_reflects_is_served() {
     let mut routes: Vec<Value> = serde_json::from_slice(&routes).unwrap();
     // What the gateway answers itself needs no configuration.
     routes.retain(|route| !route["upstream"].is_null());
-    let methods: HashSet<_> = routes.iter().map(|route| route["method"].as_str()).collect();
-    let (methods, routes) = (methods.len(), routes.len());
+    let of = |service: &str| {
+        let methods = routes.iter().filter_map(|route| route["method"].as_str());
+        let methods: Vec<_> = methods.filter(|method| method.starts_with(service)).collect();
+        (methods.iter().collect::<HashSet<_>>().len(), methods.len())
+    };
+    let (methods, _) = of("");
     let expected = format!(
-        "transom.yaml exposes 1 service with {methods} methods; transom.schema.json explains its keys to editors.\n\
+        "transom.yaml exposes 2 services with {methods} methods; transom.schema.json explains its keys to editors.\n\
          Next: `transom routes -c transom.yaml` lists what is reachable, `transom serve -c transom.yaml` runs it.\n"
     );
     assert_eq!(String::from_utf8(said.stdout).unwrap(), expected);
@@ -44,8 +48,12 @@ async fn a_backend_that_reflects_is_served() {
 
     let file = folder.path().join("transom.yaml");
     let text = fs::read_to_string(&file).unwrap();
-    let listed = format!("\n  - service: bookstore.v1.Bookstore    # {methods} methods, {routes} routes\n");
-    assert!(text.contains(&listed), "{text}");
+    // The first shows which settings there are.
+    for (form, service) in [("service: bookstore.v1.Bookstore", "bookstore"), ("chat.v1.Chat", "chat")] {
+        let (methods, routes) = of(service);
+        let listed = format!("\n  - {form}    # {methods} methods, {routes} routes\n");
+        assert!(text.contains(&listed), "{text}");
+    }
     // The schema that the first line names is there, whole.
     let schema = text.lines().next().unwrap().strip_prefix("# yaml-language-server: $schema=").unwrap();
     let schema = fs::read(folder.path().join(schema)).unwrap();

@@ -1,6 +1,8 @@
 //! Bounds of number, rate and time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::raw::{Raw, frame};
 use super::*;

@@ -133,7 +133,8 @@ async fn trailing_metadata_comes_when_it_is_asked_for() {
         "initial": [{"key": "x-first", "text": "1"}],
         "trailing": [{"key": "x-cost", "text": "3"}, {"key": "x-cost", "text": "4"}],
     });
-    let (messages, close) = setting.talk("/ws/echo.v1.Echo/Metadata?trailers=1", &[request.clone()]).await;
+    let (messages, close) =
+        setting.talk("/ws/echo.v1.Echo/Metadata?trailers=1", std::slice::from_ref(&request)).await;
     assert_eq!(
         (&messages[1], messages.len(), close),
         (&json!({"@end": {"x-cost": ["3", "4"]}}), 2, closed(1000, ""))

@@ -12,7 +12,8 @@ async fn what_is_refused_before_there_is_a_socket() {
                   {origins: [...]}` of the service.";
     let alone =
         "Offer transom.json or transom.proto beside the subprotocol bearer.TOKEN: it is never answered.";
-    let table: [(&str, &[(&str, &str)], u16, Value); 5] = [
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let table: [(&str, Headers<'_>, u16, Value); 5] = [
         ("/v1/nothing", &[], 404, error(12, "There is no method for a WebSocket at /v1/nothing.")),
         (
             "/ws/echo.v1.Echo/Nothing",
