@@ -30,3 +30,6 @@ pub mod status;
 pub mod write;
 mod write_value;
 mod write_well_known;
+
+#[cfg(test)]
+mod tests;

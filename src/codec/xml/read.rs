@@ -136,7 +136,7 @@ impl Space<'_> {
             }
     }
 
-    fn shown(self) -> String {
+    pub(super) fn shown(self) -> String {
         let uri = match self {
             Self::Package(package) => namespace(package),
             Self::Given(given) => given.to_owned(),

@@ -30,6 +30,7 @@ mod bodies;
 mod dialects;
 mod requests;
 mod streams;
+mod xml;
 
 const ECHO: &[u8] = include_bytes!("../../../fuzz/echo.binpb");
 const TYPE: &str = "echo.v1.Everything";
