@@ -287,7 +287,7 @@ fn routes_are_a_table_for_people() {
     let row = |verb: &str, path: &str, method: &str, streams: &str| {
         let method = format!("bookstore.v1.Bookstore/{method}");
         assert!(
-            rows.contains(&vec![verb, path, &method, streams, "rest,grpc,grpc_web,connect", "bookstore"]),
+            rows.contains(&vec![verb, path, &method, streams, "rest,xml,grpc,grpc_web,connect", "bookstore"]),
             "{table}"
         );
     };
