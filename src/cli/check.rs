@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     output::line(&format!(
         "The configuration is valid: {} by {}, {}.",
-        count(snapshot.methods.len(), "method"),
+        count(snapshot.exposed().count(), "method"),
         count(snapshot.routes.routes().len(), "route"),
         count(problems.warnings(), "warning"),
     ));

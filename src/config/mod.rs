@@ -18,6 +18,7 @@ pub mod admin;
 mod braces;
 pub mod descriptors;
 pub mod files;
+pub mod grpc;
 pub mod http_rules;
 pub mod interpolate;
 pub mod limits;
@@ -41,6 +42,7 @@ mod tests;
 
 use admin::Admin;
 use descriptors::Descriptors;
+use grpc::Grpc;
 use limits::{Codec, Http};
 use listen::Listener;
 use place::Located;
@@ -77,6 +79,8 @@ settings! {
         services: NonEmpty<Service>,
         /// Routes beside those that the descriptors declare.
         routes: Vec<Route> = Vec::new(),
+        /// The services that Transom answers itself: health and reflection.
+        grpc: Grpc = Grpc::default(),
         /// Limits of HTTP.
         http: Http = Http::default(),
         /// Limits of messages.
@@ -126,6 +130,7 @@ impl Config {
             upstreams: Named::new(upstreams),
             services: NonEmpty::new(Service::everything(), []),
             routes: Vec::new(),
+            grpc: Grpc::default(),
             http: Http::default(),
             codec: Codec::default(),
             reload: Reload::default(),

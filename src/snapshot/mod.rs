@@ -42,6 +42,18 @@ pub struct Snapshot {
     pub missing: Vec<Missing>,
 }
 
+impl Snapshot {
+    /// The methods of upstreams that are exposed, without those that the gateway answers itself.
+    pub fn exposed(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.methods.values().filter(|own| own.endpoint.upstream().is_some())
+    }
+
+    /// Whether the gateway is of use: one upstream that is missing is no reason to take the others away.
+    pub fn is_ready(&self) -> bool {
+        self.missing.is_empty() || self.exposed().next().is_some()
+    }
+}
+
 /// What speaks TLS. The one thing that changes within a snapshot: its files are read again when they change.
 #[derive(Debug, Default)]
 pub struct Tls {
@@ -116,7 +128,7 @@ pub struct Endpoint {
     pub schema: Arc<Schema>,
     /// The full name, `package.Service/Method`.
     pub full_name: String,
-    /// The name of the upstream in the configuration.
+    /// The name of the upstream in the configuration; empty where the gateway answers itself.
     pub upstream: String,
     /// The dialects in which it is served.
     pub dialects: Vec<Dialect>,
@@ -125,6 +137,16 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The name of the upstream, unless the gateway answers itself.
+    pub fn upstream(&self) -> Option<&str> {
+        Some(&*self.upstream).filter(|name| !name.is_empty())
+    }
+
+    /// The full name of its service.
+    pub fn service(&self) -> &str {
+        self.full_name.split_once('/').map_or(&*self.full_name, |(service, _)| service)
+    }
+
     /// Whether the method is served in a dialect.
     pub fn speaks(&self, dialect: Dialect) -> bool {
         self.dialects.contains(&dialect)

@@ -26,6 +26,7 @@ fn the_schema_describes_every_key() {
             "upstreams",
             "services",
             "routes",
+            "grpc",
             "http",
             "codec",
             "reload",
