@@ -64,6 +64,18 @@ async fn requests_and_answers_are_mixed_as_the_caller_likes() {
 }
 
 #[tokio::test]
+async fn json_on_a_methods_own_path_is_no_connect_where_xml_is_asked_for() {
+    let setting = Setting::speaking(&Dialect::ALL);
+    let seen = setting
+        .send(request("POST", "/echo.v1.Echo/Echo", &[("content-type", "application/json")], "{}"))
+        .await;
+    assert_eq!((seen.status, seen.header("content-type")), (200, Some("application/json")));
+    let headers = [("content-type", "application/json"), ("accept", XML)];
+    let seen = setting.send(request("POST", "/echo.v1.Echo/Echo", &headers, "{}")).await;
+    seen.is_xml_error(404, 12, "There is no route for POST /echo.v1.Echo/Echo.");
+}
+
+#[tokio::test]
 async fn a_body_is_read_in_its_encoding() {
     let text = everything("<string>é</string>");
     let latin: Vec<u8> = text.chars().map(|char| char as u8).collect();
