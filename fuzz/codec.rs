@@ -1,4 +1,4 @@
-//! The targets of the JSON codec and of the schema loader.
+//! The targets of the codecs and of the schema loader.
 
 #![allow(clippy::unwrap_used, reason = "the functions panic to report")]
 
@@ -6,6 +6,10 @@ use std::sync::LazyLock;
 
 use transom::codec::json::read::{ReadOptions, read};
 use transom::codec::json::write::{WriteOptions, write};
+use transom::codec::xml;
+use transom::codec::xml::encoding::decode;
+use transom::codec::xml::lexer::Limits;
+use transom::codec::xml::split::XmlSplitter;
 use transom::schema::{MessageId, Schema};
 
 /// Messages with every kind of field.
@@ -56,6 +60,62 @@ pub fn wire_to_json(input: &[u8]) {
     if let Some(json) = written(id, wire, choice) {
         agree(id, &json, choice);
     }
+    agree_in_xml(id, wire);
+}
+
+/// The first byte chooses the type and the options, the rest is XML in any encoding. The same text is cut as a stream.
+pub fn xml_to_wire(input: &[u8]) {
+    let Some((&choice, bytes)) = input.split_first() else { return };
+    let mut splitter = XmlSplitter::new(1 << 10);
+    for piece in bytes.chunks(usize::from(choice) + 1) {
+        splitter.push(piece);
+        while matches!(splitter.next(), Ok(Some(_))) {}
+    }
+    drop(splitter.finish());
+    let charset = [None, Some("iso-8859-1"), Some("utf-16"), Some("utf-8")][usize::from(choice >> 2 & 3)];
+    let text = match decode(bytes, charset) {
+        Ok(text) => text,
+        Err(error) => return assert!(error.to_string().len() < 2_000, "{error}"),
+    };
+    let limits = Limits { depth: 256, elements: 100_000 };
+    let options = xml::read::ReadOptions { ignore_unknown: choice & 0x80 != 0, limits, is_wrapped: false };
+    let id = message_type(choice);
+    let mut wire = Vec::new();
+    if let Err(error) = xml::read::read(&SCHEMA, id, &text, &options, &mut wire) {
+        let lines = 1 + text.iter().filter(|&&byte| byte == b'\n' || byte == b'\r').count();
+        assert!((1..=lines).contains(&error.line) && (1..=text.len() + 1).contains(&error.column), "{error}");
+        assert!(error.to_string().len() < 2_000 + text.len(), "{error}");
+        return;
+    }
+    assert!(wire.len() <= 6 * text.len() + 16, "{} bytes of {} of text", wire.len(), text.len());
+    agree_in_xml(id, &wire);
+}
+
+/// What is written as XML is read, and written again as the same text; and it has an XML form if it has a JSON form.
+fn agree_in_xml(id: MessageId, wire: &[u8]) {
+    let options = WriteOptions { max_depth: WRITE_DEPTH, max_text: MAX_TEXT, ..WriteOptions::default() };
+    let mut text = b"before".to_vec();
+    let written = xml::write::write(&SCHEMA, id, wire, &options, &mut text);
+    let json = write(&SCHEMA, id, wire, &options, &mut Vec::new());
+    if let Err(error) = written {
+        assert_eq!(text, b"before", "what was there before stays as it was");
+        let is_long = error.to_string().contains("longer than");
+        assert!(json.is_err() || is_long, "{error}");
+        return;
+    }
+    let text = text.split_off(6);
+    let limits = Limits { depth: 1024, elements: 1 << 20 };
+    let reading = xml::read::ReadOptions { limits, ..xml::read::ReadOptions::default() };
+    let mut back = Vec::new();
+    if let Err(error) = xml::read::read(&SCHEMA, id, &text, &reading, &mut back) {
+        // An Any of a type URL that is none is shown, but not taken.
+        let is_any = error.message().starts_with("<type> is no type URL");
+        assert!(is_any, "{error} in {}", String::from_utf8_lossy(&text));
+        return;
+    }
+    let mut again = Vec::new();
+    xml::write::write(&SCHEMA, id, &back, &options, &mut again).unwrap();
+    assert_eq!(String::from_utf8_lossy(&again), String::from_utf8_lossy(&text));
 }
 
 /// Bytes of a descriptor set, and of a single file.

@@ -32,6 +32,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("form", form),
     ("json_to_wire", codec::json_to_wire),
     ("wire_to_json", codec::wire_to_json),
+    ("xml_to_wire", codec::xml_to_wire),
     ("descriptor_load", codec::descriptor_load),
     ("websocket", websocket::websocket),
     #[cfg(feature = "gateway")]

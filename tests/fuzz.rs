@@ -51,6 +51,11 @@ fn wire_to_json() {
 }
 
 #[test]
+fn xml_to_wire() {
+    run("xml_to_wire", ROUNDS);
+}
+
+#[test]
 fn descriptor_load() {
     // What is built in is loaded with each input.
     run("descriptor_load", ROUNDS / 10);
@@ -141,7 +146,8 @@ fn mutated(corpus: &[(PathBuf, Vec<u8>)], random: &mut Random) -> Vec<u8> {
 }
 
 /// Bytes that mean something to one of the grammars, and the ends of ranges.
-const BYTES: &[u8] = b"\x00\x01\x08\x0a\x0b\x0c\x12\x1f\x7f\x80\xc3\xed\xf4\xff \"\\/{}[]:,.*%=&+-_09aAeEuT";
+const BYTES: &[u8] =
+    b"\x00\x01\x08\x0a\x0b\x0c\x12\x1f\x7f\x80\xc3\xed\xf4\xff \"\\/{}[]:,.*%=&+-_09aAeEuT<>!?;'x";
 
 /// SplitMix64.
 struct Random(u64);

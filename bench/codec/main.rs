@@ -8,6 +8,8 @@
 //! `valgrind --tool=callgrind` counts for two N, by their distance. A name that is a message's whole name
 //! stands for that message only.
 //!
+//! The columns XML say how long the XML codec takes for a byte of its text, as a multiple of JSON.
+//!
 //! All contenders run one after the other in each round, so that what else the machine does touches all
 //! alike; a ratio is the median over the rounds.
 
@@ -22,6 +24,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use serde::de::IgnoredAny;
 use transom::codec::json::read::{ReadOptions, read};
 use transom::codec::json::write::{WriteOptions, write};
+use transom::codec::xml;
 use transom::schema::{MessageId, Schema};
 
 mod count;
@@ -48,6 +51,8 @@ struct Row {
     micros: [f64; 2],
     /// How many times as long `prost-reflect` takes.
     faster: [f64; 2],
+    /// The time of XML for a byte of text as a multiple of that of JSON: to wire, and from wire.
+    xml: [f64; 2],
     /// The time of JSON to wire as a multiple of that of skipping the text.
     to_skip: f64,
     allocations: [usize; 2],
@@ -63,8 +68,19 @@ fn main() {
     let schema = Schema::load(&[&set]).unwrap();
     let pool = DescriptorPool::decode(&*set).unwrap();
     println!(
-        "{:<20} {:>7} {:>7} | {:>9} {:>7} {:>7} {:>6} | {:>9} {:>7} {:>6}",
-        "message", "JSON", "wire", "read us", "faster", "/skip", "alloc", "write us", "faster", "alloc"
+        "{:<20} {:>7} {:>7} | {:>9} {:>7} {:>7} {:>6} {:>6} | {:>9} {:>7} {:>6} {:>6}",
+        "message",
+        "JSON",
+        "wire",
+        "read us",
+        "faster",
+        "/skip",
+        "alloc",
+        "XML",
+        "write us",
+        "faster",
+        "alloc",
+        "XML"
     );
     let mut rows = Vec::new();
     let cases = cases(&folder, &schema, &pool);
@@ -121,6 +137,20 @@ fn measure(schema: &Schema, case: &Case) -> Row {
         write(schema, case.id, &case.wire, &WriteOptions::default(), &mut json).unwrap();
         json
     };
+    let mut xml = Vec::new();
+    xml::write::write(schema, case.id, &case.wire, &WriteOptions::default(), &mut xml).unwrap();
+    let limits = xml::lexer::Limits { elements: usize::MAX, ..xml::lexer::Limits::default() };
+    let options = xml::read::ReadOptions { limits, ..xml::read::ReadOptions::default() };
+    let xml_read = || {
+        let mut wire = Vec::new();
+        xml::read::read(schema, case.id, &xml, &options, &mut wire).unwrap();
+        wire
+    };
+    let xml_write = || {
+        let mut text = Vec::new();
+        xml::write::write(schema, case.id, &case.wire, &WriteOptions::default(), &mut text).unwrap();
+        text
+    };
     let theirs_read = || {
         let mut reader = serde_json::Deserializer::from_slice(&case.json);
         let message = DynamicMessage::deserialize(case.descriptor.clone(), &mut reader).unwrap();
@@ -139,22 +169,27 @@ fn measure(schema: &Schema, case: &Case) -> Row {
 
     let allocations =
         [count::of(|| drop(black_box(ours_read()))), count::of(|| drop(black_box(ours_write())))];
-    let mut contenders: [Contender<'_>; 5] = [
+    assert_eq!(decoded(case, &xml_read()), decoded(case, &case.wire), "{}", case.name);
+    let mut contenders: [Contender<'_>; 7] = [
         Contender::new(|| drop(black_box(ours_read()))),
         Contender::new(|| drop(black_box(theirs_read()))),
         Contender::new(|| _ = black_box(skip())),
         Contender::new(|| drop(black_box(ours_write()))),
         Contender::new(|| drop(black_box(theirs_write()))),
+        Contender::new(|| drop(black_box(xml_read()))),
+        Contender::new(|| drop(black_box(xml_write()))),
     ];
     for _ in 0..ROUNDS {
         for contender in &mut contenders {
             contender.round();
         }
     }
-    let [ours_read, theirs_read, skip, ours_write, theirs_write] = &contenders;
+    let [ours_read, theirs_read, skip, ours_write, theirs_write, xml_read, xml_write] = &contenders;
+    let for_a_byte = case.json.len() as f64 / xml.len() as f64;
     Row {
         micros: [ours_read.micros(), ours_write.micros()],
         faster: [theirs_read.ratio(ours_read), theirs_write.ratio(ours_write)],
+        xml: [xml_read.ratio(ours_read) * for_a_byte, xml_write.ratio(ours_write) * for_a_byte],
         to_skip: ours_read.ratio(skip),
         allocations,
     }
@@ -222,9 +257,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn print(case: &Case, row: &Row) {
-    let Row { micros, faster, to_skip, allocations } = row;
+    let Row { micros, faster, xml, to_skip, allocations } = row;
     println!(
-        "{:<20} {:>7} {:>7} | {:>9.2} {:>6.1}x {:>6.2}x {:>6} | {:>9.2} {:>6.1}x {:>6}",
+        "{:<20} {:>7} {:>7} | {:>9.2} {:>6.1}x {:>6.2}x {:>6} {:>5.2}x | {:>9.2} {:>6.1}x {:>6} {:>5.2}x",
         case.name,
         case.json.len(),
         case.wire.len(),
@@ -232,9 +267,11 @@ fn print(case: &Case, row: &Row) {
         faster[0],
         to_skip,
         allocations[0],
+        xml[0],
         micros[1],
         faster[1],
         allocations[1],
+        xml[1],
     );
 }
 

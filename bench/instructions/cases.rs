@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use transom::codec::xml::write::{Element, WriteOptions, write_as};
+use transom::codec::xml::write::{Element, WriteOptions, write, write_as};
 use transom::schema::Schema;
 
 use crate::backend::Answer;
@@ -93,6 +93,14 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             times: 1000,
         },
         Case {
+            name: "1 KB XML POST",
+            request: post_xml("/v1/orders", &xml(corpus, "mixed_1k.wire")?),
+            answer: Answer::Echo,
+            expected: xml(corpus, "mixed_1k.wire")?,
+            config: PLAIN,
+            times: 1000,
+        },
+        Case {
             name: "64 KB POST",
             request: post("/v1/orders", &file("mixed_64k.json")?),
             answer: Answer::Echo,
@@ -151,6 +159,20 @@ fn envelope(corpus: &Path, order: &[u8], name: &str) -> Result<Vec<u8>, Box<dyn 
     write_as(&schema, id, order, element, &WriteOptions::default(), &mut text)?;
     text.extend_from_slice(b"</soap:Body></soap:Envelope>\n");
     Ok(text)
+}
+
+/// An order as XML.
+fn xml(corpus: &Path, name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+    let schema = Schema::load(&[&fs::read(corpus.join("corpus.binpb"))?])?;
+    let order = schema.find_message("bench.Order").ok_or("the corpus has no bench.Order")?;
+    let mut text = Vec::new();
+    write(&schema, order, &fs::read(corpus.join(name))?, &WriteOptions::default(), &mut text)?;
+    Ok(text)
+}
+
+fn post_xml(path: &str, xml: &[u8]) -> Vec<u8> {
+    let fields = format!("content-type: application/xml\r\ncontent-length: {}\r\n", xml.len());
+    [head("POST", path, &fields).as_bytes(), xml].concat()
 }
 
 /// The head of a request, with what clients usually send.

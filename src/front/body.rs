@@ -201,9 +201,10 @@ fn format_of(content_type: &str) -> Option<Result<BodyFormat, Status>> {
     }
     let mut parts = content_type.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let mut charsets = parts.filter_map(|part| part.split_once('=')).filter_map(|(name, value)| {
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
-    });
+    let mut charsets = parts
+        .filter_map(|part| part.split_once('='))
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
+        .map(|(_, value)| value.trim().trim_matches('"'));
     if xml_type(content_type).is_some() {
         let charset = charsets.next();
         let is_known = charset.is_none_or(encoding::is_known) && charsets.next().is_none();

@@ -6,6 +6,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts as Head;
 use http::{HeaderValue, Method};
 
+use super::representation::{Text, Wish};
 use super::{connect, grpc, grpc_web, method, soap, websocket};
 use crate::call::Dialect;
 use crate::snapshot::Snapshot;
@@ -69,10 +70,11 @@ fn is_method_path(path: &str) -> bool {
     service.is_some_and(|(service, _)| service.contains('.'))
 }
 
-/// Whether a request in JSON is for a method without streams that is served as Connect.
+/// Whether a request in JSON, to be answered in JSON, is for a method without streams that is served as Connect.
 fn is_offered(snapshot: &Snapshot, head: &Head) -> bool {
     head.method == Method::POST
         && connect::unary::codec(&head.headers).is_ok()
+        && Wish::of_request(&head.headers).text == Text::Json
         && method::find(snapshot, head.uri.path(), Dialect::Connect)
             .is_ok_and(|route| !route.endpoint.method.is_streaming())
 }

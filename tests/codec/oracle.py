@@ -73,4 +73,5 @@ def main():
             print("error\t" + base64.b64encode(str(error).encode()).decode())
 
 
-main()
+if __name__ == "__main__":
+    main()

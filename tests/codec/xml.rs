@@ -1,6 +1,8 @@
 //! XML: whatever has a JSON form has an XML form that says the same.
 
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +14,7 @@ use transom::codec::xml::write::{WriteOptions, write};
 use transom::schema::{MessageId, Schema};
 
 use crate::generate::{self, Choices, Shape};
-use crate::support::{BOTH, Random, TYPES, to_json, to_wire};
+use crate::support::{BOTH, Random, TYPES, test_messages, to_json, to_wire, value};
 
 /// The vectors of the conformance suite and the descriptor sets of their messages.
 const VECTORS: [(&str, &str); 4] = [
@@ -115,4 +117,54 @@ fn random_messages_go_through_xml_without_loss() {
         passed += 1;
     }
     assert!(passed > 2_000, "too few messages have a JSON form: {passed}");
+}
+
+/// What was written means to another reader, which knows lxml and the rules and nothing of this codec, what JSON says.
+#[test]
+fn another_reader_agrees() {
+    let mut random = Random::new(13);
+    let mut cases = Vec::new();
+    for at in 0..3_000 {
+        let (name, bytes) = (TYPES[at % TYPES.len()], random.bytes(300));
+        let shape = Shape { is_tidy: false, has_pure_entries: true };
+        let wire = generate::message(&BOTH.schema, BOTH.id(name), &mut Choices::new(&bytes), shape);
+        if let Ok(json) = to_json(&BOTH.schema, BOTH.id(name), &wire) {
+            cases.push((name, to_xml(&BOTH.schema, BOTH.id(name), &wire).unwrap(), json));
+        }
+    }
+    assert!(cases.len() > 1_000, "too few messages have a JSON form: {}", cases.len());
+    let questions: String =
+        cases.iter().map(|(name, xml, _)| format!("{name}\t{}\n", STANDARD.encode(xml))).collect();
+    let answers = ask(&questions);
+    assert_eq!(answers.lines().count(), cases.len());
+    for ((name, xml, json), answer) in cases.iter().zip(answers.lines()) {
+        if let Some(error) = answer.strip_prefix("error\t") {
+            panic!("{}: {xml}", String::from_utf8(STANDARD.decode(error).unwrap()).unwrap());
+        }
+        let wire = STANDARD.decode(answer).unwrap();
+        let found = to_json(&BOTH.schema, BOTH.id(name), &wire).unwrap();
+        assert_eq!(value(&found), value(json), "{xml}");
+    }
+}
+
+fn ask(questions: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python =
+        std::env::var_os("TRANSOM_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
+    let mut child = Command::new(&python)
+        .arg(root.join("tests/codec/xml_oracle.py"))
+        .arg(test_messages())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!("{} does not run ({error}); ./test installs it, or set TRANSOM_PYTHON", python.display())
+        });
+    let mut input = child.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || input.write_all(questions.as_bytes()).unwrap());
+        child.wait_with_output().unwrap()
+    });
+    assert!(output.status.success(), "the other reader failed: {}", output.status);
+    String::from_utf8(output.stdout).unwrap()
 }

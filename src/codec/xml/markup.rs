@@ -190,9 +190,8 @@ impl<'t> Lexer<'t> {
 
     /// A value in quotes: references are resolved, each white space becomes a space.
     fn attribute_value(&mut self, name: &[u8]) -> Result<Cow<'t, [u8]>> {
-        let quote = match self.text.get(self.at) {
-            Some(&quote @ (b'"' | b'\'')) => quote,
-            _ => return Err(self.error(format!("the value of the attribute {} needs quotes", shown(name)))),
+        let Some(&quote @ (b'"' | b'\'')) = self.text.get(self.at) else {
+            return Err(self.error(format!("the value of the attribute {} needs quotes", shown(name))));
         };
         self.at += 1;
         let start = self.at;

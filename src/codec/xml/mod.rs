@@ -22,11 +22,16 @@ pub mod error;
 pub mod lexer;
 mod markup;
 pub mod read;
+mod read_attributes;
 mod read_value;
 mod read_well_known;
 mod scan;
 pub mod split;
 pub mod status;
 pub mod write;
+mod write_members;
 mod write_value;
 mod write_well_known;
+
+#[cfg(test)]
+mod tests;

@@ -242,6 +242,11 @@ impl<'a, 't> Reader<'a, 't, '_> {
     pub(super) fn expect(&self, name: &str, space: Space<'_>) -> Result<()> {
         if self.lexer.local() != name.as_bytes() || !space.includes(self.lexer.namespace()) {
             let local = shown(self.lexer.local());
+            if local == name {
+                let found = shown(self.lexer.namespace());
+                let text = format!("<{name}> is in the namespace {found:?}, but {} is needed", space.shown());
+                return Err(self.lexer.refused(text));
+            }
             return Err(self.lexer.refused(format!("<{local}> stands where <{name}> is needed")));
         }
         match name {

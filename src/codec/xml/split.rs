@@ -152,6 +152,9 @@ impl XmlSplitter {
             (self.looked, self.quote) = (0, None);
             self.seen = end - self.start;
             if self.pass(token, from, end)? {
+                if self.seen > self.limit {
+                    return Err(self.error(XmlSplitErrorKind::TooLong(self.limit)));
+                }
                 return Ok(Some(self.take()));
             }
         }

@@ -32,6 +32,7 @@ mod dialects;
 mod requests;
 mod soap;
 mod streams;
+mod xml;
 
 const ECHO: &[u8] = include_bytes!("../../../fuzz/echo.binpb");
 const TYPE: &str = "echo.v1.Everything";

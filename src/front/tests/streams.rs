@@ -10,7 +10,7 @@ use crate::snapshot::StreamForm;
 use crate::status::Detail;
 
 /// A reply of these messages, each a string, that ends with this status.
-fn streaming(messages: &[&str], end: Status) -> Reply {
+pub(super) fn streaming(messages: &[&str], end: Status) -> Reply {
     let parts: Vec<Part> = messages
         .iter()
         .map(|text| Part::Message(wire(&json!({ "string": text })).into()))
@@ -19,7 +19,7 @@ fn streaming(messages: &[&str], end: Status) -> Reply {
     Reply { stream: Some(Box::pin(stream::iter(parts))), ..Reply::from(Status::ok()) }
 }
 
-fn failed() -> Status {
+pub(super) fn failed() -> Status {
     Status::backend(Code::NotFound, "no such \"thing\"")
 }
 

@@ -1,0 +1,245 @@
+//! The fields of a message as elements, in order of declaration.
+
+use super::error::WriteError;
+use super::write::{Result, Tag, Writer, in_field, invalid};
+use crate::codec::fields::{Occurrence, fits, index};
+use crate::schema::message::{Cardinality, Field, Kind, Message};
+use crate::schema::{MessageId, Presence};
+use crate::wire::WireType;
+use crate::wire::reader::Reader;
+
+impl<'a> Writer<'a, '_> {
+    /// The elements of a message's fields.
+    pub(super) fn members(&mut self, message: &'a Message, wire: Reader<'_>) -> Result<()> {
+        if self.is_usual(message, wire)? {
+            self.usual_members(message, wire)
+        } else {
+            self.indexed_members(message, wire)
+        }
+    }
+
+    /// Whether the fields lie on the wire as they are to be written: in order of declaration, nothing twice that can be
+    /// there once, no two members of a oneof, maps in one piece.
+    fn is_usual(&mut self, message: &'a Message, mut wire: Reader<'_>) -> Result<bool> {
+        let (mut next, mut last, mut oneofs, mut has_gap) = (0, None, 0_u64, false);
+        while !wire.is_at_end() {
+            let Some((position, field, wire_type)) = self.next_field(message, next, &mut wire)? else {
+                has_gap = true;
+                continue;
+            };
+            let is_map = field.cardinality() == Cardinality::Map;
+            let is_single = matches!(field.cardinality(), Cardinality::Singular(_));
+            let is_wrong = last.is_some_and(|last| {
+                position < last || (position == last && (is_single || (is_map && has_gap)))
+            });
+            let oneof = field.oneof().map_or(0, |oneof| 1_u64.checked_shl(oneof as u32).unwrap_or(u64::MAX));
+            if is_wrong || oneofs & oneof != 0 {
+                return Ok(false);
+            }
+            oneofs |= oneof;
+            has_gap = false;
+            self.skip(field.number(), wire_type, &mut wire)?;
+            // What is a list goes on.
+            while !is_single && wire.take_tag(field.tag()) {
+                self.skip(field.number(), field.wire_type(), &mut wire)?;
+            }
+            last = Some(position);
+            next = position + 1;
+        }
+        Ok(true)
+    }
+
+    fn skip(&mut self, number: u32, wire_type: WireType, wire: &mut Reader<'_>) -> Result<()> {
+        match wire_type {
+            WireType::StartGroup => self.group_content(number, wire).map(drop),
+            _ => wire.skip(number, wire_type, self.groups_left()).map_err(invalid),
+        }
+    }
+
+    /// Goes past the next tag and returns the position of its field, most often `guess`. An unknown field is skipped.
+    #[inline]
+    fn next_field(
+        &mut self,
+        message: &'a Message,
+        guess: usize,
+        wire: &mut Reader<'_>,
+    ) -> Result<Option<(usize, &'a Field, WireType)>> {
+        if let Some(field) = message.fields().get(guess)
+            && wire.take_tag(field.tag())
+        {
+            return Ok(Some((guess, field, field.wire_type())));
+        }
+        let (number, wire_type) = wire.tag().map_err(invalid)?;
+        if let Some(position) = message.field_by_number(number)
+            && let Some(field) = message.fields().get(position)
+            && fits(field, wire_type)
+        {
+            return Ok(Some((position, field, wire_type)));
+        }
+        self.skip(number, wire_type, wire)?;
+        Ok(None)
+    }
+
+    fn usual_members(&mut self, message: &'a Message, mut wire: Reader<'_>) -> Result<()> {
+        let mut guess = 0;
+        let mut entries = Vec::new();
+        let mut index = 0;
+        while !wire.is_at_end() {
+            let Some((position, field, wire_type)) = self.next_field(message, guess, &mut wire)? else {
+                continue;
+            };
+            let tag = self.tag(field);
+            let written = match field.cardinality() {
+                Cardinality::Singular(presence) => {
+                    self.element(tag, field, wire_type, &mut wire, presence == Presence::Implicit)
+                }
+                Cardinality::Repeated { .. } => {
+                    if guess != position + 1 {
+                        index = 0;
+                    }
+                    self.occurrences(tag, field, wire_type, &mut wire, &mut index)
+                }
+                Cardinality::Map => {
+                    entries.clear();
+                    Self::entries(field, &mut wire, &mut entries)
+                        .and_then(|()| self.map(tag, self.scope.space, b"", field, &entries))
+                }
+            };
+            written.map_err(|error| in_field(self.schema, error, field))?;
+            guess = position + 1;
+        }
+        Ok(())
+    }
+
+    /// The occurrences of a list from one, whose tag was read, to the last one that follows without a gap.
+    fn occurrences(
+        &mut self,
+        tag: Tag<'a>,
+        field: &'a Field,
+        wire_type: WireType,
+        wire: &mut Reader<'_>,
+        index: &mut usize,
+    ) -> Result<()> {
+        self.occurrence(tag, field, wire_type, wire, index)?;
+        while wire.take_tag(field.tag()) {
+            self.occurrence(tag, field, field.wire_type(), wire, index)?;
+        }
+        Ok(())
+    }
+
+    /// The entries of a map from the first one, whose tag was read.
+    fn entries<'w>(field: &Field, wire: &mut Reader<'w>, entries: &mut Vec<Reader<'w>>) -> Result<()> {
+        entries.push(wire.nested().map_err(invalid)?);
+        while wire.take_tag(field.tag()) {
+            entries.push(wire.nested().map_err(invalid)?);
+        }
+        Ok(())
+    }
+
+    /// One occurrence of a list: an element, or those of a packed run.
+    fn occurrence(
+        &mut self,
+        tag: Tag<'a>,
+        field: &'a Field,
+        wire_type: WireType,
+        wire: &mut Reader<'_>,
+        index: &mut usize,
+    ) -> Result<()> {
+        if wire_type == WireType::Len && field.kind().is_packable() {
+            let mut elements = wire.nested().map_err(invalid)?;
+            while !elements.is_at_end() {
+                self.element(tag, field, field.kind().wire_type(), &mut elements, false)?;
+                self.check_length()?;
+            }
+            return Ok(());
+        }
+        self.element(tag, field, wire_type, wire, false).map_err(|mut error| {
+            error.path.push_index(*index);
+            error
+        })?;
+        *index += 1;
+        self.check_length()
+    }
+
+    /// The elements of a message whose wire is legal but unusual: what comes twice is merged or replaced as the
+    /// encoding's specification asks.
+    fn indexed_members(&mut self, message: &'a Message, wire: Reader<'_>) -> Result<()> {
+        let index = self.index(message, wire)?;
+        for group in index.chunk_by(|a, b| a.position == b.position) {
+            let Some(field) =
+                group.first().and_then(|first| message.fields().get(usize::from(first.position)))
+            else {
+                continue;
+            };
+            self.group(field, wire, group).map_err(|error| in_field(self.schema, error, field))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn index(&self, message: &Message, wire: Reader<'_>) -> Result<Vec<Occurrence>> {
+        index(message, wire, self.groups_left()).map_err(invalid)
+    }
+
+    /// What all occurrences of a field make together.
+    fn group(&mut self, field: &'a Field, wire: Reader<'_>, group: &[Occurrence]) -> Result<()> {
+        let tag = self.tag(field);
+        match field.cardinality() {
+            Cardinality::Singular(presence) => {
+                if let Some((id, joined)) = self.joined(field, wire, group)? {
+                    return self.message(tag, id, Reader::new(&joined));
+                }
+                let Some(last) = group.last() else { return Ok(()) };
+                let leave_out = presence == Presence::Implicit;
+                self.element(tag, field, last.wire_type, &mut last.reader(wire), leave_out)
+            }
+            Cardinality::Repeated { .. } => {
+                let mut index = 0;
+                for occurrence in group {
+                    let mut reader = occurrence.reader(wire);
+                    self.occurrence(tag, field, occurrence.wire_type, &mut reader, &mut index)?;
+                }
+                Ok(())
+            }
+            Cardinality::Map => {
+                let entries = group.iter().map(|each| each.reader(wire).nested().map_err(invalid));
+                let entries = entries.collect::<Result<Vec<_>>>()?;
+                self.map(tag, self.scope.space, b"", field, &entries)
+            }
+        }
+    }
+
+    /// The pieces of a message joined, which merges them; none if it came in one piece.
+    pub(super) fn joined(
+        &mut self,
+        field: &Field,
+        wire: Reader<'_>,
+        group: &[Occurrence],
+    ) -> Result<Option<(MessageId, Vec<u8>)>> {
+        let (Kind::Message(id), [_, _, ..]) = (field.kind(), group) else { return Ok(None) };
+        let mut joined = Vec::new();
+        for occurrence in group {
+            let mut reader = occurrence.reader(wire);
+            let piece = match occurrence.wire_type {
+                WireType::StartGroup => self.group_content(field.number(), &mut reader)?,
+                _ => reader.nested().map_err(invalid)?,
+            };
+            joined.extend_from_slice(piece.wire().get(piece.position()..).unwrap_or_default());
+        }
+        Ok(Some((id, joined)))
+    }
+
+    /// The content of a group whose start tag was read.
+    pub(super) fn group_content<'w>(&mut self, number: u32, wire: &mut Reader<'w>) -> Result<Reader<'w>> {
+        let content = wire.group(number, self.groups_left()).map_err(invalid)?;
+        let length = content.wire().len() - content.position();
+        self.groups = self
+            .groups
+            .checked_sub(length)
+            .ok_or_else(|| WriteError::new("groups are nested too deeply for their size"))?;
+        Ok(content)
+    }
+
+    pub(super) const fn groups_left(&self) -> usize {
+        self.options.max_depth.saturating_sub(self.depth)
+    }
+}
