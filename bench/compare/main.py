@@ -64,10 +64,10 @@ def parsed():
         nargs="?",
         choices=["compare", "scale"],
         default="compare",
-        help="compare: every workload through every gateway, about 30 minutes; "
+        help="compare: every workload through every gateway, about 25 minutes; "
         "scale: cost against routes, sizes, descriptors, connections, about 8 minutes",
     )
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about 7 minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about 5 minutes")
     parser.add_argument(
         "--only",
         action="append",

@@ -25,8 +25,8 @@ pub struct AnswerBody {
 #[derive(Debug)]
 enum Kind {
     Whole(Full<Bytes>),
-    /// Data, more of it, and then trailers, each at most once.
-    Trailed([Option<Bytes>; 2], Option<Box<HeaderMap>>),
+    /// Data and then trailers, each at most once.
+    Trailed(Option<Bytes>, Option<Box<HeaderMap>>),
     Framed(Box<Framed>),
     Streamed(Box<Streamed>),
 }
@@ -49,8 +49,8 @@ impl AnswerBody {
         Self::from(Vec::new())
     }
 
-    /// A body of up to two pieces that ends with trailers.
-    pub(super) fn trailed(data: [Option<Bytes>; 2], trailers: HeaderMap) -> Self {
+    /// A body that ends with trailers.
+    pub(super) fn trailed(data: Option<Bytes>, trailers: HeaderMap) -> Self {
         Self { kind: Kind::Trailed(data, Some(Box::new(trailers))), code: Code::Ok }
     }
 
@@ -101,12 +101,10 @@ impl Body for AnswerBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match &mut self.kind {
             Kind::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
-            Kind::Trailed([first, second], trailers) => {
-                Poll::Ready(match first.take().or_else(|| second.take()) {
-                    Some(data) => Some(Ok(Frame::data(data))),
-                    None => trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))),
-                })
-            }
+            Kind::Trailed(data, trailers) => Poll::Ready(match data.take() {
+                Some(data) => Some(Ok(Frame::data(data))),
+                None => trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))),
+            }),
             Kind::Framed(body) => body.poll_frame(cx),
             Kind::Streamed(body) => body.poll_text(cx).map(|text| text.map(|text| text.map(Frame::data))),
         }
@@ -115,9 +113,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Whole(body) => body.is_end_stream(),
-            Kind::Trailed([first, second], trailers) => {
-                first.is_none() && second.is_none() && trailers.is_none()
-            }
+            Kind::Trailed(data, trailers) => data.is_none() && trailers.is_none(),
             Kind::Framed(body) => body.has_ended(),
             Kind::Streamed(body) => body.has_ended(),
         }

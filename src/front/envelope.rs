@@ -18,12 +18,10 @@ use crate::call::deadline::before;
 use crate::call::{Message, Part, Replies};
 use crate::snapshot::Limits;
 use crate::status::{Code, Status};
-use crate::wire::envelope::{COMPRESSED, Envelope, EnvelopeError, Envelopes, PREFIX, prefix};
+use crate::wire::envelope::{COMPRESSED, Envelope, EnvelopeError, Envelopes, prefix};
 
 /// What is ready together is written together, up to this many bytes.
 const PACK: usize = 16 << 10;
-/// From this length on a frame more costs less than a copy.
-const LARGE: usize = 8 << 10;
 
 /// The messages in the envelopes of a request's body, read as they are pulled.
 pub(super) struct Requests<B, F> {
@@ -140,33 +138,16 @@ fn not_one(what: &str) -> Status {
 /// # Errors
 /// When it is longer than the format can say.
 pub(super) fn write(message: &Message, data: &mut BytesMut) -> Result<(), Status> {
-    let prefix = prefix_of(message)?;
-    data.reserve(prefix.len() + message.bytes.len());
+    let length = message.bytes.len();
+    let flags = if message.compressed { COMPRESSED } else { 0 };
+    let prefix = prefix(flags, length).ok_or_else(|| {
+        let text = format!("The backend's message of {length} bytes is too long to be sent on.");
+        Status::backend(Code::ResourceExhausted, text)
+    })?;
+    data.reserve(prefix.len() + length);
     data.extend_from_slice(&prefix);
     data.extend_from_slice(&message.bytes);
     Ok(())
-}
-
-/// The pieces of a message in its envelope. One that is large is not copied for that.
-///
-/// # Errors
-/// When it is longer than the format can say.
-pub(super) fn whole(message: Message) -> Result<[Option<Bytes>; 2], Status> {
-    if message.bytes.len() < LARGE {
-        let mut data = BytesMut::new();
-        write(&message, &mut data)?;
-        return Ok([Some(data.freeze()), None]);
-    }
-    let prefix = prefix_of(&message)?;
-    Ok([Some(Bytes::copy_from_slice(&prefix)), Some(message.bytes)])
-}
-
-fn prefix_of(message: &Message) -> Result<[u8; PREFIX], Status> {
-    let length = message.bytes.len();
-    prefix(if message.compressed { COMPRESSED } else { 0 }, length).ok_or_else(|| {
-        let text = format!("The backend's message of {length} bytes is too long to be sent on.");
-        Status::backend(Code::ResourceExhausted, text)
-    })
 }
 
 /// How a dialect writes the parts of a streaming answer.

@@ -68,10 +68,13 @@ fn with_message(reply: Reply, is_stream: bool, listed: &[HeaderName]) -> Answer 
     let Reply { metadata, message, trailers, stream, .. } = reply;
     let body = match stream {
         Some(replies) => Framed::new(replies, Box::new(Native { listed: listed.into() })).into(),
-        None => match envelope::whole(message) {
-            Ok(data) => AnswerBody::trailed(data, end(&Status::ok(), trailers, listed)),
-            Err(status) => return without_message(Reply::from(status), listed),
-        },
+        None => {
+            let mut data = BytesMut::new();
+            match envelope::write(&message, &mut data) {
+                Ok(()) => AnswerBody::trailed(Some(data.freeze()), end(&Status::ok(), trailers, listed)),
+                Err(status) => return without_message(Reply::from(status), listed),
+            }
+        }
     };
     let mut answer = Response::new(body);
     initial(metadata, listed, answer.headers_mut());
@@ -89,7 +92,7 @@ fn without_message(reply: Reply, listed: &[HeaderName]) -> Answer {
         answer = Response::new(AnswerBody::empty().with_code(status.code()));
         *answer.headers_mut() = end;
     } else {
-        answer = Response::new(AnswerBody::trailed([None, None], end).with_code(status.code()));
+        answer = Response::new(AnswerBody::trailed(None, end).with_code(status.code()));
         initial(metadata, listed, answer.headers_mut());
     }
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
