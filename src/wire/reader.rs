@@ -288,45 +288,31 @@ impl<'a> Reader<'a> {
 #[inline(never)]
 fn long_varint(whole: &[u8], start: usize, end: usize) -> Result<(u64, usize), Error> {
     let rest = whole.get(start..).unwrap_or_default();
-    let (value, size) = match rest.first_chunk().and_then(short_varint) {
-        Some(short) => short,
-        None => any_varint(rest),
-    };
+    let mut value = 0;
+    let mut size = 0;
+    if let Some(bytes) = rest.first_chunk::<10>() {
+        // A loop of a fixed length becomes one without counting.
+        for (index, &byte) in bytes.iter().enumerate() {
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if byte < 0x80 {
+                size = index + 1;
+                break;
+            }
+        }
+    } else {
+        for (index, &byte) in rest.iter().enumerate() {
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if byte < 0x80 {
+                size = index + 1;
+                break;
+            }
+        }
+    }
     if size > 0 && start + size <= end {
         return Ok((value, start + size));
     }
     let is_long = end.saturating_sub(start) >= 10;
     Err(Error { offset: start, kind: if is_long { ErrorKind::Varint } else { ErrorKind::Truncated } })
-}
-
-/// The value and the size of a varint of at most eight bytes, all of them at once, as nobody can foretell how many
-/// there are.
-#[inline]
-const fn short_varint(chunk: &[u8; 8]) -> Option<(u64, usize)> {
-    let word = u64::from_le_bytes(*chunk);
-    // The high bit of each byte behind which nothing follows.
-    let ends = !word & 0x8080_8080_8080_8080;
-    if ends == 0 {
-        return None;
-    }
-    // All bytes up to the first of these, then groups of seven bits are joined, of fourteen, and of 28.
-    let bytes = word & (ends ^ (ends - 1)) & 0x7f7f_7f7f_7f7f_7f7f;
-    let pairs = bytes & 0x007f_007f_007f_007f | (bytes & 0x7f00_7f00_7f00_7f00) >> 1;
-    let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
-    let value = fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4;
-    Some((value, ends.trailing_zeros() as usize / 8 + 1))
-}
-
-/// The value and the size of any varint; the size is zero if there is none. It may be longer than ten bytes.
-fn any_varint(rest: &[u8]) -> (u64, usize) {
-    let mut value = 0;
-    for (index, &byte) in rest.iter().take(10).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * index);
-        if byte < 0x80 {
-            return (value, index + 1);
-        }
-    }
-    (0, 0)
 }
 
 /// The signed number behind a zigzag-encoded `sint32` or `sint64`.

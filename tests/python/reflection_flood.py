@@ -9,6 +9,7 @@ from google.protobuf import descriptor_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 MIB = 1 << 20
+FIRST = "0.proto"
 PROTOCOLS = ["grpc.reflection.v1", "grpc.reflection.v1alpha"]
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -18,7 +19,10 @@ arguments = parser.parse_args()
 
 def file(name, imports, padding=b""):
     """A descriptor, with something behind it that no reader of descriptors knows."""
-    text = descriptor_pb2.FileDescriptorProto(name=name, dependency=imports, package="flood.v1").SerializeToString()
+    descriptor = descriptor_pb2.FileDescriptorProto(name=name, dependency=imports, package="flood.v1")
+    if name == FIRST:
+        descriptor.service.add(name="Flood")
+    text = descriptor.SerializeToString()
     if padding:
         length = len(padding)
         varint = bytes(length >> shift & 0x7F | 0x80 for shift in range(0, 28, 7)) + bytes([length >> 28])
@@ -34,7 +38,7 @@ def files(name):
     if arguments.kind == "whole":
         return [file(name, [], ZEROS)]
     if arguments.kind == "circle":
-        return [file(name, ["b.proto" if name == "a.proto" else "a.proto"])]
+        return [file(name, ["1.proto" if name == FIRST else FIRST])]
     number = int(name.partition(".")[0])
     return [file(name, [f"{number + 1}.proto"], ZEROS[:MIB])]
 
@@ -45,8 +49,7 @@ def answer(request):
         case "list_services":
             answer.list_services_response.service.add(name="flood.v1.Flood")
         case "file_containing_symbol":
-            first = "a.proto" if arguments.kind == "circle" else "0.proto"
-            answer.file_descriptor_response.file_descriptor_proto.extend(files(first))
+            answer.file_descriptor_response.file_descriptor_proto.extend(files(FIRST))
         case "file_by_filename":
             answer.file_descriptor_response.file_descriptor_proto.extend(files(request.file_by_filename))
     return answer

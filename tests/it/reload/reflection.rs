@@ -121,9 +121,8 @@ async fn backends_that_hang_or_lie_leave_the_others_served() {
 /// 100 MB in one answer, files of 1 MB that import one another without an end, and two that import each other.
 #[tokio::test]
 async fn backends_that_tell_far_too_much_leave_the_others_served() {
-    /// The 64 MiB that one may tell, in the pieces that arrived and as one answer, for two of them at once, and the
-    /// gateway itself.
-    const MEMORY: u64 = 320 << 20;
+    /// The 64 MiB that each may tell, for the two that do and the gateway itself.
+    const MEMORY: u64 = 256 << 20;
     let folder = tempfile::tempdir().unwrap();
     let up = start(folder.path(), "up", 0, &proto("up", &["Get"], "string id = 1;"));
     let kinds = ["whole", "endless", "circle"];
@@ -137,9 +136,8 @@ async fn backends_that_tell_far_too_much_leave_the_others_served() {
     let setting = Setting::new(&config(&list, "reload: {reflection: 100ms, files: 1h}\n"));
     assert_eq!(setting.status("/up/Get").await, 200);
     let expected = [
-        ("whole", "found 104857"),
+        ("whole", "decoded message length too large: found 104857"),
         ("endless", "has more than 67108864 bytes of descriptors, which is the limit for reflection"),
-        ("circle", "What its server gave is not valid: "),
     ];
     // A busy machine may have needed more than the time that there is at the start.
     eventually("the reasons", async || {
@@ -148,11 +146,11 @@ async fn backends_that_tell_far_too_much_leave_the_others_served() {
         let ready = setting.ask("/readyz").await;
         assert_eq!(ready.status, 200);
         let missing = ready.json()["missing"].clone();
-        eprintln!("{missing}");
-        (0..3).all(|index| {
-            let (name, reason) = expected[index];
-            assert_eq!(missing[index]["upstream"], json!(name));
-            missing[index]["reason"].as_str().unwrap().contains(reason)
+        // A circle of imports is odd, but has an end.
+        assert_eq!(missing.as_array().unwrap().len(), expected.len(), "{missing}");
+        expected.iter().zip(missing.as_array().unwrap()).all(|((name, reason), missing)| {
+            assert_eq!(missing["upstream"], json!(name));
+            missing["reason"].as_str().unwrap().contains(reason)
         })
     })
     .await;
@@ -162,6 +160,7 @@ async fn backends_that_tell_far_too_much_leave_the_others_served() {
     }
     let peak = setting.server.peak_memory();
     assert!(peak < MEMORY, "{peak} bytes");
+    eprintln!("{peak} bytes");
 }
 
 /// Long before its turn: what was restarted may be another version.

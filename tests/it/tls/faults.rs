@@ -302,3 +302,32 @@ async fn bad_files_do_not_replace_good_ones() {
     let answer = client::get(gateway.address(), "/").await;
     assert_eq!(answer.json()["message"], PLAINTEXT);
 }
+
+/// The files of what is served are looked at on, and so are those that kept another configuration from being served.
+#[test]
+fn a_configuration_that_is_refused_for_its_certificates_is_tried_again_with_others() {
+    let place = Place::new();
+    let (one, two) = (place.authority.issue(&["a.example"]), place.authority.issue(&["a.example"]));
+    place.write("a", &one);
+    let config = |name: &str| {
+        format!(
+            "listeners: [{{address: '127.0.0.1:0', tls: {{{}}}}}]\nupstreams: {{shop: 'http://{}'}}\nservices: ['**']\n\
+             reload: {{files: 200ms}}\n",
+            place.pair(name),
+            backend::bookstore()
+        )
+    };
+    let file = place.file("transom.yaml");
+    fs::write(&file, config("a")).unwrap();
+    let gateway = Gateway::with_file(&file, &[]);
+    place.write("b", &two);
+    fs::write(place.file("b.crt"), &two.certificate.pem()[..200]).unwrap();
+    fs::write(&file, config("b")).unwrap();
+    gateway.wait_for_log("the new configuration is refused; the old one goes on");
+    place.write("a", &two);
+    gateway.wait_for_log("certificates were read again and hold for new connections");
+    assert!(place.curl(&gateway, "a.example", &[]).status.success());
+    place.write("b", &one);
+    gateway.wait_for_log("\"message\":\"reloaded\"");
+    assert!(place.curl(&gateway, "a.example", &[]).status.success());
+}
