@@ -78,7 +78,8 @@ impl Dialect {
     fn all() -> NonEmpty<Located<Self>> {
         NonEmpty::new(
             Self::Rest.into(),
-            [Self::Xml, Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Websocket, Self::Soap].map(Located::from),
+            [Self::Xml, Self::Grpc, Self::GrpcWeb, Self::Connect, Self::Websocket, Self::Soap]
+                .map(Located::from),
         )
     }
 }

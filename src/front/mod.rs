@@ -112,8 +112,9 @@ impl Front {
         seen: &mut Seen,
     ) -> Answer {
         let wish = Wish::of_request(&head.headers);
-        let refuse =
-            |status: &Status| error::answer(&snapshot.schema, status, error::Form::of_request(&head.headers, wish.text));
+        let refuse = |status: &Status| {
+            error::answer(&snapshot.schema, status, error::Form::of_request(&head.headers, wish.text))
+        };
         match snapshot.routes.find(head.method.as_str(), head.uri.path()) {
             Found::Match { route, captures } => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
@@ -139,7 +140,7 @@ impl Front {
                 }
                 let text = format!("There is no route for {} {}.", head.method, shown(head.uri.path()));
                 let status = Status::caller(Code::Unimplemented, text).with_http(404);
-                if soap::is_meant(&head) { soap::refused(&snapshot.schema, &status) } else { refuse(&status) }
+                if soap::is_meant(head) { soap::refused(&snapshot.schema, &status) } else { refuse(&status) }
             }
             Found::BadPath(error) => refuse(&Status::caller(Code::InvalidArgument, error.to_string())),
         }

@@ -71,11 +71,11 @@ pub(super) fn reopen(lexer: &mut Lexer<'_>) -> Result<(), Fault> {
 /// # Errors
 /// When there is another element in the body or behind it.
 pub(super) fn finish(lexer: &mut Lexer<'_>) -> Result<(), Fault> {
-    while lexer.child().map_err(invalid)? {
+    if lexer.child().map_err(invalid)? {
         let text = "the body has more than one element, and each message calls one method";
         return Err(invalid(lexer.refused(text)));
     }
-    while lexer.child().map_err(invalid)? {
+    if lexer.child().map_err(invalid)? {
         return Err(invalid(lexer.refused("nothing may follow the body of an envelope")));
     }
     lexer.finish().map_err(invalid)

@@ -43,7 +43,8 @@ impl Seen {
 async fn requests_and_answers_are_mixed_as_the_caller_likes() {
     let (json_body, xml_body) = (r#"{"string":"a"}"#.to_owned(), everything("<string>a</string>"));
     let (json, old) = ("application/json", "text/xml; charset=utf-8");
-    let table: [(&[(&str, &str)], &str, &str, Dialect); 9] = [
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str, Dialect);
+    let table: [Row<'_>; 9] = [
         (&[("content-type", XML)], &xml_body, XML, Dialect::Xml),
         (&[("content-type", "text/xml")], &xml_body, old, Dialect::Xml),
         (&[("content-type", XML), ("accept", "*/*")], &xml_body, XML, Dialect::Xml),

@@ -93,7 +93,8 @@ pub(super) fn hint(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
     // HTTP/2 has no Upgrade.
     let is_upgradable = head.version == Version::HTTP_11;
     let status = status.with_http(if is_upgradable { 426 } else { 400 });
-    let mut answer = error::answer(&snapshot.schema, &status, error::Form::of_request(&head.headers, Text::Json));
+    let mut answer =
+        error::answer(&snapshot.schema, &status, error::Form::of_request(&head.headers, Text::Json));
     if is_upgradable {
         let headers = answer.headers_mut();
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
