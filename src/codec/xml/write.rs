@@ -7,7 +7,7 @@
 use super::error::WriteError;
 use crate::codec::json::out::Out;
 pub use crate::codec::json::write::WriteOptions;
-use crate::schema::message::{Cardinality, Field, Kind, Message};
+use crate::schema::message::{Cardinality, Field, Kind};
 use crate::schema::xml_name::{self, NAMESPACE};
 use crate::schema::{MessageId, Name, Schema};
 use crate::wire::WireType;
