@@ -140,8 +140,10 @@ class Reader:
         for child in element:
             assert split(child)[0] == space, child.tag
             field = fields[split(child)[1]]
-            place = list(fields).index(split(child)[1])
-            assert place > last or (place == last and field.is_repeated and not self.is_map(field)), "order"
+            # Extensions stand behind the fields, in an order of their own.
+            place = len(fields) if field.is_extension else list(fields).index(split(child)[1])
+            assert field.is_extension or place > last or (place == last and field.is_repeated and not self.is_map(field)), "order"
+            assert place >= last, "extensions"
             last = place
             if field.is_extension:
                 if field.type in (F.TYPE_MESSAGE, F.TYPE_GROUP):

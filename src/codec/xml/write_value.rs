@@ -12,7 +12,7 @@ use crate::codec::fields::fits;
 use crate::codec::json::out::Out;
 use crate::codec::number::put_unsigned;
 use crate::schema::message::{Field, Kind};
-use crate::schema::xml_name::{begins_escape, push_escape};
+use crate::schema::xml_name::begins_escape;
 use crate::wire::WireType;
 use crate::wire::reader::{Error, ErrorKind, Reader, unzigzag};
 
@@ -231,7 +231,9 @@ impl Out {
     fn escaped_text(&mut self, text: &str) {
         let bytes = text.as_bytes();
         let (mut at, mut copied) = (0, 0);
-        while let Some(&byte) = bytes.get(at) {
+        loop {
+            at = unusual(bytes, at);
+            let Some(&byte) = bytes.get(at) else { break };
             let (escape, length): (&[u8], usize) = match byte {
                 b'<' => (b"&lt;", 1),
                 b'>' => (b"&gt;", 1),
@@ -240,28 +242,65 @@ impl Out {
                 b'_' if begins_escape(&bytes[at..]) => (b"_x005F_", 1),
                 0xef if matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbe])) => (b"_xFFFE_", 3),
                 0xef if matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbf])) => (b"_xFFFF_", 3),
-                byte if is_control(byte) => {
-                    self.extend(&bytes[copied..at]);
-                    let mut escape = String::new();
-                    push_escape(&mut escape, char::from(byte));
-                    self.extend(escape.as_bytes());
-                    at += 1;
-                    copied = at;
-                    continue;
-                }
+                byte if is_control(byte) => (&CONTROLS[usize::from(byte)], 1),
                 _ => {
                     at += 1;
                     continue;
                 }
             };
-            self.extend(&bytes[copied..at]);
-            self.extend(escape);
+            if copied < at {
+                self.extend(&bytes[copied..at]);
+            }
+            self.put(|window: &mut [u8; 8]| {
+                window[..escape.len()].copy_from_slice(escape);
+                escape.len()
+            });
             at += length;
             copied = at;
         }
         self.extend(&bytes[copied..]);
     }
 }
+
+/// The position of the first byte from `at` on that may have to be escaped.
+fn unusual(text: &[u8], mut at: usize) -> usize {
+    // Where escapes are close to one another blocks only cost.
+    if text.get(at).is_some_and(|&byte| may_be_escaped(byte)) {
+        return at;
+    }
+    while let Some(block) = text.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+        // Without a branch for each byte, so that it becomes vector instructions.
+        if block.iter().fold(false, |any, &byte| any | may_be_escaped(byte)) {
+            break;
+        }
+        at += 16;
+    }
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest.iter().position(|&byte| may_be_escaped(byte)).unwrap_or(rest.len())
+}
+
+#[inline(always)]
+const fn may_be_escaped(byte: u8) -> bool {
+    ((byte < 0x20) & (byte != b'\n') & (byte != b'\t'))
+        | (byte == b'<')
+        | (byte == b'>')
+        | (byte == b'&')
+        | (byte == b'_')
+        | (byte == 0xef)
+}
+
+/// What control characters are written as.
+static CONTROLS: [[u8; 7]; 32] = {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut escapes = [*b"_x0000_"; 32];
+    let mut byte = 0;
+    while byte < 32 {
+        escapes[byte][4] = HEX[byte >> 4];
+        escapes[byte][5] = HEX[byte & 15];
+        byte += 1;
+    }
+    escapes
+};
 
 /// Whether a byte is not ASCII, or may have to be escaped.
 #[inline(always)]
