@@ -24,6 +24,7 @@ impl Gateway for Site {
     fn snapshot(&self) -> Arc<Snapshot> {
         let limits = Limits { body: 1, body_pause: Duration::ZERO, request: Duration::ZERO, message: 1 };
         Arc::new(Snapshot {
+            access: Default::default(),
             methods: HashMap::new(),
             tls: Default::default(),
             routes: Table::new(),

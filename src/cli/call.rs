@@ -91,7 +91,7 @@ fn request(arguments: &Arguments, endpoint: &Arc<Endpoint>) -> Result<Request, F
     let body = body(endpoint, &arguments.request, &failure)?;
     let call = Call {
         method: Arc::clone(&endpoint.method),
-        origin: Origin { dialect: Dialect::Rest, route: "".into(), peer: None, tls: None },
+        origin: Origin::new(Dialect::Rest, "".into()),
         metadata,
         deadline: Instant::now().checked_add(arguments.timeout),
         encodings: Encodings::default(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::config::problem::Problems;
 use crate::schema::Schema;
-use crate::snapshot::{Limits, Snapshot, Tls};
+use crate::snapshot::{Access, Limits, Snapshot, Tls};
 
 pub mod changes;
 mod descriptors;
@@ -98,7 +98,8 @@ pub fn compile(
         upstreams: upstreams.iter().filter_map(|upstream| upstream.connector.clone()).collect(),
     };
     let live = Live::new(&upstreams, &catalogue, terms.reflections);
-    let snapshot = Snapshot { methods, routes, schema, limits, tls, missing };
+    let access = Access::default();
+    let snapshot = Snapshot { methods, routes, schema, limits, access, tls, missing };
     (Some(Compiled { snapshot, live }), files)
 }
 

@@ -176,6 +176,7 @@ fn endpoint(
         schema: Arc::clone(schema),
         full_name,
         upstream: upstream.name.clone(),
+        policies: Vec::new(),
         dialects: settings.dialects.iter().map(|dialect| spoken(dialect.value)).collect(),
         options: options(config, settings),
     })

@@ -1,11 +1,12 @@
 //! Failures as HTTP answers: `google.rpc.Status` in JSON, or RFC 9457 problem details.
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::accept::preferred;
 use super::answer::{Answer, AnswerBody};
 use super::request_id::{REQUEST_ID, made_up};
+use crate::call::Hints;
 use crate::codec::json::status::{write_details, write_status};
 use crate::codec::json::write::WriteOptions;
 use crate::codec::json::write_value::push_string;
@@ -51,6 +52,13 @@ pub(super) fn answer(schema: &Schema, status: &Status, form: Form) -> Answer {
     *answer.status_mut() = StatusCode::from_u16(status.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
+}
+
+/// Says how the caller may show who it is, where it has to.
+pub(super) fn challenge(hints: Hints, headers: &mut HeaderMap) {
+    for challenge in hints.challenges {
+        headers.append(WWW_AUTHENTICATE, challenge);
+    }
 }
 
 /// RFC 9457: `type` is `about:blank`, so `title` is the meaning of the HTTP status; the extension members

@@ -1,6 +1,6 @@
 //! The messages of gRPC and gRPC-Web, which pass as they are.
 
-use http::HeaderMap;
+use http::request::Parts as Head;
 
 use super::body::RequestBody;
 use super::envelope::Requests;
@@ -12,18 +12,15 @@ use crate::status::{Code, Status};
 use crate::wire::envelope::{COMPRESSED, Envelope};
 
 /// A call with the messages of a body.
-///
-/// # Errors
-/// What is wrong with the headers.
 pub(super) fn call<B: RequestBody>(
     route: &Route,
     dialect: Dialect,
-    headers: &HeaderMap,
+    head: &Head,
     caller: Caller,
     body: B,
     limits: &Limits,
-) -> Result<Call, Status> {
-    let encodings = encodings(headers);
+) -> Call {
+    let encodings = encodings(&head.headers);
     let has_encoding = encodings.request.is_some();
     let requests =
         Requests::new(body, limits.message, COMPRESSED, move |envelope| read(envelope, has_encoding));
@@ -32,7 +29,7 @@ pub(super) fn call<B: RequestBody>(
     } else {
         Body::Pending(Box::pin(requests.one(limits.clone())))
     };
-    method::call(route, dialect, headers, encodings, caller, body)
+    method::call(route, dialect, head, encodings, caller, Ok(body))
 }
 
 fn read(envelope: Envelope, has_encoding: bool) -> Result<Option<Message>, Status> {

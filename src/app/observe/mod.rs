@@ -300,7 +300,7 @@ impl Detail {
         log.write(&Record {
             time: SystemTime::now(),
             request_id: self.request_id.as_ref().map(HeaderValue::as_bytes),
-            peer: self.peer,
+            peer: seen.peer.or(self.peer),
             method: self.method.as_str(),
             path: self.path.as_deref(),
             route: route.map(|route| &*route.template),
@@ -337,7 +337,7 @@ impl Detail {
         span.set("http.response.status_code", i64::from(outcome.status.as_u16()));
         span.set("http.response.body.size", i64::try_from(outcome.sent).unwrap_or(i64::MAX));
         span.set("http.request.body.size", i64::try_from(self.received.load(Relaxed)).unwrap_or(i64::MAX));
-        if let Some(peer) = self.peer {
+        if let Some(peer) = seen.peer.or(self.peer) {
             span.set("client.address", peer.ip().to_string());
         }
         if let Some(agent) = &self.agent {

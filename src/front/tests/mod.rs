@@ -132,6 +132,7 @@ impl Setting {
                 schema: Arc::clone(&schema),
                 full_name: format!("echo.v1.Echo/{name}"),
                 upstream: "echo".into(),
+                policies: Vec::new(),
                 dialects: dialects.to_vec(),
                 options: options.clone(),
             })
@@ -168,6 +169,7 @@ impl Setting {
         };
         let methods = [&echo, &watch, &gather, &chat].into_iter().map(own).collect();
         let snapshot = Snapshot {
+            access: Default::default(),
             methods,
             routes,
             schema: Arc::clone(&schema),
