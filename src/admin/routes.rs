@@ -25,6 +25,7 @@ pub fn routes(snapshot: &Snapshot) -> Json {
             "method": endpoint.full_name,
             "upstream": endpoint.upstream,
             "dialects": dialects(endpoint),
+            "policies": endpoint.policies,
             "client_streaming": endpoint.method.client_streaming,
             "server_streaming": endpoint.method.server_streaming,
         })

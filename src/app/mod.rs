@@ -116,15 +116,16 @@ pub fn cores() -> usize {
 }
 
 /// Compiles a configuration outside any runtime, for commands that serve nothing. What is found is added to
-/// `problems`; there is nothing if it holds an error, such as an upstream that cannot be asked.
+/// `problems`; there is nothing if it holds an error, such as an upstream that cannot be asked. Policies hold if it is to
+/// be `guarded`.
 ///
 /// # Errors
 /// When the operating system refuses a runtime.
-pub fn prepare(config: &Config, problems: &mut Problems) -> io::Result<Option<Compiled>> {
+pub fn prepare(config: &Config, problems: &mut Problems, guarded: bool) -> io::Result<Option<Compiled>> {
     check_log(config, problems);
     let (needed, none) = (Reflections::needed(config), Reflections::default());
     let (reflections, _) = runtime()?.block_on(Reflections::ask(config, &needed, &none, PATIENCE));
-    let terms = Terms { cores: cores(), live: None, reflections, lenient: false };
+    let terms = Terms { cores: cores(), live: None, reflections, lenient: false, guarded };
     Ok(compile(config, problems, terms).0)
 }
 
@@ -207,6 +208,7 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
     let snapshot = compiled.snapshot;
     let tls = snapshot.tls.listeners.clone();
     let (methods, routes) = (snapshot.methods.len(), snapshot.routes.routes().len());
+    let open = snapshot.open().count();
     let current = Current {
         generation: 1,
         config: Arc::clone(&config),
@@ -239,7 +241,7 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
     traffic.apply(change);
     operators.apply(operator_change);
     inherited.finish();
-    tracing::info!(methods, routes, "the methods are open to everybody who can connect");
+    tracing::info!(methods, routes, open, "so many methods are served, so many of them to everybody who can connect");
     meters::loaded();
     say_where(&traffic, &operators);
     notifier.ready(&status(true, methods));

@@ -44,7 +44,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let log = arguments.source.log;
     log.start_quiet();
-    let (_, snapshot, _) = match arguments.source.prepare() {
+    let (_, snapshot, _) = match arguments.source.prepare_open() {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };

@@ -109,9 +109,18 @@ impl Source {
 
     /// The configuration, what it compiles to, and the warnings. Errors are reported.
     fn prepare(&self) -> Result<(Config, Snapshot, Problems), ExitCode> {
+        self.compile(true)
+    }
+
+    /// The same without policies, for an operator who calls from the terminal and has no credentials.
+    fn prepare_open(&self) -> Result<(Config, Snapshot, Problems), ExitCode> {
+        self.compile(false)
+    }
+
+    fn compile(&self, guarded: bool) -> Result<(Config, Snapshot, Problems), ExitCode> {
         let format = self.log.format;
         let (config, mut problems) = self.load().map_err(|problems| format.refuse(&problems))?;
-        match app::prepare(&config, &mut problems) {
+        match app::prepare(&config, &mut problems, guarded) {
             Ok(Some(compiled)) => Ok((config, compiled.snapshot, problems)),
             Ok(None) => Err(format.refuse(&problems)),
             Err(error) => Err(format.fail(&error, INTERNAL)),

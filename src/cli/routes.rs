@@ -46,11 +46,12 @@ fn print_table(snapshot: &Snapshot) {
             streams.to_owned(),
             dialects(endpoint).join(","),
             endpoint.upstream.clone(),
+            if endpoint.policies.is_empty() { "-".to_owned() } else { endpoint.policies.join(",") },
         ]
     });
-    let titles = ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = std::iter::once(titles).chain(rows).collect();
-    let widths: [usize; 6] =
+    let titles = ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES"].map(str::to_owned);
+    let rows: Vec<[String; 7]> = std::iter::once(titles).chain(rows).collect();
+    let widths: [usize; 7] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     for row in rows {
         let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::config::problem::Problems;
 use crate::schema::Schema;
-use crate::snapshot::{Access, Limits, Snapshot, Tls};
+use crate::snapshot::{Limits, Snapshot, Tls};
 
 pub mod changes;
 mod descriptors;
 pub mod live;
+mod policies;
 pub mod reflections;
 mod routes;
 mod services;
@@ -24,6 +25,7 @@ mod tests;
 use changes::Generation;
 use descriptors::Loading;
 use live::Live;
+use policies::Policies;
 use reflections::Reflections;
 
 /// What compiling needs beside the configuration.
@@ -38,6 +40,8 @@ pub struct Terms<'a> {
     /// Whether an upstream that cannot be asked for its descriptors is left out with a warning, rather than an
     /// error.
     pub lenient: bool,
+    /// Whether policies hold. An operator who calls from the terminal needs no credentials.
+    pub guarded: bool,
 }
 
 /// What a configuration compiles to.
@@ -66,6 +70,7 @@ pub fn compile(
     terms: Terms<'_>,
 ) -> (Option<Compiled>, Vec<PathBuf>) {
     let listeners = tls::listeners(config, problems);
+    let policies = if terms.guarded { policies::build(config, problems) } else { Policies::default() };
     let upstreams = upstreams::build(config, problems, terms.cores, terms.live);
     let mut loading = Loading {
         reflections: &terms.reflections,
@@ -80,7 +85,7 @@ pub fn compile(
         return (None, files);
     }
     let is_complete = missing.is_empty();
-    let exposed = services::expose(config, &upstreams, &catalogue, is_complete, problems);
+    let exposed = services::expose(config, &upstreams, &catalogue, &policies, is_complete, problems);
     let (methods, routes) = routes::build(config, &exposed, &catalogue, is_complete, problems);
     if problems.errors() > 0 {
         return (None, files);
@@ -98,8 +103,13 @@ pub fn compile(
         upstreams: upstreams.iter().filter_map(|upstream| upstream.connector.clone()).collect(),
     };
     let live = Live::new(&upstreams, &catalogue, terms.reflections);
-    let access = Access::default();
-    let snapshot = Snapshot { methods, routes, schema, limits, access, tls, missing };
+    let snapshot = Snapshot { methods, routes, schema, limits, access: policies.access, tls, missing };
+    if terms.guarded {
+        policies::review(config, &exposed, &snapshot, problems);
+    }
+    if problems.errors() > 0 {
+        return (None, files);
+    }
     (Some(Compiled { snapshot, live }), files)
 }
 

@@ -7,6 +7,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 
 use super::descriptors::Catalogue;
+use super::policies::Policies;
 use super::upstreams::Upstream;
 use crate::call;
 use crate::call::meters::CLIENT;
@@ -45,6 +46,7 @@ pub(super) fn expose<'c>(
     config: &'c Config,
     upstreams: &[Upstream],
     catalogue: &Catalogue,
+    policies: &Policies,
     is_complete: bool,
     problems: &mut Problems,
 ) -> Vec<Exposed<'c>> {
@@ -70,7 +72,7 @@ pub(super) fn expose<'c>(
         let service = &offer.schema.services()[offer.service];
         for (position, method) in service.methods().iter().enumerate() {
             let endpoint = endpoint(config, settings, upstream, &offer.schema, service, method, problems);
-            let endpoint = endpoint.map(Arc::new);
+            let endpoint = endpoint.map(|endpoint| Arc::new(policies.around(settings, endpoint)));
             exposed.extend(endpoint.map(|endpoint| Exposed {
                 endpoint,
                 settings,
@@ -182,7 +184,7 @@ fn endpoint(
     })
 }
 
-const fn spoken(dialect: Dialect) -> call::Dialect {
+pub(super) const fn spoken(dialect: Dialect) -> call::Dialect {
     match dialect {
         Dialect::Rest => call::Dialect::Rest,
         Dialect::Grpc => call::Dialect::Grpc,

@@ -45,6 +45,14 @@ pub struct Snapshot {
     pub missing: Vec<Missing>,
 }
 
+impl Snapshot {
+    /// The names of the methods that have no policy.
+    pub fn open(&self) -> impl Iterator<Item = &str> {
+        let open = self.methods.iter().filter(|(_, own)| own.endpoint.policies.is_empty());
+        open.map(|(name, _)| name.as_str())
+    }
+}
+
 /// What callers may tell of themselves, for policy.
 #[derive(Clone, Debug, Default)]
 pub struct Access {

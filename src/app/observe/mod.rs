@@ -314,6 +314,7 @@ impl Detail {
             upstream: route.map(|route| &*route.endpoint.upstream),
             trace: self.trace,
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),
+            principal: principal(seen),
         });
     }
 
@@ -340,6 +341,9 @@ impl Detail {
         if let Some(peer) = seen.peer.or(self.peer) {
             span.set("client.address", peer.ip().to_string());
         }
+        if let Some(principal) = principal(seen) {
+            span.set("enduser.id", cut(principal));
+        }
         if let Some(agent) = &self.agent {
             span.set("user_agent.original", cut(&String::from_utf8_lossy(agent.as_bytes())));
         }
@@ -361,6 +365,11 @@ impl Detail {
             span.set("error.type", outcome.code.name());
         }
     }
+}
+
+/// Who has called, where policy has found it out.
+fn principal(seen: &Seen) -> Option<&str> {
+    Some(&seen.noted.as_ref()?.identity()?.principal)
 }
 
 /// The codes that are errors of a server by OpenTelemetry's conventions for gRPC.

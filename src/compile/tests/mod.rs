@@ -36,7 +36,7 @@ async fn compiled(yaml: &str, base: &Path) -> (Option<Snapshot>, Problems) {
 async fn compile_with(config: &Config, problems: &mut Problems, lenient: bool) -> Option<Compiled> {
     let needed = Reflections::needed(config);
     let (reflections, _) = Reflections::ask(config, &needed, &Reflections::default(), PATIENCE).await;
-    compile(config, problems, Terms { cores: 1, live: None, reflections, lenient }).0
+    compile(config, problems, Terms { cores: 1, live: None, reflections, lenient, guarded: true }).0
 }
 
 /// Each case of `problems.txt` is a name, a configuration, files beside it, and everything that is said.

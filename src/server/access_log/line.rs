@@ -30,13 +30,14 @@ pub(super) fn write(lines: &mut Vec<u8>, record: &Record<'_>, form: Form) {
     fields.text(&NAMES[13], record.upstream, MAX_TEXT);
     fields.trace(&NAMES[14], record.trace.as_ref().map(|trace| trace.digits()));
     fields.bytes(&NAMES[15], record.agent, MAX_TEXT);
+    fields.text(&NAMES[16], record.principal, MAX_TEXT);
     fields.end();
 }
 
 /// How a name stands before its value, in text and in JSON.
 type Name = [&'static str; 2];
 
-const NAMES: [Name; 16] = [
+const NAMES: [Name; 17] = [
     ["time=", "\"time\":"],
     [" request_id=", ",\"request_id\":"],
     [" peer=", ",\"peer\":"],
@@ -53,6 +54,7 @@ const NAMES: [Name; 16] = [
     [" upstream=", ",\"upstream\":"],
     [" trace_id=", ",\"trace_id\":"],
     [" user_agent=", ",\"user_agent\":"],
+    [" principal=", ",\"principal\":"],
 ];
 
 /// The fields of a line. In JSON, what is absent is null, so that all lines have the same keys; in text it is left out.
@@ -83,9 +85,13 @@ impl Fields<'_> {
                     self.out.push(mark);
                     self.out.number(octet.into());
                 }
-                self.out.push(":");
-                self.out.number(peer.port().into());
+                if peer.port() != 0 {
+                    self.out.push(":");
+                    self.out.number(peer.port().into());
+                }
             }
+            // What only a proxy has told has no port.
+            SocketAddr::V6(peer) if peer.port() == 0 => self.out.put(peer.ip()),
             SocketAddr::V6(peer) => self.out.put(peer),
         }
         self.quote();

@@ -76,6 +76,8 @@ pub struct Record<'a> {
     pub trace: Option<TraceId>,
     /// What `user-agent` says.
     pub agent: Option<&'a [u8]>,
+    /// Who has called, where policy has found it out.
+    pub principal: Option<&'a str>,
 }
 
 /// The log.

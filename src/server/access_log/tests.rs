@@ -26,6 +26,7 @@ fn record<'a>() -> Record<'a> {
         upstream: Some("shop"),
         trace: trace.map(|context| context.trace_id()),
         agent: Some(b"curl/8.0"),
+        principal: None,
     }
 }
 
@@ -52,6 +53,7 @@ const EMPTY: Record<'static> = Record {
     upstream: None,
     trace: None,
     agent: None,
+    principal: None,
 };
 
 #[test]
@@ -108,6 +110,7 @@ fn callers_cannot_forge_lines_or_fields() {
             path: Some(hostile),
             request_id: Some(hostile.as_bytes()),
             agent: Some(hostile.as_bytes()),
+            principal: None,
             ..EMPTY
         };
         for form in [Form::Text, Form::Json] {
