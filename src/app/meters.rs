@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use super::observe::ACTIVE;
 use crate::call::meters::{CLIENT, SERVER};
-use crate::policy::refusal::REFUSED as POLICY_REFUSALS;
 use crate::front::meters::{CODEC_ERRORS, MESSAGES, STREAMS};
+use crate::policy::refusal::REFUSED as POLICY_REFUSALS;
 use crate::server::access_log::LINES;
 use crate::server::meters::{ACCEPTED, BYTES, CONNECTIONS, REFUSALS};
 use crate::snapshot::meters::REQUESTS;

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::admin::Admin;
 use crate::compile::reflections::{PATIENCE, Reflections};
-use crate::compile::{Compiled, Terms, compile};
+use crate::compile::{Compiled, Terms, compile, networks};
 use crate::config::Config;
 use crate::config::place::Place;
 use crate::config::problem::{Problem, Problems};
@@ -241,7 +241,12 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
     traffic.apply(change);
     operators.apply(operator_change);
     inherited.finish();
-    tracing::info!(methods, routes, open, "so many methods are served, so many of them to everybody who can connect");
+    tracing::info!(
+        methods,
+        routes,
+        open,
+        "so many methods are served, so many of them to everybody who can connect"
+    );
     meters::loaded();
     say_where(&traffic, &operators);
     notifier.ready(&status(true, methods));
@@ -343,8 +348,11 @@ fn plan<T: Handler, O: Handler>(
     let addresses: Vec<_> = config.listeners.iter().map(|listener| &listener.address).collect();
     let admin: Vec<_> = config.admin.iter().map(|admin| &admin.address).collect();
     let secured = addresses.iter().enumerate();
-    let secured = secured.map(|(index, address)| (address.value, tls.get(index).cloned().flatten()));
-    let plain: Vec<_> = admin.iter().map(|address| (address.value, None)).collect();
+    let secured = secured.map(|(index, address)| {
+        let proxied = config.listeners[index].proxy_protocol.value;
+        (address.value, tls.get(index).cloned().flatten(), proxied)
+    });
+    let plain: Vec<_> = admin.iter().map(|address| (address.value, None, false)).collect();
     let planned = traffic.plan(&secured.collect::<Vec<_>>(), inherited);
     let planned_admin = operators.plan(&plain, inherited);
     match (planned, planned_admin) {
@@ -384,6 +392,7 @@ fn limits(config: &Config) -> Limits {
         idle_timeout: http.idle_timeout.value,
         write_timeout: http.write_timeout.value,
         drain_timeout: http.drain_timeout.value,
+        proxies: Arc::new(networks(&config.trusted_proxies)),
     }
 }
 

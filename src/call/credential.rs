@@ -60,8 +60,10 @@ mod tests {
 
     #[test]
     fn credentials_become_headers_and_stay_secret() {
-        let password =
-            |user: &str, password: &str| Credential::Password { user: user.into(), password: password.into() };
+        let password = |user: &str, password: &str| Credential::Password {
+            user: user.into(),
+            password: password.into(),
+        };
         // The examples of RFC 7617, sections 2 and 2.1.
         for (credential, expected) in [
             (password("Aladdin", "open sesame"), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")),

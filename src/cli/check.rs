@@ -40,10 +40,15 @@ fn openness(snapshot: &Snapshot) -> String {
     open.sort_unstable();
     match open.len() {
         0 => "Every method has a policy.".to_owned(),
-        all if all == snapshot.methods.len() => "All methods are open to everybody who can connect.".to_owned(),
+        all if all == snapshot.methods.len() => {
+            "All methods are open to everybody who can connect.".to_owned()
+        }
         1 => format!("This method has no policy and is open to everybody who can connect: {}.", open[0]),
         count if count <= MAX_NAMED => {
-            format!("These methods have no policy and are open to everybody who can connect: {}.", open.join(", "))
+            format!(
+                "These methods have no policy and are open to everybody who can connect: {}.",
+                open.join(", ")
+            )
         }
         count => format!(
             "{count} methods have no policy and are open to everybody who can connect, among them {}.",

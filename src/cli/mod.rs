@@ -19,6 +19,7 @@ mod diff;
 mod health;
 mod init;
 mod input;
+mod keys;
 mod log;
 mod man;
 mod metadata;
@@ -71,6 +72,8 @@ enum Command {
     Health(health::Arguments),
     /// Write a commented configuration file to start with.
     Init(init::Arguments),
+    /// Make, list and revoke API keys.
+    Keys(keys::Arguments),
     /// Print the JSON Schema of configuration files.
     Schema,
     /// Print a script that lets a shell complete commands and options.
@@ -147,6 +150,7 @@ pub fn main() -> ExitCode {
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
         Command::Schema => schema::run(),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),

@@ -50,11 +50,5 @@ fn print_table(snapshot: &Snapshot) {
         ]
     });
     let titles = ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES"].map(str::to_owned);
-    let rows: Vec<[String; 7]> = std::iter::once(titles).chain(rows).collect();
-    let widths: [usize; 7] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
-    for row in rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        output::line(cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
+    output::table(&std::iter::once(titles).chain(rows).collect::<Vec<_>>());
 }

@@ -26,6 +26,7 @@ use changes::Generation;
 use descriptors::Loading;
 use live::Live;
 use policies::Policies;
+pub use policies::networks;
 use reflections::Reflections;
 
 /// What compiling needs beside the configuration.

@@ -51,17 +51,29 @@ struct Known<'c> {
 
 /// Reads the files of keys and users, and makes policies of what is written.
 pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
+    for listener in config.listeners.iter().filter(|listener| listener.proxy_protocol.value) {
+        if config.trusted_proxies.is_empty() {
+            let text = "The listener is for proxies that speak the PROXY protocol, but none is trusted.";
+            let hint = "Name their addresses at the top of the file: `trusted_proxies: [10.0.0.0/8]`.";
+            problems.push(Problem::error(text).at(listener.proxy_protocol.place).hint(hint));
+        }
+    }
     let identity = &config.identity;
     let known = Known {
         keys: identity.api_keys.as_ref().map(|keys| (keys, Arc::new(keys_of(keys, problems)))),
         users: identity.basic.as_ref().map(|basic| (basic, Arc::new(users_of(basic, problems)))),
-        certificates: config.listeners.iter().flat_map(|listener| &listener.tls).any(|tls| tls.client_ca.is_some()),
+        certificates: config
+            .listeners
+            .iter()
+            .flat_map(|listener| &listener.tls)
+            .any(|tls| tls.client_ca.is_some()),
     };
     let named: HashMap<_, _> = (config.policies.iter().flat_map(|policies| policies.iter()))
         .map(|(name, policy)| (name.value.clone(), Arc::new(known.policy(policy, problems))))
         .collect();
     let key_header = identity.api_keys.iter().filter_map(|keys| header(&keys.header));
-    let asserted = named.values().flat_map(|policy| policy.claims.iter().map(|(_, name)| name).chain(&policy.address));
+    let asserted =
+        named.values().flat_map(|policy| policy.claims.iter().map(|(_, name)| name).chain(&policy.address));
     let mut reserved: Vec<_> = asserted.cloned().chain(key_header).collect();
     reserved.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     reserved.dedup();
@@ -71,7 +83,10 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
         reserved: reserved.into(),
         access: Access {
             is_guarded: uses,
-            key_query: identity.api_keys.as_ref().and_then(|keys| Some(keys.query.as_ref()?.value.as_str().into())),
+            key_query: identity
+                .api_keys
+                .as_ref()
+                .and_then(|keys| Some(keys.query.as_ref()?.value.as_str().into())),
             proxies: networks(&config.trusted_proxies),
         },
     }
@@ -114,7 +129,10 @@ impl Known<'_> {
                 Require::Any(proofs) => (false, proofs),
                 Require::All(proofs) => (true, proofs),
             };
-            rule::Require { all, proofs: proofs.iter().filter_map(|proof| self.proof(proof, problems)).collect() }
+            rule::Require {
+                all,
+                proofs: proofs.iter().filter_map(|proof| self.proof(proof, problems)).collect(),
+            }
         });
         let allow = policy.allow.as_ref().map(|allow| Allow {
             roles: texts(&allow.roles),
@@ -132,7 +150,9 @@ impl Known<'_> {
             require,
             allow: allow.unwrap_or_default(),
             deny: deny.unwrap_or_default(),
-            claims: asserted.filter_map(|(claim, name)| Some((claim.as_str().into(), header(name)?))).collect(),
+            claims: asserted
+                .filter_map(|(claim, name)| Some((claim.as_str().into(), header(name)?)))
+                .collect(),
             address: policy.address_to_metadata.as_ref().and_then(header),
         }
     }
@@ -150,7 +170,12 @@ impl Known<'_> {
                     return lacks("API keys, but `identity` says nothing of any", hint, place);
                 };
                 let query = settings.query.as_ref().map(|query| query.as_str());
-                Some(Arc::new(ApiKey::new(Arc::clone(keys), header(&settings.header)?, query, texts(&wanted.owners))))
+                Some(Arc::new(ApiKey::new(
+                    Arc::clone(keys),
+                    header(&settings.header)?,
+                    query,
+                    texts(&wanted.owners),
+                )))
             }
             Proof::Basic(wanted) => {
                 let place = wanted.owners.first().and_then(|owner| owner.place);
@@ -158,7 +183,11 @@ impl Known<'_> {
                     let hint = "Name the file of users: `identity: {basic: {file: users.yaml}}`.";
                     return lacks("passwords, but `identity` says nothing of any", hint, place);
                 };
-                Some(Arc::new(password::Basic::new(Arc::clone(users), &settings.realm, texts(&wanted.owners))))
+                Some(Arc::new(password::Basic::new(
+                    Arc::clone(users),
+                    &settings.realm,
+                    texts(&wanted.owners),
+                )))
             }
             Proof::Certificate(wanted) => {
                 if !self.certificates {
@@ -193,8 +222,10 @@ fn keys_of(settings: &ApiKeys, problems: &mut Problems) -> Keys {
     let Callers { keys, .. } = callers::load(&settings.file, problems).unwrap_or_default();
     let made = keys.iter().filter_map(|key| {
         let Some(hash) = parse_hash(&key.hash) else {
-            let text = format!("The hash of the key {:?} is not `sha256:` and 64 hexadecimal digits.", key.id.value);
-            let hint = "`transom keys new` writes it. For a key from elsewhere: printf %s \"$KEY\" | sha256sum";
+            let text =
+                format!("The hash of the key {:?} is not `sha256:` and 64 hexadecimal digits.", key.id.value);
+            let hint =
+                "`transom keys new` writes it. For a key from elsewhere: printf %s \"$KEY\" | sha256sum";
             problems.push(Problem::error(text).at(key.hash.place).hint(hint));
             return None;
         };
@@ -281,10 +312,18 @@ pub(super) fn review(config: &Config, exposed: &[Exposed<'_>], snapshot: &Snapsh
     let find = |name: &str| config.policies.as_ref().and_then(|policies| policies.find(name));
     for settings in config.services.iter() {
         let own = || exposed.iter().filter(|method| std::ptr::eq(method.settings, settings));
-        let knows = settings.policy.iter().any(|used| find(&used.name).is_some_and(|policy| policy.require.is_some()));
+        let knows = settings
+            .policy
+            .iter()
+            .any(|used| find(&used.name).is_some_and(|policy| policy.require.is_some()));
         for used in &settings.policy {
-            if let Some(place) = find(&used.name).and_then(settings::Policy::needs_identity).filter(|_| !knows) {
-                let text = format!("The policy {:?} asks what the caller is, but nothing asks who it is.", used.name.value);
+            if let Some(place) =
+                find(&used.name).and_then(settings::Policy::needs_identity).filter(|_| !knows)
+            {
+                let text = format!(
+                    "The policy {:?} asks what the caller is, but nothing asks who it is.",
+                    used.name.value
+                );
                 let hint = format!(
                     "Add `require` to it, or to the service of {} a policy that has one.",
                     settings.service.value
@@ -307,7 +346,8 @@ pub(super) fn review(config: &Config, exposed: &[Exposed<'_>], snapshot: &Snapsh
                     ways(snapshot, &method.endpoint).iter().any(|(_, template)| *template == route.value)
                 };
                 if !own().any(|method| is_for(used, name_of(&method.endpoint)) && has(method)) {
-                    let text = format!("No method that the policy holds for has the route {:?}.", route.value);
+                    let text =
+                        format!("No method that the policy holds for has the route {:?}.", route.value);
                     let hint = "Write the path template as `transom routes` shows it.";
                     problems.push(Problem::error(text).at(route.place).hint(hint));
                 }
@@ -328,7 +368,8 @@ fn warn_of_gaps(settings: &Settings, method: &Exposed<'_>, snapshot: &Snapshot, 
             && (used.routes.is_empty() || used.routes.iter().any(|one| one.value == route))
     };
     let ways = ways(snapshot, &method.endpoint);
-    let open = ways.iter().filter(|(dialect, route)| !holding.iter().any(|used| holds(used, *dialect, route)));
+    let open =
+        ways.iter().filter(|(dialect, route)| !holding.iter().any(|used| holds(used, *dialect, route)));
     let open: Vec<_> = open.map(|(dialect, route)| format!("{dialect} on {route}")).collect();
     if open.is_empty() {
         return;
@@ -357,7 +398,8 @@ fn name_of(endpoint: &Endpoint) -> &str {
     endpoint.full_name.rsplit('/').next().unwrap_or_default()
 }
 
-fn networks(networks: &[Located<network::Network>]) -> Networks {
+/// Ranges of addresses.
+pub fn networks(networks: &[Located<network::Network>]) -> Networks {
     // The configuration has checked that the prefixes fit.
     Networks(networks.iter().filter_map(|network| Network::new(network.address, network.prefix)).collect())
 }

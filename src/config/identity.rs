@@ -52,7 +52,10 @@ impl ApiKeys {
         query: Option<&Option<Located<String>>>,
     ) {
         if let Some(header) = header.filter(|header| &****header == "authorization") {
-            let text = format!("{} cannot be the header of API keys: passwords and tokens are sent in it.", reader.path());
+            let text = format!(
+                "{} cannot be the header of API keys: passwords and tokens are sent in it.",
+                reader.path()
+            );
             let hint = "Choose another name, such as x-api-key.";
             let _: Option<()> = reader.error(Problem::error(text).at(header.place).hint(hint));
         }

@@ -179,7 +179,8 @@ impl Policy {
             let claims = allow.claims.iter().flat_map(|claims| claims.iter().map(|(name, _)| name.place));
             allow.roles.iter().chain(&allow.scopes).map(|value| value.place).chain(claims)
         });
-        let claims = self.claims_to_metadata.iter().flat_map(|claims| claims.iter().map(|(name, _)| name.place));
+        let claims =
+            self.claims_to_metadata.iter().flat_map(|claims| claims.iter().map(|(name, _)| name.place));
         allow.chain(claims).next()
     }
 }

@@ -106,11 +106,7 @@ mod tests {
             (PROXY, &[("x-forwarded-for", "1.1.1.1, 203.0.113.9,")], PROXY),
             (PROXY, &[("forwarded", "for=203.0.113.9")], "203.0.113.9:0"),
             (PROXY, &[("forwarded", "For=\"[2001:db9::17]:4711\"")], "[2001:db9::17]:4711"),
-            (
-                PROXY,
-                &[("forwarded", "for=1.1.1.1, for=203.0.113.9;proto=http;by=10.0.0.1")],
-                "203.0.113.9:0",
-            ),
+            (PROXY, &[("forwarded", "for=1.1.1.1, for=203.0.113.9;proto=http;by=10.0.0.1")], "203.0.113.9:0"),
             (PROXY, &[("forwarded", "for=1.1.1.1, proto=http")], PROXY),
             (PROXY, &[("forwarded", "for=_hidden")], PROXY),
             (PROXY, &[("forwarded", "for=\"1.1.1.1")], PROXY),

@@ -13,7 +13,9 @@ pub(super) fn take(name: &str, uri: &mut Uri) -> Vec<Credential> {
     let is_key = |part: &str| match pairs(part, 1).next() {
         Some(Ok((key, value))) if key == name => Some(value.into_owned()),
         // A value that is no text is no key, but must not be seen either.
-        Some(Err(_)) if part.split_once('=').is_some_and(|(key, _)| is_name(key, name)) => Some(String::new()),
+        Some(Err(_)) if part.split_once('=').is_some_and(|(key, _)| is_name(key, name)) => {
+            Some(String::new())
+        }
         _ => None,
     };
     let mut rest = Vec::new();

@@ -109,7 +109,8 @@ impl ApiKey {
 
 impl Verifier for ApiKey {
     fn verify(&self, origin: &Origin) -> Verdict {
-        let sent = headers(origin).flat_map(|headers| headers.get_all(&self.header)).map(HeaderValue::as_bytes);
+        let sent =
+            headers(origin).flat_map(|headers| headers.get_all(&self.header)).map(HeaderValue::as_bytes);
         let others = origin.credentials.iter().filter_map(|credential| match credential {
             Credential::ApiKey(key) => Some(key.as_bytes()),
             Credential::Password { .. } | Credential::Bearer(_) => None,

@@ -51,7 +51,11 @@ impl Certificate {
     fn fits(&self, client: &session::Identity) -> bool {
         let any = |patterns: &[Pattern], of: fn(&Name) -> Option<&str>| {
             patterns.is_empty()
-                || client.names.iter().filter_map(of).any(|name| patterns.iter().any(|pattern| pattern.fits(name)))
+                || client
+                    .names
+                    .iter()
+                    .filter_map(of)
+                    .any(|name| patterns.iter().any(|pattern| pattern.fits(name)))
         };
         let subject = |pattern: &Pattern| pattern.fits(&client.subject);
         (self.subjects.is_empty() || self.subjects.iter().any(subject))

@@ -22,3 +22,6 @@ pub mod pattern;
 pub mod refusal;
 pub mod rule;
 pub mod verify;
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,10 @@ pub fn make() -> Result<String, Unspecified> {
 /// Whether a text is a key that was made here: it may be one that nobody has given out.
 pub fn is_one(text: &str) -> bool {
     let is_long = text.len() == PREFIX.len() + RANDOM + CHECKSUM;
-    if !is_long || !text.starts_with(PREFIX) || !text[PREFIX.len()..].bytes().all(|byte| DIGITS.contains(&byte)) {
+    if !is_long
+        || !text.starts_with(PREFIX)
+        || !text[PREFIX.len()..].bytes().all(|byte| DIGITS.contains(&byte))
+    {
         return false;
     }
     let (key, sum) = text.split_at(text.len() - CHECKSUM);
@@ -70,7 +73,10 @@ fn push_base62(text: &mut String, mut number: Vec<u8>, digits: usize) {
 /// The CRC-32 of ISO 3309, as PNG and others have it.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 })
+        (0..8).fold(
+            sum ^ u32::from(*byte),
+            |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 },
+        )
     })
 }
 

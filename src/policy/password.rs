@@ -246,7 +246,11 @@ impl Verifier for Basic {
         let (users, owners) = (Arc::clone(&self.users), Arc::clone(&self.owners));
         Verdict::Later(Box::pin(async move {
             let Some(is_right) = users.check(&name, password).await else {
-                return Verdict::Refused(if users.by_name.is_empty() { Reason::Invalid } else { Reason::Busy });
+                return Verdict::Refused(if users.by_name.is_empty() {
+                    Reason::Invalid
+                } else {
+                    Reason::Busy
+                });
             };
             users.remember(mark, is_right);
             users.verdict(&name, is_right, &owners)

@@ -62,9 +62,10 @@ impl Reason {
             Self::Invalid => (Code::Unauthenticated, "The credentials of the call are not valid"),
             Self::Expired => (Code::Unauthenticated, "The credentials of the call have expired"),
             Self::Revoked => (Code::Unauthenticated, "The credentials of the call were revoked"),
-            Self::Several => {
-                (Code::Unauthenticated, "The call offers several credentials of one kind, of which one is to be sent")
-            }
+            Self::Several => (
+                Code::Unauthenticated,
+                "The call offers several credentials of one kind, of which one is to be sent",
+            ),
             Self::Busy => {
                 let text = "Too many passwords are being checked at the moment. Call again in a second.";
                 return Status::gateway(Code::Unavailable, text);
@@ -78,7 +79,10 @@ impl Reason {
                 return Status::caller(Code::PermissionDenied, text);
             }
         };
-        Status::caller(code, if wanted.is_empty() { format!("{text}.") } else { format!("{text}. Send {wanted}.") })
+        Status::caller(
+            code,
+            if wanted.is_empty() { format!("{text}.") } else { format!("{text}. Send {wanted}.") },
+        )
     }
 }
 

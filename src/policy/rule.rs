@@ -122,7 +122,8 @@ impl Policy {
     pub(super) fn permit(&self, identity: Option<&Identity>, address: Option<IpAddr>) -> Result<(), Reason> {
         let lies_in = |networks: &Networks| address.is_some_and(|address| networks.contains(address));
         // Who has no address lies in no range, and so is denied where only ranges may call.
-        if lies_in(&self.deny.networks) || !(self.allow.networks.is_empty() || lies_in(&self.allow.networks)) {
+        if lies_in(&self.deny.networks) || !(self.allow.networks.is_empty() || lies_in(&self.allow.networks))
+        {
             return Err(Reason::Address);
         }
         let Allow { roles, scopes, claims, .. } = &self.allow;

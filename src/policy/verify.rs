@@ -101,9 +101,7 @@ pub(super) fn authorization<'o>(origin: &'o Origin, scheme: &str) -> One<&'o [u8
     match One::of(values.map(HeaderValue::as_bytes)) {
         One::None => One::None,
         One::Several => One::Several,
-        One::One(value) => {
-            with_scheme(value, scheme).map_or(One::None, One::One)
-        }
+        One::One(value) => with_scheme(value, scheme).map_or(One::None, One::One),
     }
 }
 

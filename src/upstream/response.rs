@@ -67,7 +67,14 @@ impl Reading {
             Message::default()
         };
         metadata.take(&CONTENT_TYPE);
-        Ok(Reply { metadata: metadata.into_map(), message, status, trailers, stream: None, hints: Hints::default() })
+        Ok(Reply {
+            metadata: metadata.into_map(),
+            message,
+            status,
+            trailers,
+            stream: None,
+            hints: Hints::default(),
+        })
     }
 }
 

@@ -282,12 +282,20 @@ fn routes_are_a_table_for_people() {
         .lines()
         .map(|row| row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
         .collect();
-    assert_eq!(rows[0], ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM"]);
+    assert_eq!(rows[0], ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES"]);
     assert_eq!(rows.len(), 21);
     let row = |verb: &str, path: &str, method: &str, streams: &str| {
         let method = format!("bookstore.v1.Bookstore/{method}");
         assert!(
-            rows.contains(&vec![verb, path, &method, streams, "rest,grpc,grpc_web,connect", "bookstore"]),
+            rows.contains(&vec![
+                verb,
+                path,
+                &method,
+                streams,
+                "rest,grpc,grpc_web,connect",
+                "bookstore",
+                "-"
+            ]),
             "{table}"
         );
     };

@@ -25,6 +25,7 @@ mod hostile;
 mod layering;
 mod life;
 mod operating;
+mod policy;
 mod reload;
 mod replay;
 mod schema;

@@ -51,7 +51,8 @@ impl Reader<'_> {
             return self.check_names("policy", "policies", &known, &references);
         }
         for name in &references {
-            let hint = "Say under `policies` who may call: `policies: {NAME: {require: {any: [api_key: {}]}}}`.";
+            let hint =
+                "Say under `policies` who may call: `policies: {NAME: {require: {any: [api_key: {}]}}}`.";
             let message = format!("There is no policy {}.", quote(name));
             self.problems.push(Problem::error(message).at(name.place).hint(hint));
         }

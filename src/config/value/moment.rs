@@ -61,8 +61,7 @@ fn moment(text: &str) -> Option<Moment> {
     let time = match time {
         "" => 0,
         time => {
-            let [hour, minute, second] =
-                numbers(time.strip_prefix('T')?.strip_suffix('Z')?, ':', [2, 2, 2])?;
+            let [hour, minute, second] = numbers(time.strip_prefix('T')?.strip_suffix('Z')?, ':', [2, 2, 2])?;
             if hour > 23 || minute > 59 || second > 59 {
                 return None;
             }

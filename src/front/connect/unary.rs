@@ -124,7 +124,8 @@ fn request<B: RequestBody>(
 
 /// What `encoding` in the query of a GET says.
 fn codec_of_query(query: &str) -> Option<Codec> {
-    let last = pairs(query, MAX_PARAMETERS).map_while(Result::ok).filter(|(name, _)| name == "encoding").last();
+    let last =
+        pairs(query, MAX_PARAMETERS).map_while(Result::ok).filter(|(name, _)| name == "encoding").last();
     last.and_then(|(_, value)| Codec::by_name(value.as_bytes()))
 }
 
