@@ -105,7 +105,8 @@ impl Refusal<'_> {
         let principal = origin.identity().map(|identity| &*identity.principal);
         let peer = origin.peer.map(|peer| tracing::field::display(peer.ip()));
         let (dialect, route) = (origin.dialect.name(), &*origin.route);
-        tracing::info!(reason = reason.name(), principal, peer, dialect, route, "policy has refused a call");
+        // Not louder: whoever writes the log would have the core wait, and callers could make it.
+        tracing::debug!(reason = reason.name(), principal, peer, dialect, route, "policy has refused a call");
         let proofs = || policy.require.iter().flat_map(|require| &require.proofs);
         let all = policy.require.as_ref().is_some_and(|require| require.all);
         let wanted: Vec<_> = proofs().map(|proof| proof.wanted()).collect();

@@ -116,7 +116,7 @@ pub struct Users {
     by_name: HashMap<Box<str>, User>,
     /// What a password of nobody is checked against, so that it takes as long.
     nobody: Option<Hash>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     waiting: AtomicUsize,
     remembered: Mutex<HashMap<[u8; 32], (bool, Instant)>>,
     secret: hmac::Key,
@@ -137,7 +137,7 @@ impl Users {
         Self {
             nobody: users.values().next().map(|user| user.hash.clone()),
             by_name: users,
-            turns: Semaphore::new(at_a_time.max(1)),
+            turns: Arc::new(Semaphore::new(at_a_time.max(1))),
             waiting: AtomicUsize::new(0),
             remembered: Mutex::default(),
             secret: hmac::Key::new(hmac::HMAC_SHA256, &secret),
@@ -185,12 +185,16 @@ impl Users {
     /// Checks a password when it is its turn; `None` if too many wait.
     async fn check(self: &Arc<Self>, name: &str, password: String) -> Option<bool> {
         let _waiting = Waiting::new(&self.waiting)?;
-        let _turn = self.turns.acquire().await.ok()?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok()?;
         let user = self.by_name.get(name);
         let hash = user.map(|user| &user.hash).or(self.nobody.as_ref())?.clone();
         let is_known = user.is_some();
-        // It runs to its end, also when the caller leaves: the turn ends then, but the machine has the time.
-        let fits = tokio::task::spawn_blocking(move || hash.fits(password.as_bytes())).await;
+        // It runs to its end, also when the caller leaves, and its turn lasts as long.
+        let check = move || {
+            let _turn = turn;
+            hash.fits(password.as_bytes())
+        };
+        let fits = tokio::task::spawn_blocking(check).await;
         Some(fits.unwrap_or(false) && is_known)
     }
 }

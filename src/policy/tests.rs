@@ -88,7 +88,9 @@ fn origin(headers: &[(&'static str, &str)]) -> Origin {
         .iter()
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
     let mut map = HeaderMap::new();
-    headers.for_each(|(name, value)| drop(map.append(name, value)));
+    for (name, value) in headers {
+        map.append(name, value);
+    }
     let head = Head { method: http::Method::POST, uri: "/v1/say".parse().unwrap(), headers: map };
     Origin {
         peer: Some("198.51.100.1:4000".parse().unwrap()),
@@ -278,11 +280,9 @@ async fn only_what_is_known_of_a_caller_goes_on_about_it() {
     };
     let (_, seen) = ask(vec![everywhere(policy)], origin(&[("authorization", RIGHT)]), forged()).await;
     let seen = seen.unwrap();
-    let all: Vec<_> = seen.get_all("x-user").iter().collect();
-    assert_eq!(
-        (all, &seen["x-address"], &seen["x-kept"], seen.len()),
-        (vec!["user"], &HeaderValue::from_static("198.51.100.1"), &HeaderValue::from_static("forged"), 3)
-    );
+    let all: Vec<_> = seen.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    assert!(all.contains(&("x-user", "user")) && all.contains(&("x-address", "198.51.100.1")), "{all:?}");
+    assert!(all.contains(&("x-kept", "forged")) && all.len() == 3, "{all:?}");
     // Also where everybody may call.
     let (_, seen) = ask(Vec::new(), origin(&[]), forged()).await;
     let seen = seen.unwrap();

@@ -98,6 +98,15 @@ async fn second_version(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<
         0x21 => false,
         _ => return Err(wrong()),
     };
+    // Source and destination with their ports, of either family.
+    let is_whole = match family {
+        0x11 => length >= 12,
+        0x21 => length >= 36,
+        _ => true,
+    };
+    if !is_whole && !is_local {
+        return Err(wrong());
+    }
     let port = |at: usize| Some(u16::from_be_bytes(rest.get(at..at + 2)?.try_into().ok()?));
     let source = match family {
         _ if is_local => return Ok(None),

@@ -100,7 +100,7 @@ async fn a_lenient_compiler_leaves_out_what_cannot_be_asked() {
     let channel = |compiled: &Compiled| compiled.live.reports().count();
     assert_eq!(channel(&compiled), 2);
     let reflections = compiled.live.reflections().clone();
-    let terms = Terms { cores: 1, live: Some(&compiled.live), reflections, lenient: true };
+    let terms = Terms { cores: 1, live: Some(&compiled.live), reflections, lenient: true, guarded: true };
     let (next, _) = compile(&config, &mut Problems::default(), terms);
     let next = next.unwrap();
     assert_eq!(changes::breaking(compiled.generation(), next.generation()), []);

@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn addresses_are_written_as_everywhere() {
-        for peer in ["127.0.0.1:4000", "0.10.200.255:0", "[::1]:65535", "[2001:db8::1]:80"] {
+        for peer in ["127.0.0.1:4000", "0.10.200.255:1", "[::1]:65535", "[2001:db8::1]:80"] {
             let mut line = Vec::new();
             let mut fields = Fields { out: Text(&mut line), form: Form::Json };
             fields.peer(&["", ""], peer.parse().ok());

@@ -83,7 +83,8 @@ async fn one_policy_holds_on_every_path() {
         "trusted_proxies: [127.0.0.1]\n\
          policies:\n  partners:\n    require: {any: [api_key: {}, basic: {}]}\n    allow: {roles: [buyer]}\n    \
          deny: {ips: [203.0.113.0/24]}\n\
-         services: [{service: '**', policy: [partners]}]\n",
+         services: [{service: '**', policy: [partners]}]\n\
+         telemetry: {access_log: json, log: 'info,transom::policy=debug'}\n",
     );
     let mut refused = 0;
     for dialect in Dialect::ALL {
@@ -103,8 +104,9 @@ async fn one_policy_holds_on_every_path() {
         }
     }
     assert!(refused >= 4 * 4 * 9, "{refused}");
+    gateway.wait_for_log("\"principal\":\"legacy\"");
     let log = gateway.log();
-    assert!(log.contains("\"principal\":\"visitor\""), "{log}");
+    assert!(log.contains("\"reason\":\"forbidden\",\"principal\":\"visitor\""), "{log}");
     for secret in ["-key", "nobody", "bGVnYWN5"] {
         assert!(!log.contains(secret), "{secret}: {log}");
     }

@@ -161,7 +161,10 @@ async fn begun(address: SocketAddr, target: &str, headers: &[(&str, String)]) ->
     let mut piece = [0; 4096];
     loop {
         let text = String::from_utf8_lossy(&answer).to_lowercase();
-        if text.contains("grpc-status:16") || text.contains("unauthenticated") || text.contains("\"code\":16")
+        if text.contains("grpc-status: 16")
+            || text.contains("grpc-status:16")
+            || text.contains("unauthenticated")
+            || text.contains("\"code\":16")
         {
             return true;
         }

@@ -23,7 +23,7 @@ fn text(bytes: &[u8]) -> String {
     // As it was written, whatever lines it was broken into.
     String::from_utf8_lossy(bytes)
         .split_whitespace()
-        .filter(|word| *word != "│")
+        .filter(|word| *word != "|")
         .collect::<Vec<_>>()
         .join(" ")
 }
@@ -124,11 +124,11 @@ fn what_is_wrong_is_said() {
     let table = [
         (
             "services: [{service: '**', policy: [partners]}]\n".into(),
-            "There is no policy `partners`. Say under `policies` who may call",
+            "Say under `policies` who may call: `policies: {NAME: {require: {any: [api_key: {}]}}}`.",
         ),
         (
             format!("{PARTNERS}{}", all("[partner]")),
-            "There is no policy `partner`. Did you mean `partners`? The policies are: partners, buyers.",
+            "Did you mean `partners`? The policies are: partners, buyers.",
         ),
         (
             format!("{PARTNERS}{}", all("[buyers]")),
