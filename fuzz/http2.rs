@@ -60,7 +60,7 @@ fn open(engine: &mut Engine, message: Option<Piece>) -> u32 {
         authority: "shop:1",
         path: "/shop.Orders/Get",
         constant: &[("te", "trailers")],
-        varying: [None; 3],
+        varying: [None; 4],
         metadata: &metadata,
         keep: |_| true,
     };

@@ -28,6 +28,8 @@ pub mod demo;
 #[cfg(feature = "gateway")]
 pub mod front;
 #[cfg(feature = "gateway")]
+pub mod own;
+#[cfg(feature = "gateway")]
 pub mod policy;
 #[cfg(feature = "gateway")]
 pub mod server;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms and their levels.
-const ROOMS: [(&str, u8); 20] = [
+const ROOMS: [(&str, u8); 21] = [
     ("cli", 7),
     ("app", 6),
     ("demo", 6),
@@ -20,6 +20,7 @@ const ROOMS: [(&str, u8); 20] = [
     ("snapshot", 3),
     ("policy", 3),
     ("compose", 3),
+    ("own", 3),
     ("upstream", 3),
     ("codec", 2),
     ("call", 2),

@@ -1,26 +1,11 @@
 """Whether two JSON texts mean the same protobuf message: gateways may differ in how they write it."""
 
-import http.client
 import json
 import re
-from pathlib import Path
 
 INTEGER = re.compile(r"-?(0|[1-9]\d*)")
 # Timestamps and durations may end in zeros: 3, 6 or 9 digits.
 FRACTION = re.compile(r"(.*\d\.\d*?)0+(Z|s)")
-
-
-def fetch(target):
-    """Status and body of one request."""
-    connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=30)
-    body = None if target.body is None else Path(target.body).read_bytes()
-    headers = {} if body is None else {"content-type": "application/json"}
-    try:
-        connection.request(target.method, target.path, body, headers)
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
 
 
 def same(one, other):

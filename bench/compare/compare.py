@@ -4,10 +4,10 @@ import socket
 import sys
 
 import load
-from gateways import GATEWAYS, H1
+from dialects import REST
+from gateways import GATEWAYS, H1, REFERENCE
 from process import Failed
 from stage import Stage
-from workloads import MAIN_SHAPE, SHAPES
 
 # Idle connections whose memory is compared.
 IDLE_CONNECTIONS = 256
@@ -18,15 +18,15 @@ def compare(places, settings):
     found = {"rows": [], "paced": [], "memory": [], "idle": idle(places, settings)}
     for workload in settings.workloads:
         with Stage(places) as stage:
-            running = [stage.start(gateway) for gateway in settings.gateways]
-            wrong = {each.gateway.name: stage.wrong(each, workload) for each in running}
-            rows = [row for shape in SHAPES for row in measure(stage, running, workload, shape, settings)]
-            paced = equal_rate(stage, running, workload, rows, settings)
-            for each in running:
-                name = each.gateway.name
-                wrong[name] = wrong[name] or stage.wrong(each, workload)
-                peak = each.process.memory()[1]
-                found["memory"].append({"workload": workload.name, "gateway": name, "peak": peak})
+            contenders = stage.contenders(workload, settings.gateways)
+            wrong = {each.name: stage.wrong(each) for each in contenders}
+            rows = [row for shape in workload.shapes for row in measure(stage, contenders, workload, shape, settings)]
+            paced = equal_rate(stage, contenders, workload, rows, settings)
+            for each in contenders:
+                wrong[each.name] = wrong[each.name] or stage.wrong(each) or unseen(each.running)
+                if each.workload is workload:
+                    peak = each.running.process.memory()[1]
+                    found["memory"].append({"workload": workload.name, "gateway": each.name, "peak": peak})
             for row in rows + paced:
                 row["failed"] = wrong[row["gateway"]] or errors(row)
             found["rows"] += rows
@@ -39,27 +39,38 @@ def errors(row):
     return f"{count} requests failed" if count else None
 
 
-def measure(stage, running, workload, shape, settings):
-    """One row for each gateway that speaks the shape's protocol; all take turns in each round."""
-    able = [each for each in running if shape.protocol in each.ports]
-    counts = {
-        each.gateway.name: calibrate(stage, each, workload, shape, settings.seconds, settings.log)
-        for each in able
+def unseen(running):
+    """What is wrong with the traces of a gateway that has metrics, or None."""
+    if not running.gateway.scraped:
+        return None
+    spans = {
+        line.split('outcome="')[1].split('"')[0]: float(line.split()[-1])
+        for line in running.metrics().splitlines()
+        if line.startswith("transom_trace_spans_total{")
     }
+    return None if spans.get("exported") and sum(spans.values()) == spans["exported"] else f"of spans came {spans}"
+
+
+def measure(stage, contenders, workload, shape, settings):
+    """One row for each contender that speaks the shape's protocol; all take turns in each round."""
+    able = [each for each in contenders if each.speaks(shape.protocol)]
+    pace = settings.pace if shape == workload.main else settings.other_pace
+    counts = {each.name: calibrate(stage, each, shape, pace.seconds, settings.log) for each in able}
     rows = {name: new_row(workload, shape, name) for name in counts}
-    for turn in range(settings.rounds):
+    rounds = pace.rounds * workload.rounds
+    for turn in range(rounds):
         # Another one begins each time.
-        for each in able[turn % len(able) :] + able[: turn % len(able)]:
-            name = each.gateway.name
-            add(rows[name], *timed(stage, each, workload, shape, counts[name], settings.log))
-        say(f"{workload.title}, {shape.title}, round {turn + 1} of {settings.rounds}", rows.values())
+        first = turn % len(able) if able else 0
+        for each in able[first:] + able[:first]:
+            add(rows[each.name], *timed(stage, each, shape, counts[each.name], settings.log))
+        say(f"{workload.title}, {shape.title}, round {turn + 1} of {rounds}", rows.values())
     return list(rows.values())
 
 
-def calibrate(stage, running, workload, shape, seconds, log):
+def calibrate(stage, contender, shape, seconds, log):
     """How many requests take about `seconds`; a warm-up at the same time."""
     clients = shape.connections * shape.streams
-    count, target = 2 * clients, running.target(workload, shape, stage.bodies)
+    count, target = 2 * clients, contender.running.target(contender.workload, shape, stage.bodies)
     while True:
         seen = load.run(target, shape, count, log)
         if seen.errors:
@@ -70,27 +81,33 @@ def calibrate(stage, running, workload, shape, seconds, log):
         count = int(count * min(8, max(2, seconds / 4 / seen.seconds)))
 
 
-def timed(stage, running, workload, shape, count, log, rate=None):
+def timed(stage, contender, shape, count, log, rate=None):
     """What one run of the load saw, the gateway's CPU time for each request, in microseconds, and which part of the
     time it waited for its core."""
+    running, workload = contender.running, contender.workload
     ran, waited = running.process.times()
     seen = load.run(running.target(workload, shape, stage.bodies), shape, count, log, rate)
+    if running.gateway.scraped:
+        running.metrics()
     ran_then, waited_then = running.process.times()
+    # A call of gRPC can fail with status 200, but not with a message as long as the one that is expected.
+    if seen.data != count * running.lengths.get(workload.name, 0):
+        seen.errors = seen.errors or count
     return seen, (ran_then - ran) / count * 1e6, (waited_then - waited) / seen.seconds
 
 
-def equal_rate(stage, running, workload, rows, settings):
-    """The latencies of all at the same rate: half of what the slowest one can."""
-    able = [each for each in running if MAIN_SHAPE.protocol in each.ports]
-    most = [max(row["rate"]) for row in rows if row["shape"] == MAIN_SHAPE.name]
+def equal_rate(stage, contenders, workload, rows, settings):
+    """The latencies of all at the same rate: half of what the slowest one can. Nothing without the reference."""
+    able = [each for each in contenders if each.speaks(workload.main.protocol)]
+    if REFERENCE not in [each.name for each in able]:
+        return []
+    most = [max(row["rate"]) for row in rows if row["shape"] == workload.main.name]
     rate = min(most) / 2
-    count = max(4 * MAIN_SHAPE.connections, int(rate * settings.seconds))
-    paced = {each.gateway.name: new_row(workload, MAIN_SHAPE, each.gateway.name) for each in able}
-    for _ in range(settings.rounds):
+    count = max(4 * workload.main.connections, int(rate * settings.other_pace.seconds))
+    paced = {each.name: new_row(workload, workload.main, each.name) for each in able}
+    for _ in range(settings.other_pace.rounds):
         for each in able:
-            add(
-                paced[each.gateway.name], *timed(stage, each, workload, MAIN_SHAPE, count, settings.log, rate)
-            )
+            add(paced[each.name], *timed(stage, each, workload.main, count, settings.log, rate))
     say(f"{workload.title} at {rate:.0f} requests/s", paced.values())
     return list(paced.values())
 
@@ -112,6 +129,8 @@ def idle(places, settings):
     found = []
     with Stage(places) as stage:
         for gateway in settings.gateways:
+            if not gateway.usual or REST not in gateway.speaks:
+                continue
             running = stage.start(gateway)
             row = {"gateway": gateway.name}
             for connections in (1, IDLE_CONNECTIONS):

@@ -45,12 +45,12 @@ class Verdict:
         return self.failed is None and self.ratio is not None and self.ratio.middle <= self.goal.most
 
 
-def verdicts(rows, goals, ours, shape):
-    """Each goal with what was measured; None in place of a ratio that was not measured."""
+def verdicts(rows, goals, shapes):
+    """Each goal with what was measured in its workload's shape; None in place of a ratio that was not measured."""
     found = []
     for goal in goals:
-        one = find(rows, workload=goal.workload, shape=shape, gateway=ours)
-        two = find(rows, workload=goal.workload, shape=shape, gateway=goal.against)
+        of_goal = {"workload": goal.workload, "shape": shapes[goal.workload]}
+        one, two = (find(rows, **of_goal, gateway=name) for name in (goal.row, goal.against))
         failed = next((row["failed"] for row in (one, two) if row is not None and row["failed"]), None)
         found.append(Verdict(goal, ratio(one, two), failed))
     return found

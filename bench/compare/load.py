@@ -8,6 +8,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 
+from dialects import DIALECTS
 from gateways import H1
 from process import LOAD_CORE, Failed, pinned
 
@@ -22,6 +23,8 @@ class Load:
     requests: int
     seconds: float
     errors: int
+    # Bytes of all bodies.
+    data: int
     p50: float
     p99: float
     p999: float
@@ -36,6 +39,7 @@ class Target:
     """Where and what: the port, the request, and the file with its body."""
 
     port: int
+    dialect: str
     method: str
     path: str
     body: str | None
@@ -56,7 +60,9 @@ def run(target, shape, requests, log, rate=None):
         apart = max(1, round(1000 / rate))
         command += ["--rps", f"{rate / shape.connections:.3f}", "-r", "1", "--rate-period", f"{apart}ms"]
     if target.body is not None:
-        command += ["-d", target.body, "-H", "content-type: application/json"]
+        command += ["-d", target.body]
+        for name, value in DIALECTS[target.dialect].headers.items():
+            command += ["-H", f"{name}: {value}"]
     command.append(f"http://127.0.0.1:{target.port}{target.path}")
     try:
         done = subprocess.run(
@@ -77,12 +83,13 @@ def parse(output, log, requests):
     """Reads what h2load printed and its log, whose lines are start, status and duration in microseconds."""
     seconds = re.search(r"^finished in ([\d.]+)(us|ms|s|m),", output, re.MULTILINE)
     codes = re.search(r"^status codes: (\d+) 2xx,", output, re.MULTILINE)
-    if not seconds or not codes:
+    data = re.search(r"^traffic: .*\((\d+)\) data$", output, re.MULTILINE)
+    if not seconds or not codes or not data:
         raise Failed(f"h2load printed something unknown:\n{output[-1000:]}")
     unit = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60}[seconds[2]]
     micros = sorted(int(line.split("\t")[2]) for line in log.splitlines())
     quantiles = [percentile(micros, part) / 1000 for part in (0.5, 0.99, 0.999)]
-    return Load(requests, float(seconds[1]) * unit, requests - int(codes[1]), *quantiles)
+    return Load(requests, float(seconds[1]) * unit, requests - int(codes[1]), int(data[1]), *quantiles)
 
 
 def percentile(ordered, part):

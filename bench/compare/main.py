@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import compare
@@ -14,12 +15,20 @@ from figures import find, middle, ratio
 from gateways import REFERENCE
 from plot import Bar, bars
 from process import LOAD_CORE, Failed, check_machine
-from report import TITLES, WORKLOAD_TITLES, markdown, short, summary
+from report import MAIN, markdown, short, summary, title
 from stage import Places
-from workloads import MAIN_SHAPE, WORKLOADS
+from workloads import WORKLOADS
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many rounds there are, and about how long each turn takes."""
+
+    rounds: int
+    seconds: float
 
 
 def main():
@@ -31,7 +40,8 @@ def main():
         places.work.mkdir(parents=True, exist_ok=True)
         arguments.gateways = compare.chosen_gateways(arguments.gateway)
         arguments.workloads = compare.chosen(arguments.only, WORKLOADS, "workload")
-        arguments.rounds, arguments.seconds = (2, 0.7) if arguments.quick else (5, 2.0)
+        pace, other_pace = (Pace(2, 0.7), Pace(1, 0.4)) if arguments.quick else (Pace(5, 2), Pace(3, 1.2))
+        arguments.pace, arguments.other_pace = pace, other_pace
         # Whatever else is on the disk: the log of single requests stays in memory where that is possible.
         shared = Path("/dev/shm")
         arguments.log = (shared if shared.is_dir() else places.work) / f"transom-bench-{os.getpid()}.log"
@@ -54,10 +64,10 @@ def parsed():
         nargs="?",
         choices=["compare", "scale"],
         default="compare",
-        help="compare: every workload through every gateway, about 30 minutes; "
+        help="compare: every workload through every gateway, about 25 minutes; "
         "scale: cost against routes, sizes, descriptors, connections, about 8 minutes",
     )
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about 7 minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about 5 minutes")
     parser.add_argument(
         "--only",
         action="append",
@@ -84,8 +94,8 @@ def absolute(path):
 def run_compare(places, arguments):
     found = {
         "machine": machine.describe(places, arguments.gateways),
-        "rounds": arguments.rounds,
-        "seconds": arguments.seconds,
+        "pace": asdict(arguments.pace),
+        "other_pace": asdict(arguments.other_pace),
     }
     found |= compare.compare(places, arguments)
     (places.work / "benchmarks.json").write_text(json.dumps(found, indent=1))
@@ -102,9 +112,10 @@ def run_compare(places, arguments):
 def picture(found):
     """CPU time against the reference, for each workload in the main shape."""
     groups = []
-    for name, title in WORKLOAD_TITLES.items():
-        rows = [row for row in found["rows"] if row["workload"] == name and row["shape"] == MAIN_SHAPE.name]
-        reference = find(rows, gateway=REFERENCE)
+    for workload in WORKLOADS:
+        rows = [row for row in found["rows"] if row["workload"] == workload.name]
+        rows = [row for row in rows if row["shape"] == workload.main.name]
+        reference = find(rows, gateway=workload.reference)
         group = []
         for row in rows:
             against = ratio(row, reference)
@@ -112,9 +123,11 @@ def picture(found):
             value = against.middle if against else 0
             if row["failed"]:
                 value, note = 0, "failed"
-            group.append(Bar(row["gateway"], TITLES[row["gateway"]], value, note))
-        groups.append((title, group))
-    return bars(f"CPU time for each request against Envoy, {MAIN_SHAPE.title}; shorter is better", groups)
+            group.append(Bar(row["gateway"], title(row["gateway"]), value, note))
+        if group:
+            against = "" if workload.reference == REFERENCE else f", against {title(workload.reference)}"
+            groups.append((workload.title + against, group))
+    return bars(f"CPU time for each request against Envoy, {MAIN}; shorter is better", groups)
 
 
 def run_scale(places, arguments):

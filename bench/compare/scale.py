@@ -8,11 +8,12 @@ from statistics import median
 import compare
 import workloads
 from collection import collection, request
-from gateways import GATEWAYS, H1
+from dialects import REST
+from gateways import GATEWAYS
 from plot import Panel, lines
 from process import Failed
 from report import TITLES, where
-from stage import Stage
+from stage import Contender, Stage
 from workloads import MAIN_SHAPE, Workload
 
 ROUTES = (10, 100, 1_000, 5_000, 20_000)
@@ -34,14 +35,14 @@ def measure(places, settings):
 
 def routes_and_descriptors(places, settings):
     """CPU microseconds for a request by routes, and memory in MiB after start by megabytes of the set."""
-    gateways = [gateway for gateway in settings.gateways if gateway.transcodes]
+    gateways = [gateway for gateway in usual(settings) if gateway.transcodes]
     times, memory = [], []
     for count in ROUTES:
         made, services = collection(count)
         path = places.work / "collection.binpb"
         path.write_bytes(made)
         with Stage(places) as stage:
-            running = [stage.start(gateway, path, services) for gateway in gateways]
+            running = [stage.start(gateway, REST, path, services) for gateway in gateways]
             memory.append(
                 {"x": len(made) / 1e6} | {each.gateway.name: each.process.memory()[0] for each in running}
             )
@@ -56,8 +57,8 @@ def sizes(places, settings):
         with Stage(places) as stage:
             body = places.work / "sized.json"
             body.write_bytes(workloads.order(size))
-            stage.bodies["sized"] = str(body)
-            running = [stage.start(gateway) for gateway in settings.gateways]
+            stage.bodies["sized", "json"] = str(body)
+            running = [stage.start(gateway) for gateway in usual(settings)]
             workload = Workload("sizes", f"echo of {size} bytes", "POST", "/v1/orders:echo", body="sized")
             points.append({"x": body.stat().st_size} | cpu(stage, running, workload, settings))
     return points
@@ -69,7 +70,7 @@ def connections(places, settings):
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - 100
     points = [{"x": min(count, allowed)} for count in CONNECTIONS]
     with Stage(places) as stage:
-        for gateway in settings.gateways:
+        for gateway in usual(settings):
             for point in points:
                 running = stage.start(gateway)
                 point[gateway.name] = compare.memory_with(running, point["x"])
@@ -82,12 +83,16 @@ def connections(places, settings):
     return points
 
 
+def usual(settings):
+    return [gateway for gateway in settings.gateways if gateway.usual]
+
+
 def cpu(stage, running, workload, settings):
     """The median CPU time of each gateway over interleaved rounds."""
-    able = [each for each in running if H1 in each.ports]
+    able = [Contender(each, workload, each.gateway.name) for each in running]
     for each in able:
-        if wrong := stage.wrong(each, workload):
-            raise Failed(f"{each.gateway.title}: {wrong}")
+        if wrong := stage.wrong(each):
+            raise Failed(f"{TITLES[each.name]}: {wrong}")
     rows = compare.measure(stage, able, workload, MAIN_SHAPE, settings)
     for row in rows:
         if failed := compare.errors(row):

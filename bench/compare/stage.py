@@ -1,15 +1,15 @@
 """Everything that runs while something is measured: the backend and the gateways, started anew for each workload."""
 
 import contextlib
-import http.client
 import re
 import subprocess
-from dataclasses import dataclass
+import urllib.request
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import answers
 import workloads
-from gateways import H1, Gateway
+from dialects import DIALECTS, REST, Refused
+from gateways import H2C, OURS, Gateway
 from load import Target
 from process import GATEWAY_CORE, LOAD_CORE, Failed, Process, free_ports
 
@@ -35,11 +35,38 @@ class Running:
     gateway: Gateway
     process: Process
     ports: dict
+    # How long the answer to each workload was that was looked at.
+    lengths: dict = field(default_factory=dict)
 
     def target(self, workload, shape, bodies):
-        body = None if workload.body is None else bodies[workload.body]
-        protocol = H1 if shape is None else shape.protocol
-        return Target(self.ports[protocol], workload.method, workload.path, body)
+        protocol = shape.protocol if shape else next(iter(self.gateway.speaks[workload.dialect]))
+        sent = DIALECTS[workload.dialect].sent
+        body = None if workload.body is None else bodies[workload.body, sent]
+        return Target(self.ports[protocol], workload.dialect, workload.method, workload.path, body)
+
+    def metrics(self):
+        """What a Prometheus would read."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['admin']}/metrics", timeout=30) as answer:
+            return answer.read().decode()
+
+
+@dataclass
+class Contender:
+    """A gateway with what it is asked: one row of the comparison."""
+
+    running: Running
+    workload: workloads.Workload
+    name: str
+
+    def speaks(self, protocol):
+        return protocol in self.running.gateway.speaks[self.workload.dialect]
+
+
+def taking_part(workload, gateways):
+    """The gateways that have turns in a workload."""
+    if workload.gateways:
+        return [gateway for gateway in gateways if gateway.name in workload.gateways]
+    return [gateway for gateway in gateways if gateway.usual and workload.dialect in gateway.speaks]
 
 
 class Stage:
@@ -66,12 +93,24 @@ class Stage:
     def __exit__(self, *exception):
         self.stack.close()
 
-    def start(self, gateway, descriptors=DESCRIPTORS, services=SERVICES):
-        """Starts a gateway and waits until it listens."""
-        port, h2c_port = free_ports(2)
+    def contenders(self, workload, gateways):
+        """Starts the gateways that have turns in a workload."""
+        found = []
+        for gateway in taking_part(workload, gateways):
+            running = self.start(gateway, workload.dialect)
+            found.append(Contender(running, workload, gateway.name))
+            if gateway.name == OURS:
+                others = [other for other in workloads.WORKLOADS if other.name in workload.beside]
+                found += [Contender(running, other, f"{OURS} {other.name}") for other in others]
+        return found
+
+    def start(self, gateway, dialect=REST, descriptors=DESCRIPTORS, services=SERVICES):
+        """Starts a gateway for a dialect and waits until it listens."""
+        port, h2c_port, admin_port = free_ports(3)
         values = {
             "port": port,
             "h2c_port": h2c_port,
+            "admin_port": admin_port,
             "grpc": self.grpc,
             "http": self.http,
             "descriptors": descriptors,
@@ -82,12 +121,15 @@ class Stage:
             "work": self.places.work,
         }
         if gateway.config is not None:
-            values["config"] = self.places.work / gateway.config
+            values["part"] = fill(gateway.part.get(dialect, ""), values)
+            values["config"] = self.places.work / f"{gateway.name}-{gateway.config}"
             values["config"].write_text(fill((HERE / "config" / gateway.config).read_text(), values))
         process = self.launch([fill(part, values) for part in gateway.command], GATEWAY_CORE, gateway.name)
-        ports = {protocol: port for protocol in gateway.speaks}
+        ports = {protocol: port for protocols in gateway.speaks.values() for protocol in protocols}
         if gateway.h2c_port:
-            ports["h2c"] = h2c_port
+            ports[H2C] = h2c_port
+        if gateway.scraped:
+            ports["admin"] = admin_port
         for each in set(ports.values()):
             process.wait_for(each)
         return Running(gateway, process, ports)
@@ -97,30 +139,32 @@ class Stage:
         self.stack.callback(process.stop)
         return process
 
-    def wrong(self, running, workload):
+    def wrong(self, contender):
         """What is wrong with the answers of a gateway, or None."""
-        for asked in (workload, workloads.ECHO):
-            path = self.bodies[asked.body if asked.answer is None else asked.answer]
+        workload, running = contender.workload, contender.running
+        dialect = DIALECTS[workload.dialect]
+        for asked in (workload, workloads.echo(workload.dialect)):
+            expected = Path(self.bodies[asked.answer or asked.body, dialect.read]).read_bytes()
             try:
-                status, body = answers.fetch(running.target(asked, None, self.bodies))
-            except (OSError, http.client.HTTPException) as error:
-                return f"{asked.title} was not answered: {error!r}"
-            if status != 200:
-                return f"{asked.title} was answered with status {status}: {body[:200]!r}"
-            if not answers.same(body, Path(path).read_bytes()):
-                return f"{asked.title} was answered with another message: {body[:200]!r}"
+                answer = dialect.ask(running.target(asked, None, self.bodies), dialect.headers)
+            except Refused as refused:
+                return f"{asked.title} {refused}"
+            if not dialect.same(answer.message, expected):
+                return f"{asked.title} was answered with another message: {answer.message[:200]!r}"
+            if running.lengths.setdefault(asked.name, answer.length) != answer.length:
+                return f"{asked.title} was answered with {answer.length} bytes, before with another number"
         return None
 
 
 def write_messages(work):
-    """Writes what is sent and what the backend answers; returns the paths of the JSON texts by name."""
-    for name, wires in workloads.answers().items():
-        (work / f"{name}.grpc").write_bytes(workloads.grpc(wires))
-    paths = {}
-    for name, text in workloads.messages().items():
-        (work / f"{name}.json").write_bytes(text)
-        paths[name] = str(work / f"{name}.json")
-    return paths
+    """Writes what is sent and what the backend answers; returns the paths by name and form."""
+    written = {(name, "json"): text for name, text in workloads.messages().items()}
+    for name, wires in workloads.wires().items():
+        written[name, "grpc"] = workloads.grpc(wires)
+        written[name, "wire"] = b"".join(wires)
+    for (name, form), content in written.items():
+        (work / f"{name}.{form}").write_bytes(content)
+    return {(name, form): str(work / f"{name}.{form}") for name, form in written}
 
 
 def fill(template, values):

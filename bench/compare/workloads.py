@@ -10,7 +10,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateways import H1, H2C
+from dialects import CONNECT, CONNECT_JSON, GRPC, GRPC_WEB, REST
+from gateways import H1, H2C, OURS, REFERENCE
 
 CORPUS = Path(__file__).parent.parent / "codec" / "corpus"
 
@@ -26,6 +27,17 @@ class Shape:
     streams: int = 1
 
 
+H1_1 = Shape("h1-1", "HTTP/1.1, 1 connection", H1, 1)
+H1_32 = Shape("h1-32", "HTTP/1.1, 32 connections", H1, 32)
+H1_256 = Shape("h1-256", "HTTP/1.1, 256 connections", H1, 256)
+H2C_4 = Shape("h2c-32", "HTTP/2, 4 connections of 8 streams", H2C, 4, 8)
+H2C_32 = Shape("h2c-32x1", "HTTP/2, 32 connections", H2C, 32)
+
+SHAPES = [H1_1, H1_32, H1_256, H2C_4, H2C_32]
+# The shape of most summaries.
+MAIN_SHAPE = H1_32
+
+
 @dataclass(frozen=True)
 class Workload:
     """One kind of request. `body` and `answer` are names of `messages()`; without an answer the body is echoed."""
@@ -36,16 +48,23 @@ class Workload:
     path: str
     body: str | None = None
     answer: str | None = None
+    dialect: str = REST
+    shapes: tuple[Shape, ...] = (H1_1, H1_32, H1_256, H2C_4)
+    # The shape of the summary, of the goals and of the comparison at an equal rate.
+    main: Shape = MAIN_SHAPE
+    # The gateways that take part, by name; without any, the usual ones that speak the dialect.
+    gateways: tuple[str, ...] = ()
+    # Other workloads that our gateway has turns with in the same rounds, each a row `GATEWAY WORKLOAD`.
+    beside: tuple[str, ...] = ()
+    # The row that the others are measured against.
+    reference: str = REFERENCE
+    # How many times as many rounds as others it gets, for a difference that is small.
+    rounds: int = 1
 
 
-SHAPES = [
-    Shape("h1-1", "HTTP/1.1, 1 connection", H1, 1),
-    Shape("h1-32", "HTTP/1.1, 32 connections", H1, 32),
-    Shape("h1-256", "HTTP/1.1, 256 connections", H1, 256),
-    Shape("h2c-32", "HTTP/2, 4 connections of 8 streams", H2C, 4, 8),
-]
-# The shape of the summary and of the comparison at an equal rate.
-MAIN_SHAPE = SHAPES[1]
+ORDERS = "/bench.Orders/"
+OF_GRPC = {"dialect": GRPC, "shapes": (H2C_4, H2C_32), "main": H2C_4}
+OF_WEB = {"shapes": (H1_32, H2C_4)}
 
 WORKLOADS = [
     Workload("get", "small GET", "GET", "/v1/orders/17", answer="order"),
@@ -56,19 +75,69 @@ WORKLOADS = [
     Workload("stream", "stream of 1,000, a frame each", "GET", "/v1/orders:watch", answer="stream"),
     Workload("stream_packed", "stream of 1,000, packed", "GET", "/v1/orders:export", answer="stream"),
     Workload("upload", "upload of 1,000", "POST", "/v1/orders:import", body="stream", answer="order"),
+    Workload("grpc_118", "gRPC, 118 B each way", "POST", ORDERS + "EchoOrder", body="order_118", **OF_GRPC),
+    Workload("grpc_31k", "gRPC, 31 KB each way", "POST", ORDERS + "EchoOrder", body="order_64k", **OF_GRPC),
+    Workload(
+        "grpc_web",
+        "gRPC-Web, 1 KB",
+        "POST",
+        ORDERS + "CreateOrder",
+        body="order_1k",
+        answer="order",
+        dialect=GRPC_WEB,
+        **OF_WEB,
+    ),
+    Workload(
+        "connect",
+        "Connect, 1 KB",
+        "POST",
+        ORDERS + "CreateOrder",
+        body="order_1k",
+        answer="order",
+        dialect=CONNECT,
+        **OF_WEB,
+    ),
+    Workload(
+        "connect_json",
+        "Connect with JSON, 1 KB",
+        "POST",
+        ORDERS + "CreateOrder",
+        body="order_1k",
+        answer="order",
+        dialect=CONNECT_JSON,
+        beside=("post_1k",),
+        reference=f"{OURS} post_1k",
+        rounds=2,
+        **OF_WEB,
+    ),
+    Workload(
+        "observed",
+        "small GET, observed",
+        "GET",
+        "/v1/orders/17",
+        answer="order",
+        shapes=(H1_32,),
+        gateways=(OURS, "transom_observed", "transom_logged"),
+        reference=OURS,
+        rounds=4,
+    ),
 ]
 
-# Sent to every gateway before and after the load: what JSON becomes on its way to the backend and back.
-ECHO = Workload("echo", "echo", "POST", "/v1/orders:echo", body="order_64k")
+
+def echo(dialect):
+    """Sent to every gateway before and after the load: what a message becomes on its way to the backend and back."""
+    path = "/v1/orders:echo" if dialect == REST else ORDERS + "EchoOrder"
+    return Workload(f"echo_{dialect}", "echo", "POST", path, body="order_64k", dialect=dialect)
 
 
 @dataclass(frozen=True)
 class Goal:
-    """The most CPU time for one request, as a multiple of another gateway's, in the main shape."""
+    """The most CPU time for one request, as a multiple of that of another row, in the workload's main shape."""
 
     workload: str
     against: str
     most: float
+    row: str = OURS
 
 
 GOALS = [
@@ -78,8 +147,12 @@ GOALS = [
     Goal("list", "envoy", 0.13),
     Goal("stream", "envoy", 0.08),
     Goal("stream_packed", "envoy", 0.08),
+    Goal("grpc_118", "envoy", 0.33),
+    Goal("grpc_31k", "envoy", 0.80),
     Goal("post_1k", "passthrough", 1.3),
     Goal("get", "nginx", 1.2),
+    Goal("connect_json", "transom post_1k", 1.1),
+    Goal("observed", "transom", 1.05, row="transom_observed"),
 ]
 
 # The most memory of an idle gateway, in MiB.
@@ -92,6 +165,7 @@ def messages():
     return {
         "order": texts["200"].encode(),
         "orders": compact({"orders": [json.loads(texts[name]) for name in LISTED]}),
+        "order_118": compact(json.loads(texts["200"]) | {"note": NOTE}),
         "order_1k": texts["1k"].encode(),
         "order_64k": texts["64k"].encode(),
         "order_1m": order(1_000_000),
@@ -100,13 +174,22 @@ def messages():
     }
 
 
-def answers():
-    """What the backend has ready: the wire bytes of each message of an answer, by the name of its JSON."""
+def wires():
+    """The wire bytes of messages by the name of their JSON: one each, or those of a stream."""
     order = corpus("mixed_200.wire")
     listed = b"".join(field(1, corpus(f"mixed_{name}.wire")) for name in LISTED)
-    return {"order": [order], "orders": [listed], "stream": [order] * STREAMED}
+    return {
+        "order": [order],
+        "orders": [listed],
+        "order_118": [order + field(14, NOTE.encode())],
+        "order_1k": [corpus("mixed_1k.wire")],
+        "order_64k": [corpus("mixed_64k.wire")],
+        "stream": [order] * STREAMED,
+    }
 
 
+# Makes the small order 118 bytes.
+NOTE = "ring at the side door; if nobody is there, ask next door, "
 # The orders of the list.
 LISTED = ("200", "1k", "4k") * 12
 # How many orders a stream has.

@@ -11,8 +11,9 @@ use crate::backend::Answer;
 pub(crate) const MESSAGES: [(&str, u64); 4] =
     [("mixed_200", 1000), ("mixed_1k", 1000), ("mixed_64k", 50), ("string_map", 50)];
 
-/// The gateway alone, and with an access log and traces of 1 % of its calls.
+/// The gateway alone, with traces of 1 % of its calls, and with an access log besides.
 const PLAIN: &str = "transom.yaml";
+const TRACED: &str = "traced.yaml";
 const SEEN: &str = "seen.yaml";
 /// The same as the first, for callers with an API key.
 const GUARDED: &str = "guarded.yaml";
@@ -56,6 +57,14 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             answer: Answer::Message(file("mixed_200.wire")?),
             expected: file("mixed_200.json")?,
             config: PLAIN,
+            times: 1000,
+        },
+        Case {
+            name: "small GET, traced",
+            request: get("/v1/shops/central/orders/3538602242"),
+            answer: Answer::Message(file("mixed_200.wire")?),
+            expected: file("mixed_200.json")?,
+            config: TRACED,
             times: 1000,
         },
         Case {

@@ -44,6 +44,8 @@ struct Answers {
     stream: Answer,
     /// The same in one piece.
     packed: Answer,
+    /// An empty message.
+    nothing: Answer,
 }
 
 /// What a request is answered with.
@@ -64,6 +66,7 @@ async fn main() -> Result<(), Failure> {
         orders: Answer::whole(folder, "orders")?,
         stream: Answer::whole(folder, "stream")?.cut(),
         packed: Answer::whole(folder, "stream")?,
+        nothing: Answer { grpc: vec![Bytes::from_static(&[0; 5])], json: vec![Bytes::from_static(b"{}")] },
     });
     let grpc = TcpListener::bind(grpc.parse::<SocketAddr>()?).await?;
     let http = TcpListener::bind(http.parse::<SocketAddr>()?).await?;
@@ -108,6 +111,8 @@ impl Answers {
             "/bench.Orders/WatchOrders" => Wanted::Ready(&self.stream),
             "/bench.Orders/ExportOrders" => Wanted::Ready(&self.packed),
             "/bench.Orders/EchoOrder" => Wanted::Echo,
+            // A collector that takes all spans.
+            "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => Wanted::Ready(&self.nothing),
             _ => Wanted::Ready(&self.order),
         }
     }

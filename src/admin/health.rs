@@ -16,12 +16,11 @@ pub(super) async fn live() -> Response {
     answer(StatusCode::OK, &json!({ "live": true }))
 }
 
-/// Ready while something is served: one upstream that is missing is no reason to take the others away. What is
-/// missing is said in any case, and to those who may know it also why.
+/// Ready while something is served. What is missing is said in any case, and to those who may know it also why.
 pub(super) async fn ready(State(gateway): State<Arc<dyn Gateway>>, extensions: Extensions) -> Response {
     let snapshot = gateway.snapshot();
     let is_draining = gateway.is_draining();
-    let is_ready = !is_draining && (snapshot.missing.is_empty() || !snapshot.methods.is_empty());
+    let is_ready = !is_draining && snapshot.is_ready();
     let is_trusted = extensions.get::<Trusted>().is_some();
     let missing: Vec<Json> = snapshot
         .missing

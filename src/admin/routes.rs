@@ -1,5 +1,6 @@
 //! `/routes`, and the same for the command line.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -8,6 +9,7 @@ use http::StatusCode;
 use serde_json::{Value as Json, json};
 
 use super::Gateway;
+use crate::call::Dialect;
 use crate::snapshot::{Endpoint, Snapshot};
 
 /// The names of the dialects in which a method is served: REST by its routes, the others by its own path.
@@ -15,15 +17,46 @@ pub fn dialects(endpoint: &Endpoint) -> Vec<&'static str> {
     endpoint.dialects.iter().map(|dialect| dialect.name()).collect()
 }
 
-/// Every route of a snapshot, for programs.
+/// A way to reach a method.
+#[derive(Clone, Copy, Debug)]
+pub struct Way<'s> {
+    /// The verb, `*` for any.
+    pub verb: &'s str,
+    /// The template of the path.
+    pub path: &'s str,
+    /// The method.
+    pub endpoint: &'s Endpoint,
+}
+
+/// Every route of a snapshot, and behind them in the order of their names the methods that have none and are reached by
+/// their own path, in other dialects than REST.
+pub fn ways(snapshot: &Snapshot) -> Vec<Way<'_>> {
+    let routes = snapshot.routes.routes().iter();
+    let mut ways: Vec<_> = routes
+        .map(|route| Way {
+            verb: route.method(),
+            path: route.template().as_str(),
+            endpoint: &route.target().endpoint,
+        })
+        .collect();
+    let routed: HashSet<&str> = ways.iter().map(|way| &*way.endpoint.full_name).collect();
+    let others = snapshot.methods.values().filter(|own| !routed.contains(&*own.endpoint.full_name));
+    let others = others.filter(|own| own.endpoint.dialects.iter().any(|dialect| *dialect != Dialect::Rest));
+    let mut others: Vec<_> =
+        others.map(|own| Way { verb: "POST", path: &own.template, endpoint: &own.endpoint }).collect();
+    others.sort_by_key(|way| way.path);
+    ways.append(&mut others);
+    ways
+}
+
+/// Every way to reach a method, for programs.
 pub fn routes(snapshot: &Snapshot) -> Json {
-    let routes = snapshot.routes.routes().iter().map(|route| {
-        let endpoint = &route.target().endpoint;
+    let routes = ways(snapshot).into_iter().map(|Way { verb, path, endpoint }| {
         json!({
-            "verb": route.method(),
-            "path": route.template().as_str(),
+            "verb": verb,
+            "path": path,
             "method": endpoint.full_name,
-            "upstream": endpoint.upstream,
+            "upstream": endpoint.upstream(),
             "dialects": dialects(endpoint),
             "policies": endpoint.policies,
             "client_streaming": endpoint.method.client_streaming,

@@ -240,7 +240,7 @@ impl Control {
         (self.origin.report)(problems);
         let current = self.shared.current();
         let snapshot = self.shared.handle.load();
-        let (methods, routes) = (snapshot.methods.len(), snapshot.routes.routes().len());
+        let (methods, routes) = (snapshot.exposed().count(), snapshot.routes.routes().len());
         let generation = current.generation;
         if is_reloaded {
             meters::loaded();
@@ -280,6 +280,7 @@ impl Control {
             live: compiled.live,
             token: token.map(Arc::<Token>::new),
         });
+        self.shared.current().live.announce();
         let is_same = traffic.is_empty() && operators.is_empty();
         self.traffic.apply(traffic);
         self.operators.apply(operators);
@@ -352,12 +353,14 @@ impl Control {
             Some(spawn_blocking(move || load::reload(configured, reflections, &before, cores)));
     }
 
-    /// Notes which upstreams have new connections, and lets go of the snapshots that no call holds any more.
+    /// Notes which upstreams have new connections and which cannot be reached, and lets go of the snapshots that no call holds any more.
     fn tick(&mut self) {
         self.tasks.next_tick = Instant::now() + TICK;
-        for (name, report) in self.shared.current().live.reports() {
+        let current = self.shared.current();
+        for (name, report) in current.live.reports() {
             self.tasks.schedule.opened(name, report.opened);
         }
+        current.live.look();
         let free = self.free();
         if !free.is_empty() {
             spawn_blocking(move || drop(free));

@@ -126,7 +126,11 @@ pub fn prepare(config: &Config, problems: &mut Problems, guarded: bool) -> io::R
     let (needed, none) = (Reflections::needed(config), Reflections::default());
     let (reflections, _) = runtime()?.block_on(Reflections::ask(config, &needed, &none, PATIENCE));
     let terms = Terms { cores: cores(), live: None, reflections, lenient: false, guarded };
-    Ok(compile(config, problems, terms).0)
+    let compiled = compile(config, problems, terms).0;
+    if let Some(compiled) = &compiled {
+        compiled.live.announce();
+    }
+    Ok(compiled)
 }
 
 /// Holds the filter of the log against what the log understands.
@@ -207,8 +211,9 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
     let notifier = Notifier::from_environment();
     let snapshot = compiled.snapshot;
     let tls = snapshot.tls.listeners.clone();
-    let (methods, routes) = (snapshot.methods.len(), snapshot.routes.routes().len());
+    let (methods, routes) = (snapshot.exposed().count(), snapshot.routes.routes().len());
     let open = snapshot.open().count();
+    compiled.live.announce();
     let current = Current {
         generation: 1,
         config: Arc::clone(&config),
@@ -292,6 +297,7 @@ async fn serve(served: Served, mut signals: Signals) -> io::Result<()> {
             }
         }
         tracing::info!("stopping: calls in flight may finish");
+        control.shared.current().live.health().stop();
         let Control { traffic, operators, .. } = control;
         traffic.stop();
         tokio::select! {

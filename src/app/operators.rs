@@ -70,6 +70,7 @@ impl Shared {
 
     /// From now on the process says that it is not ready.
     pub(super) fn drain(&self) {
+        self.current().live.health().drain();
         self.draining.store(true, Ordering::Relaxed);
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     output::line(&format!(
         "The configuration is valid: {} by {}, {}.",
-        count(snapshot.methods.len(), "method"),
+        count(snapshot.exposed().count(), "method"),
         count(snapshot.routes.routes().len(), "route"),
         count(problems.warnings(), "warning"),
     ));
@@ -40,7 +40,7 @@ fn openness(snapshot: &Snapshot) -> String {
     open.sort_unstable();
     match open.len() {
         0 => "Every method has a policy.".to_owned(),
-        all if all == snapshot.methods.len() => {
+        all if all == snapshot.exposed().count() => {
             "All methods are open to everybody who can connect.".to_owned()
         }
         1 => format!("This method has no policy and is open to everybody who can connect: {}.", open[0]),

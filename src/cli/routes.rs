@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{Source, output};
-use crate::admin::routes::{dialects, routes};
+use crate::admin::routes::{Way, dialects, routes, ways};
 use crate::snapshot::Snapshot;
 
 /// The arguments of `transom routes`.
@@ -31,8 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn print_table(snapshot: &Snapshot) {
-    let rows = snapshot.routes.routes().iter().map(|route| {
-        let endpoint = &route.target().endpoint;
+    let rows = ways(snapshot).into_iter().map(|Way { verb, path, endpoint }| {
         let streams = match (endpoint.method.client_streaming, endpoint.method.server_streaming) {
             (false, false) => "-",
             (true, false) => "client",
@@ -40,12 +39,12 @@ fn print_table(snapshot: &Snapshot) {
             (true, true) => "both",
         };
         [
-            route.method().to_owned(),
-            route.template().as_str().to_owned(),
+            verb.to_owned(),
+            path.to_owned(),
             endpoint.full_name.clone(),
             streams.to_owned(),
             dialects(endpoint).join(","),
-            endpoint.upstream.clone(),
+            endpoint.upstream().unwrap_or("-").to_owned(),
             if endpoint.policies.is_empty() { "-".to_owned() } else { endpoint.policies.join(",") },
         ]
     });

@@ -1,10 +1,10 @@
 //! Descriptors: from files, from proto sources, and from the backends' own reflection.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use protox::Compiler;
 use protox::file::{ChainFileResolver, DescriptorSetFileResolver, GoogleFileResolver, IncludeFileResolver};
 
@@ -17,6 +17,7 @@ use crate::config::place::Place;
 use crate::config::problem::{Problem, Problems};
 use crate::config::upstream;
 use crate::schema::Schema;
+use crate::schema::files::Files;
 use crate::schema::load::{BUILT_IN, LoadError};
 use crate::snapshot::Missing;
 
@@ -27,8 +28,16 @@ const MAX_SET: u64 = 256 << 20;
 pub(super) struct Catalogue {
     /// One for each upstream, in their order; those without descriptors of their own share one. Absent for one
     /// whose descriptors cannot be had now.
-    schemas: Vec<Option<Arc<Schema>>>,
+    described: Vec<Option<Described>>,
     rules: Vec<Arc<Rules>>,
+}
+
+/// What describes an upstream.
+#[derive(Clone)]
+struct Described {
+    schema: Arc<Schema>,
+    /// Empty where nobody may ask for them.
+    files: Files,
 }
 
 /// HTTP rules by the method's name, `package.Service.Method`.
@@ -36,7 +45,13 @@ pub(super) type Rules = HashMap<String, HttpRule>;
 
 impl Catalogue {
     pub(super) fn schema_of(&self, upstream: usize) -> Option<&Arc<Schema>> {
-        self.schemas.get(upstream)?.as_ref()
+        self.described.get(upstream)?.as_ref().map(|described| &described.schema)
+    }
+
+    /// The files of an upstream that has a schema, if they may be asked for.
+    pub(super) fn files_of(&self, upstream: usize) -> Files {
+        let described = self.described.get(upstream).and_then(Option::as_ref);
+        described.map_or_else(Files::default, |described| described.files.clone())
     }
 
     /// The rules from files for a method of an upstream, in place of its annotation.
@@ -52,7 +67,7 @@ impl Catalogue {
     }
 
     pub(super) fn first_schema(&self) -> Option<&Arc<Schema>> {
-        self.schemas.iter().flatten().next()
+        self.described.iter().flatten().next().map(|described| &described.schema)
     }
 }
 
@@ -62,6 +77,8 @@ pub(super) struct Loading<'a> {
     pub(super) reflections: &'a Reflections,
     /// Whether an upstream that cannot be asked is left out, with a warning.
     pub(super) lenient: bool,
+    /// Whether files are kept for those who ask by reflection.
+    pub(super) keeps_files: bool,
     pub(super) problems: &'a mut Problems,
     /// Every file that was read beside those that the configuration names, such as imports.
     pub(super) files: Vec<PathBuf>,
@@ -79,16 +96,20 @@ pub(super) fn load(config: &Config, loading: &mut Loading<'_>) -> Catalogue {
     } else {
         None
     };
-    let schemas = config.upstreams.iter().map(|(name, settings)| {
+    let described = config.upstreams.iter().map(|(name, settings)| {
         if has_own(settings) {
             loading.sources(&settings.descriptors)
         } else if has_common {
             common.clone()
         } else {
-            loading.reflected(name, None).map(|told| Arc::clone(&told.schema))
+            let told = loading.reflected(name, None);
+            told.map(|told| Described {
+                schema: Arc::clone(&told.schema),
+                files: loading.kept(vec![told.set.clone()]),
+            })
         }
     });
-    Catalogue { schemas: schemas.collect(), rules }
+    Catalogue { described: described.collect(), rules }
 }
 
 /// The rules of each upstream: its own files, or else those at the top of the configuration.
@@ -116,22 +137,27 @@ fn read_rules(sources: &[Descriptors], problems: &mut Problems) -> Rules {
 }
 
 impl<'a> Loading<'a> {
-    fn sources(&mut self, sources: &[Descriptors]) -> Option<Arc<Schema>> {
+    /// The files of sets, where they may be asked for.
+    fn kept(&self, sets: Vec<Bytes>) -> Files {
+        if self.keeps_files { Files::new(sets) } else { Files::default() }
+    }
+
+    fn sources(&mut self, sources: &[Descriptors]) -> Option<Described> {
         let (errors, missing) = (self.problems.errors(), self.missing.len());
         let mut sets = Vec::new();
         let mut places = Vec::new();
         for source in sources {
             let (set, place) = match source {
                 Descriptors::Set(path) => {
-                    (read_named(path, MAX_SET, self.problems).map(Cow::Owned), path.place)
+                    (read_named(path, MAX_SET, self.problems).map(Bytes::from), path.place)
                 }
                 Descriptors::Protos(protos) => {
                     let set = compile(protos, self.problems, &mut self.files);
-                    (set.map(Cow::Owned), protos.files.first().and_then(|file| file.place))
+                    (set.map(Bytes::from), protos.files.first().and_then(|file| file.place))
                 }
                 Descriptors::Reflection(name) => {
                     let told = self.reflected(name, name.place);
-                    (told.map(|told| Cow::Borrowed(told.set.as_slice())), name.place)
+                    (told.map(|told| told.set.clone()), name.place)
                 }
                 Descriptors::HttpRules(_) => continue,
             };
@@ -141,14 +167,15 @@ impl<'a> Loading<'a> {
         if self.problems.errors() > errors {
             return None;
         }
-        let sets: Vec<&[u8]> = sets.iter().map(AsRef::as_ref).collect();
-        let loaded = Schema::load(&sets);
+        let wires: Vec<&[u8]> = sets.iter().map(AsRef::as_ref).collect();
+        let loaded = Schema::load(&wires);
         if loaded.is_err() && self.missing.len() > missing {
             // What is not there may be what the upstream that cannot be asked would have told.
             return None;
         }
-        let place = if loaded.is_err() { faulty(&sets, &places) } else { None };
-        built(loaded, place, self.problems)
+        let place = if loaded.is_err() { faulty(&wires, &places) } else { None };
+        let schema = built(loaded, place, self.problems)?;
+        Some(Described { schema, files: self.kept(sets) })
     }
 
     /// What an upstream told about itself, or a word about why there is nothing.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::descriptors::Catalogue;
 use super::reflections::Reflections;
 use super::upstreams::Upstream;
+use crate::own::health::{Board, Served};
 use crate::schema::Schema;
 use crate::tls::client::Connector;
 use crate::upstream::channel::{Channel, Settings};
@@ -17,6 +18,8 @@ use crate::upstream::target::Target;
 pub struct Live {
     upstreams: Vec<Kept>,
     pub(super) reflections: Reflections,
+    pub(super) board: Board,
+    served: Arc<Served>,
 }
 
 #[derive(Clone, Debug)]
@@ -31,7 +34,12 @@ struct Kept {
 }
 
 impl Live {
-    pub(super) fn new(upstreams: &[Upstream], catalogue: &Catalogue, reflections: Reflections) -> Self {
+    pub(super) fn new(
+        upstreams: &[Upstream],
+        catalogue: &Catalogue,
+        reflections: Reflections,
+        (board, served): (Board, Served),
+    ) -> Self {
         let upstreams = upstreams.iter().enumerate().map(|(position, upstream)| Kept {
             schema: catalogue.schema_of(position).cloned(),
             name: upstream.name.clone(),
@@ -40,7 +48,7 @@ impl Live {
             channel: upstream.channel.clone(),
             connector: upstream.connector.clone(),
         });
-        Self { upstreams: upstreams.collect(), reflections }
+        Self { upstreams: upstreams.collect(), reflections, board, served: Arc::new(served) }
     }
 
     /// The channel of an upstream whose targets and settings are the same still.
@@ -62,6 +70,23 @@ impl Live {
     /// What each upstream tells about its connections, by its name, in the order of the configuration.
     pub fn reports(&self) -> impl Iterator<Item = (&str, Report)> {
         self.upstreams.iter().map(|kept| (kept.name.as_str(), kept.channel.report()))
+    }
+
+    /// Makes this generation the one that health tells of.
+    pub fn announce(&self) {
+        self.look();
+        self.board.serve(Arc::clone(&self.served));
+    }
+
+    /// Tells health which upstreams cannot be reached now.
+    pub fn look(&self) {
+        let away = self.upstreams.iter().filter(|kept| kept.channel.report().is_away());
+        self.board.away(away.map(|kept| kept.name.as_str().into()).collect());
+    }
+
+    /// What health tells.
+    pub const fn health(&self) -> &Board {
+        &self.board
     }
 
     /// What upstreams told about themselves.

@@ -12,6 +12,7 @@ use crate::snapshot::{Limits, Snapshot, Tls};
 pub mod changes;
 mod descriptors;
 pub mod live;
+mod own;
 mod policies;
 pub mod reflections;
 mod routes;
@@ -76,6 +77,7 @@ pub fn compile(
     let mut loading = Loading {
         reflections: &terms.reflections,
         lenient: terms.lenient,
+        keeps_files: config.grpc.reflection.value,
         problems,
         files: Vec::new(),
         missing: Vec::new(),
@@ -86,7 +88,10 @@ pub fn compile(
         return (None, files);
     }
     let is_complete = missing.is_empty();
-    let exposed = services::expose(config, &upstreams, &catalogue, &policies, is_complete, problems);
+    let mut exposed = services::expose(config, &upstreams, &catalogue, &policies, is_complete, problems);
+    let board = terms.live.map(|live| live.board.clone()).unwrap_or_default();
+    let settings = own::settings();
+    own::expose(config, &settings, &catalogue, &board, &mut exposed, problems);
     let (methods, routes) = routes::build(config, &exposed, &catalogue, is_complete, problems);
     if problems.errors() > 0 {
         return (None, files);
@@ -103,7 +108,6 @@ pub fn compile(
         listeners,
         upstreams: upstreams.iter().filter_map(|upstream| upstream.connector.clone()).collect(),
     };
-    let live = Live::new(&upstreams, &catalogue, terms.reflections);
     let snapshot = Snapshot { methods, routes, schema, limits, access: policies.access, tls, missing };
     if terms.guarded {
         policies::review(config, &exposed, &snapshot, problems);
@@ -111,6 +115,8 @@ pub fn compile(
     if problems.errors() > 0 {
         return (None, files);
     }
+    let served = own::served(config, &snapshot);
+    let live = Live::new(&upstreams, &catalogue, terms.reflections, (board, served));
     (Some(Compiled { snapshot, live }), files)
 }
 

@@ -356,6 +356,14 @@ pub(super) fn review(config: &Config, exposed: &[Exposed<'_>], snapshot: &Snapsh
         own().for_each(|method| warn_of_gaps(settings, method, snapshot, problems));
     }
     warn_of_unused(config, problems);
+    let reflection = &config.grpc.reflection;
+    // Where it is written, somebody has thought of it.
+    if reflection.value && reflection.place.is_none() && snapshot.open().next().is_none() {
+        let text =
+            "Every method has a policy, but whoever can connect may ask for the schema by gRPC reflection.";
+        let hint = "Write `grpc: {reflection: false}`, or `reflection: true` if that is meant.";
+        problems.push(Problem::warning(text).hint(hint));
+    }
 }
 
 /// A method that needs credentials on one way and none on another is most often a mistake.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 
 use super::tls;
@@ -38,7 +39,7 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Told {
     /// A `FileDescriptorSet` with its files in an order of their own, so that the same files are the same bytes.
-    pub(super) set: Vec<u8>,
+    pub(super) set: Bytes,
     pub(super) schema: Arc<Schema>,
 }
 
@@ -169,7 +170,7 @@ async fn reflect(targets: &[Target], time: Duration) -> Result<Told, Vec<String>
     Err(failure)
 }
 
-fn load(mut files: Vec<bytes::Bytes>) -> Result<Told, Vec<String>> {
+fn load(mut files: Vec<Bytes>) -> Result<Told, Vec<String>> {
     files.sort_unstable();
     let mut set = Vec::with_capacity(files.iter().map(|file| file.len() + 6).sum());
     for file in files {
@@ -177,7 +178,7 @@ fn load(mut files: Vec<bytes::Bytes>) -> Result<Told, Vec<String>> {
         writer::bytes(&mut set, 1, &file);
     }
     match Schema::load(&[&set]) {
-        Ok(schema) => Ok(Told { set, schema: Arc::new(schema) }),
+        Ok(schema) => Ok(Told { set: set.into(), schema: Arc::new(schema) }),
         Err(error) => {
             let text = |problem| format!("What its server gave is not valid: {problem}.");
             Err(error.problems.iter().map(text).collect())

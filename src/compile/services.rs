@@ -7,10 +7,12 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 
 use super::descriptors::Catalogue;
+use super::own;
 use super::policies::Policies;
 use super::upstreams::Upstream;
 use crate::call;
 use crate::call::meters::CLIENT;
+use crate::call::service::CallService;
 use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
 use crate::config::problem::{Problem, Problems};
@@ -28,15 +30,20 @@ use crate::snapshot::{Cors, Endpoint, EndpointOptions, StreamForm};
 pub(super) struct Exposed<'c> {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) settings: &'c Settings,
-    /// The position of the upstream.
+    /// The position of the upstream; none of the configuration where the gateway answers itself.
     pub(super) upstream: usize,
     /// The positions of service and method in the schema.
-    place: (usize, usize),
+    pub(super) place: (usize, usize),
 }
 
 impl Exposed<'_> {
     pub(super) fn method(&self) -> &Method {
         &self.endpoint.schema.services()[self.place.0].methods()[self.place.1]
+    }
+
+    /// The full name of its service.
+    pub(super) fn service(&self) -> &str {
+        self.endpoint.service()
     }
 }
 
@@ -50,7 +57,8 @@ pub(super) fn expose<'c>(
     is_complete: bool,
     problems: &mut Problems,
 ) -> Vec<Exposed<'c>> {
-    let offers = offers(upstreams, catalogue);
+    let mut offers = offers(upstreams, catalogue);
+    offer_own(config, upstreams, catalogue, &mut offers);
     let mut exposed = Vec::new();
     let mut is_used = vec![false; config.services.iter().count()];
     for (name, candidates) in &offers {
@@ -71,7 +79,9 @@ pub(super) fn expose<'c>(
         let upstream = &upstreams[offer.upstream];
         let service = &offer.schema.services()[offer.service];
         for (position, method) in service.methods().iter().enumerate() {
-            let endpoint = endpoint(config, settings, upstream, &offer.schema, service, method, problems);
+            let subject = Subject { schema: &offer.schema, service, method };
+            let answers = Arc::clone(&upstream.service);
+            let endpoint = endpoint(config, settings, Some(&upstream.name), answers, &subject, problems);
             let endpoint = endpoint.map(|endpoint| Arc::new(policies.around(settings, endpoint)));
             exposed.extend(endpoint.map(|endpoint| Exposed {
                 endpoint,
@@ -119,6 +129,26 @@ fn offers(upstreams: &[Upstream], catalogue: &Catalogue) -> Vec<(String, Vec<Off
     offers
 }
 
+/// Adds what upstreams may answer without defining it: health and reflection, where the configuration names them. Few
+/// descriptors hold them, and every backend has the same.
+fn offer_own(
+    config: &Config,
+    upstreams: &[Upstream],
+    catalogue: &Catalogue,
+    offers: &mut Vec<(String, Vec<Offer>)>,
+) {
+    for (service, table) in own::SCHEMA.services().iter().enumerate() {
+        let name = own::SCHEMA.text(table.name());
+        let is_named = config.services.iter().any(|settings| settings.service.exact() == Some(name));
+        if !is_named || offers.iter().any(|(offered, _)| offered == name) {
+            continue;
+        }
+        let known = (0..upstreams.len()).filter(|&upstream| catalogue.schema_of(upstream).is_some());
+        let offer = |upstream| Offer { upstream, schema: Arc::clone(&own::SCHEMA), service };
+        offers.push((name.to_owned(), known.map(offer).collect()));
+    }
+}
+
 /// The upstream that answers a service: the one that the settings name, or the only one.
 fn choose<'o>(
     name: &str,
@@ -150,15 +180,23 @@ fn defined_by(candidates: &[Offer], upstreams: &[Upstream]) -> String {
     format!("It is defined by: {}.", names.join(", "))
 }
 
-fn endpoint(
+/// A method in its schema.
+pub(super) struct Subject<'a> {
+    pub(super) schema: &'a Arc<Schema>,
+    pub(super) service: &'a Service,
+    pub(super) method: &'a Method,
+}
+
+/// A method that is exposed, of an upstream or of the gateway itself.
+pub(super) fn endpoint(
     config: &Config,
     settings: &Settings,
-    upstream: &Upstream,
-    schema: &Arc<Schema>,
-    service: &Service,
-    method: &Method,
+    upstream: Option<&str>,
+    answers: Arc<dyn CallService>,
+    subject: &Subject<'_>,
     problems: &mut Problems,
 ) -> Option<Endpoint> {
+    let Subject { schema, service, method } = *subject;
     let full_name = format!("{}/{}", schema.text(service.name()), schema.text(method.name()));
     let Ok(path) = PathAndQuery::try_from(format!("/{full_name}")) else {
         let text = format!("The method {full_name:?} has a name that HTTP cannot carry.");
@@ -172,12 +210,13 @@ fn endpoint(
             server_streaming: method.server_streaming(),
             idempotent: method.is_idempotent(),
             safe: method.is_safe(),
-            meter: CLIENT.series(&[&upstream.name, &full_name]),
+            // Where there is no upstream nothing is sent to one.
+            meter: upstream.map_or_else(Arc::default, |name| CLIENT.series(&[name, &full_name])),
         }),
-        service: Arc::clone(&upstream.service),
+        service: answers,
         schema: Arc::clone(schema),
         full_name,
-        upstream: upstream.name.clone(),
+        upstream: upstream.unwrap_or_default().to_owned(),
         policies: Vec::new(),
         dialects: settings.dialects.iter().map(|dialect| spoken(dialect.value)).collect(),
         options: options(config, settings),

@@ -19,6 +19,7 @@ mod braces;
 pub mod callers;
 pub mod descriptors;
 pub mod files;
+pub mod grpc;
 pub mod http_rules;
 pub mod identity;
 pub mod interpolate;
@@ -44,6 +45,7 @@ mod tests;
 
 use admin::Admin;
 use descriptors::Descriptors;
+use grpc::Grpc;
 use identity::Identity;
 use limits::{Codec, Http};
 use listen::Listener;
@@ -89,6 +91,8 @@ settings! {
         policies: Option<Named<Policy>> = None,
         /// The proxies that are believed about the addresses of callers, as `Forwarded` or `X-Forwarded-For` say them.
         trusted_proxies: Vec<Located<Network>> = Vec::new(),
+        /// The services that Transom answers itself: health and reflection.
+        grpc: Grpc = Grpc::default(),
         /// Limits of HTTP.
         http: Http = Http::default(),
         /// Limits of messages.
@@ -141,6 +145,7 @@ impl Config {
             identity: Identity::default(),
             policies: None,
             trusted_proxies: Vec::new(),
+            grpc: Grpc::default(),
             http: Http::default(),
             codec: Codec::default(),
             reload: Reload::default(),

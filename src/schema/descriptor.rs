@@ -52,6 +52,11 @@ impl<'a> Fields<'a> {
         Self(Reader::new(wire))
     }
 
+    /// Where the next field begins.
+    pub(super) const fn position(&self) -> usize {
+        self.0.position()
+    }
+
     fn read(&mut self) -> Result<RawField<'a>, Error> {
         let (number, wire_type) = self.0.tag()?;
         let value = match wire_type {
@@ -140,6 +145,14 @@ descriptor! {
         options: message = 8,
         syntax: text = 12,
         edition: number = 14,
+        option_dependencies: texts = 15,
+    }
+}
+
+impl<'a> File<'a> {
+    /// The files that it imports, also those for options alone.
+    pub(super) fn imports(&self) -> impl Iterator<Item = &'a str> {
+        self.dependencies.iter().chain(&self.option_dependencies).copied()
     }
 }
 
@@ -184,7 +197,7 @@ descriptor! {
 
 descriptor! {
     /// `OneofDescriptorProto`.
-    Oneof<'a> { options: message = 2, }
+    Oneof<'a> { name: text = 1, options: message = 2, }
 }
 
 descriptor! {

@@ -13,6 +13,7 @@ mod descriptor;
 pub mod diff;
 pub mod enumeration;
 mod features;
+pub mod files;
 pub mod load;
 pub mod message;
 pub mod method;

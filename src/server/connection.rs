@@ -87,7 +87,9 @@ where
             let handover = Handover::default();
             let tasks = Tasks { handover: handover.clone(), write_timeout: shared.limits.write_timeout };
             let calls = calls(Some(handover));
-            let service = service_fn(move |request| calls.answer(request));
+            // Boxed, as it is large and hyper and tokio move it several times on its way into a task. HTTP/1 has one
+            // place for it.
+            let service = service_fn(move |request| Box::pin(calls.answer(request)));
             let session = http2(&shared.limits, tasks).serve_connection(TokioIo::new(link), service);
             keeper.drive(pin!(session)).await;
         }

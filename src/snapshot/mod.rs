@@ -46,10 +46,20 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The names of the methods that have no policy.
+    /// The methods of upstreams that are exposed, without those that the gateway answers itself.
+    pub fn exposed(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.methods.values().filter(|own| own.endpoint.upstream().is_some())
+    }
+
+    /// Whether the gateway is of use: one upstream that is missing is no reason to take the others away.
+    pub fn is_ready(&self) -> bool {
+        self.missing.is_empty() || self.exposed().next().is_some()
+    }
+
+    /// The names of the exposed methods that have no policy.
     pub fn open(&self) -> impl Iterator<Item = &str> {
-        let open = self.methods.iter().filter(|(_, own)| own.endpoint.policies.is_empty());
-        open.map(|(name, _)| name.as_str())
+        let open = self.exposed().filter(|own| own.endpoint.policies.is_empty());
+        open.map(|own| own.endpoint.full_name.as_str())
     }
 }
 
@@ -138,7 +148,7 @@ pub struct Endpoint {
     pub schema: Arc<Schema>,
     /// The full name, `package.Service/Method`.
     pub full_name: String,
-    /// The name of the upstream in the configuration.
+    /// The name of the upstream in the configuration; empty where the gateway answers itself.
     pub upstream: String,
     /// The names of the policies that hold for it, in some dialect or on some route at least; open without any.
     pub policies: Vec<String>,
@@ -149,6 +159,16 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The name of the upstream, unless the gateway answers itself.
+    pub fn upstream(&self) -> Option<&str> {
+        Some(&*self.upstream).filter(|name| !name.is_empty())
+    }
+
+    /// The full name of its service.
+    pub fn service(&self) -> &str {
+        self.full_name.split_once('/').map_or(&*self.full_name, |(service, _)| service)
+    }
+
     /// Whether the method is served in a dialect.
     pub fn speaks(&self, dialect: Dialect) -> bool {
         self.dialects.contains(&dialect)

@@ -5,13 +5,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use tokio::time::Instant;
 
 use crate::call::deadline::before;
 use crate::call::service::{BoxFuture, CallService};
 use crate::call::{self, Call, Encodings, Messages, Reply};
 use crate::status::{Code, Status};
+use crate::telemetry::trace::context::LENGTH;
 use crate::telemetry::trace::span::Traced;
 
 use super::exchange::Exchange;
@@ -24,13 +25,14 @@ use super::http2::reason::Error;
 use super::meters::Attempt;
 use super::pool::{Lease, Pool};
 use super::report::Report;
-use super::request::{ACCEPT_ENCODING, CONSTANT, ENCODING, TIMEOUT, Timeout, crosses, framed};
+use super::request::{
+    ACCEPT_ENCODING, CONSTANT, ENCODING, TIMEOUT, TRACEPARENT, Timeout, crosses, crosses_without_parent,
+    framed,
+};
 use super::target::Target;
 use super::upload::Upload;
 use super::watch::Watch;
 use super::{core, stream};
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// How often one call is sent at most, all reasons taken together.
 const TRIES: usize = 3;
@@ -126,6 +128,8 @@ struct Try {
     started: Instant,
     deadline: Option<Instant>,
     trace: Option<Traced>,
+    /// The value of `traceparent`, if it is not among the metadata as it came.
+    parent: Option<[u8; LENGTH]>,
     /// The try that goes on.
     attempt: Option<Attempt>,
 }
@@ -150,12 +154,7 @@ impl Try {
             (Some(Traced::Unsampled(context)), _) => Some(*context),
             _ => None,
         };
-        let parent = context.and_then(|context| HeaderValue::from_bytes(&context.text()).ok());
-        if let Some(mut parent) = parent {
-            // Never the same again: HPACK's tables have better use for their room.
-            parent.set_sensitive(true);
-            self.metadata.insert(TRACEPARENT, parent);
-        }
+        self.parent = context.map(|context| context.text());
     }
 
     fn end(&mut self, code: Code) {
@@ -219,7 +218,8 @@ impl Shared {
             started = Instant::now();
             deadline = deadline.into_iter().chain(started.checked_add(self.settings.timeout)).min();
         }
-        let mut work = Try { method, metadata, encodings, input, started, deadline, trace, attempt: None };
+        let mut work =
+            Try { method, metadata, encodings, input, started, deadline, trace, parent: None, attempt: None };
         match before(deadline, pin!(self.send(&mut work))).await {
             Some(outcome) => outcome,
             None => Err(late(started, deadline)),
@@ -326,9 +326,10 @@ impl Shared {
                 timeout.as_ref().map(|timeout| (TIMEOUT, timeout.as_bytes())),
                 work.encodings.request.as_ref().map(|encoding| (ENCODING, encoding.as_bytes())),
                 work.encodings.accepted.as_ref().map(|accepted| (ACCEPT_ENCODING, accepted.as_bytes())),
+                work.parent.as_ref().map(|parent| (TRACEPARENT, &parent[..])),
             ],
             metadata: &work.metadata,
-            keep: crosses,
+            keep: if work.parent.is_some() { crosses_without_parent } else { crosses },
         };
         let message = match &work.input {
             Input::Message(piece) => Some(piece.clone()),

@@ -34,6 +34,10 @@ use crate::telemetry::metrics::Level;
 const FIRST_REST: Duration = Duration::from_millis(20);
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
+/// How long a failure counts as knowledge of a target that nobody tries to reach. Whoever sends no calls because of it
+/// has to learn at some time that it may be worth it.
+const MEMORY: Duration = Duration::from_secs(30);
+
 /// The connections of one upstream.
 pub(super) struct Pool {
     name: Arc<str>,
@@ -61,6 +65,8 @@ struct Core {
 struct Link {
     state: State,
     failures: u32,
+    /// When the last of them was.
+    failed: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -177,7 +183,11 @@ impl Pool {
                     State::Resting(_) => target.resting += 1,
                 }
                 target.failures = target.failures.max(link.failures);
+                target.away |= link.failed.is_some_and(|failed| failed.elapsed() < MEMORY);
             }
+        }
+        for target in &mut report.targets {
+            target.away &= target.open == 0;
         }
         report
     }
@@ -283,6 +293,7 @@ impl Link {
         let served = self.lease().is_some_and(|lease| lease.connection.served.load(Ordering::Relaxed));
         if served {
             self.failures = 0;
+            self.failed = None;
         }
         self.state = State::Idle;
         served
@@ -292,7 +303,9 @@ impl Link {
     fn rest(&mut self) -> Duration {
         let rest = rest_after(self.failures, random());
         self.failures = self.failures.saturating_add(1);
-        self.state = State::Resting(Instant::now() + rest);
+        let now = Instant::now();
+        self.failed = Some(now);
+        self.state = State::Resting(now + rest);
         rest
     }
 }

@@ -10,6 +10,13 @@ pub struct Report {
     pub targets: Vec<TargetReport>,
 }
 
+impl Report {
+    /// Whether no target can be reached, as far as is known. Nothing is tried to learn it.
+    pub fn is_away(&self) -> bool {
+        !self.targets.is_empty() && self.targets.iter().all(|target| target.away)
+    }
+}
+
 /// The connections to one target; each core has at most one that takes new calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetReport {
@@ -23,4 +30,6 @@ pub struct TargetReport {
     pub resting: usize,
     /// The most attempts that failed one after the other on one core.
     pub failures: u32,
+    /// Whether it could not be reached when that was tried, which was not long ago, and there is no connection.
+    pub away: bool,
 }

@@ -25,9 +25,17 @@ pub(super) const TIMEOUT: &str = "grpc-timeout";
 pub(super) const ENCODING: &str = "grpc-encoding";
 pub(super) const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
+/// The name of the field that says where in a trace the call stands.
+pub(super) const TRACEPARENT: &str = "traceparent";
+
 /// Whether metadata of this name goes to a backend.
 pub(super) fn crosses(name: &HeaderName) -> bool {
     !is_reserved(name.as_str())
+}
+
+/// The same where the place in a trace is another one than the caller's.
+pub(super) fn crosses_without_parent(name: &HeaderName) -> bool {
+    crosses(name) && *name != TRACEPARENT
 }
 
 /// The value of `grpc-timeout`: at most eight digits and a unit, the finest that fits. Never zero, for

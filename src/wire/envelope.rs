@@ -120,7 +120,7 @@ impl Envelopes {
                         self.state = START;
                         return Ok(Some(Envelope { flags, bytes: self.data.split_to(length) }));
                     }
-                    let bytes = BytesMut::from(std::mem::take(&mut self.data));
+                    let bytes = begun(&std::mem::take(&mut self.data), length);
                     self.state = State::Partial { flags, length, bytes };
                 }
                 State::Partial { flags, length, bytes } => {
@@ -147,6 +147,14 @@ impl Envelopes {
             _ => Err(EnvelopeError::Cut),
         }
     }
+}
+
+/// Room for an envelope of which a part has come: for all of it, but at most four times what is there, so that what is
+/// only announced costs nothing.
+fn begun(data: &[u8], length: usize) -> BytesMut {
+    let mut bytes = BytesMut::with_capacity(length.min(4 * data.len()));
+    bytes.extend_from_slice(data);
+    bytes
 }
 
 fn announced(prefix: [u8; PREFIX], limit: usize, known: u8) -> Result<(u8, usize), EnvelopeError> {

@@ -77,8 +77,12 @@ fn check_reports_everything_at_once_with_places() {
 fn routes_are_those_of_the_proto() {
     let routes = json_of(&run(&mut transom(&["routes", "--json", "-c", &bookstore_config()])));
     let routes = routes.as_array().unwrap();
-    // 19 methods, one with two bindings.
-    assert_eq!(routes.len(), 20);
+    // 19 methods, one with two bindings, and five that the gateway answers itself.
+    assert_eq!(routes.len(), 25);
+    let own: Vec<_> = routes.iter().filter(|route| route["upstream"].is_null()).collect();
+    assert_eq!(own.len(), 5);
+    assert_eq!(own[0]["path"], "/grpc.health.v1.Health/Check");
+    assert_eq!(own[0]["dialects"], json!(["grpc", "grpc_web", "connect"]));
     let archive =
         routes.iter().find(|route| route["method"] == "bookstore.v1.Bookstore/ArchiveBook").unwrap();
     assert_eq!(archive["verb"], "POST");
@@ -283,7 +287,7 @@ fn routes_are_a_table_for_people() {
         .map(|row| row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
         .collect();
     assert_eq!(rows[0], ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES"]);
-    assert_eq!(rows.len(), 21);
+    assert_eq!(rows.len(), 26);
     let row = |verb: &str, path: &str, method: &str, streams: &str| {
         let method = format!("bookstore.v1.Bookstore/{method}");
         assert!(
@@ -304,6 +308,9 @@ fn routes_are_a_table_for_people() {
     row("GET", "/v1/{name=shelves/*}:watch", "WatchShelf", "server");
     row("POST", "/v1/{parent=shelves/*}/books:import", "ImportBooks", "client");
     row("POST", "/v1/books:recommend", "RecommendBooks", "both");
+    let watch = "/grpc.health.v1.Health/Watch";
+    let own = vec!["POST", watch, &watch[1..], "server", "grpc,grpc_web,connect", "-", "-"];
+    assert!(rows.contains(&own), "{table}");
 }
 
 #[test]
@@ -349,7 +356,7 @@ fn the_demo_shows_requests_that_work() {
     let table =
         readme.lines().filter_map(|row| row.strip_prefix("| ")?.strip_suffix("` |")?.split_once(" | `curl "));
     let commands: Vec<_> = typed.chain(table).collect();
-    assert_eq!(commands.len(), 9 + 9, "{introduction}");
+    assert_eq!(commands.len(), 9 + 10, "{introduction}");
     for (title, command) in commands {
         // What is typed goes to those that read it.
         let script =
@@ -361,10 +368,14 @@ fn the_demo_shows_requests_that_work() {
     }
     let others: Vec<_> =
         readme.lines().filter_map(|row| row.strip_suffix("` |")?.split_once("| `buf ")).collect();
-    assert_eq!(others.len(), 2);
+    assert_eq!(others.len(), 4);
     for (title, command) in others {
         let script = format!(".venv/bin/buf {command}");
         let output = run(Command::new("sh").args(["-c", &script]).current_dir(root()));
+        if command.contains("--list-services") {
+            assert!(output.stdout.starts_with(b"bookstore.v1.Bookstore\n"), "{title}: {output:?}");
+            continue;
+        }
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(answer["title"], "Frankenstein", "{title}: {answer}");
     }

@@ -56,6 +56,16 @@ fn a_grpcio_client_sees_what_it_sees_of_the_backend() {
     run(python("tests/python/grpc_client.py").args(addresses));
 }
 
+/// Most servers end a connection that pings more often than every five minutes without a call.
+#[test]
+fn grpcio_may_ping_on_both_sides() {
+    let backend = backend::python_server_with("tests/python/echo_server.py", &["--ping", "100"]);
+    let gateway = Gateway::in_front_of(&[backend.address()]);
+    run(python("tests/python/keepalive.py").arg(gateway.address().to_string()));
+    // The backend has left no connection either.
+    assert!(!gateway.log().contains("connection to a backend"), "{}", gateway.log());
+}
+
 #[test]
 fn clients_of_connect_call_every_kind_in_each_protocol() {
     let setting = Setting::with("");

@@ -22,6 +22,7 @@
 //! | what a backend may send | `faults`, `backends::streams_that_fail_in_the_middle_end_with_the_reason`, `grpcio::answers_that_are_no_messages_are_502` |
 //! | resets sent to a backend | `backends::callers_that_leave_never_cost_the_others_their_connection` |
 //! | requests refused by their form | `http1`, `frames::malformed_requests_are_refused`, `bad_requests_are_answered_in_json` |
+//! | questions of reflection, watchers of health | `own::tests` in `src`, `own::grpcio_learns_health_and_descriptors` |
 //! | stopping | `life`, `streams::life::streams_end_within_the_bound_when_the_gateway_stops` |
 //!
 //! What takes minutes (a quarter of an hour without a message, half a minute to stop) is tested with paused time in

@@ -24,7 +24,9 @@ mod hostile;
 #[path = "../layering.rs"]
 mod layering;
 mod life;
+mod matrix;
 mod operating;
+mod own;
 mod policy;
 mod reload;
 mod replay;

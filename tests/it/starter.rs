@@ -30,7 +30,9 @@ async fn a_backend_that_reflects_is_served() {
     let upstream = format!("http://{}", backend::bookstore());
     let said = run(&mut init(folder.path(), &["--upstream", &upstream]));
     let routes = run(&mut transom(&["routes", "--json", "--upstream", &upstream])).stdout;
-    let routes: Vec<Value> = serde_json::from_slice(&routes).unwrap();
+    let mut routes: Vec<Value> = serde_json::from_slice(&routes).unwrap();
+    // What the gateway answers itself needs no configuration.
+    routes.retain(|route| !route["upstream"].is_null());
     let methods: HashSet<_> = routes.iter().map(|route| route["method"].as_str()).collect();
     let (methods, routes) = (methods.len(), routes.len());
     let expected = format!(

@@ -9,7 +9,7 @@ from concurrent import futures
 
 import grpc
 from google.protobuf import empty_pb2
-from google.rpc import status_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -26,6 +26,22 @@ def entry(key, value):
 
 def pairs(entries):
     return [(one.key, one.binary if one.key.endswith("-bin") else one.text) for one in entries]
+
+
+def compress(context):
+    """Compresses the answers, if the metadata asks for it. grpcio does not look what the caller takes."""
+    if dict(context.invocation_metadata()).get("x-compress"):
+        context.set_compression(grpc.Compression.Gzip)
+
+
+def fail(context, code, message):
+    """Ends a stream; with a detail, if the metadata has the reason for one."""
+    reason = dict(context.invocation_metadata()).get("x-detail")
+    if reason:
+        status = status_pb2.Status(code=code, message=message)
+        status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason))
+        context.set_trailing_metadata([("grpc-status-details-bin", status.SerializeToString())])
+    context.abort(CODES[code], message)
 
 
 class Notes:
@@ -55,6 +71,7 @@ class Echo(services.EchoServicer):
         self.notes = notes
 
     def Echo(self, request, context):
+        compress(context)
         return request
 
     def Metadata(self, request, context):
@@ -95,6 +112,7 @@ class Streams(services.StreamsServicer):
 
     def begin(self, id, context):
         """Notes when the call starts and, if it is cancelled, that. What is returned is set when it is over."""
+        compress(context)
         over = threading.Event()
 
         def ended():
@@ -121,7 +139,7 @@ class Streams(services.StreamsServicer):
         if request.hang:
             over.wait()
         elif request.code:
-            context.abort(CODES[request.code], "Told to fail.")
+            fail(context, request.code, "Told to fail.")
 
     def Gather(self, requests, context):
         response = pb.GatherResponse(received=[entry(*pair) for pair in context.invocation_metadata()])
@@ -141,7 +159,7 @@ class Streams(services.StreamsServicer):
                 id, over = item.id, self.begin(item.id, context)
             self.notes.count(id, number)
             if item.code:
-                context.abort(CODES[item.code], f"Told to fail at message {number}.")
+                fail(context, item.code, f"Told to fail at message {number}.")
             if item.hang:
                 over.wait()
                 return
@@ -208,12 +226,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 for any free port")
     parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"), help="speak TLS")
+    parser.add_argument("--ping", type=int, metavar="MS", help="ping clients so often, and leave those that do not answer")
     parser.add_argument("--client-ca", help="refuse clients without a certificate of this authority")
     arguments = parser.parse_args()
     port = arguments.port
 
     # Each call takes a worker as long as it lasts, which is long for a stream.
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=512), handlers=[RawHandler()])
+    options = []
+    if arguments.ping:
+        options += [("grpc.keepalive_time_ms", arguments.ping), ("grpc.keepalive_timeout_ms", 10 * arguments.ping)]
+        options += [("grpc.keepalive_permit_without_calls", 1), ("grpc.http2.max_pings_without_data", 0)]
+    pool = futures.ThreadPoolExecutor(max_workers=512)
+    server = grpc.server(pool, handlers=[RawHandler()], options=options)
     notes = Notes()
     services.add_EchoServicer_to_server(Echo(notes), server)
     streams = Streams(notes)

@@ -311,7 +311,7 @@ impl Detail {
             received: self.received.load(Relaxed),
             sent: outcome.sent,
             rpc: route.map(|route| &*route.endpoint.full_name),
-            upstream: route.map(|route| &*route.endpoint.upstream),
+            upstream: route.and_then(|route| route.endpoint.upstream()),
             trace: self.trace,
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),
             principal: principal(seen),

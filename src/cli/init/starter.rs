@@ -33,7 +33,7 @@ impl Starter {
     /// A configuration for the services of a snapshot, with their backend at `url`.
     pub(super) fn new(url: &str, origin: Origin, snapshot: &Snapshot) -> Self {
         let mut services: BTreeMap<String, Counts> = BTreeMap::new();
-        for endpoint in snapshot.methods.values().map(|own| &own.endpoint) {
+        for endpoint in snapshot.exposed().map(|own| &own.endpoint) {
             services.entry(service(&endpoint.full_name).to_owned()).or_default().methods += 1;
         }
         for route in snapshot.routes.routes() {

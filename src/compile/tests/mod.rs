@@ -93,7 +93,7 @@ async fn a_lenient_compiler_leaves_out_what_cannot_be_asked() {
         said.contains("It is asked again. What the other upstreams define is served meanwhile."),
         "{said}"
     );
-    assert_eq!(compiled.snapshot.methods.len(), 19);
+    assert_eq!(compiled.snapshot.exposed().count(), 19);
     assert_eq!(compiled.snapshot.missing[0].upstream, "away");
 
     // The next generation keeps the connections of what stays, by name, targets and settings.
@@ -212,7 +212,7 @@ async fn services_are_mapped_as_far_as_they_should() {
         let (snapshot, problems) = compiled(&yaml, folder.path()).await;
         let snapshot = snapshot.unwrap_or_else(|| panic!("{problems}"));
         assert_eq!(snapshot.routes.routes().len(), routes, "{http}");
-        assert_eq!(snapshot.methods.len(), 19, "{http}");
+        assert_eq!(snapshot.exposed().count(), 19, "{http}");
     }
 }
 
@@ -228,5 +228,56 @@ services:
 async fn an_upstream_can_be_chosen() {
     let folder = folder("");
     let (snapshot, _) = compiled(TWO, folder.path()).await;
-    assert!(snapshot.unwrap().methods.values().all(|own| own.endpoint.upstream == "two"));
+    assert!(snapshot.unwrap().exposed().all(|own| own.endpoint.upstream == "two"));
+}
+
+/// The own services, as an operator meets them: on, off, and with a backend's in their place.
+#[tokio::test]
+async fn own_services_are_there_unless_they_are_off_or_a_backends_are_exposed() {
+    let folder = folder("");
+    let of = async |more: &str| {
+        let yaml = format!(
+            "upstreams:\n  shop: {{targets: [\"http://127.0.0.1:1\"], descriptors: [{{set: bookstore.binpb}}]}}\n{more}"
+        );
+        let (snapshot, problems) = compiled(&yaml, folder.path()).await;
+        let snapshot = snapshot.unwrap_or_else(|| panic!("{problems}"));
+        let upstream_of = |name: &str| {
+            let own = snapshot.methods.get(name);
+            own.map(|own| own.endpoint.upstream().unwrap_or("the gateway").to_owned())
+        };
+        [
+            upstream_of("grpc.health.v1.Health/Watch"),
+            upstream_of("grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
+            upstream_of("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
+        ]
+    };
+    let (own, none, shop) = (Some("the gateway".to_owned()), None::<String>, Some("shop".to_owned()));
+    for (more, expected) in [
+        ("services: [\"**\"]\n", [&own, &own, &own]),
+        ("services: [\"**\"]\ngrpc: {reflection: false}\n", [&own, &none, &none]),
+        ("services: [\"**\"]\ngrpc: {health: false}\n", [&none, &own, &own]),
+        ("services: [\"**\", grpc.health.v1.Health]\n", [&shop, &own, &own]),
+        ("services: [\"**\", grpc.health.v1.Health]\ngrpc: {health: false}\n", [&shop, &own, &own]),
+        (
+            "services: [\"**\", {service: grpc.reflection.v1.ServerReflection, upstream: shop}]\n",
+            [&own, &shop, &own],
+        ),
+    ] {
+        assert_eq!(of(more).await.each_ref(), expected, "{more}");
+    }
+    let (snapshot, problems) = compiled(
+        "upstreams:\n  one: {targets: [\"http://127.0.0.1:1\"], descriptors: [{set: bookstore.binpb}]}\n  \
+         two: {targets: [\"http://127.0.0.1:2\"], descriptors: [{set: bookstore.binpb}]}\n\
+         services: [{service: \"**\", upstream: one}, grpc.health.v1.Health]\n",
+        folder.path(),
+    )
+    .await;
+    assert!(snapshot.is_none());
+    let said = problems.to_string();
+    assert!(
+        said.contains(
+            "The service grpc.health.v1.Health is defined by several upstreams, so one must be chosen."
+        ),
+        "{said}"
+    );
 }

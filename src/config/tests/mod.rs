@@ -52,6 +52,13 @@ fn config(yaml: &str) -> Config {
 /// Each case of `problems.txt` is a name, a file and everything that is said about it.
 #[test]
 fn problems_say_what_is_wrong_where_and_what_to_write() {
+    let mut all = String::new();
+    for case in include_str!("problems.txt").split("#### ").skip(1) {
+        let (name, rest) = case.split_once('\n').unwrap();
+        let (yaml, _) = rest.split_once("----\n").unwrap();
+        all.push_str(&format!("#### {name}\n{yaml}----\n{}", rendered(yaml)));
+    }
+    std::fs::write("/tmp/problems-policy.txt", all).unwrap();
     for case in include_str!("problems.txt").split("#### ").skip(1) {
         let (name, rest) = case.split_once('\n').unwrap();
         let (yaml, expected) = rest.split_once("----\n").unwrap();
@@ -93,6 +100,7 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!((http.write_timeout.value, http.connections.is_none()), (secs(10), true));
     assert_eq!(http.compression.value, Encodings::Both);
     assert!(config.admin.is_none() && http.drain_delay.is_zero());
+    assert!(config.grpc.health.value && config.grpc.reflection.value);
     let reload = &config.reload;
     assert_eq!((reload.files.value, reload.reflection.value), (secs(2), secs(30)));
     assert_eq!(reload.breaking_changes.value, BreakingChanges::Warn);
@@ -168,6 +176,7 @@ fn every_key_is_read() {
     assert_eq!(config.http.compression.value, Encodings::Answers);
     assert_eq!((config.codec.message.bytes(), config.codec.query_depth.value), (1_000_000, 5));
     assert_eq!(config.http.drain_delay.value, secs(5));
+    assert!(config.grpc.health.value && !config.grpc.reflection.value);
     let admin = config.admin.as_ref().unwrap();
     let token = admin.token.as_ref().unwrap();
     assert_eq!(admin.address.to_string(), "0.0.0.0:9901");

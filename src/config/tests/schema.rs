@@ -29,6 +29,7 @@ fn the_schema_describes_every_key() {
             "identity",
             "policies",
             "trusted_proxies",
+            "grpc",
             "http",
             "codec",
             "reload",

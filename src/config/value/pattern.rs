@@ -21,7 +21,8 @@ const HINT: &str = "Write a service such as shop.v1.Orders, all services of a pa
 /// **             every service
 /// ```
 ///
-/// None matches `grpc.*`: reflection, health and the like are the backend's own.
+/// No wildcard matches `grpc.*`: reflection, health and the like are the backend's own, and Transom has them too.
+/// Only the name of a whole service does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServicePattern {
     /// The service or package, without the wildcard; empty for `**`.
@@ -52,11 +53,11 @@ impl ServicePattern {
 
     /// Whether the pattern covers the service with this full name, such as `shop.v1.Orders`.
     pub fn matches(&self, full_service_name: &str) -> bool {
-        if is_grpc(full_service_name) {
-            return false;
-        }
         if self.kind == Kind::Service {
             return self.name == full_service_name;
+        }
+        if is_grpc(full_service_name) {
+            return false;
         }
         let below = match self.name.as_str() {
             "" => Some(full_service_name),
@@ -110,10 +111,11 @@ impl Scalar for ServicePattern {
             };
             return Err(Flaw::new(message, HINT));
         }
-        if is_grpc(name) || name == "grpc" && kind != Kind::Service {
+        if kind != Kind::Service && (is_grpc(name) || name == "grpc") {
             return Err(Flaw::new(
-                "Services of the package `grpc` (reflection, health) are never exposed.",
-                "Remove the pattern. Transom itself uses them at the upstream.",
+                "Services of the package `grpc` (reflection, health) are exposed by their whole name only.",
+                "Remove the pattern: Transom answers them itself. To expose the backend's own instead, name the \
+                 service, such as grpc.health.v1.Health.",
             ));
         }
         Ok(Self { name: name.to_owned(), kind })
@@ -147,8 +149,9 @@ mod tests {
     #[test]
     fn patterns_are_parsed() {
         let grpc = (
-            "Services of the package `grpc` (reflection, health) are never exposed.",
-            "Remove the pattern. Transom itself uses them at the upstream.",
+            "Services of the package `grpc` (reflection, health) are exposed by their whole name only.",
+            "Remove the pattern: Transom answers them itself. To expose the backend's own instead, name the service, \
+             such as grpc.health.v1.Health.",
         );
         check::<ServicePattern>(&[
             ("**", Ok("**")),
@@ -171,16 +174,18 @@ mod tests {
             ),
             ("grpc.*", Err(grpc)),
             ("grpc.**", Err(grpc)),
-            ("grpc.health.v1.Health", Err(grpc)),
+            ("grpc.health.v1.*", Err(grpc)),
+            ("grpc.health.v1.Health", Ok("grpc.health.v1.Health")),
         ]);
     }
 
     #[test]
-    fn patterns_match_whole_segments_and_never_grpc() {
+    fn patterns_match_whole_segments_and_grpc_by_name_alone() {
         for (text, service, expected) in [
             ("**", "shop.v1.Orders", true),
             ("**", "Greeter", true),
             ("**", "grpc.health.v1.Health", false),
+            ("grpc.health.v1.Health", "grpc.health.v1.Health", true),
             ("shop.v1.*", "shop.v1.Orders", true),
             ("shop.v1.*", "shop.v1.admin.Orders", false),
             ("shop.v1.*", "shop.v10.Orders", false),

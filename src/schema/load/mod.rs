@@ -27,6 +27,9 @@ pub use problem::{LoadError, Problem};
 /// `google/protobuf`, `google/rpc`, `google/api` and `google/type`, made from `protos/`.
 pub const BUILT_IN: &[u8] = include_bytes!("../../../descriptors/builtin.binpb");
 
+/// The services that Transom answers itself: `grpc.health` and `grpc.reflection`, made from `protos/grpc`.
+pub const OWN: &[u8] = include_bytes!("../../../descriptors/own.binpb");
+
 /// Positions of fields and values are kept in 16 bits.
 const MAX_MEMBERS: usize = u16::MAX as usize - 1;
 

@@ -100,6 +100,8 @@ fn check_says_what_is_open() {
             &format!("policies: {{partners: {{require: {{any: [api_key: {{}}]}}}}}}\n{services}"),
         );
         assert!(output.status.success() && text(&output.stdout).ends_with(said), "{services}: {output:?}");
+        let warned = text(&output.stderr).contains("may ask for the schema by gRPC reflection.");
+        assert_eq!(warned, said == "Every method has a policy.", "{output:?}");
     }
     let output = check(
         &place,

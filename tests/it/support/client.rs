@@ -25,6 +25,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) trailers: HeaderMap,
 }
 
 impl Answer {
@@ -77,7 +78,9 @@ pub(crate) async fn send(
         }
     };
     let (parts, body) = response.unwrap().into_parts();
-    Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
+    let body = body.collect().await.unwrap();
+    let trailers = body.trailers().cloned().unwrap_or_default();
+    Answer { status: parts.status, headers: parts.headers, body: body.to_bytes(), trailers }
 }
 
 /// Sends a request with a JSON body over HTTP/1.1.

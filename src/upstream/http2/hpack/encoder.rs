@@ -19,7 +19,7 @@ pub struct Request<'a> {
     /// Fields that are the same for all requests of a connection. Their names are in small letters.
     pub constant: &'static [(&'static str, &'static str)],
     /// Fields that are different each time. Their names are in small letters.
-    pub varying: [Option<(&'static str, &'a [u8])>; 3],
+    pub varying: [Option<(&'static str, &'a [u8])>; 4],
     /// What the caller sends along.
     pub metadata: &'a HeaderMap,
     /// Which of it is meant.

@@ -168,7 +168,7 @@ fn request(path: &str) -> Request<'_> {
         authority: "shop:1",
         path,
         constant: &[("te", "trailers")],
-        varying: [None; 3],
+        varying: [None; 4],
         metadata: &EMPTY,
         keep: |_| true,
     }
@@ -193,7 +193,7 @@ fn what_comes_again_is_an_entry_of_the_table_and_what_is_sent_along_is_not() {
     let keep = |name: &HeaderName| name != "host";
     let with = Request {
         secure: true,
-        varying: [Some(("grpc-timeout", b"1S")), None, None],
+        varying: [Some(("grpc-timeout", b"1S")), None, None, None],
         metadata: &metadata,
         keep,
         ..request("/a")

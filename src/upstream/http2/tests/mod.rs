@@ -27,7 +27,7 @@ fn request(metadata: &HeaderMap) -> Request<'_> {
         authority: "shop:1",
         path: "/shop.Orders/Get",
         constant: &[("te", "trailers")],
-        varying: [None; 3],
+        varying: [None; 4],
         metadata,
         keep: |_| true,
     }
