@@ -335,7 +335,7 @@ pub(super) fn review(config: &Config, exposed: &[Exposed<'_>], snapshot: &Snapsh
             }
             for pattern in &used.methods {
                 let fits = |method: &Exposed<'_>| Pattern::new(pattern, &[]).fits(name_of(&method.endpoint));
-                if !own().any(|method| fits(method)) {
+                if !own().any(fits) {
                     let text = format!("No method of these services has the name {:?}.", pattern.value);
                     let hint = "Write the name alone, such as GetOrder, or with `*`: Get*.";
                     problems.push(Problem::error(text).at(pattern.place).hint(hint));

@@ -118,7 +118,7 @@ impl Verifier for ApiKey {
         let key = match One::of(sent.chain(others)) {
             One::None => return Verdict::Absent,
             One::Several => return Verdict::Refused(Reason::Several),
-            One::One(key) => key,
+            One::Single(key) => key,
         };
         match self.keys.find(key) {
             Ok(identity) if is_of(identity, &self.owners) => Verdict::Known(Arc::clone(identity)),

@@ -237,7 +237,7 @@ impl Verifier for Basic {
         let offered = match offered(origin) {
             One::None => return Verdict::Absent,
             One::Several => return Verdict::Refused(Reason::Several),
-            One::One(offered) => offered,
+            One::Single(offered) => offered,
         };
         let Some((name, password)) = offered else { return Verdict::Refused(Reason::Invalid) };
         if name.is_empty() || name.len() > MAX_NAME || password.len() > MAX_PASSWORD || name.contains('\0') {
@@ -288,7 +288,7 @@ fn offered(origin: &Origin) -> One<Offered> {
     match authorization(origin, SCHEME) {
         One::Several => One::Several,
         One::None => One::of(others),
-        One::One(encoded) => One::of(std::iter::once(decoded(encoded)).chain(others)),
+        One::Single(encoded) => One::of(std::iter::once(decoded(encoded)).chain(others)),
     }
 }
 

@@ -74,7 +74,7 @@ impl Term {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum One<T> {
     None,
-    One(T),
+    Single(T),
     Several,
 }
 
@@ -82,7 +82,7 @@ impl<T> One<T> {
     pub(super) fn of(mut values: impl Iterator<Item = T>) -> Self {
         match (values.next(), values.next()) {
             (None, _) => Self::None,
-            (Some(value), None) => Self::One(value),
+            (Some(value), None) => Self::Single(value),
             (Some(_), Some(_)) => Self::Several,
         }
     }
@@ -101,7 +101,7 @@ pub(super) fn authorization<'o>(origin: &'o Origin, scheme: &str) -> One<&'o [u8
     match One::of(values.map(HeaderValue::as_bytes)) {
         One::None => One::None,
         One::Several => One::Several,
-        One::One(value) => with_scheme(value, scheme).map_or(One::None, One::One),
+        One::Single(value) => with_scheme(value, scheme).map_or(One::None, One::Single),
     }
 }
 
