@@ -16,6 +16,9 @@ use crate::support::stream::upload;
 const PARTNERS: &str = "policies: {partners: {require: {any: [api_key: {}, basic: {}]}}}\n\
                         services: [{service: '**', policy: [partners]}]\n";
 
+/// Headers of a request.
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 async fn echo(address: SocketAddr, target: &str, headers: &[(&str, &str)]) -> Answer {
     let all = [&[("content-type", "application/json")], headers].concat();
     send(address, Version::Http1, "POST", target, &all, json!({"string": "a"}).to_string()).await
@@ -31,7 +34,7 @@ async fn what_could_be_read_in_two_ways_shows_nobody() {
     let several = "The call offers several credentials of one kind, of which one is to be sent.";
     let invalid = "The credentials of the call are not valid.";
     let missing = "The call needs credentials.";
-    let table: [(&str, &[(&str, &str)], &str); 18] = [
+    let table: [(&str, Headers<'_>, &str); 18] = [
         ("/v1/echo", &[("authorization", PASSWORD), ("authorization", PASSWORD)], several),
         ("/v1/echo", &[("authorization", "Bearer x"), ("authorization", PASSWORD)], several),
         ("/v1/echo", &[("x-api-key", BUYER), ("x-api-key", BUYER)], several),
