@@ -296,7 +296,7 @@ fn routes_are_a_table_for_people() {
         .lines()
         .map(|row| row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
         .collect();
-    assert_eq!(rows[0], ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM"]);
+    assert_eq!(rows[0], ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES"]);
     assert_eq!(rows.len(), 27);
     let row = |verb: &str, path: &str, method: &str, streams: &str| {
         let method = format!("bookstore.v1.Bookstore/{method}");
@@ -311,7 +311,8 @@ fn routes_are_a_table_for_people() {
                 } else {
                     "rest,xml,grpc,grpc_web,connect,websocket,soap"
                 },
-                "bookstore"
+                "bookstore",
+                "-"
             ]),
             "{table}"
         );
@@ -322,7 +323,7 @@ fn routes_are_a_table_for_people() {
     row("POST", "/v1/{parent=shelves/*}/books:import", "ImportBooks", "client");
     row("POST", "/v1/books:recommend", "RecommendBooks", "both");
     let watch = "/grpc.health.v1.Health/Watch";
-    let own = vec!["POST", watch, &watch[1..], "server", "grpc,grpc_web,connect", "-"];
+    let own = vec!["POST", watch, &watch[1..], "server", "grpc,grpc_web,connect", "-", "-"];
     assert!(rows.contains(&own), "{table}");
     let soap = ["POST", "/soap/bookstore.v1.Bookstore", "bookstore.v1.Bookstore/*", "-", "soap", "bookstore"];
     assert_eq!(rows.last().unwrap(), &soap);
