@@ -106,7 +106,9 @@ impl Setting {
     }
 
     fn with(options: &EndpointOptions, refuses: bool) -> Self {
-        Self::made(options, refuses, &Dialect::ALL)
+        // XML is a matter of its own module.
+        let dialects: Vec<_> = Dialect::ALL.into_iter().filter(|dialect| *dialect != Dialect::Xml).collect();
+        Self::made(options, refuses, &dialects)
     }
 
     fn speaking(dialects: &[Dialect]) -> Self {

@@ -453,7 +453,7 @@ async fn credentials_of_ws_security_go_on_as_a_header() {
 
 #[tokio::test]
 async fn documents_are_asked_for_by_get() {
-    let setting = Setting::new();
+    let setting = Setting::speaking(&Dialect::ALL);
     for query in ["?wsdl", "?WSDL", "?singleWsdl", "?x=1&Wsdl=1"] {
         let answer =
             setting.send(request("GET", &format!("{PATH}{query}"), &[("host", "a.example:81")], "")).await;
