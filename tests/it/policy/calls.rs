@@ -2,7 +2,14 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use transom::call::Dialect;
 
 use crate::support::client::{Answer, Version, send};
@@ -49,9 +56,15 @@ pub(super) struct Request {
 }
 
 /// Whether a dialect carries calls of a kind. A new dialect has to say so.
-pub(super) fn carries(dialect: Dialect, _: Kind) -> bool {
+pub(super) fn carries(dialect: Dialect, kind: Kind) -> bool {
     match dialect {
-        Dialect::Rest | Dialect::Grpc | Dialect::GrpcWeb | Dialect::Connect => true,
+        Dialect::Rest
+        | Dialect::Xml
+        | Dialect::Grpc
+        | Dialect::GrpcWeb
+        | Dialect::Connect
+        | Dialect::WebSocket => true,
+        Dialect::Soap => matches!(kind, Kind::Unary | Kind::ServerStream),
     }
 }
 
@@ -71,6 +84,35 @@ pub(super) fn request(dialect: Dialect, kind: Kind) -> Request {
         body,
     };
     match dialect {
+        Dialect::Xml => {
+            let mut request = request(Dialect::Rest, kind);
+            request.headers.push(("accept", "application/xml".to_owned()));
+            request
+        }
+        Dialect::Soap => {
+            let (service, method, content) = match kind {
+                Kind::Unary => ("echo.v1.Echo", "Echo", "<string>a</string>"),
+                _ => ("echo.v1.Streams", "Watch", "<id>w</id>"),
+            };
+            let envelope = format!(
+                "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body>\
+                 <{method} xmlns=\"urn:{service}\">{content}</{method}></e:Body></e:Envelope>"
+            );
+            let request = post(Version::Http1, "text/xml; charset=utf-8", envelope.into());
+            Request { target: format!("/soap/{service}"), ..request }
+        }
+        // What is to be sent on the socket.
+        Dialect::WebSocket => Request {
+            version: Version::Http1,
+            verb: "GET",
+            target: format!("/ws{}", kind.path()),
+            headers: vec![("upgrade", "websocket".to_owned())],
+            body: match kind {
+                Kind::Unary => r#"{"string":"a"}"#.into(),
+                Kind::ServerStream => r#"{"id":"w","count":1}"#.into(),
+                Kind::ClientStream | Kind::BothStreams => r#"{"text":"a"}"#.into(),
+            },
+        },
         Dialect::Rest => {
             let (verb, target, content_type, body) = match kind {
                 Kind::Unary => ("POST", "/v1/echo", "application/json", r#"{"string":"a"}"#),
@@ -118,12 +160,57 @@ pub(super) async fn call(
     headers: &[(&str, &str)],
     query: Option<&str>,
 ) -> Answer {
-    let own = request.headers.iter().map(|(name, value)| (*name, value.as_str()));
-    let all: Vec<_> = own.chain(headers.iter().copied()).collect();
     let mark = if request.target.contains('?') { '&' } else { '?' };
     let target =
         query.map_or_else(|| request.target.clone(), |query| format!("{}{mark}{query}", request.target));
+    if request.headers.iter().any(|(name, _)| *name == "upgrade") {
+        return talk(address, &target, headers, &request.body).await;
+    }
+    let own = request.headers.iter().map(|(name, value)| (*name, value.as_str()));
+    let all: Vec<_> = own.chain(headers.iter().copied()).collect();
     send(address, request.version, request.verb, &target, &all, request.body.clone()).await
+}
+
+/// Sends one message on a new socket and reads to its end: its last message stands for the body. What is answered in
+/// place of a socket is as it is.
+async fn talk(address: SocketAddr, target: &str, headers: &[(&str, &str)], message: &[u8]) -> Answer {
+    let mut request = format!("ws://{address}{target}").into_client_request().unwrap();
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        request.headers_mut().append(name, HeaderValue::from_str(value).unwrap());
+    }
+    let answer = |response: Response<Option<Vec<u8>>>, body: Bytes| {
+        let (head, _) = response.into_parts();
+        Answer { status: head.status, headers: head.headers, body, trailers: HeaderMap::new() }
+    };
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut socket, response) = match client_async(request, stream).await {
+        Ok(opened) => opened,
+        Err(Error::Http(mut response)) => {
+            let body = response.body_mut().take().unwrap_or_default().into();
+            return answer(*response, body);
+        }
+        Err(error) => panic!("{target}: {error}"),
+    };
+    for text in [str::from_utf8(message).unwrap(), ""] {
+        socket.send(Message::text(text)).await.unwrap();
+    }
+    let mut last = Bytes::new();
+    while let Some(Ok(message)) = socket.next().await {
+        match message {
+            Message::Text(text) => last = text.into(),
+            Message::Close(frame) => assert_eq!(frame.map(|frame| frame.code.into()), Some(1000_u16)),
+            _ => {}
+        }
+    }
+    answer(response, last)
+}
+
+/// The code in an error that is written in XML.
+fn code_in_xml(answer: &Answer) -> String {
+    let text = String::from_utf8_lossy(&answer.body);
+    let (_, rest) = text.split_once("<code>").unwrap_or_else(|| panic!("{text}"));
+    rest.split_once("</code>").unwrap().0.to_owned()
 }
 
 /// How a call ended, by the form of its dialect alone: whatever else is in the answer is a failure of the test.
@@ -152,8 +239,23 @@ pub(super) fn outcome(dialect: Dialect, kind: Kind, answer: &Answer) -> Outcome 
         outcome
     };
     match dialect {
-        Dialect::Rest if answer.status == 200 => in_http(Outcome::Answered),
-        Dialect::Rest => {
+        Dialect::Rest | Dialect::Xml if answer.status == 200 => in_http(Outcome::Answered),
+        Dialect::Xml => {
+            assert_eq!(answer.header("content-type"), Some("application/xml"));
+            in_http(of_number(&code_in_xml(answer)))
+        }
+        Dialect::Soap => {
+            assert_eq!(answer.header("content-type"), Some("text/xml; charset=utf-8"));
+            if answer.status == 200 {
+                return Outcome::Answered;
+            }
+            assert_eq!(answer.status, 500, "{answer:?}");
+            of_number(&code_in_xml(answer))
+        }
+        Dialect::WebSocket if answer.status == 101 => {
+            if answer.body.is_empty() { Outcome::Other } else { Outcome::Answered }
+        }
+        Dialect::Rest | Dialect::WebSocket => {
             let code = answer.json()["code"].to_string();
             in_http(of_number(&code))
         }

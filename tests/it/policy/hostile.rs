@@ -119,6 +119,10 @@ async fn a_caller_without_credentials_costs_no_parsing() {
     let backend = Counting::start();
     let gateway = place.gateway(&backend.address, &format!("{PARTNERS}telemetry: {{access_log: json}}\n"));
     for dialect in Dialect::ALL {
+        // SOAP names the method in its envelope, whose beginning so has to be read.
+        if dialect == Dialect::Soap {
+            continue;
+        }
         for kind in Kind::ALL.into_iter().filter(|kind| carries(dialect, *kind)) {
             let call = request(dialect, kind);
             let refused = match call.version {
@@ -168,6 +172,7 @@ async fn begun(address: SocketAddr, target: &str, headers: &[(&str, String)]) ->
             || text.contains("grpc-status:16")
             || text.contains("unauthenticated")
             || text.contains("\"code\":16")
+            || text.contains("<code>16<")
         {
             return true;
         }

@@ -111,8 +111,9 @@ fn check_says_what_is_open() {
     );
     let told = text(&output.stderr);
     for expected in [
-        "The method echo.v1.Raw/Answer has policies, but none of them holds in REST on /v1/raw, gRPC-Web on \
-         /echo.v1.Raw/Answer, Connect on /echo.v1.Raw/Answer.",
+        "The method echo.v1.Raw/Answer has policies, but none of them holds in REST on /v1/raw, XML on /v1/raw, \
+         gRPC-Web on /echo.v1.Raw/Answer, Connect on /echo.v1.Raw/Answer, WebSocket on /v1/raw, WebSocket on \
+         /echo.v1.Raw/Answer, SOAP on /echo.v1.Raw/Answer.",
         "No service names the policy \"buyers\".",
     ] {
         assert!(output.status.success() && told.contains(expected), "{told}");
