@@ -262,12 +262,7 @@ struct Parts<'a> {
 }
 
 /// The call. What is wrong with the headers of the request or of the envelope is told to who asks for the message.
-fn request<B: RequestBody>(
-    route: &Arc<Route>,
-    parts: Parts<'_>,
-    body: Begun<B>,
-    limits: &Limits,
-) -> Call {
+fn request<B: RequestBody>(route: &Arc<Route>, parts: Parts<'_>, body: Begun<B>, limits: &Limits) -> Call {
     let Parts { head, mut caller, charset, opened } = parts;
     let endpoint = &route.endpoint;
     let header = opened.header;

@@ -24,9 +24,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
+use super::method::or_refusal;
 use super::representation::Text;
 use super::upload::Outside;
-use super::method::or_refusal;
 use super::{Caller, Seen, Stopping, deadline, error, metadata, request_id, shown};
 use crate::call::{Call, Dialect, Encodings, Reply};
 use crate::codec::binding::Body as BoundBody;

@@ -253,7 +253,11 @@ pub(super) fn outcome(dialect: Dialect, kind: Kind, answer: &Answer) -> Outcome 
             of_number(&code_in_xml(answer))
         }
         Dialect::WebSocket if answer.status == 101 => {
-            if answer.body.is_empty() { Outcome::Other } else { Outcome::Answered }
+            if answer.body.is_empty() {
+                Outcome::Other
+            } else {
+                Outcome::Answered
+            }
         }
         Dialect::Rest | Dialect::WebSocket => {
             let code = answer.json()["code"].to_string();
