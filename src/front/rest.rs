@@ -186,6 +186,7 @@ fn call<B: RequestBody>(
     let (head, caller) = (parts.head, parts.caller.clone());
     let endpoint = &route.endpoint;
     let options = &endpoint.options;
+    let dialect = parts.wish.dialect(endpoint);
     // What a layer in front of this one has found wrong.
     let found = head.extensions.get::<Status>().cloned();
     let (headers, mut check) = (&head.headers, found.map_or_else(|| parts.wish.check(endpoint), Err));
@@ -195,7 +196,7 @@ fn call<B: RequestBody>(
     Call {
         method: Arc::clone(&endpoint.method),
         trace: caller.trace.clone(),
-        origin: caller.origin(route, Dialect::Rest, head),
+        origin: caller.origin(route, dialect, head),
         metadata,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         encodings: Encodings::default(),
