@@ -234,15 +234,16 @@ impl Out {
         loop {
             at = unusual(bytes, at);
             let Some(&byte) = bytes.get(at) else { break };
-            let (escape, length): (&[u8], usize) = match byte {
-                b'<' => (b"&lt;", 1),
-                b'>' => (b"&gt;", 1),
-                b'&' => (b"&amp;", 1),
-                b'\r' => (b"&#13;", 1),
-                b'_' if begins_escape(&bytes[at..]) => (b"_x005F_", 1),
-                0xef if matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbe])) => (b"_xFFFE_", 3),
-                0xef if matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbf])) => (b"_xFFFF_", 3),
-                byte if is_control(byte) => (&CONTROLS[usize::from(byte)], 1),
+            // How it is written, how long that is, and how many bytes it stands for.
+            let (escape, length, taken): (&[u8; 8], usize, usize) = match byte {
+                b'<' => (b"&lt;\0\0\0\0", 4, 1),
+                b'>' => (b"&gt;\0\0\0\0", 4, 1),
+                b'&' => (b"&amp;\0\0\0", 5, 1),
+                b'\r' => (b"&#13;\0\0\0", 5, 1),
+                b'_' if begins_escape(&bytes[at..]) => (b"_x005F_\0", 7, 1),
+                0xef if matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbe])) => (b"_xFFFE_\0", 7, 3),
+                0xef if matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbf])) => (b"_xFFFF_\0", 7, 3),
+                byte if is_control(byte) => (&CONTROLS[usize::from(byte)], 7, 1),
                 _ => {
                     at += 1;
                     continue;
@@ -251,11 +252,8 @@ impl Out {
             if copied < at {
                 self.extend(&bytes[copied..at]);
             }
-            self.put(|window: &mut [u8; 8]| {
-                window[..escape.len()].copy_from_slice(escape);
-                escape.len()
-            });
-            at += length;
+            self.start_of(escape, length);
+            at += taken;
             copied = at;
         }
         self.extend(&bytes[copied..]);
@@ -289,10 +287,10 @@ const fn may_be_escaped(byte: u8) -> bool {
         | (byte == 0xef)
 }
 
-/// What control characters are written as.
-static CONTROLS: [[u8; 7]; 32] = {
+/// What control characters are written as, in seven bytes.
+static CONTROLS: [[u8; 8]; 32] = {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut escapes = [*b"_x0000_"; 32];
+    let mut escapes = [*b"_x0000_\0"; 32];
     let mut byte = 0;
     while byte < 32 {
         escapes[byte][4] = HEX[byte >> 4];
