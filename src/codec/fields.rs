@@ -1,4 +1,4 @@
-//! How the fields of a message lie on the wire, for whoever writes it as text.
+//! Which fields a message has: as they lie on the wire, for whoever writes it as text, and as they come, for whoever reads it.
 
 use crate::schema::message::{Cardinality, Field, Kind, Message};
 use crate::wire::WireType;
@@ -75,4 +75,15 @@ pub(super) fn index(
     });
     index.sort_by_key(|occurrence| occurrence.position);
     Ok(index)
+}
+
+/// Sets the bit of a field that was read and tells whether it was set before.
+#[inline]
+pub(super) fn set(words: &mut [u64], bit: usize) -> bool {
+    let mask = 1 << (bit % 64);
+    words.get_mut(bit / 64).is_some_and(|word| {
+        let was_set = *word & mask != 0;
+        *word |= mask;
+        was_set
+    })
 }

@@ -14,4 +14,5 @@ mod pieces;
 pub mod query;
 pub mod required;
 mod time;
+mod well_known;
 pub mod xml;

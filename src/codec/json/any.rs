@@ -7,12 +7,10 @@ use super::read::Reader;
 use super::scan::Result;
 use super::token::Text;
 use super::value::decode_base64;
+use crate::codec::well_known::any;
 use crate::schema::MessageId;
 use crate::wire::WireType;
 use crate::wire::writer::{self, Length};
-
-const TYPE_URL: u32 = 1;
-const VALUE: u32 = 2;
 
 /// The content of an Any. `{}` is the empty one.
 ///
@@ -35,9 +33,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<()> {
         reader.open(b'{', "an object")?;
         found
     };
-    writer::bytes(reader.out, TYPE_URL, &url);
+    writer::bytes(reader.out, any::TYPE_URL, &url);
     let value = reader.out.len();
-    writer::tag(reader.out, VALUE, WireType::Len);
+    writer::tag(reader.out, any::VALUE, WireType::Len);
     let length = Length::begin(reader.out);
     match message_of(reader, &url) {
         Some(id) if reader.schema.message(id).well_known().is_some() => {

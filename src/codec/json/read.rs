@@ -5,6 +5,7 @@ use super::keys::Keys;
 use super::scan::{Result, plain_end};
 use super::token::Text;
 use super::value::{integer, integer_name, put};
+use crate::codec::fields::set;
 use crate::schema::message::{Cardinality, Field, Kind, Message, WellKnown};
 use crate::schema::{MessageId, Presence, Schema};
 use crate::wire::WireType;
@@ -444,17 +445,6 @@ impl<'a> Reader<'a> {
         error.path.push_field(self.schema.text(field.json_name()));
         error
     }
-}
-
-/// Sets a bit and tells whether it was set before.
-#[inline]
-fn set(words: &mut [u64], bit: usize) -> bool {
-    let mask = 1 << (bit % 64);
-    words.get_mut(bit / 64).is_some_and(|word| {
-        let was_set = *word & mask != 0;
-        *word |= mask;
-        was_set
-    })
 }
 
 fn in_element(mut error: Box<ReadError>, index: usize) -> Box<ReadError> {

@@ -4,20 +4,11 @@ use super::any;
 use super::error::ReadError;
 use super::read::Reader;
 use super::scan::Result;
+use crate::codec::well_known::value;
 use crate::codec::{mask, time};
 use crate::schema::message::{Kind, Message, WellKnown};
 use crate::wire::WireType;
 use crate::wire::writer::{self, Length};
-
-/// Field numbers of `google.protobuf.Value`.
-mod value {
-    pub(super) const NULL: u32 = 1;
-    pub(super) const NUMBER: u32 = 2;
-    pub(super) const STRING: u32 = 3;
-    pub(super) const BOOL: u32 = 4;
-    pub(super) const STRUCT: u32 = 5;
-    pub(super) const LIST: u32 = 6;
-}
 
 impl<'a> Reader<'a> {
     /// The content of a message with a JSON form of its own.

@@ -2,6 +2,7 @@
 
 use super::error::{ReadError, Result, shown};
 use super::lexer::{Leaf, Lexer, Limits};
+use crate::codec::fields::set;
 use crate::codec::json::keys::Keys;
 use crate::schema::message::{Cardinality, Field, Kind, Message, WellKnown};
 use crate::schema::xml_name::{self, is_namespace, namespace, unescaped};
@@ -499,15 +500,4 @@ impl<'a, 't, 'x> Reader<'a, 't, 'x> {
         error.path.push_field(self.schema.text(field.json_name()));
         error
     }
-}
-
-/// Sets a bit and tells whether it was set before.
-#[inline]
-fn set(words: &mut [u64], bit: usize) -> bool {
-    let mask = 1 << (bit % 64);
-    words.get_mut(bit / 64).is_some_and(|word| {
-        let was_set = *word & mask != 0;
-        *word |= mask;
-        was_set
-    })
 }

@@ -3,6 +3,7 @@
 use super::error::{Result, shown};
 use super::read::{At, Reader, Space};
 use super::scan::trimmed;
+use crate::codec::well_known::{any, value};
 use crate::codec::{mask, time};
 use crate::schema::message::{Kind, Message, WellKnown};
 use crate::schema::xml_name::{self, package_of, unescaped};
@@ -11,22 +12,6 @@ use crate::wire::WireType;
 use crate::wire::writer::{self, Length};
 
 use crate::schema::message::Cardinality::Singular;
-
-/// Field numbers of `google.protobuf.Value`.
-mod value {
-    pub(super) const NULL: u32 = 1;
-    pub(super) const NUMBER: u32 = 2;
-    pub(super) const STRING: u32 = 3;
-    pub(super) const BOOL: u32 = 4;
-    pub(super) const STRUCT: u32 = 5;
-    pub(super) const LIST: u32 = 6;
-}
-
-/// Field numbers of `google.protobuf.Any`.
-mod any {
-    pub(super) const TYPE_URL: u32 = 1;
-    pub(super) const VALUE: u32 = 2;
-}
 
 /// What a Value is.
 #[derive(Clone, Copy)]

@@ -6,18 +6,10 @@ use super::write::{Result, Space, Tag, Writer, invalid};
 use crate::codec::fields::fits;
 use crate::codec::mask;
 use crate::codec::time::{self, Time};
+use crate::codec::well_known::value;
 use crate::schema::message::{Field, Kind, Message, WellKnown};
 use crate::wire::WireType;
 use crate::wire::reader::Reader;
-
-/// Field numbers of `google.protobuf.Value`.
-mod value {
-    pub(super) const NULL: u32 = 1;
-    pub(super) const NUMBER: u32 = 2;
-    pub(super) const STRING: u32 = 3;
-    pub(super) const BOOL: u32 = 4;
-    pub(super) const STRUCT: u32 = 5;
-}
 
 impl<'a> Writer<'a, '_> {
     #[inline(never)]
