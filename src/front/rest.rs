@@ -1,8 +1,10 @@
 //! REST: a request in JSON or XML by a route of `google.api.http`, and the answer.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::header::{CONTENT_TYPE, VARY};
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Response};
@@ -34,44 +36,51 @@ pub(super) struct Parts<'a> {
 }
 
 /// Calls the route's method and answers with its response.
-pub(super) async fn answer<B: RequestBody>(
-    route: &Arc<Route>,
-    parts: Parts<'_>,
+pub(super) fn answer<'a, B: RequestBody>(
+    route: &'a Arc<Route>,
+    parts: Parts<'a>,
     body: B,
-    limits: &Limits,
-) -> Answer {
+    limits: &'a Limits,
+) -> impl Future<Output = Answer> + Send + use<'a, B> {
     let varies = route.endpoint.speaks(Dialect::Xml) && !route.binding.gives_raw();
-    let mut answer = if route.endpoint.method.server_streaming {
-        answer_stream(route, parts, body, limits).await
+    let answer = if route.endpoint.method.server_streaming {
+        Either::Left(Box::pin(answer_stream(route, parts, body, limits)))
     } else {
-        answer_message(route, parts, body, limits).await
+        Either::Right(answer_message(route, parts, body, limits))
     };
-    if varies {
-        answer.headers_mut().append(VARY, HeaderValue::from_static("accept"));
+    async move {
+        let mut answer = answer.await;
+        if varies {
+            answer.headers_mut().append(VARY, HeaderValue::from_static("accept"));
+        }
+        answer
     }
-    answer
 }
 
-async fn answer_message<B: RequestBody>(
-    route: &Arc<Route>,
-    parts: Parts<'_>,
+/// The call is made before there is a future, which so has no place for a request.
+fn answer_message<'a, B: RequestBody>(
+    route: &'a Arc<Route>,
+    parts: Parts<'a>,
     body: B,
     limits: &Limits,
-) -> Answer {
+) -> impl Future<Output = Answer> + Send + use<'a, B> {
     let teller = Teller::new(route, &parts);
     let reply = match call(route, parts, body, limits, None) {
-        Ok(call) => route.endpoint.service.call(call).await,
-        Err(status) => Reply::from(status),
+        Ok(call) => route.endpoint.service.call(call),
+        Err(status) => Box::pin(ready(Reply::from(status))),
     };
-    if !reply.status.is_ok() {
-        return teller.failure(reply);
-    }
-    match success(route, &reply.message.bytes, teller.text) {
-        Ok(mut answer) => {
-            teller.metadata(reply.metadata, reply.trailers, &mut answer);
-            answer
+    async move {
+        let reply = reply.await;
+        if !reply.status.is_ok() {
+            return teller.failure(reply);
         }
-        Err(status) => teller.failure(Reply { status, ..reply }),
+        match success(route, &reply.message.bytes, teller.text) {
+            Ok(mut answer) => {
+                teller.metadata(reply.metadata, reply.trailers, &mut answer);
+                answer
+            }
+            Err(status) => teller.failure(Reply { status, ..reply }),
+        }
     }
 }
 

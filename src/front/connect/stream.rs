@@ -39,19 +39,19 @@ pub(in crate::front) fn codec(content_type: &[u8]) -> Option<Option<Codec>> {
 /// Calls the method that the path names.
 pub(in crate::front) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
-    head: Head,
+    head: &Head,
     body: B,
     caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
-    let codec = codec(content_type(&head)).flatten();
+    let codec = codec(content_type(head)).flatten();
     let found = method::find(snapshot, head.uri.path(), Dialect::Connect);
     let found = found.map(|route| seen.found(route, Dialect::Connect));
     let (codec, route) = match found.and_then(|route| checked(route, codec, &head.method)) {
         Ok(found) => found,
         Err(status) => return failure(&snapshot.schema, &status),
     };
-    let reply = match call(route, codec, &head, body, caller, &snapshot.limits) {
+    let reply = match call(route, codec, head, body, caller, &snapshot.limits) {
         Ok(call) => route.endpoint.service.call(call).await,
         Err(status) => Reply::from(status),
     };

@@ -41,7 +41,7 @@ pub(in crate::front) fn is_spoken(head: &Head) -> bool {
 /// Calls the method that the path names.
 pub(in crate::front) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
-    head: Head,
+    head: &Head,
     body: B,
     caller: Caller,
     seen: &mut Seen,
@@ -57,7 +57,7 @@ pub(in crate::front) async fn answer<B: RequestBody>(
 
 async fn call<B: RequestBody>(
     route: &Arc<Route>,
-    head: Head,
+    head: &Head,
     body: B,
     caller: Caller,
     limits: &Limits,
@@ -69,7 +69,7 @@ async fn call<B: RequestBody>(
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         return answer;
     }
-    let (codec, reply) = match request(route, &head, body, caller, limits) {
+    let (codec, reply) = match request(route, head, body, caller, limits) {
         Ok((codec, call)) => (codec, route.endpoint.service.call(call).await),
         Err(status) => (Codec::Json, Reply::from(status)),
     };
