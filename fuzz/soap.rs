@@ -62,6 +62,7 @@ fn front() -> Front {
         schema: Arc::clone(&schema),
         full_name: "echo.v1.Echo/Echo".into(),
         upstream: "echo".into(),
+        policies: Vec::new(),
         dialects: vec![Dialect::Soap],
         options: EndpointOptions::default(),
     };
@@ -75,6 +76,7 @@ fn front() -> Front {
         routes: Table::new(),
         schema,
         sockets: Default::default(),
+        access: Default::default(),
         limits: Limits { body: 1 << 20, body_pause: minute, request: minute, message: 1 << 20 },
         tls: Default::default(),
         missing: Vec::new(),

@@ -31,6 +31,8 @@ pub mod front;
 #[cfg(feature = "gateway")]
 pub mod own;
 #[cfg(feature = "gateway")]
+pub mod policy;
+#[cfg(feature = "gateway")]
 pub mod server;
 #[cfg(feature = "gateway")]
 pub mod snapshot;

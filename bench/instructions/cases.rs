@@ -18,6 +18,8 @@ pub(crate) const MESSAGES: [(&str, u64); 4] =
 const PLAIN: &str = "transom.yaml";
 const TRACED: &str = "traced.yaml";
 const SEEN: &str = "seen.yaml";
+/// The same as the first, for callers with an API key.
+const GUARDED: &str = "guarded.yaml";
 
 /// One kind of request.
 pub(crate) struct Case {
@@ -74,6 +76,15 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             answer: Answer::Message(file("mixed_200.wire")?),
             expected: file("mixed_200.json")?,
             config: SEEN,
+            times: 1000,
+        },
+        Case {
+            name: "small GET, with a key",
+            request: head("GET", "/v1/shops/central/orders/3538602242", &format!("x-api-key: {KEY}\r\n"))
+                .into_bytes(),
+            answer: Answer::Message(file("mixed_200.wire")?),
+            expected: file("mixed_200.json")?,
+            config: GUARDED,
             times: 1000,
         },
         Case {
@@ -182,6 +193,9 @@ fn head(method: &str, path: &str, fields: &str) -> String {
          {fields}\r\n"
     )
 }
+
+/// A key as `transom keys new` makes it; its hash is in `keys.yaml`.
+const KEY: &str = "trk_5vVNb1jVBgbxV1yXGBJjI0YCn1WHnUw3rP0J4YrPqEd000000";
 
 /// How many messages a stream has.
 const STREAMED: usize = 1000;

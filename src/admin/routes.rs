@@ -74,6 +74,7 @@ pub fn routes(snapshot: &Snapshot) -> Json {
             "dialects": dialects(endpoint),
             // Besides, the route itself can be upgraded.
             "websocket": endpoint.speaks(Dialect::WebSocket).then(|| format!("/ws/{}", endpoint.full_name)),
+            "policies": endpoint.policies,
             "client_streaming": endpoint.method.client_streaming,
             "server_streaming": endpoint.method.server_streaming,
         })

@@ -27,6 +27,7 @@ impl Gateway for Site {
             services: Default::default(),
             documents: Default::default(),
             public_url: None,
+            access: Default::default(),
             methods: HashMap::new(),
             tls: Default::default(),
             routes: Table::new(),

@@ -24,11 +24,13 @@ struct Open {
     actual: SocketAddr,
     /// What speaks TLS on it.
     tls: Option<Arc<Acceptor>>,
+    /// Whether it is for proxies.
+    proxied: bool,
     drain: Drain,
 }
 
-/// What is to be listened on, and what is to speak TLS on it.
-pub(super) type Wanted = (SocketAddr, Option<Arc<Acceptor>>);
+/// What is to be listened on, what is to speak TLS on it, and whether proxies say there whose connections they pass on.
+pub(super) type Wanted = (SocketAddr, Option<Arc<Acceptor>>, bool);
 
 /// How the open sockets become others. What is new is bound already.
 pub(super) struct Change {
@@ -64,9 +66,11 @@ impl<H: Handler> Listeners<H> {
         let mut serving = Vec::with_capacity(wanted.len());
         let mut opened = Vec::new();
         let mut errors = Vec::new();
-        for (position, (address, tls)) in wanted.iter().enumerate() {
+        for (position, (address, tls, proxied)) in wanted.iter().enumerate() {
             let address = *address;
-            let is_same = |open: &Open| open.wanted == address && open.tls.is_some() == tls.is_some();
+            let is_same = |open: &Open| {
+                open.wanted == address && open.tls.is_some() == tls.is_some() && open.proxied == *proxied
+            };
             let same = (0..self.open.len()).find(|open| stays[*open].is_none() && is_same(&self.open[*open]));
             if let Some(same) = same {
                 stays[same] = Some(tls.clone());
@@ -80,7 +84,7 @@ impl<H: Handler> Listeners<H> {
                 None => bind(address, self.cores.len()),
             };
             match bound {
-                Ok(sockets) => opened.push(((address, tls.clone()), sockets)),
+                Ok(sockets) => opened.push(((address, tls.clone(), *proxied), sockets)),
                 Err(error) => errors.push((position, error)),
             }
         }
@@ -112,7 +116,7 @@ impl<H: Handler> Listeners<H> {
             }
             stays.is_some()
         });
-        for ((wanted, tls), sockets) in change.opened {
+        for ((wanted, tls, proxied), sockets) in change.opened {
             let actual = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(wanted);
             let (drain, signal) = Drain::new();
             for (core, socket) in self.cores.iter().zip(sockets) {
@@ -122,9 +126,10 @@ impl<H: Handler> Listeners<H> {
                     Some(tls) => server.secured(Arc::clone(tls)),
                     None => server,
                 };
+                let server = if proxied { server.proxied() } else { server };
                 let _ = core.send(Command::Serve(server, socket));
             }
-            self.open.push(Open { wanted, actual, tls, drain });
+            self.open.push(Open { wanted, actual, tls, proxied, drain });
         }
     }
 

@@ -120,7 +120,7 @@ fn finish(
     mut watches: Watches,
 ) -> Attempt {
     let live = before.map(|before| &before.live);
-    let terms = Terms { cores, live, reflections: reflections.clone(), lenient: true };
+    let terms = Terms { cores, live, reflections: reflections.clone(), lenient: true, guarded: true };
     let (compiled, files): (_, Vec<PathBuf>) = compile(&configured.config, &mut problems, terms);
     for file in files {
         watches.whole.add(Item::File(file), ());

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::admin::Admin;
 use crate::compile::reflections::{PATIENCE, Reflections};
-use crate::compile::{Compiled, Terms, compile};
+use crate::compile::{Compiled, Terms, compile, networks};
 use crate::config::Config;
 use crate::config::place::Place;
 use crate::config::problem::{Problem, Problems};
@@ -116,15 +116,16 @@ pub fn cores() -> usize {
 }
 
 /// Compiles a configuration outside any runtime, for commands that serve nothing. What is found is added to
-/// `problems`; there is nothing if it holds an error, such as an upstream that cannot be asked.
+/// `problems`; there is nothing if it holds an error, such as an upstream that cannot be asked. Policies hold if it is to
+/// be `guarded`.
 ///
 /// # Errors
 /// When the operating system refuses a runtime.
-pub fn prepare(config: &Config, problems: &mut Problems) -> io::Result<Option<Compiled>> {
+pub fn prepare(config: &Config, problems: &mut Problems, guarded: bool) -> io::Result<Option<Compiled>> {
     check_log(config, problems);
     let (needed, none) = (Reflections::needed(config), Reflections::default());
     let (reflections, _) = runtime()?.block_on(Reflections::ask(config, &needed, &none, None, PATIENCE));
-    let terms = Terms { cores: cores(), live: None, reflections, lenient: false };
+    let terms = Terms { cores: cores(), live: None, reflections, lenient: false, guarded };
     let compiled = compile(config, problems, terms).0;
     if let Some(compiled) = &compiled {
         compiled.live.announce();
@@ -211,6 +212,7 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
     let snapshot = compiled.snapshot;
     let tls = snapshot.tls.listeners.clone();
     let (methods, routes) = (snapshot.exposed().count(), snapshot.routes.routes().len());
+    let open = snapshot.open().count();
     compiled.live.announce();
     let current = Current {
         generation: 1,
@@ -244,7 +246,12 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
     traffic.apply(change);
     operators.apply(operator_change);
     inherited.finish();
-    tracing::info!(methods, routes, "the methods are open to everybody who can connect");
+    tracing::info!(
+        methods,
+        routes,
+        open,
+        "so many methods are served, so many of them to everybody who can connect"
+    );
     meters::loaded();
     say_where(&traffic, &operators);
     notifier.ready(&status(true, methods));
@@ -346,8 +353,11 @@ fn plan<T: Handler, O: Handler>(
     let addresses: Vec<_> = config.listeners.iter().map(|listener| &listener.address).collect();
     let admin: Vec<_> = config.admin.iter().map(|admin| &admin.address).collect();
     let secured = addresses.iter().enumerate();
-    let secured = secured.map(|(index, address)| (address.value, tls.get(index).cloned().flatten()));
-    let plain: Vec<_> = admin.iter().map(|address| (address.value, None)).collect();
+    let secured = secured.map(|(index, address)| {
+        let proxied = config.listeners[index].proxy_protocol.value;
+        (address.value, tls.get(index).cloned().flatten(), proxied)
+    });
+    let plain: Vec<_> = admin.iter().map(|address| (address.value, None, false)).collect();
     let planned = traffic.plan(&secured.collect::<Vec<_>>(), inherited);
     let planned_admin = operators.plan(&plain, inherited);
     match (planned, planned_admin) {
@@ -387,6 +397,7 @@ fn limits(config: &Config) -> Limits {
         idle_timeout: http.idle_timeout.value,
         write_timeout: http.write_timeout.value,
         drain_timeout: http.drain_timeout.value,
+        proxies: Arc::new(networks(&config.trusted_proxies)),
     }
 }
 

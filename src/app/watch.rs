@@ -119,7 +119,10 @@ pub(super) fn named(config: &Config) -> Vec<Item> {
         Secret::File(path) => Some(Item::File(path.to_path_buf())),
         Secret::Variable(_) => None,
     });
-    descriptors.chain(token).collect()
+    let identity = &config.identity;
+    let callers = identity.api_keys.iter().map(|keys| &keys.file);
+    let callers = callers.chain(identity.basic.iter().map(|basic| &basic.file));
+    descriptors.chain(token).chain(callers.map(|path| Item::File(path.to_path_buf()))).collect()
 }
 
 /// A number that changes with what is looked at. The time of the last change of a file's status is part of it,

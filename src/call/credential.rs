@@ -18,6 +18,8 @@ pub enum Credential {
     },
     /// A token that is its own proof, such as a JWT: visible ASCII.
     Bearer(String),
+    /// A key that stands for its owner, from the query.
+    ApiKey(String),
 }
 
 impl fmt::Debug for Credential {
@@ -26,6 +28,7 @@ impl fmt::Debug for Credential {
         match self {
             Self::Password { user, .. } => write!(f, "Password({user:?})"),
             Self::Bearer(_) => f.write_str("Bearer"),
+            Self::ApiKey(_) => f.write_str("ApiKey"),
         }
     }
 }
@@ -43,6 +46,7 @@ impl Credential {
                 format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
             }
             Self::Bearer(token) => format!("Bearer {token}"),
+            Self::ApiKey(_) => return None,
         };
         let mut value = HeaderValue::try_from(text).ok()?;
         value.set_sensitive(true);
@@ -68,12 +72,17 @@ mod tests {
             (password("a", "b\nc"), None),
             (Credential::Bearer("mF_9.B5f-4.1JqM".into()), Some("Bearer mF_9.B5f-4.1JqM")),
             (Credential::Bearer("a\nb".into()), None),
+            (Credential::ApiKey("secret".into()), None),
         ] {
             let header = credential.authorization();
             assert_eq!(header.as_ref().map(|value| value.to_str().unwrap()), expected);
             assert!(header.is_none_or(|value| value.is_sensitive()));
         }
-        let shown = format!("{:?} {:?}", password("me", "secret"), Credential::Bearer("secret".into()));
-        assert_eq!(shown, "Password(\"me\") Bearer");
+        let all = [
+            password("me", "secret"),
+            Credential::Bearer("secret".into()),
+            Credential::ApiKey("secret".into()),
+        ];
+        assert_eq!(format!("{all:?}"), "[Password(\"me\"), Bearer, ApiKey]");
     }
 }

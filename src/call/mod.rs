@@ -23,11 +23,14 @@ use crate::tls::session::Session;
 pub mod credential;
 pub mod deadline;
 pub mod encoding;
+pub mod identity;
 pub mod metadata;
 pub mod meters;
+pub mod network;
 pub mod service;
 
 use credential::Credential;
+use identity::{Identity, Noted};
 
 /// A gRPC method as the call path knows it: how it is reached and which sides stream.
 #[derive(Clone, Debug)]
@@ -112,12 +115,48 @@ pub struct Origin {
     pub dialect: Dialect,
     /// The template of the route that matched, for logs and metrics; never the path itself.
     pub route: Arc<str>,
-    /// The address of the peer, absent where the transport has none.
+    /// The address of the caller, as far as proxies that are trusted tell it; its port is 0 where only they know the
+    /// address. Absent where the transport has none.
     pub peer: Option<SocketAddr>,
     /// What TLS told about the peer, absent on a connection without TLS.
     pub tls: Option<Arc<Session>>,
-    /// What the caller offers beside its headers to show who it is.
-    pub credential: Option<Box<Credential>>,
+    /// What the caller offers beside its headers to show who it is: what its dialect has a place for, or the query.
+    pub credentials: Vec<Credential>,
+    /// The request, only for a method whose policy decides by it.
+    pub head: Option<Arc<Head>>,
+    /// Where policy notes who calls, for those who observe it. Absent where there is no policy at all.
+    pub noted: Option<Arc<Noted>>,
+}
+
+impl Origin {
+    /// The origin of a call of which no more is known.
+    pub const fn new(dialect: Dialect, route: Arc<str>) -> Self {
+        Self { dialect, route, peer: None, tls: None, credentials: Vec::new(), head: None, noted: None }
+    }
+
+    /// Who calls, once policy has found it out.
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        self.noted.as_ref()?.identity()
+    }
+}
+
+/// What a request says before its body.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The HTTP method.
+    pub method: http::Method,
+    /// The target, without what credentials were taken out of its query.
+    pub uri: http::Uri,
+    /// All headers.
+    pub headers: HeaderMap,
+}
+
+impl Head {
+    /// The host that the request is for, with its port if that was said.
+    pub fn host(&self) -> Option<&str> {
+        let of_target = self.uri.authority().map(http::uri::Authority::as_str);
+        of_target.or_else(|| self.headers.get(http::header::HOST)?.to_str().ok())
+    }
 }
 
 /// One call on its way to an upstream.
@@ -194,6 +233,15 @@ impl Body {
         }
     }
 
+    /// The request of a method that takes one message, or a stream, with which something is wrong.
+    pub fn refused(status: Status, client_streaming: bool) -> Self {
+        if client_streaming {
+            Self::Stream(Box::pin(stream::iter([Err(status)])))
+        } else {
+            Self::Pending(Box::pin(std::future::ready(Err(status))))
+        }
+    }
+
     /// The messages of a method that takes a stream.
     pub fn messages(self) -> Messages {
         match self {
@@ -227,6 +275,15 @@ pub struct Reply {
     /// The messages of a method with server streaming that has begun to answer. How the call ends is its
     /// last part. Dropping it before cancels the call.
     pub stream: Option<Replies>,
+    /// What else the caller is told. Each front writes it in its own form, or not at all.
+    pub hints: Hints,
+}
+
+/// What a reply tells beside how the call ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// How the caller may show who it is, where it has to (RFC 9110 section 11.6.1).
+    pub challenges: Vec<HeaderValue>,
 }
 
 /// The rest of a streaming answer: messages as they are pulled and then exactly one [`Part::End`].
@@ -261,6 +318,7 @@ impl From<Status> for Reply {
             status,
             trailers: HeaderMap::new(),
             stream: None,
+            hints: Hints::default(),
         }
     }
 }

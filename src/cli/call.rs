@@ -44,7 +44,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let log = arguments.source.log;
     log.start_quiet();
-    let (_, snapshot, _) = match arguments.source.prepare() {
+    let (_, snapshot, _) = match arguments.source.prepare_open() {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
@@ -91,7 +91,7 @@ fn request(arguments: &Arguments, endpoint: &Arc<Endpoint>) -> Result<Request, F
     let body = body(endpoint, &arguments.request, &failure)?;
     let call = Call {
         method: Arc::clone(&endpoint.method),
-        origin: Origin { dialect: Dialect::Rest, route: "".into(), peer: None, tls: None, credential: None },
+        origin: Origin::new(Dialect::Rest, "".into()),
         metadata,
         deadline: Instant::now().checked_add(arguments.timeout),
         encodings: Encodings::default(),

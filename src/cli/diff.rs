@@ -63,7 +63,7 @@ fn compiled(file: &Path, format: log::Format) -> Result<Compiled, ExitCode> {
         parse("transom diff", &around(file), Path::new(""), &no_variables)
     };
     let (config, mut problems) = loaded.map_err(|problems| refuse(&problems))?;
-    match app::prepare(&config, &mut problems) {
+    match app::prepare(&config, &mut problems, true) {
         Ok(Some(compiled)) => Ok(compiled),
         Ok(None) => Err(refuse(&problems)),
         Err(error) => Err(format.fail(&error, INTERNAL)),

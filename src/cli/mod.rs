@@ -19,6 +19,7 @@ mod diff;
 mod health;
 mod init;
 mod input;
+mod keys;
 mod log;
 mod man;
 mod metadata;
@@ -72,6 +73,8 @@ enum Command {
     Health(health::Arguments),
     /// Write a commented configuration file to start with.
     Init(init::Arguments),
+    /// Make, list and revoke API keys.
+    Keys(keys::Arguments),
     /// Print the WSDL of a service, or an XML Schema that goes with it.
     Wsdl(wsdl::Arguments),
     /// Print the JSON Schema of configuration files.
@@ -112,9 +115,18 @@ impl Source {
 
     /// The configuration, what it compiles to, and the warnings. Errors are reported.
     fn prepare(&self) -> Result<(Config, Snapshot, Problems), ExitCode> {
+        self.compile(true)
+    }
+
+    /// The same without policies, for an operator who calls from the terminal and has no credentials.
+    fn prepare_open(&self) -> Result<(Config, Snapshot, Problems), ExitCode> {
+        self.compile(false)
+    }
+
+    fn compile(&self, guarded: bool) -> Result<(Config, Snapshot, Problems), ExitCode> {
         let format = self.log.format;
         let (config, mut problems) = self.load().map_err(|problems| format.refuse(&problems))?;
-        match app::prepare(&config, &mut problems) {
+        match app::prepare(&config, &mut problems, guarded) {
             Ok(Some(compiled)) => Ok((config, compiled.snapshot, problems)),
             Ok(None) => Err(format.refuse(&problems)),
             Err(error) => Err(format.fail(&error, INTERNAL)),
@@ -141,6 +153,7 @@ pub fn main() -> ExitCode {
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
         Command::Wsdl(arguments) => wsdl::run(&arguments),
         Command::Schema => schema::run(),
         Command::Completions(arguments) => completions::run(&arguments),

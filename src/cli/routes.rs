@@ -46,6 +46,7 @@ fn print_table(snapshot: &Snapshot) {
             streams.to_owned(),
             dialects(endpoint).join(","),
             endpoint.upstream().unwrap_or("-").to_owned(),
+            if endpoint.policies.is_empty() { "-".to_owned() } else { endpoint.policies.join(",") },
         ]
     });
     let services = soap(snapshot).map(|(path, method, endpoint)| {
@@ -57,14 +58,9 @@ fn print_table(snapshot: &Snapshot) {
             "-".to_owned(),
             dialect,
             endpoint.upstream().unwrap_or("-").to_owned(),
+            "-".to_owned(),
         ]
     });
-    let titles = ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = std::iter::once(titles).chain(rows).chain(services).collect();
-    let widths: [usize; 6] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
-    for row in rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        output::line(cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
+    let titles = ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES"].map(str::to_owned);
+    output::table(&std::iter::once(titles).chain(rows).chain(services).collect::<Vec<_>>());
 }

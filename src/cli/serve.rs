@@ -28,7 +28,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         load: Box::new(move || {
             let (mut config, problems) = source.load()?;
             if let Some(address) = address {
-                config.listeners = NonEmpty::new(Listener { address: address.into(), tls: None }, []);
+                config.listeners =
+                    NonEmpty::new(Listener { address: address.into(), ..Listener::default() }, []);
             }
             log::configure(&config);
             Ok((config, problems))

@@ -14,6 +14,7 @@ pub mod changes;
 mod descriptors;
 pub mod live;
 mod own;
+mod policies;
 pub mod reflections;
 mod routes;
 mod services;
@@ -26,6 +27,8 @@ mod tests;
 use changes::Generation;
 use descriptors::Loading;
 use live::Live;
+use policies::Policies;
+pub use policies::networks;
 use reflections::Reflections;
 
 /// What compiling needs beside the configuration.
@@ -40,6 +43,8 @@ pub struct Terms<'a> {
     /// Whether an upstream that cannot be asked for its descriptors is left out with a warning, rather than an
     /// error.
     pub lenient: bool,
+    /// Whether policies hold. An operator who calls from the terminal needs no credentials.
+    pub guarded: bool,
 }
 
 /// What a configuration compiles to.
@@ -68,6 +73,7 @@ pub fn compile(
     terms: Terms<'_>,
 ) -> (Option<Compiled>, Vec<PathBuf>) {
     let listeners = tls::listeners(config, problems);
+    let policies = if terms.guarded { policies::build(config, problems) } else { Policies::default() };
     let upstreams = upstreams::build(config, problems, terms.cores, terms.live);
     let mut loading = Loading {
         reflections: &terms.reflections,
@@ -83,7 +89,7 @@ pub fn compile(
         return (None, files);
     }
     let is_complete = missing.is_empty();
-    let mut exposed = services::expose(config, &upstreams, &catalogue, is_complete, problems);
+    let mut exposed = services::expose(config, &upstreams, &catalogue, &policies, is_complete, problems);
     let board = terms.live.map(|live| live.board.clone()).unwrap_or_default();
     let settings = own::settings();
     own::expose(config, &settings, &catalogue, &board, &mut exposed, problems);
@@ -115,10 +121,17 @@ pub fn compile(
         routes,
         schema,
         limits,
+        access: policies.access,
         sockets,
         tls,
         missing,
     };
+    if terms.guarded {
+        policies::review(config, &exposed, &snapshot, problems);
+    }
+    if problems.errors() > 0 {
+        return (None, files);
+    }
     let served = own::served(config, &snapshot);
     let live = Live::new(&upstreams, &catalogue, terms.reflections, (board, served));
     (Some(Compiled { snapshot, live }), files)

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::descriptors::Catalogue;
 use super::services::Exposed;
 use crate::call::Dialect;
-use crate::codec::binding::{Binding, BindingOptions, Rule};
+use crate::codec::binding::{Binding, BindingOptions, Body, Rule};
 use crate::config::Config;
 use crate::config::place::Place;
-use crate::config::problem::{Problem, Problems};
+use crate::config::problem::{Problem, Problems, quote};
 use crate::config::route;
 use crate::config::service::{HttpMapping, Unknown};
 use crate::config::value::name::Verb;
@@ -220,6 +220,7 @@ impl Builder<'_> {
             Ok(route) => route,
             Err(error) => return self.problems.push(fault(format!("{error}."))),
         };
+        self.check_key(&route, method);
         match self.table.insert(mapping.verb, template, Arc::new(route)) {
             Ok(Inserted::New) => {}
             Ok(Inserted::Conflict { first, .. }) => {
@@ -235,6 +236,24 @@ impl Builder<'_> {
                 self.problems.push(Problem::warning(text).at(mapping.place).hint(hint));
             }
             Err(error) => self.problems.push(fault(error.to_string())),
+        }
+    }
+
+    /// Reports a field that nobody could send: what has its name in the query is taken for an API key.
+    fn check_key(&mut self, route: &Route, method: &Exposed<'_>) {
+        let keys = self.config.identity.api_keys.as_ref();
+        let Some(query) = keys.and_then(|keys| keys.query.as_ref()) else { return };
+        let schema = &route.endpoint.schema;
+        let field = schema.message(method.method().input()).field_by_name(schema, query.as_bytes());
+        if field.is_some() && *route.binding.body() != Body::Whole {
+            let text = format!(
+                "The query parameter {} is to hold API keys, but it is a field of requests to {} too, on {}.",
+                quote(query),
+                route.endpoint.full_name,
+                route.template
+            );
+            let hint = "Choose another name for the key.";
+            self.problems.push(Problem::error(text).at(query.place).hint(hint));
         }
     }
 

@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::descriptors::Catalogue;
 use super::own;
+use super::policies::Policies;
 use super::upstreams::Upstream;
 use crate::call;
 use crate::call::meters::CLIENT;
@@ -52,6 +53,7 @@ pub(super) fn expose<'c>(
     config: &'c Config,
     upstreams: &[Upstream],
     catalogue: &Catalogue,
+    policies: &Policies,
     is_complete: bool,
     problems: &mut Problems,
 ) -> Vec<Exposed<'c>> {
@@ -80,7 +82,7 @@ pub(super) fn expose<'c>(
             let subject = Subject { schema: &offer.schema, service, method };
             let answers = Arc::clone(&upstream.service);
             let endpoint = endpoint(config, settings, Some(&upstream.name), answers, &subject, problems);
-            let endpoint = endpoint.map(Arc::new);
+            let endpoint = endpoint.map(|endpoint| Arc::new(policies.around(settings, endpoint)));
             exposed.extend(endpoint.map(|endpoint| Exposed {
                 endpoint,
                 settings,
@@ -215,12 +217,13 @@ pub(super) fn endpoint(
         schema: Arc::clone(schema),
         full_name,
         upstream: upstream.unwrap_or_default().to_owned(),
+        policies: Vec::new(),
         dialects: settings.dialects.iter().map(|dialect| spoken(dialect.value)).collect(),
         options: options(config, settings),
     })
 }
 
-const fn spoken(dialect: Dialect) -> call::Dialect {
+pub(super) const fn spoken(dialect: Dialect) -> call::Dialect {
     match dialect {
         Dialect::Rest => call::Dialect::Rest,
         Dialect::Xml => call::Dialect::Xml,

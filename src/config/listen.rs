@@ -14,6 +14,9 @@ settings! {
         address: Located<SocketAddr> = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)).into(),
         /// Speak TLS here, and nothing else.
         tls: Option<ListenerTls> = None,
+        /// Only proxies among `trusted_proxies` connect here, and say by the PROXY protocol (version 1 or 2) whose
+        /// connection they pass on. Connections of others are closed.
+        proxy_protocol: Located<bool> = false.into(),
     }
     check check(address)
     example "Write `- address: 0.0.0.0:8080`."

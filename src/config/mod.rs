@@ -16,16 +16,19 @@ use std::path::Path;
 
 pub mod admin;
 mod braces;
+pub mod callers;
 pub mod descriptors;
 pub mod files;
 pub mod grpc;
 pub mod http_rules;
+pub mod identity;
 pub mod interpolate;
 pub mod limits;
 pub mod listen;
 pub mod load;
 pub mod node;
 pub mod place;
+pub mod policy;
 pub mod problem;
 pub mod reload;
 pub mod route;
@@ -44,9 +47,11 @@ mod tests;
 use admin::Admin;
 use descriptors::Descriptors;
 use grpc::Grpc;
+use identity::Identity;
 use limits::{Codec, Http};
 use listen::Listener;
 use place::Located;
+use policy::Policy;
 use problem::{Problem, Problems};
 use reload::Reload;
 use route::Route;
@@ -58,6 +63,7 @@ use settings::{Scalar, Setting};
 use telemetry::Telemetry;
 use upstream::Upstream;
 use value::address::Target;
+use value::network::Network;
 use value::public_url::PublicUrl;
 use websocket::WebSocket;
 
@@ -85,6 +91,12 @@ settings! {
         services: NonEmpty<Service>,
         /// Routes beside those that the descriptors declare.
         routes: Vec<Route> = Vec::new(),
+        /// How callers show who they are.
+        identity: Identity = Identity::default(),
+        /// Who may call, by names that services refer to.
+        policies: Option<Named<Policy>> = None,
+        /// The proxies that are believed about the addresses of callers, as `Forwarded` or `X-Forwarded-For` say them.
+        trusted_proxies: Vec<Located<Network>> = Vec::new(),
         /// The services that Transom answers itself: health and reflection.
         grpc: Grpc = Grpc::default(),
         /// Limits of HTTP.
@@ -98,8 +110,8 @@ settings! {
         /// What Transom tells about the calls that it carries.
         telemetry: Telemetry = Telemetry::default(),
     }
-    later { trusted_proxies, versions, identity, plans, rate_limits, policies }
-    check check(upstreams)
+    later { versions, plans, rate_limits }
+    check check(upstreams, policies)
     example SMALLEST
 }
 
@@ -139,6 +151,9 @@ impl Config {
             upstreams: Named::new(upstreams),
             services: NonEmpty::new(Service::everything(), []),
             routes: Vec::new(),
+            identity: Identity::default(),
+            policies: None,
+            trusted_proxies: Vec::new(),
             grpc: Grpc::default(),
             http: Http::default(),
             websocket: WebSocket::default(),
@@ -153,8 +168,15 @@ impl Config {
         schema::document("Transom configuration", Self::schema)
     }
 
-    /// Reports names of upstreams that do not exist.
-    fn check(reader: &mut Reader<'_>, upstreams: Option<&Named<Upstream>>) {
+    /// Reports names of upstreams and policies that do not exist.
+    fn check(
+        reader: &mut Reader<'_>,
+        upstreams: Option<&Named<Upstream>>,
+        policies: Option<&Option<Named<Policy>>>,
+    ) {
+        if let Some(policies) = policies {
+            reader.check_policies(policies.as_ref());
+        }
         if let Some(upstreams) = upstreams {
             reader.check_upstreams(upstreams);
         }

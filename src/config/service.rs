@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::limits::DAY;
 use super::place::Located;
+use super::policy::Use;
 use super::problem::Problem;
 use super::settings::collection::NonEmpty;
 use super::settings::declare::settings;
@@ -36,8 +37,9 @@ settings! {
         metadata: Metadata = Metadata::default(),
         /// Which scripts in browsers may call from other origins. None if this is left out.
         cors: Option<Cors> = None,
+        /// The policies that say who may call. All of them hold that apply; without any, everybody may.
+        policy: Vec<Use> = Vec::new(),
     }
-    later { policy }
     check check(service, upstream)
     example "Write a pattern, such as shop.v1.* or \"**\", or `service:` with a pattern."
 }
@@ -245,6 +247,7 @@ impl Service {
             errors: Errors::default(),
             metadata: Metadata::default(),
             cors: None,
+            policy: Vec::new(),
         }
     }
 

@@ -1,12 +1,13 @@
 //! Failures as HTTP answers: `google.rpc.Status` in JSON or XML, or RFC 9457 problem details.
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::accept::preferred;
 use super::answer::{Answer, AnswerBody};
 use super::representation::{Name, Text};
 use super::request_id::{REQUEST_ID, made_up};
+use crate::call::Hints;
 use crate::codec::json::status::{write_details, write_status};
 use crate::codec::json::write::WriteOptions;
 use crate::codec::json::write_value::push_string;
@@ -75,6 +76,13 @@ pub(super) fn write_element(schema: &Schema, status: &Status, text: &mut Vec<u8>
         *brace = b',';
     }
     text.push(b'}');
+}
+
+/// Says how the caller may show who it is, where it has to.
+pub(super) fn challenge(hints: Hints, headers: &mut HeaderMap) {
+    for challenge in hints.challenges {
+        headers.append(WWW_AUTHENTICATE, challenge);
+    }
 }
 
 /// RFC 9457: `type` is `about:blank`, so `title` is the meaning of the HTTP status; the extension members

@@ -54,10 +54,8 @@ pub(super) async fn answer<B: RequestBody>(
     }
     let (endpoint, listed) = (&route.endpoint, &route.endpoint.options.response_metadata);
     let is_stream = endpoint.method.server_streaming;
-    match grpc_message::call(route, Dialect::Grpc, head, caller, body, &snapshot.limits) {
-        Ok(call) => with_message(endpoint.service.call(call).await, is_stream, listed),
-        Err(status) => without_message(Reply::from(status), listed),
-    }
+    let call = grpc_message::call(route, Dialect::Grpc, head, caller, body, &snapshot.limits);
+    with_message(endpoint.service.call(call).await, is_stream, listed)
 }
 
 /// The answer for a reply. A method with server streaming may answer without any message.

@@ -12,9 +12,6 @@ use crate::status::{Code, Status};
 use crate::wire::envelope::{COMPRESSED, Envelope};
 
 /// A call with the messages of a body.
-///
-/// # Errors
-/// As those of [`method::call`].
 pub(super) fn call<B: RequestBody>(
     route: &Route,
     dialect: Dialect,
@@ -22,7 +19,7 @@ pub(super) fn call<B: RequestBody>(
     caller: Caller,
     body: B,
     limits: &Limits,
-) -> Result<Call, Status> {
+) -> Call {
     let encodings = encodings(&head.headers);
     let has_encoding = encodings.request.is_some();
     let requests =
@@ -32,7 +29,7 @@ pub(super) fn call<B: RequestBody>(
     } else {
         Body::Pending(Box::pin(requests.one(limits.clone())))
     };
-    method::call(route, dialect, head, encodings, caller, body)
+    method::call(route, dialect, head, encodings, caller, Ok(body))
 }
 
 fn read(envelope: Envelope, has_encoding: bool) -> Result<Option<Message>, Status> {

@@ -82,19 +82,16 @@ pub(super) async fn answer<B: RequestBody>(
     } else {
         grpc_message::call(route, Dialect::GrpcWeb, head, caller, body, limits)
     };
-    let reply = match call {
-        Ok(call) => endpoint.service.call(call).await,
-        Err(status) => Reply::from(status),
-    };
-    let web =
-        Web { is_text, route: Some(Arc::clone(route)), request_id: request_id::of(&head.headers).cloned() };
+    let reply = endpoint.service.call(call).await;
+    let request_id = request_id::of(&head.headers).cloned();
+    let web = Web { is_text, route: Some(Arc::clone(route)), request_id };
     write(reply, web)
 }
 
 /// The answer for a reply. Its status is always the last envelope, never a header, which a script of
 /// another origin may not read.
 fn write(reply: Reply, web: Web) -> Answer {
-    let Reply { metadata, message, status, trailers, stream } = reply;
+    let Reply { metadata, message, status, trailers, stream, .. } = reply;
     let is_stream = web.route.as_ref().is_none_or(|route| route.endpoint.method.server_streaming);
     let replies = stream.unwrap_or_else(|| {
         let message = (status.is_ok() && !is_stream).then_some(Part::Message(message));

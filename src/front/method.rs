@@ -1,14 +1,12 @@
 //! What the dialects share that call a method by its own path, `/package.Service/Method`.
 
-use std::future;
 use std::sync::Arc;
 
-use futures_util::stream;
 use http::request::Parts as Head;
 use tokio::time::Instant;
 
 use super::{Caller, deadline, metadata, shown};
-use crate::call::{Body, Call, Dialect, Encodings, Origin};
+use crate::call::{Body, Call, Dialect, Encodings};
 use crate::snapshot::{Route, Snapshot};
 use crate::status::{Code, Status};
 
@@ -25,48 +23,41 @@ pub(super) fn find<'s>(
     })
 }
 
-/// A call of the method, whose headers are metadata too.
-///
-/// # Errors
-/// What is wrong with the headers. What a layer in front of this one has found wrong is what its message turns out to be,
-/// so that whoever may not call at all learns that first.
+/// A call of the method, whose headers are metadata too. What is wrong with them, or was found wrong with the request
+/// before (`body` is an error then), is told to who asks for the message: whether the caller may call at all is decided
+/// before.
 pub(super) fn call(
     route: &Route,
     dialect: Dialect,
     head: &Head,
     encodings: Encodings,
     caller: Caller,
-    body: Body,
-) -> Result<Call, Status> {
-    let body = match head.extensions.get::<Status>() {
-        None => body,
-        Some(found) => refused(found.clone(), route),
-    };
-    let (endpoint, headers) = (&route.endpoint, &head.headers);
-    let timeout = deadline::timeout(headers)?.into_iter().chain(endpoint.options.timeout).min();
-    Ok(Call {
+    body: Result<Body, Status>,
+) -> Call {
+    let endpoint = &route.endpoint;
+    // What a layer in front of this one has found wrong.
+    let mut check = head.extensions.get::<Status>().cloned().map_or(Ok(()), Err);
+    let timeout = or_refusal(deadline::timeout(&head.headers), &mut check);
+    let timeout = timeout.into_iter().chain(endpoint.options.timeout).min();
+    let metadata = or_refusal(metadata::custom(&head.headers, dialect != Dialect::Grpc), &mut check);
+    let body = check.and(body);
+    Call {
         method: Arc::clone(&endpoint.method),
-        origin: Origin {
-            dialect,
-            route: Arc::clone(&route.template),
-            peer: caller.peer,
-            tls: caller.tls,
-            credential: None,
-        },
-        metadata: metadata::custom(headers, dialect != Dialect::Grpc)?,
+        trace: caller.trace.clone(),
+        origin: caller.origin(route, dialect, head),
+        metadata,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         encodings,
-        trace: caller.trace,
-        body,
-    })
+        body: body.unwrap_or_else(|status| Body::refused(status, endpoint.method.client_streaming)),
+    }
 }
 
-/// The body of a request that cannot be served.
-fn refused(status: Status, route: &Route) -> Body {
-    let refusal = future::ready(Err(status));
-    if route.endpoint.method.client_streaming {
-        Body::Stream(Box::pin(stream::once(refusal)))
-    } else {
-        Body::Pending(Box::pin(refusal))
-    }
+/// The value, or its default and the reason for which the request will be refused; the first one stays.
+pub(super) fn or_refusal<T: Default>(result: Result<T, Status>, check: &mut Result<(), Status>) -> T {
+    result.unwrap_or_else(|status| {
+        if check.is_ok() {
+            *check = Err(status);
+        }
+        T::default()
+    })
 }

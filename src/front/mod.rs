@@ -10,10 +10,13 @@ use http::header::{ALLOW, ORIGIN};
 use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
+use crate::call::credential::Credential;
+use crate::call::identity::Noted;
 use crate::call::service::BoxFuture;
+use crate::call::{self, Dialect, Origin};
 use crate::route::table::Found;
-use crate::snapshot::Snapshot;
 use crate::snapshot::handle::Handle;
+use crate::snapshot::{Route, Snapshot};
 use crate::status::{Code, Status};
 use crate::telemetry::trace::span::Traced;
 use crate::tls::session::Session;
@@ -27,10 +30,12 @@ mod cors;
 mod deadline;
 mod envelope;
 mod error;
+mod forwarded;
 mod grpc;
 mod grpc_fields;
 mod grpc_message;
 mod grpc_web;
+mod key;
 mod metadata;
 pub mod meters;
 mod method;
@@ -77,8 +82,16 @@ impl Front {
         seen: &mut Seen,
     ) -> impl Future<Output = Answer> + Send {
         let snapshot = self.handle.load();
-        let (head, body) = request.into_parts();
-        let caller = Caller { peer, tls, trace: seen.trace.clone() };
+        let (mut head, body) = request.into_parts();
+        let access = &snapshot.access;
+        let peer = forwarded::caller(&access.proxies, peer, &head.headers);
+        seen.peer = peer;
+        seen.noted = access.is_guarded.then(Arc::default);
+        let credentials = match &access.key_query {
+            Some(name) => key::take(name, &mut head.uri),
+            None => Vec::new(),
+        };
+        let caller = Caller { peer, tls, credentials, trace: seen.trace.clone(), noted: seen.noted.clone() };
         // A block, as the future of a function keeps what it is given twice.
         async move {
             if let Some(answer) = cors::preflight(&snapshot, &head) {
@@ -180,8 +193,30 @@ struct Caller {
     peer: Option<SocketAddr>,
     /// What TLS told, if the connection has it.
     tls: Option<Arc<Session>>,
+    /// What the caller offers beside its headers to show who it is.
+    credentials: Vec<Credential>,
     /// The trace that the request belongs to.
     trace: Option<Traced>,
+    /// Where policy notes who it is, if there is any policy.
+    noted: Option<Arc<Noted>>,
+}
+
+impl Caller {
+    /// Where a call comes from that was sent with this head on this route.
+    fn origin(self, route: &Route, dialect: Dialect, head: &Head) -> Origin {
+        let known = !route.endpoint.policies.is_empty();
+        Origin {
+            peer: self.peer,
+            tls: self.tls,
+            credentials: self.credentials,
+            head: known.then(|| {
+                let (method, uri, headers) = (head.method.clone(), head.uri.clone(), head.headers.clone());
+                Arc::new(call::Head { method, uri, headers })
+            }),
+            noted: self.noted,
+            ..Origin::new(dialect, Arc::clone(&route.template))
+        }
+    }
 }
 
 fn no_content(allow: &[&str]) -> Answer {

@@ -1,6 +1,5 @@
 //! REST: a request in JSON or XML by a route of `google.api.http`, and the answer.
 
-use std::future::ready;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,12 +14,13 @@ use super::Caller;
 use super::answer::{Answer, AnswerBody};
 use super::body::RequestBody;
 use super::error::Form;
+use super::method::or_refusal;
 use super::representation::{Text, Wish};
 use super::request_id::{self, REQUEST_ID};
 use super::stream::{Beginning, Streamed, media_type, unwritable};
 use super::upload::{Cut, Outside, Upload, unreadable};
 use super::{body, deadline, error, metadata, stream};
-use crate::call::{Body, Call, Dialect, Encodings, Message, Origin, Reply};
+use crate::call::{Body, Call, Dialect, Encodings, Message, Reply};
 use crate::codec::binding::{self, BodyFormat};
 use crate::snapshot::{Limits, Route};
 use crate::status::Status;
@@ -65,10 +65,7 @@ fn answer_message<'a, B: RequestBody>(
     limits: &Limits,
 ) -> impl Future<Output = Answer> + Send + use<'a, B> {
     let teller = Teller::new(route, &parts);
-    let reply = match call(route, parts, body, limits, None) {
-        Ok(call) => route.endpoint.service.call(call),
-        Err(status) => Box::pin(ready(Reply::from(status))),
-    };
+    let reply = route.endpoint.service.call(call(route, parts, body, limits, None));
     async move {
         let reply = reply.await;
         if !reply.status.is_ok() {
@@ -97,10 +94,7 @@ async fn answer_stream<B: RequestBody>(
         return answer;
     }
     let (sender, accepted) = oneshot::channel();
-    let reply = match call(route, parts, body, limits, Some(sender)) {
-        Ok(call) => route.endpoint.service.call(call),
-        Err(status) => return teller.failure(Reply::from(status)),
-    };
+    let reply = route.endpoint.service.call(call(route, parts, body, limits, Some(sender)));
     match stream::begin(reply, accepted, form).await {
         Beginning::Failed(reply) => teller.failure(reply),
         Beginning::Begun(metadata, source) => {
@@ -141,6 +135,7 @@ impl<'a> Teller<'a> {
         let mut answer = error::answer(&endpoint.schema, &status, self.form());
         let id = hidden.as_ref().map(|_| self.request_id(&reply.metadata));
         self.metadata(reply.metadata, reply.trailers, &mut answer);
+        error::challenge(reply.hints, answer.headers_mut());
         if let Some((hidden, id)) = hidden.zip(id) {
             hidden.log(&endpoint.schema, &endpoint.full_name, id.to_str().unwrap_or_default());
             answer.headers_mut().insert(REQUEST_ID, id);
@@ -195,42 +190,26 @@ fn call<B: RequestBody>(
     body: B,
     limits: &Limits,
     accepted: Option<oneshot::Sender<()>>,
-) -> Result<Call, Status> {
+) -> Call {
     let (head, caller) = (parts.head, parts.caller.clone());
     let endpoint = &route.endpoint;
     let options = &endpoint.options;
+    let dialect = parts.wish.dialect(endpoint);
     // What a layer in front of this one has found wrong.
     let found = head.extensions.get::<Status>().cloned();
     let (headers, mut check) = (&head.headers, found.map_or_else(|| parts.wish.check(endpoint), Err));
     let timeout = or_refusal(deadline::timeout(headers), &mut check);
     let timeout = timeout.into_iter().chain(options.timeout).min();
     let metadata = or_refusal(metadata::of_request(headers, &options.request_metadata), &mut check);
-    let origin = Origin {
-        dialect: parts.wish.dialect(endpoint),
-        route: Arc::clone(&route.template),
-        peer: caller.peer,
-        tls: caller.tls,
-        credential: None,
-    };
-    Ok(Call {
+    Call {
         method: Arc::clone(&endpoint.method),
-        origin,
+        trace: caller.trace.clone(),
+        origin: caller.origin(route, dialect, head),
         metadata,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         encodings: Encodings::default(),
-        trace: caller.trace,
         body: request(Arc::clone(route), check, parts, body, limits.clone(), accepted),
-    })
-}
-
-/// The value, or its default and the reason for which the request will be refused; the first one stays.
-fn or_refusal<T: Default>(result: Result<T, Status>, check: &mut Result<(), Status>) -> T {
-    result.unwrap_or_else(|status| {
-        if check.is_ok() {
-            *check = Err(status);
-        }
-        T::default()
-    })
+    }
 }
 
 /// The request, unless `check` found something wrong already.

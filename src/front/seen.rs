@@ -1,9 +1,11 @@
 //! What the front learns of a request, for whoever observes it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::meters::STREAMS;
 use crate::call::Dialect;
+use crate::call::identity::Noted;
 use crate::snapshot::meters::RouteMeter;
 use crate::snapshot::{Cors, Route};
 use crate::telemetry::metrics::Held;
@@ -17,6 +19,10 @@ pub struct Seen {
     pub route: Option<(Arc<Route>, Dialect)>,
     /// The trace that the request belongs to, for the call. The observer sets it.
     pub trace: Option<Traced>,
+    /// The address of the caller, as far as proxies that are trusted tell it.
+    pub peer: Option<SocketAddr>,
+    /// Where policy notes who calls, if there is any policy.
+    pub noted: Option<Arc<Noted>>,
     stream: Option<Held<1>>,
 }
 

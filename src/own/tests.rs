@@ -39,7 +39,7 @@ fn call(body: Body) -> Call {
     };
     Call {
         method: Arc::new(method),
-        origin: Origin { dialect: Dialect::Grpc, route: "/".into(), peer: None, tls: None, credential: None },
+        origin: Origin::new(Dialect::Grpc, "/".into()),
         metadata: HeaderMap::new(),
         deadline: None,
         encodings: Encodings::default(),

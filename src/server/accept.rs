@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::secure::{self, Opened};
-use super::{Handler, Server, connection};
+use super::{Handler, Server, connection, proxy};
 
 /// How many connections are taken after the signal to stop, out of those that the kernel had accepted already.
 const LAST_TAKEN: usize = 1_024;
@@ -133,13 +133,25 @@ struct Connections<H> {
 }
 
 impl<H: Handler> Connections<H> {
-    fn open<I>(&mut self, io: I, remote: Option<SocketAddr>, place: OwnedSemaphorePermit)
+    fn open<I>(&mut self, mut io: I, remote: Option<SocketAddr>, place: OwnedSemaphorePermit)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (shared, signal) = (self.server.shared.load_full(), self.server.signal.clone());
-        let tls = self.server.tls.clone();
+        let (tls, proxied) = (self.server.tls.clone(), self.server.proxied);
         self.tasks.spawn(async move {
+            let mut remote = remote;
+            if proxied {
+                // In a box, so that other connections have no room for it.
+                match Box::pin(proxy::origin(&mut io, remote, &shared.limits)).await {
+                    Ok(origin) => remote = origin,
+                    Err(error) => {
+                        let remote = remote.map(tracing::field::display);
+                        tracing::debug!(remote, %error, "a connection without a word of a trusted proxy is closed");
+                        return drop(place);
+                    }
+                }
+            }
             let opened = match tls {
                 None => Some(Opened::plain(io, remote)),
                 // In a box, so that connections without TLS have no room for it.

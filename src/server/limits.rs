@@ -1,8 +1,11 @@
 //! What a peer may ask of the server, in numbers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
+
+use crate::call::network::Networks;
 
 /// Bounds for everything that a peer can make grow or last.
 ///
@@ -40,6 +43,8 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// How long calls in flight may take to finish once the server is told to stop.
     pub drain_timeout: Duration,
+    /// The proxies that are believed about whose connection they pass on.
+    pub proxies: Arc<Networks>,
 }
 
 impl Default for Limits {
@@ -57,6 +62,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(30),
+            proxies: Arc::default(),
         }
     }
 }

@@ -45,6 +45,7 @@ mod call;
 mod connection;
 mod frames;
 mod link;
+mod proxy;
 mod secure;
 
 pub use accept::Places;
@@ -151,6 +152,8 @@ pub struct Server<H> {
     places: Places,
     signal: Signal,
     tls: Option<Arc<Acceptor>>,
+    /// Whether connections begin with the PROXY protocol.
+    proxied: bool,
 }
 
 /// What every connection needs.
@@ -173,6 +176,7 @@ impl<H> Clone for Server<H> {
             places: self.places.clone(),
             signal: self.signal.clone(),
             tls: self.tls.clone(),
+            proxied: self.proxied,
         }
     }
 }
@@ -181,13 +185,20 @@ impl<H: Handler> Server<H> {
     /// A server. `places` and `signal` are those of all cores.
     pub fn new(handler: H, limits: Limits, places: Places, signal: Signal) -> Self {
         let shared = Arc::new(ArcSwap::from_pointee(Shared::new(handler, limits)));
-        Self { shared, places, signal, tls: None }
+        Self { shared, places, signal, tls: None, proxied: false }
     }
 
     /// The same server for sockets that speak TLS and nothing else. Requests that come without it are refused.
     #[must_use]
     pub fn secured(self, acceptor: Arc<Acceptor>) -> Self {
         Self { tls: Some(acceptor), ..self }
+    }
+
+    /// The same server for sockets to which only proxies connect that say whose connection they pass on, by the PROXY
+    /// protocol. Which proxies are trusted, [`Limits::proxies`] says; connections of others are closed.
+    #[must_use]
+    pub fn proxied(self) -> Self {
+        Self { proxied: true, ..self }
     }
 
     /// The same server with another signal, for a socket that may close before the others.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use crate::call::network::Networks;
 use crate::call::service::CallService;
 use crate::call::{Dialect, Method};
 use crate::codec::binding::Binding;
@@ -47,6 +48,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// What bounds WebSockets.
     pub sockets: Sockets,
+    /// What callers may tell of themselves.
+    pub access: Access,
     /// The certificates of both sides.
     pub tls: Tls,
     /// The upstreams whose descriptors could not be had, so that nothing of them is served.
@@ -63,6 +66,23 @@ impl Snapshot {
     pub fn is_ready(&self) -> bool {
         self.missing.is_empty() || self.exposed().next().is_some()
     }
+
+    /// The names of the exposed methods that have no policy.
+    pub fn open(&self) -> impl Iterator<Item = &str> {
+        let open = self.exposed().filter(|own| own.endpoint.policies.is_empty());
+        open.map(|own| own.endpoint.full_name.as_str())
+    }
+}
+
+/// What callers may tell of themselves, for policy.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Whether any method has a policy.
+    pub is_guarded: bool,
+    /// The name under which a query may hold an API key, which no request sees then.
+    pub key_query: Option<Box<str>>,
+    /// The proxies that are believed about the address of a caller.
+    pub proxies: Networks,
 }
 
 /// What speaks TLS. The one thing that changes within a snapshot: its files are read again when they change.
@@ -185,6 +205,8 @@ pub struct Endpoint {
     pub full_name: String,
     /// The name of the upstream in the configuration; empty where the gateway answers itself.
     pub upstream: String,
+    /// The names of the policies that hold for it, in some dialect or on some route at least; open without any.
+    pub policies: Vec<String>,
     /// The dialects in which it is served.
     pub dialects: Vec<Dialect>,
     /// How it is presented.

@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap};
 
-use crate::call::{Message, Reply};
+use crate::call::{Hints, Message, Reply};
 use crate::status::{Code, Status};
 
 use super::fault::{bare_http, broken};
@@ -67,7 +67,14 @@ impl Reading {
             Message::default()
         };
         metadata.take(&CONTENT_TYPE);
-        Ok(Reply { metadata: metadata.into_map(), message, status, trailers, stream: None })
+        Ok(Reply {
+            metadata: metadata.into_map(),
+            message,
+            status,
+            trailers,
+            stream: None,
+            hints: Hints::default(),
+        })
     }
 }
 

@@ -296,7 +296,7 @@ fn routes_are_a_table_for_people() {
         .lines()
         .map(|row| row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
         .collect();
-    assert_eq!(rows[0], ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM"]);
+    assert_eq!(rows[0], ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES"]);
     assert_eq!(rows.len(), 27);
     let row = |verb: &str, path: &str, method: &str, streams: &str| {
         let method = format!("bookstore.v1.Bookstore/{method}");
@@ -311,7 +311,8 @@ fn routes_are_a_table_for_people() {
                 } else {
                     "rest,xml,grpc,grpc_web,connect,websocket,soap"
                 },
-                "bookstore"
+                "bookstore",
+                "-"
             ]),
             "{table}"
         );
@@ -322,9 +323,10 @@ fn routes_are_a_table_for_people() {
     row("POST", "/v1/{parent=shelves/*}/books:import", "ImportBooks", "client");
     row("POST", "/v1/books:recommend", "RecommendBooks", "both");
     let watch = "/grpc.health.v1.Health/Watch";
-    let own = vec!["POST", watch, &watch[1..], "server", "grpc,grpc_web,connect", "-"];
+    let own = vec!["POST", watch, &watch[1..], "server", "grpc,grpc_web,connect", "-", "-"];
     assert!(rows.contains(&own), "{table}");
-    let soap = ["POST", "/soap/bookstore.v1.Bookstore", "bookstore.v1.Bookstore/*", "-", "soap", "bookstore"];
+    let soap =
+        ["POST", "/soap/bookstore.v1.Bookstore", "bookstore.v1.Bookstore/*", "-", "soap", "bookstore", "-"];
     assert_eq!(rows.last().unwrap(), &soap);
 }
 
@@ -371,12 +373,13 @@ fn the_demo_shows_requests_that_work() {
     let table =
         readme.lines().filter_map(|row| row.strip_prefix("| ")?.strip_suffix("` |")?.split_once(" | `curl "));
     let commands: Vec<_> = typed.chain(table).collect();
-    assert_eq!(commands.len(), 9 + 10, "{introduction}");
+    assert_eq!(commands.len(), 11 + 11, "{introduction}");
     for (title, command) in commands {
         // What is typed goes to those that read it.
         let script =
             format!("echo '{{}}' | curl --silent --show-error --write-out '%{{http_code}}' {command}");
-        let output = String::from_utf8(run(Command::new("sh").args(["-c", &script])).stdout).unwrap();
+        let output = run(Command::new("sh").args(["-c", &script]).current_dir(root()));
+        let output = String::from_utf8(output.stdout).unwrap();
         let (body, status) = output.split_at(output.len() - 3);
         assert_eq!(status, if title.starts_with("An error") { "400" } else { "200" }, "{title} {command}");
         assert!(body.len() > 2, "{title} {command}: {body}");

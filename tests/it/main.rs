@@ -27,6 +27,7 @@ mod life;
 mod matrix;
 mod operating;
 mod own;
+mod policy;
 mod reload;
 mod replay;
 mod schema;

@@ -1,10 +1,11 @@
-//! `docs/operating.md`, typed into a shell from top to bottom as an operator would.
+//! `docs/operating.md` and `docs/access.md`, typed into a shell from top to bottom as an operator would.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -14,16 +15,23 @@ use crate::support::root;
 /// How long a line of output may take. Generous: a busy machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The ports that the page uses.
-const PORTS: [&str; 4] = [":8080", ":8443", ":9901", ":50051"];
-
 /// What is behind the last output of a command.
 const END: &str = "--- the end of the output ---";
 
 #[test]
 fn the_page_for_operators_works() {
-    let mut page = std::fs::read_to_string(root().join("docs/operating.md")).unwrap();
-    for (port, free) in PORTS.iter().zip(free_ports()) {
+    assert!(type_in("docs/operating.md", &[":8080", ":8443", ":9901", ":50051"]) > 30);
+}
+
+#[test]
+fn the_page_about_who_may_call_works() {
+    assert!(type_in("docs/access.md", &[":8080", ":8081", ":50051"]) > 15);
+}
+
+/// Types the steps of a page that uses these ports, and says how many there are.
+fn type_in(page: &str, ports: &[&str]) -> usize {
+    let mut page = std::fs::read_to_string(root().join(page)).unwrap();
+    for (port, free) in ports.iter().zip(free_ports(ports.len())) {
         assert!(page.contains(port), "{port} is not on the page");
         page = page.replace(port, &format!(":{free}"));
     }
@@ -32,11 +40,11 @@ fn the_page_for_operators_works() {
         std::os::unix::fs::symlink(root().join(name), folder.path().join(name)).unwrap();
     }
     let steps = steps(&page);
-    assert!(steps.len() > 30, "only {} steps were found", steps.len());
     let mut shell = Shell::start(folder.path());
     for step in &steps {
         shell.take(step);
     }
+    steps.len()
 }
 
 /// Commands and what follows from them.
@@ -75,10 +83,13 @@ fn steps(page: &str) -> Vec<Step> {
 
 /// Ports that nobody listens on. They are below those that systems give away by themselves (from 32768 on Linux), so
 /// that no other test gets one between here and the command that uses it.
-fn free_ports() -> Vec<u16> {
-    let first = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap();
+fn free_ports(count: usize) -> Vec<u16> {
+    // Each call begins behind the last one's, as pages are typed at the same time.
+    static PAGES: AtomicU16 = AtomicU16::new(0);
+    let page = PAGES.fetch_add(1, Relaxed);
+    let first = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap() + 100 * page;
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    (first..32_768).filter(is_free).take(PORTS.len()).collect()
+    (first..32_768).filter(is_free).take(count).collect()
 }
 
 /// A shell that is typed into. It ends with all that it has started.

@@ -8,8 +8,20 @@ use crate::support::gateway::transom;
 use crate::support::process::run;
 
 /// The commands that have a page and are completed.
-const COMMANDS: [&str; 10] =
-    ["call", "check", "completions", "demo", "diff", "health", "init", "routes", "schema", "serve"];
+const COMMANDS: [&str; 12] = [
+    "call",
+    "check",
+    "completions",
+    "demo",
+    "diff",
+    "health",
+    "init",
+    "keys",
+    "routes",
+    "schema",
+    "serve",
+    "wsdl",
+];
 
 fn script(shell: &str, folder: &Path) -> String {
     let file = folder.join(format!("transom.{shell}"));

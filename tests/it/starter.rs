@@ -35,6 +35,8 @@ async fn a_backend_that_reflects_is_served() {
     routes.retain(|route| !route["upstream"].is_null());
     let of = |service: &str| {
         let methods = routes.iter().filter_map(|route| route["method"].as_str());
+        // A service in SOAP is one route for all its methods.
+        let methods = methods.filter(|method| !method.ends_with("/*"));
         let methods: Vec<_> = methods.filter(|method| method.starts_with(service)).collect();
         (methods.iter().collect::<HashSet<_>>().len(), methods.len())
     };

@@ -1,4 +1,4 @@
-"""httpx asks without a pause, until SIGTERM: single calls and streams over pools of kept connections."""
+"""httpx asks without a pause, until SIGTERM: single calls and streams over kept connections."""
 
 import argparse
 import json
@@ -62,8 +62,12 @@ def tracing(request):
 
 threads = []
 for http2 in (False, True):
-    client = httpx.Client(http1=not http2, http2=http2, timeout=60, event_hooks={"request": [tracing]})
-    threads += [threading.Thread(target=work, args=(client, ask)) for ask in (call, call, stream)]
+    options = {"http1": not http2, "http2": http2, "timeout": 60, "event_hooks": {"request": [tracing]}}
+    pool = httpx.Client(**options)
+    for ask in (call, call, stream):
+        # Threads that share a connection of HTTP/2 mix up the numbers of its streams: each has one of its own.
+        client = httpx.Client(**options) if http2 else pool
+        threads.append(threading.Thread(target=work, args=(client, ask)))
 for thread in threads:
     thread.start()
 print("asking", urllib.parse.urlsplit(arguments.url).netloc, flush=True)

@@ -326,7 +326,7 @@ impl Detail {
         log.write(&Record {
             time: SystemTime::now(),
             request_id: self.request_id.as_ref().map(HeaderValue::as_bytes),
-            peer: self.peer,
+            peer: seen.peer.or(self.peer),
             method: self.method.as_str(),
             path: self.path.as_deref(),
             route: route.map(|route| &*route.template),
@@ -341,6 +341,7 @@ impl Detail {
             trace: self.trace,
             socket,
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),
+            principal: principal(seen),
         });
     }
 
@@ -367,8 +368,11 @@ impl Detail {
         if let Some(socket) = outcome.socket {
             span.set("transom.websocket.close_code", i64::from(socket.close));
         }
-        if let Some(peer) = self.peer {
+        if let Some(peer) = seen.peer.or(self.peer) {
             span.set("client.address", peer.ip().to_string());
+        }
+        if let Some(principal) = principal(seen) {
+            span.set("enduser.id", cut(principal));
         }
         if let Some(agent) = &self.agent {
             span.set("user_agent.original", cut(&String::from_utf8_lossy(agent.as_bytes())));
@@ -391,6 +395,11 @@ impl Detail {
             span.set("error.type", outcome.code.name());
         }
     }
+}
+
+/// Who has called, where policy has found it out.
+fn principal(seen: &Seen) -> Option<&str> {
+    Some(&seen.noted.as_ref()?.identity()?.principal)
 }
 
 /// The codes that are errors of a server by OpenTelemetry's conventions for gRPC.

@@ -106,7 +106,7 @@ fn starter(arguments: &Arguments) -> Result<Starter, ExitCode> {
         let reached = from_folder_of(&arguments.output, file);
         origin = Origin::Set(reached.map_err(|error| format.fail(&error, INTERNAL))?);
     }
-    match app::prepare(&config, &mut problems) {
+    match app::prepare(&config, &mut problems, true) {
         Ok(Some(compiled)) => {
             format.report(&problems);
             Ok(Starter::new(url, origin, &compiled.snapshot))

@@ -13,7 +13,7 @@
 //!   known `value` with base64;
 //! - text that XML cannot carry is written as [names](crate::schema::xml_name) are.
 //!
-//! [`read`] and [`write`] do it for a text of its own. Whoever reads an envelope drives a [`lexer::Lexer`] itself and
+//! [`read`] and [`mod@write`] do it for a text of its own. Whoever reads an envelope drives a [`lexer::Lexer`] itself and
 //! has [`read::read_content`] read the element that it stands in; [`write::write_as`] writes a message as an element of
 //! any name.
 

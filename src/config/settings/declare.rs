@@ -157,6 +157,7 @@ macro_rules! settings {
         pub enum $name:ident {
             $($(#[doc = $key_doc:literal])+ $key:ident : $variant:ident($ty:ty)),+ $(,)?
         }
+        $(later { $($later:ident),+ $(,)? })?
         $(check $check:ident)?
     ) => {
         $(#[doc = $doc])+
@@ -170,7 +171,7 @@ macro_rules! settings {
                 name: stringify!($name),
                 description: &[$($doc),+],
                 keys: &[$(stringify!($key)),+],
-                later: &[],
+                later: &[$($(stringify!($later)),+)?],
                 short: None,
                 example: None,
             };

@@ -20,6 +20,8 @@ const MAX_LISTED: usize = 20;
 pub(super) struct Facts {
     /// The names of upstreams that sections refer to.
     upstreams: Vec<Located<String>>,
+    /// The names of policies that sections refer to.
+    policies: Vec<Located<String>>,
     /// Values that must not stand twice, by what they are, with the place of the first.
     once: HashMap<(&'static str, String), Option<Place>>,
 }
@@ -30,21 +32,44 @@ impl Reader<'_> {
         self.facts.upstreams.push(name.clone());
     }
 
+    /// Notes that a section refers to a policy, for [`Self::check_policies`].
+    pub(crate) fn refers_to_policy(&mut self, name: &Located<String>) {
+        self.facts.policies.push(name.clone());
+    }
+
     /// Reports the names that sections refer to and that no upstream has.
     pub(crate) fn check_upstreams<T>(&mut self, upstreams: &Named<T>) {
-        let known: Vec<_> = upstreams.names().collect();
-        let set: HashSet<_> = known.iter().copied().collect();
         let references = std::mem::take(&mut self.facts.upstreams);
+        self.check_names("upstream", "upstreams", &upstreams.names().collect::<Vec<_>>(), &references);
+    }
+
+    /// Reports the names that sections refer to and that no policy has.
+    pub(crate) fn check_policies<T>(&mut self, policies: Option<&Named<T>>) {
+        let references = std::mem::take(&mut self.facts.policies);
+        if let Some(policies) = policies {
+            let known: Vec<_> = policies.names().collect();
+            return self.check_names("policy", "policies", &known, &references);
+        }
+        for name in &references {
+            let hint =
+                "Say under `policies` who may call: `policies: {NAME: {require: {any: [api_key: {}]}}}`.";
+            let message = format!("There is no policy {}.", quote(name));
+            self.problems.push(Problem::error(message).at(name.place).hint(hint));
+        }
+    }
+
+    fn check_names(&mut self, what: &str, all: &str, known: &[&str], references: &[Located<String>]) {
+        let set: HashSet<_> = known.iter().copied().collect();
         for name in references.iter().filter(|name| !set.contains(name.as_str())) {
             let shown = listed(&known[..known.len().min(MAX_LISTED)]);
             let more = if known.len() > MAX_LISTED { ", ..." } else { "." };
-            let mut hint = format!("The upstreams are: {shown}{more}");
+            let mut hint = format!("The {all} are: {shown}{more}");
             // Comparing costs something, and what would not be kept need not be said.
-            let near = if self.problems.is_full() { None } else { nearest(name, &known) };
+            let near = if self.problems.is_full() { None } else { nearest(name, known) };
             if let Some(near) = near {
                 hint = format!("Did you mean `{near}`? {hint}");
             }
-            let message = format!("There is no upstream {}.", quote(name));
+            let message = format!("There is no {what} {}.", quote(name));
             self.problems.push(Problem::error(message).at(name.place).hint(hint));
         }
     }

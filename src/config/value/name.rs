@@ -123,6 +123,13 @@ pub struct RequestKey(String);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ResponseKey(String);
 
+impl RequestKey {
+    /// A name that is known to be right.
+    pub(in crate::config) fn fixed(name: &'static str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
 impl Deref for RequestKey {
     type Target = str;
 

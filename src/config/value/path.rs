@@ -17,6 +17,11 @@ pub struct FilePath {
 }
 
 impl FilePath {
+    /// A path that is written nowhere.
+    pub(crate) fn at(path: &Path) -> Self {
+        Self { written: path.display().to_string(), path: path.to_owned() }
+    }
+
     /// The path as the user wrote it.
     pub fn written_as(&self) -> &str {
         &self.written

@@ -51,10 +51,8 @@ pub(in crate::front) async fn answer<B: RequestBody>(
         Ok(found) => found,
         Err(status) => return failure(&snapshot.schema, &status),
     };
-    let reply = match call(route, codec, head, body, caller, &snapshot.limits) {
-        Ok(call) => route.endpoint.service.call(call).await,
-        Err(status) => Reply::from(status),
-    };
+    let call = call(route, codec, head, body, caller, &snapshot.limits);
+    let reply = route.endpoint.service.call(call).await;
     let framing =
         Stream { route: Arc::clone(route), codec, request_id: request_id::of(&head.headers).cloned() };
     write(reply, framing)
@@ -93,7 +91,7 @@ fn call<B: RequestBody>(
     body: B,
     caller: Caller,
     limits: &Limits,
-) -> Result<Call, Status> {
+) -> Call {
     let headers = &head.headers;
     let encoding = headers.get(&ENCODING).filter(|encoding| *encoding != "identity").cloned();
     // Messages pass as they are in protobuf only.
@@ -116,7 +114,7 @@ fn call<B: RequestBody>(
     } else {
         Body::Pending(Box::pin(requests.one(limits.clone())))
     };
-    method::call(route, Dialect::Connect, head, encodings, caller, body)
+    method::call(route, Dialect::Connect, head, encodings, caller, Ok(body))
 }
 
 /// The message in an envelope; `None` if it is the end of the stream.
@@ -145,7 +143,7 @@ fn read(
 
 /// The answer for a reply: always 200, as how the call ended is the last envelope.
 fn write(reply: Reply, framing: Stream) -> Answer {
-    let Reply { mut metadata, message, status, trailers, stream } = reply;
+    let Reply { mut metadata, message, status, trailers, stream, .. } = reply;
     let is_stream = framing.route.endpoint.method.server_streaming;
     let replies = stream.unwrap_or_else(|| {
         let message = (status.is_ok() && !is_stream).then_some(Part::Message(message));

@@ -19,7 +19,7 @@ use super::super::classify::content_type;
 use super::super::{Caller, Seen, error, metadata, method, request_id};
 use super::error::write_error;
 use super::{Codec, codec_of};
-use crate::call::{Body, Call, Dialect, Encodings, Message, Reply, encoding};
+use crate::call::{Body, Dialect, Encodings, Message, Reply, encoding};
 use crate::codec::query::pairs;
 use crate::snapshot::{Limits, Route, Snapshot};
 use crate::status::{Code, Status};
@@ -69,10 +69,12 @@ async fn call<B: RequestBody>(
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         return answer;
     }
-    let (codec, reply) = match request(route, head, body, caller, limits) {
-        Ok((codec, call)) => (codec, route.endpoint.service.call(call).await),
-        Err(status) => (Codec::Json, Reply::from(status)),
+    let (codec, body) = match request(route, head, body, limits) {
+        Ok((codec, body)) => (codec, Ok(body)),
+        Err(status) => (Codec::Json, Err(status)),
     };
+    let call = method::call(route, Dialect::Connect, head, Encodings::default(), caller, body);
+    let reply = route.endpoint.service.call(call).await;
     write(route, codec, reply, request_id::of(&head.headers))
 }
 
@@ -89,9 +91,8 @@ fn request<B: RequestBody>(
     route: &Arc<Route>,
     head: &Head,
     body: B,
-    caller: Caller,
     limits: &Limits,
-) -> Result<(Codec, Call), Status> {
+) -> Result<(Codec, Body), Status> {
     if route.endpoint.method.is_streaming() {
         let text = "The method streams, so it is called with the content type application/connect+json or \
                     application/connect+proto.";
@@ -102,20 +103,30 @@ fn request<B: RequestBody>(
         let text = "The header connect-protocol-version is not valid: the only version is 1.";
         return Err(Status::caller(Code::InvalidArgument, text));
     }
-    let limits = limits.clone();
-    let (codec, body) = if head.method == Method::GET {
-        let (codec, content) = of_query(head.uri.query().unwrap_or_default(), limits.body)?;
-        (codec, Body::Message(codec.read(route, content)?.into()))
-    } else {
-        let codec = codec(headers)?;
-        let route = Arc::clone(route);
+    let (limits, route) = (limits.clone(), Arc::clone(route));
+    if head.method == Method::GET {
+        let query = head.uri.query().unwrap_or_default().to_owned();
+        // An answer has to be in some codec, also where the query is not valid.
+        let codec = codec_of_query(&query).unwrap_or(Codec::Json);
         let message = async move {
-            let content = body::read(body, &limits).await?;
+            let (codec, content) = of_query(&query, limits.body)?;
             codec.read(&route, content).map(Message::from)
         };
-        (codec, Body::Pending(Box::pin(message)))
+        return Ok((codec, Body::Pending(Box::pin(message))));
+    }
+    let codec = codec(headers)?;
+    let message = async move {
+        let content = body::read(body, &limits).await?;
+        codec.read(&route, content).map(Message::from)
     };
-    method::call(route, Dialect::Connect, head, Encodings::default(), caller, body).map(|call| (codec, call))
+    Ok((codec, Body::Pending(Box::pin(message))))
+}
+
+/// What `encoding` in the query of a GET says.
+fn codec_of_query(query: &str) -> Option<Codec> {
+    let last =
+        pairs(query, MAX_PARAMETERS).map_while(Result::ok).filter(|(name, _)| name == "encoding").last();
+    last.and_then(|(_, value)| Codec::by_name(value.as_bytes()))
 }
 
 /// The codec that the content type names, JSON without any.
@@ -168,7 +179,7 @@ fn of_query(query: &str, limit: usize) -> Result<(Codec, Bytes), Status> {
 
 /// The answer for a reply.
 fn write(route: &Route, codec: Codec, reply: Reply, request_id: Option<&HeaderValue>) -> Answer {
-    let Reply { metadata, message, status, trailers, .. } = reply;
+    let Reply { metadata, message, status, trailers, hints, .. } = reply;
     let content = if status.is_ok() { codec.write(route, message.bytes) } else { Err(status) };
     let mut answer = match content {
         Ok(content) => {
@@ -182,6 +193,7 @@ fn write(route: &Route, codec: Codec, reply: Reply, request_id: Option<&HeaderVa
             let status = error::conceal(status, &route.endpoint, request_id, &mut fields);
             let mut answer = failure(&route.endpoint.schema, &status);
             answer.headers_mut().extend(fields);
+            error::challenge(hints, answer.headers_mut());
             answer
         }
     };

@@ -25,9 +25,10 @@ use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
 use super::body::{self, Begun, RequestBody};
+use super::method::or_refusal;
 use super::{Caller, Seen, deadline, error, metadata, request_id};
 use crate::call::credential::Credential;
-use crate::call::{Body, Call, Dialect, Encodings, Message, Origin, Reply};
+use crate::call::{Body, Call, Dialect, Encodings, Message, Reply};
 use crate::codec::xml::encoding;
 use crate::codec::xml::lexer::Lexer;
 use crate::schema::Schema;
@@ -147,10 +148,7 @@ async fn call<B: RequestBody>(
         return fault(&found, &form);
     }
     let parts = Parts { head: &head, caller, charset: announced.charset, opened };
-    let reply = match request(route, parts, begun, limits) {
-        Ok(call) => route.endpoint.service.call(call).await,
-        Err(status) => Reply::from(status),
-    };
+    let reply = route.endpoint.service.call(request(route, parts, begun, limits)).await;
     respond(route, reply, &form, limits, request_id::of(&head.headers)).await
 }
 
@@ -263,39 +261,31 @@ struct Parts<'a> {
     opened: Opened,
 }
 
-/// The call.
-///
-/// # Errors
-/// What is wrong with the headers of the request or of the envelope.
-fn request<B: RequestBody>(
-    route: &Arc<Route>,
-    parts: Parts<'_>,
-    body: Begun<B>,
-    limits: &Limits,
-) -> Result<Call, Status> {
-    let Parts { head, caller, charset, opened } = parts;
+/// The call. What is wrong with the headers of the request or of the envelope is told to who asks for the message.
+fn request<B: RequestBody>(route: &Arc<Route>, parts: Parts<'_>, body: Begun<B>, limits: &Limits) -> Call {
+    let Parts { head, mut caller, charset, opened } = parts;
     let endpoint = &route.endpoint;
-    let mut metadata = metadata::of_request(&head.headers, &endpoint.options.request_metadata)?;
-    if let Some(status) = opened.header.refused {
-        return Err(status);
+    let header = opened.header;
+    let mut check = head.extensions.get::<Status>().cloned().or(header.refused).map_or(Ok(()), Err);
+    let allowed = &endpoint.options.request_metadata;
+    let mut metadata = or_refusal(metadata::of_request(&head.headers, allowed), &mut check);
+    if let Some(credential) = header.credential {
+        or_refusal(offer(&credential, &mut metadata), &mut check);
+        caller.credentials.push(credential);
     }
-    let credential = opened.header.credential;
-    offer(credential.as_ref(), &mut metadata)?;
-    let timeout = deadline::timeout(&head.headers)?.into_iter().chain(endpoint.options.timeout).min();
+    let timeout = or_refusal(deadline::timeout(&head.headers), &mut check);
+    let timeout = timeout.into_iter().chain(endpoint.options.timeout).min();
     // A list is one answer, and does not take longer than a request may.
     let timeout = if endpoint.method.server_streaming {
         Some(timeout.map_or(limits.request, |timeout| timeout.min(limits.request)))
     } else {
         timeout
     };
-    let found = head.extensions.get::<Status>().cloned();
     let trace = caller.trace.as_ref().and_then(Traced::sampled).cloned().map(Box::new);
     let (owned, bounds) = (Arc::clone(route), limits.clone());
     let body = Body::Pending(Box::pin(async move {
         let mut span = trace.map(|trace| trace.begin("decode", SpanKind::Internal));
-        if let Some(status) = found {
-            return Err(status);
-        }
+        check?;
         let bytes = body.finish(&bounds).await?;
         let wire = message::read(&owned, &bytes, charset.as_deref()).map_err(|fault| fault.status)?;
         if let Some(span) = &mut span {
@@ -303,26 +293,20 @@ fn request<B: RequestBody>(
         }
         Ok(Message::from(Bytes::from(wire)))
     }));
-    Ok(Call {
+    Call {
         method: Arc::clone(&endpoint.method),
-        origin: Origin {
-            dialect: Dialect::Soap,
-            route: Arc::clone(&route.template),
-            peer: caller.peer,
-            tls: caller.tls,
-            credential: credential.map(Box::new),
-        },
+        trace: caller.trace.clone(),
+        origin: caller.origin(route, Dialect::Soap, head),
         metadata,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         encodings: Encodings::default(),
-        trace: caller.trace,
         body,
-    })
+    }
 }
 
 /// Sends a credential of the envelope on as a header.
-fn offer(credential: Option<&Credential>, metadata: &mut HeaderMap) -> Result<(), Status> {
-    let Some(value) = credential.and_then(Credential::authorization) else { return Ok(()) };
+fn offer(credential: &Credential, metadata: &mut HeaderMap) -> Result<(), Status> {
+    let Some(value) = credential.authorization() else { return Ok(()) };
     if metadata.contains_key(AUTHORIZATION) {
         let text = "The request offers a credential in its header authorization and another one in its envelope. Offer one.";
         return Err(Status::caller(Code::Unauthenticated, text));
@@ -345,7 +329,7 @@ async fn respond(
     } else {
         Ok(())
     };
-    let Reply { metadata: initial, status, trailers, .. } = reply;
+    let Reply { metadata: initial, status, trailers, hints, .. } = reply;
     let failed = match written {
         Ok(()) if status.is_ok() => None,
         Ok(()) => Some(status),
@@ -366,5 +350,6 @@ async fn respond(
     };
     metadata::to_answer(initial, trailers, &route.endpoint.options.response_metadata, answer.headers_mut());
     answer.headers_mut().extend(fields);
+    error::challenge(hints, answer.headers_mut());
     answer
 }

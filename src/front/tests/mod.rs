@@ -137,6 +137,7 @@ impl Setting {
                 schema: Arc::clone(&schema),
                 full_name: format!("echo.v1.Echo/{name}"),
                 upstream: "echo".into(),
+                policies: Vec::new(),
                 dialects: dialects.to_vec(),
                 options: options.clone(),
             })
@@ -178,6 +179,7 @@ impl Setting {
             services,
             documents: Default::default(),
             public_url: None,
+            access: Default::default(),
             routes,
             schema: Arc::clone(&schema),
             limits,

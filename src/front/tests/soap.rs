@@ -441,7 +441,7 @@ async fn credentials_of_ws_security_go_on_as_a_header() {
                     Some(_) if header.is_none() => Some(Credential::Bearer(JWT.into())),
                     _ => None,
                 };
-                assert_eq!(call.origin.credential, credential.map(Box::new));
+                assert_eq!(call.origin.credentials, Vec::from_iter(credential));
             }
             Err(reason) => {
                 assert_eq!(answer.fault(), (500, "soap:Client".into(), reason.into()), "{inside}");

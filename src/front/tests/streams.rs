@@ -421,6 +421,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
             schema: Arc::clone(&schema),
             full_name: "files.Files/Any".into(),
             upstream: "files".into(),
+            policies: Vec::new(),
             dialects: vec![Dialect::Rest],
             options: EndpointOptions::default(),
         };
@@ -433,6 +434,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
     }
     let limits = Limits { body: 1000, body_pause: SECOND, request: SECOND, message: 4000 };
     let snapshot = Snapshot {
+        access: Default::default(),
         methods: Default::default(),
         routes,
         schema,

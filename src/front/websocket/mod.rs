@@ -24,10 +24,11 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
+use super::method::or_refusal;
 use super::representation::Text;
 use super::upload::Outside;
 use super::{Caller, Seen, Stopping, deadline, error, metadata, request_id, shown};
-use crate::call::{Call, Dialect, Encodings, Origin, Reply};
+use crate::call::{Call, Dialect, Encodings, Reply};
 use crate::codec::binding::Body as BoundBody;
 use crate::route::table::Found;
 use crate::snapshot::{Route, Snapshot};
@@ -126,10 +127,23 @@ async fn open(
     let starts_at_once = has_none && !route.endpoint.method.client_streaming;
     let (pipe, receiver) = pipe::pipe();
     let (sender, accepted) = oneshot::channel();
-    let check = head.extensions.remove::<Status>().map_or(Ok(()), Err);
+    // Whoever may not call at all learns that first, and then what is wrong with the request.
+    let mut check = head.extensions.remove::<Status>().map_or(Ok(()), Err);
+    let options = &route.endpoint.options;
+    let timeout = or_refusal(deadline::timeout(&head.headers), &mut check);
+    let timeout = timeout.into_iter().chain(options.timeout).min();
+    let metadata = or_refusal(metadata::of_request(&head.headers, &options.request_metadata), &mut check);
     let outside = (Outside { values: reached.values, query: rest }, reached.is_own);
     let requests = Requests::new(Arc::clone(&route), form, receiver, outside, check, sender);
-    let call = call(&route, &head.headers, caller, requests.into_body(starts_at_once))?;
+    let call = Call {
+        method: Arc::clone(&route.endpoint.method),
+        trace: caller.trace.clone(),
+        origin: caller.origin(&route, Dialect::WebSocket, &head),
+        metadata,
+        deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        encodings: Encodings::default(),
+        body: requests.into_body(starts_at_once),
+    };
     let request_id = request_id::of(&head.headers).cloned();
     let answers = Answers { route, form, trailers, request_id };
     let source = begin(&answers, call, accepted).await?;
@@ -169,32 +183,6 @@ fn reach(snapshot: &Snapshot, path: &str) -> Result<Reached, Status> {
     Err(Status::caller(Code::Unimplemented, text).with_http(404))
 }
 
-fn call(
-    route: &Arc<Route>,
-    headers: &HeaderMap,
-    caller: Caller,
-    body: crate::call::Body,
-) -> Result<Call, Status> {
-    let endpoint = &route.endpoint;
-    let options = &endpoint.options;
-    let timeout = deadline::timeout(headers)?.into_iter().chain(options.timeout).min();
-    Ok(Call {
-        method: Arc::clone(&endpoint.method),
-        origin: Origin {
-            dialect: Dialect::WebSocket,
-            route: Arc::clone(&route.template),
-            peer: caller.peer,
-            tls: caller.tls,
-            credential: None,
-        },
-        metadata: metadata::of_request(headers, &options.request_metadata)?,
-        deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-        encodings: Encodings::default(),
-        trace: caller.trace,
-        body,
-    })
-}
-
 /// Makes the call, and waits until it asks for its first message.
 ///
 /// # Errors
@@ -213,5 +201,6 @@ async fn begin(answers: &Answers, call: Call, accepted: oneshot::Receiver<()>) -
     let mut headers = HeaderMap::new();
     metadata::to_answer(reply.metadata, reply.trailers, &endpoint.options.response_metadata, &mut headers);
     let status = error::conceal(reply.status, endpoint, answers.request_id.as_ref(), &mut headers);
+    error::challenge(reply.hints, &mut headers);
     Err(Refused { status: Box::new(status), headers })
 }

@@ -31,13 +31,14 @@ pub(super) fn write(lines: &mut Vec<u8>, record: &Record<'_>, form: Form) {
     fields.trace(&NAMES[14], record.trace.as_ref().map(|trace| trace.digits()));
     fields.text(&NAMES[15], record.socket, MAX_TEXT);
     fields.bytes(&NAMES[16], record.agent, MAX_TEXT);
+    fields.text(&NAMES[17], record.principal, MAX_TEXT);
     fields.end();
 }
 
 /// How a name stands before its value, in text and in JSON.
 type Name = [&'static str; 2];
 
-const NAMES: [Name; 17] = [
+const NAMES: [Name; 18] = [
     ["time=", "\"time\":"],
     [" request_id=", ",\"request_id\":"],
     [" peer=", ",\"peer\":"],
@@ -55,6 +56,7 @@ const NAMES: [Name; 17] = [
     [" trace_id=", ",\"trace_id\":"],
     [" websocket=", ",\"websocket\":"],
     [" user_agent=", ",\"user_agent\":"],
+    [" principal=", ",\"principal\":"],
 ];
 
 /// The fields of a line. In JSON, what is absent is null, so that all lines have the same keys; in text it is left out.
@@ -85,9 +87,13 @@ impl Fields<'_> {
                     self.out.push(mark);
                     self.out.number(octet.into());
                 }
-                self.out.push(":");
-                self.out.number(peer.port().into());
+                if peer.port() != 0 {
+                    self.out.push(":");
+                    self.out.number(peer.port().into());
+                }
             }
+            // What only a proxy has told has no port.
+            SocketAddr::V6(peer) if peer.port() == 0 => self.out.put(peer.ip()),
             SocketAddr::V6(peer) => self.out.put(peer),
         }
         self.quote();
@@ -285,7 +291,7 @@ mod tests {
 
     #[test]
     fn addresses_are_written_as_everywhere() {
-        for peer in ["127.0.0.1:4000", "0.10.200.255:0", "[::1]:65535", "[2001:db8::1]:80"] {
+        for peer in ["127.0.0.1:4000", "0.10.200.255:1", "[::1]:65535", "[2001:db8::1]:80"] {
             let mut line = Vec::new();
             let mut fields = Fields { out: Text(&mut line), form: Form::Json };
             fields.peer(&["", ""], peer.parse().ok());

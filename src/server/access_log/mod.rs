@@ -78,6 +78,8 @@ pub struct Record<'a> {
     pub socket: Option<&'a str>,
     /// What `user-agent` says.
     pub agent: Option<&'a [u8]>,
+    /// Who has called, where policy has found it out.
+    pub principal: Option<&'a str>,
 }
 
 /// The log.

@@ -27,6 +27,7 @@ fn record<'a>() -> Record<'a> {
         trace: trace.map(|context| context.trace_id()),
         socket: None,
         agent: Some(b"curl/8.0"),
+        principal: Some("acme-1"),
     }
 }
 
@@ -54,6 +55,7 @@ const EMPTY: Record<'static> = Record {
     trace: None,
     socket: None,
     agent: None,
+    principal: None,
 };
 
 #[test]
@@ -62,7 +64,8 @@ fn lines_say_what_happened() {
         line(&record(), Form::Text),
         "time=2026-01-01T00:00:00.250Z request_id=7f peer=127.0.0.1:4000 method=GET path=/v1/shelves/crime \
          route=\"/v1/{name=shelves/*}\" status=200 code=OK dialect=rest duration_ms=1.250 bytes_in=0 bytes_out=321 \
-         rpc=shop.v1.Shop/Get upstream=shop trace_id=4bf92f3577b34da6a3ce929d0e0e4736 user_agent=curl/8.0\n"
+         rpc=shop.v1.Shop/Get upstream=shop trace_id=4bf92f3577b34da6a3ce929d0e0e4736 user_agent=curl/8.0 \
+         principal=acme-1\n"
     );
     let text = line(&record(), Form::Json);
     let expected = json!({
@@ -70,6 +73,7 @@ fn lines_say_what_happened() {
         "path": "/v1/shelves/crime", "route": "/v1/{name=shelves/*}", "status": 200, "code": "OK", "dialect": "rest",
         "duration_ms": 1.25, "bytes_in": 0, "bytes_out": 321, "rpc": "shop.v1.Shop/Get", "upstream": "shop",
         "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "websocket": null, "user_agent": "curl/8.0",
+        "principal": "acme-1",
     });
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
     assert_eq!(
@@ -83,6 +87,16 @@ fn lines_say_what_happened() {
         "the keys are always the same"
     );
     assert_eq!((&empty["path"], &empty["trace_id"]), (&Value::Null, &Value::Null));
+    // What only a proxy has told has no port.
+    for (peer, shown) in [
+        ("192.0.2.1:0", "192.0.2.1"),
+        ("[2001:db8::1]:0", "2001:db8::1"),
+        ("[2001:db8::1]:99", "[2001:db8::1]:99"),
+    ] {
+        let record = Record { peer: Some(peer.parse().unwrap()), ..EMPTY };
+        let value: Value = serde_json::from_str(&line(&record, Form::Json)).unwrap();
+        assert_eq!(value["peer"], shown);
+    }
 }
 
 /// Whatever callers write, a line stays a line, its fields stay what they are, and a terminal shows it as it is.
@@ -110,6 +124,7 @@ fn callers_cannot_forge_lines_or_fields() {
             path: Some(hostile),
             request_id: Some(hostile.as_bytes()),
             agent: Some(hostile.as_bytes()),
+            principal: Some(hostile),
             ..EMPTY
         };
         for form in [Form::Text, Form::Json] {
@@ -121,7 +136,7 @@ fn callers_cannot_forge_lines_or_fields() {
                     .chars()
                     .any(|c| c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c))
             );
-            assert!(text.len() < 4 * 1100 + 300, "{}", text.len());
+            assert!(text.len() < 4 * 1100 + 600, "{}", text.len());
         }
         let value: Value = serde_json::from_str(&line(&record, Form::Json)).unwrap();
         let path = value["path"].as_str().unwrap();
@@ -141,7 +156,8 @@ fn callers_cannot_forge_lines_or_fields() {
                 "duration_ms",
                 "bytes_in",
                 "bytes_out",
-                "user_agent"
+                "user_agent",
+                "principal"
             ]
         );
     }

@@ -131,13 +131,7 @@ fn method() -> Method {
 fn request(message: impl Into<Bytes>) -> Call {
     Call {
         method: Arc::new(method()),
-        origin: Origin {
-            dialect: Dialect::Rest,
-            route: "/v1/say".into(),
-            peer: None,
-            tls: None,
-            credential: None,
-        },
+        origin: Origin::new(Dialect::Rest, "/v1/say".into()),
         metadata: HeaderMap::new(),
         deadline: None,
         encodings: Encodings::default(),

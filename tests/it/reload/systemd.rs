@@ -32,7 +32,7 @@ fn the_service_manager_is_told() {
     let mut command = serve(&["-c", file.to_str().unwrap()]);
     command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "200000");
     let mut server = Server::start(command, listening);
-    assert_eq!(wait_for("READY=1"), "READY=1\nSTATUS=Serving 19 methods.");
+    assert_eq!(wait_for("READY=1"), "READY=1\nSTATUS=Serving 23 methods.");
     wait_for("WATCHDOG=1");
     server.hang_up();
     let text = wait_for("RELOADING=1");
@@ -43,7 +43,7 @@ fn the_service_manager_is_told() {
     server.hang_up();
     wait_for("RELOADING=1");
     let text = wait_for("READY=1");
-    assert!(text.ends_with("STATUS=The last reload was refused; see the log. Serving 19 methods."), "{text}");
+    assert!(text.ends_with("STATUS=The last reload was refused; see the log. Serving 23 methods."), "{text}");
     server.terminate();
     wait_for("STOPPING=1");
     assert_eq!(server.wait().code(), Some(0));

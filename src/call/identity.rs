@@ -1,0 +1,109 @@
+//! Who calls.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+/// Who calls, by credentials that were found to be good.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The name of what was shown: the id of a key, the name of a user, the name in a certificate. It is no secret.
+    pub principal: Box<str>,
+    /// Whom it belongs to, where that is known: several keys may have one owner.
+    pub owner: Option<Box<str>>,
+    /// The plan under which it calls.
+    pub plan: Option<Box<str>>,
+    /// The roles that it has.
+    pub roles: Vec<Box<str>>,
+    /// What it was granted.
+    pub scopes: Vec<Box<str>>,
+    /// What else is said about it, each by a name, with one value or several.
+    pub claims: BTreeMap<Box<str>, Vec<Box<str>>>,
+}
+
+impl Identity {
+    /// What is said about the caller under a name: `sub` (the principal), `owner`, `plan`, `roles` and `scope`, or else
+    /// a claim.
+    pub fn claim(&self, name: &str) -> &[Box<str>] {
+        match name {
+            "sub" => std::slice::from_ref(&self.principal),
+            "owner" => self.owner.as_slice(),
+            "plan" => self.plan.as_slice(),
+            "roles" => &self.roles,
+            "scope" => &self.scopes,
+            _ => self.claims.get(name).map_or(&[], Vec::as_slice),
+        }
+    }
+
+    /// Adds what another proof of the same caller says. What both say once is as this one says it.
+    pub fn join(&mut self, other: &Self) {
+        self.owner = self.owner.take().or_else(|| other.owner.clone());
+        self.plan = self.plan.take().or_else(|| other.plan.clone());
+        for (mine, theirs) in [(&mut self.roles, &other.roles), (&mut self.scopes, &other.scopes)] {
+            for value in theirs {
+                if !mine.contains(value) {
+                    mine.push(value.clone());
+                }
+            }
+        }
+        for (name, values) in &other.claims {
+            self.claims.entry(name.clone()).or_insert_with(|| values.clone());
+        }
+    }
+}
+
+/// Where policy notes who calls. It is written once.
+#[derive(Debug, Default)]
+pub struct Noted(OnceLock<Arc<Identity>>);
+
+impl Noted {
+    /// Notes who calls, unless that was noted before.
+    pub fn note(&self, identity: Arc<Identity>) {
+        let _ = self.0.set(identity);
+    }
+
+    /// Who calls, if that is known.
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        self.0.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(texts: &[&str]) -> Vec<Box<str>> {
+        texts.iter().map(|text| (*text).into()).collect()
+    }
+
+    #[test]
+    fn claims_are_found_by_name_and_joined() {
+        let mut first = Identity {
+            principal: "key".into(),
+            owner: Some("acme".into()),
+            roles: texts(&["buyer"]),
+            claims: [("region".into(), texts(&["eu"]))].into(),
+            ..Identity::default()
+        };
+        let second = Identity {
+            principal: "CN=acme".into(),
+            owner: Some("other".into()),
+            plan: Some("pro".into()),
+            roles: texts(&["buyer", "admin"]),
+            scopes: texts(&["read"]),
+            claims: [("region".into(), texts(&["us"])), ("team".into(), texts(&["a", "b"]))].into(),
+        };
+        first.join(&second);
+        for (name, expected) in [
+            ("sub", &["key"][..]),
+            ("owner", &["acme"]),
+            ("plan", &["pro"]),
+            ("roles", &["buyer", "admin"]),
+            ("scope", &["read"]),
+            ("region", &["eu"]),
+            ("team", &["a", "b"]),
+            ("nothing", &[]),
+        ] {
+            assert_eq!(first.claim(name), texts(expected), "{name}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Who may call: layers around a [`CallService`](crate::call::service::CallService) that know the call and no protocol.
+//!
+//! ```text
+//! guard         the layer: what is asserted is removed, then the rules are held against a call, then it goes on
+//! rule          what a policy requires, allows, denies and passes on
+//! verify        how a caller shows who it is: one `Verifier` for each kind of proof
+//! api_key       keys, by their hashes            new_key   makes and reads the texts of keys
+//! password      names and passwords, by argon2
+//! certificate   what TLS told                    pattern   names with `*`
+//! refusal       why a call is refused, in words, and where that is counted
+//! ```
+//!
+//! The order on every path: who is the caller (UNAUTHENTICATED), then may it call (PERMISSION_DENIED), and only then is
+//! the message read. All policies that hold for a method on a route and in a dialect must agree.
+
+pub mod api_key;
+pub mod certificate;
+pub mod guard;
+pub mod new_key;
+pub mod password;
+pub mod pattern;
+pub mod refusal;
+pub mod rule;
+pub mod verify;
+
+#[cfg(test)]
+mod tests;

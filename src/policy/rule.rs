@@ -1,0 +1,179 @@
+//! What a policy says.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+
+use super::refusal::Reason;
+use super::verify::{Verdict, Verifier};
+use crate::call::identity::Identity;
+use crate::call::network::Networks;
+use crate::call::{Dialect, Origin};
+
+/// A policy.
+#[derive(Default)]
+pub struct Policy {
+    /// What callers have to show.
+    pub require: Option<Require>,
+    /// Of each list that is not empty, the caller must have one value.
+    pub allow: Allow,
+    /// The caller must have none of these.
+    pub deny: Deny,
+    /// What is known of the caller and goes upstream: the name of a claim, and that of the metadata.
+    pub claims: Vec<(Box<str>, HeaderName)>,
+    /// The name of the metadata in which the caller's address goes upstream.
+    pub address: Option<HeaderName>,
+}
+
+/// What callers have to show.
+pub struct Require {
+    /// Whether they have to show all of them, not only one.
+    pub all: bool,
+    /// How they may.
+    pub proofs: Vec<Arc<dyn Verifier>>,
+}
+
+/// Who may call.
+#[derive(Clone, Debug, Default)]
+pub struct Allow {
+    /// Roles.
+    pub roles: Vec<Box<str>>,
+    /// What was granted.
+    pub scopes: Vec<Box<str>>,
+    /// Claims, each with the values of which it must have one.
+    pub claims: Vec<(Box<str>, Vec<Box<str>>)>,
+    /// Addresses.
+    pub networks: Networks,
+}
+
+/// Who may not.
+#[derive(Clone, Debug, Default)]
+pub struct Deny {
+    /// Roles.
+    pub roles: Vec<Box<str>>,
+    /// Owners.
+    pub owners: Vec<Box<str>>,
+    /// Addresses.
+    pub networks: Networks,
+}
+
+/// A policy and where it holds.
+#[derive(Clone)]
+pub struct Rule {
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// The templates of the routes; all of them if it is empty.
+    pub routes: Vec<Box<str>>,
+    /// The dialects; all of them if it is empty.
+    pub dialects: Vec<Dialect>,
+}
+
+impl Rule {
+    /// Whether it holds on a route and in a dialect.
+    pub fn holds(&self, route: &str, dialect: Dialect) -> bool {
+        (self.dialects.is_empty() || self.dialects.contains(&dialect))
+            && (self.routes.is_empty() || self.routes.iter().any(|template| **template == *route))
+    }
+}
+
+impl Require {
+    /// Who the caller is by this.
+    ///
+    /// # Errors
+    /// Why that is not known.
+    pub(super) async fn identify(&self, origin: &Origin) -> Result<Arc<Identity>, Reason> {
+        let mut known: Option<Arc<Identity>> = None;
+        let mut refused = Reason::Missing;
+        for proof in &self.proofs {
+            let verdict = match proof.verify(origin) {
+                Verdict::Later(verdict) => verdict.await,
+                verdict => verdict,
+            };
+            match verdict {
+                Verdict::Known(identity) if !self.all => return Ok(identity),
+                Verdict::Known(identity) => join(&mut known, identity),
+                Verdict::Refused(reason) if self.all => return Err(reason),
+                Verdict::Absent | Verdict::Later(_) if self.all => return Err(Reason::Missing),
+                // What was offered and is wrong says more than what was not.
+                Verdict::Refused(reason) if refused == Reason::Missing => refused = reason,
+                Verdict::Refused(_) | Verdict::Absent | Verdict::Later(_) => {}
+            }
+        }
+        known.ok_or(refused)
+    }
+}
+
+/// Adds who the caller is by another proof.
+pub(super) fn join(known: &mut Option<Arc<Identity>>, identity: Arc<Identity>) {
+    match known {
+        None => *known = Some(identity),
+        // The same key for two policies.
+        Some(known) if Arc::ptr_eq(known, &identity) => {}
+        Some(known) => Arc::make_mut(known).join(&identity),
+    }
+}
+
+impl Policy {
+    /// Whether a caller who is known, or not, may call.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn permit(&self, identity: Option<&Identity>, address: Option<IpAddr>) -> Result<(), Reason> {
+        let lies_in = |networks: &Networks| address.is_some_and(|address| networks.contains(address));
+        // Who has no address lies in no range, and so is denied where only ranges may call.
+        if lies_in(&self.deny.networks) || !(self.allow.networks.is_empty() || lies_in(&self.allow.networks))
+        {
+            return Err(Reason::Address);
+        }
+        let Allow { roles, scopes, claims, .. } = &self.allow;
+        if roles.is_empty() && scopes.is_empty() && claims.is_empty() && identity.is_none() {
+            return Ok(());
+        }
+        let Some(identity) = identity else { return Err(Reason::Missing) };
+        let has = |wanted: &[Box<str>], present: &[Box<str>]| {
+            wanted.is_empty() || wanted.iter().any(|value| present.contains(value))
+        };
+        let is_denied = self.deny.roles.iter().any(|role| identity.roles.contains(role))
+            || identity.owner.as_ref().is_some_and(|owner| self.deny.owners.contains(owner));
+        let is_allowed = has(roles, &identity.roles)
+            && has(scopes, &identity.scopes)
+            && claims.iter().all(|(name, values)| has(values, identity.claim(name)));
+        if is_denied || !is_allowed { Err(Reason::Forbidden) } else { Ok(()) }
+    }
+
+    /// What goes upstream about the caller.
+    pub(super) fn assertions<'a>(
+        &'a self,
+        identity: Option<&'a Identity>,
+        address: Option<IpAddr>,
+    ) -> impl Iterator<Item = (&'a HeaderName, HeaderValue)> {
+        let claims = self.claims.iter().filter_map(move |(claim, name)| {
+            let values = identity?.claim(claim);
+            // Scopes are written as OAuth has them (RFC 6749 section 3.3).
+            let text = values.join(if &**claim == "scope" { " " } else { "," });
+            (!values.is_empty()).then(|| (name, carried(name, &text)))
+        });
+        let address = self.address.as_ref().zip(address);
+        claims.chain(address.map(|(name, address)| (name, carried(name, &address.to_string()))))
+    }
+}
+
+/// A text as metadata carries it: base64 where the name says so, or else with all but visible ASCII characters and
+/// spaces, and the percent sign itself, as `%XX`.
+fn carried(name: &HeaderName, text: &str) -> HeaderValue {
+    use base64::Engine;
+    let mut written = String::with_capacity(text.len());
+    if name.as_str().ends_with("-bin") {
+        base64::engine::general_purpose::STANDARD_NO_PAD.encode_string(text, &mut written);
+    } else {
+        for byte in text.bytes() {
+            if (b' '..=b'~').contains(&byte) && byte != b'%' {
+                written.push(char::from(byte));
+            } else {
+                written.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    HeaderValue::try_from(written).expect("visible ASCII is a header value")
+}
