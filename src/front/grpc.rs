@@ -27,7 +27,7 @@ pub(super) fn subtype(content_type: &[u8]) -> Option<&[u8]> {
 /// Calls the method that the path names.
 pub(super) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
-    head: Head,
+    head: &Head,
     body: B,
     caller: Caller,
     seen: &mut Seen,
@@ -48,13 +48,13 @@ pub(super) async fn answer<B: RequestBody>(
         Ok(route) => seen.found(route, Dialect::Grpc),
         Err(status) => return without_message(Reply::from(status), &[]),
     };
-    let subtype = subtype(content_type(&head)).unwrap_or_default();
+    let subtype = subtype(content_type(head)).unwrap_or_default();
     if let Err(status) = check_subtype("application/grpc", subtype) {
         return without_message(Reply::from(status), &[]);
     }
     let (endpoint, listed) = (&route.endpoint, &route.endpoint.options.response_metadata);
     let is_stream = endpoint.method.server_streaming;
-    let call = grpc_message::call(route, Dialect::Grpc, &head, caller, body, &snapshot.limits);
+    let call = grpc_message::call(route, Dialect::Grpc, head, caller, body, &snapshot.limits);
     with_message(endpoint.service.call(call).await, is_stream, listed)
 }
 

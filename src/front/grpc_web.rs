@@ -53,12 +53,12 @@ pub(super) fn form(content_type: &[u8]) -> Option<Form<'_>> {
 /// Calls the method that the path names.
 pub(super) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
-    head: Head,
+    head: &Head,
     body: B,
     caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
-    let Form { is_text, subtype } = form(content_type(&head)).unwrap_or_default();
+    let Form { is_text, subtype } = form(content_type(head)).unwrap_or_default();
     if head.method != Method::POST {
         let text = format!("gRPC-Web calls are sent with POST, not with {}.", head.method);
         let mut answer =
@@ -78,9 +78,9 @@ pub(super) async fn answer<B: RequestBody>(
     let endpoint = &route.endpoint;
     let limits = &snapshot.limits;
     let call = if is_text {
-        grpc_message::call(route, Dialect::GrpcWeb, &head, caller, Decoded::new(body), limits)
+        grpc_message::call(route, Dialect::GrpcWeb, head, caller, Decoded::new(body), limits)
     } else {
-        grpc_message::call(route, Dialect::GrpcWeb, &head, caller, body, limits)
+        grpc_message::call(route, Dialect::GrpcWeb, head, caller, body, limits)
     };
     let reply = endpoint.service.call(call).await;
     let request_id = request_id::of(&head.headers).cloned();

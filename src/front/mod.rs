@@ -99,15 +99,17 @@ impl Front {
             }
             let origin = head.headers.get(ORIGIN).cloned();
             let mut answer = match Spoken::by(&snapshot, &head) {
-                Spoken::WebSocket => return websocket::answer(&snapshot, head, caller, seen).await,
-                // Apart, so that the others do not carry its state along.
+                // Apart, so that the others do not carry their state along.
+                Spoken::WebSocket => {
+                    return Box::pin(websocket::answer(&snapshot, head, caller, seen)).await;
+                }
                 Spoken::Soap(service) => {
                     Box::pin(soap::answer(&snapshot, service, head, body, caller, seen)).await
                 }
-                Spoken::Grpc => grpc::answer(&snapshot, head, body, caller, seen).await,
-                Spoken::GrpcWeb => grpc_web::answer(&snapshot, head, body, caller, seen).await,
-                Spoken::Connect => connect::unary::answer(&snapshot, head, body, caller, seen).await,
-                Spoken::ConnectStream => connect::stream::answer(&snapshot, head, body, caller, seen).await,
+                Spoken::Grpc => grpc::answer(&snapshot, &head, body, caller, seen).await,
+                Spoken::GrpcWeb => grpc_web::answer(&snapshot, &head, body, caller, seen).await,
+                Spoken::Connect => connect::unary::answer(&snapshot, &head, body, caller, seen).await,
+                Spoken::ConnectStream => connect::stream::answer(&snapshot, &head, body, caller, seen).await,
                 Spoken::Rest => Self::rest(&snapshot, &head, body, caller, seen).await,
             };
             if let Some(cors) = seen.cors() {

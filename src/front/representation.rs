@@ -177,9 +177,10 @@ pub(super) fn xml_type(content_type: &str) -> Option<Name> {
     if let Some(name) = Name::of(essence) {
         return Some(name);
     }
-    let essence = essence.to_ascii_lowercase();
-    let is_relative =
-        essence.starts_with("application/") && essence.ends_with("+xml") && essence != "application/soap+xml";
+    let (start, suffix) = essence.split_at_checked(essence.len().checked_sub(4)?)?;
+    let is_relative = suffix.eq_ignore_ascii_case("+xml")
+        && start.get(..12).is_some_and(|start| start.eq_ignore_ascii_case("application/"))
+        && !start.eq_ignore_ascii_case("application/soap");
     is_relative.then_some(Name::Application)
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::header::{CONTENT_TYPE, VARY};
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Response};
@@ -35,41 +36,48 @@ pub(super) struct Parts<'a> {
 }
 
 /// Calls the route's method and answers with its response.
-pub(super) async fn answer<B: RequestBody>(
-    route: &Arc<Route>,
-    parts: Parts<'_>,
+pub(super) fn answer<'a, B: RequestBody>(
+    route: &'a Arc<Route>,
+    parts: Parts<'a>,
     body: B,
-    limits: &Limits,
-) -> Answer {
+    limits: &'a Limits,
+) -> impl Future<Output = Answer> + Send + use<'a, B> {
     let varies = route.endpoint.speaks(Dialect::Xml) && !route.binding.gives_raw();
-    let mut answer = if route.endpoint.method.server_streaming {
-        answer_stream(route, parts, body, limits).await
+    let answer = if route.endpoint.method.server_streaming {
+        Either::Left(Box::pin(answer_stream(route, parts, body, limits)))
     } else {
-        answer_message(route, parts, body, limits).await
+        Either::Right(answer_message(route, parts, body, limits))
     };
-    if varies {
-        answer.headers_mut().append(VARY, HeaderValue::from_static("accept"));
+    async move {
+        let mut answer = answer.await;
+        if varies {
+            answer.headers_mut().append(VARY, HeaderValue::from_static("accept"));
+        }
+        answer
     }
-    answer
 }
 
-async fn answer_message<B: RequestBody>(
-    route: &Arc<Route>,
-    parts: Parts<'_>,
+/// The call is made before there is a future, which so has no place for a request.
+fn answer_message<'a, B: RequestBody>(
+    route: &'a Arc<Route>,
+    parts: Parts<'a>,
     body: B,
     limits: &Limits,
-) -> Answer {
+) -> impl Future<Output = Answer> + Send + use<'a, B> {
     let teller = Teller::new(route, &parts);
-    let reply = route.endpoint.service.call(call(route, parts, body, limits, None)).await;
-    if !reply.status.is_ok() {
-        return teller.failure(reply);
-    }
-    match success(route, &reply.message.bytes, teller.text) {
-        Ok(mut answer) => {
-            teller.metadata(reply.metadata, reply.trailers, &mut answer);
-            answer
+    let reply = route.endpoint.service.call(call(route, parts, body, limits, None));
+    async move {
+        let reply = reply.await;
+        if !reply.status.is_ok() {
+            return teller.failure(reply);
         }
-        Err(status) => teller.failure(Reply { status, ..reply }),
+        match success(route, &reply.message.bytes, teller.text) {
+            Ok(mut answer) => {
+                teller.metadata(reply.metadata, reply.trailers, &mut answer);
+                answer
+            }
+            Err(status) => teller.failure(Reply { status, ..reply }),
+        }
     }
 }
 

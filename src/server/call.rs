@@ -129,21 +129,18 @@ where
 }
 
 /// Runs the handler; a panic becomes an answer.
-fn run<H: Handler>(
+async fn run<H: Handler>(
     handler: &Arc<H>,
     request: Request<Incoming>,
     peer: Arc<Peer>,
-) -> impl Future<Output = Response<Option<H::Body>>> {
-    let (own, handler) = (handler.clone(), handler);
-    let call = async move { own.call(request, peer).await };
-    async move {
-        // Pinned here, the future is not moved again: it is large.
-        match AssertUnwindSafe(pin!(call)).catch_unwind().await {
-            Ok(response) => response.map(Some),
-            Err(_) => {
-                tracing::error!("a handler panicked; the call is answered with 500");
-                refuse(Refusal::Panicked, || handler.refuse(Refusal::Panicked))
-            }
+) -> Response<Option<H::Body>> {
+    // Pinned here, the future is neither moved again nor kept twice: it is large.
+    let call = pin!(async { handler.clone().call(request, peer).await });
+    match AssertUnwindSafe(call).catch_unwind().await {
+        Ok(response) => response.map(Some),
+        Err(_) => {
+            tracing::error!("a handler panicked; the call is answered with 500");
+            refuse(Refusal::Panicked, || handler.refuse(Refusal::Panicked))
         }
     }
 }

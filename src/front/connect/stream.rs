@@ -39,19 +39,19 @@ pub(in crate::front) fn codec(content_type: &[u8]) -> Option<Option<Codec>> {
 /// Calls the method that the path names.
 pub(in crate::front) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
-    head: Head,
+    head: &Head,
     body: B,
     caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
-    let codec = codec(content_type(&head)).flatten();
+    let codec = codec(content_type(head)).flatten();
     let found = method::find(snapshot, head.uri.path(), Dialect::Connect);
     let found = found.map(|route| seen.found(route, Dialect::Connect));
     let (codec, route) = match found.and_then(|route| checked(route, codec, &head.method)) {
         Ok(found) => found,
         Err(status) => return failure(&snapshot.schema, &status),
     };
-    let call = call(route, codec, &head, body, caller, &snapshot.limits);
+    let call = call(route, codec, head, body, caller, &snapshot.limits);
     let reply = route.endpoint.service.call(call).await;
     let framing =
         Stream { route: Arc::clone(route), codec, request_id: request_id::of(&head.headers).cloned() };

@@ -41,7 +41,7 @@ pub(in crate::front) fn is_spoken(head: &Head) -> bool {
 /// Calls the method that the path names.
 pub(in crate::front) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
-    head: Head,
+    head: &Head,
     body: B,
     caller: Caller,
     seen: &mut Seen,
@@ -57,7 +57,7 @@ pub(in crate::front) async fn answer<B: RequestBody>(
 
 async fn call<B: RequestBody>(
     route: &Arc<Route>,
-    head: Head,
+    head: &Head,
     body: B,
     caller: Caller,
     limits: &Limits,
@@ -69,11 +69,11 @@ async fn call<B: RequestBody>(
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         return answer;
     }
-    let (codec, body) = match request(route, &head, body, limits) {
+    let (codec, body) = match request(route, head, body, limits) {
         Ok((codec, body)) => (codec, Ok(body)),
         Err(status) => (Codec::Json, Err(status)),
     };
-    let call = method::call(route, Dialect::Connect, &head, Encodings::default(), caller, body);
+    let call = method::call(route, Dialect::Connect, head, Encodings::default(), caller, body);
     let reply = route.endpoint.service.call(call).await;
     write(route, codec, reply, request_id::of(&head.headers))
 }
