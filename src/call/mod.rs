@@ -122,8 +122,8 @@ pub struct Origin {
     pub tls: Option<Arc<Session>>,
     /// What the caller offers beside its headers to show who it is: what its dialect has a place for, or the query.
     pub credentials: Vec<Credential>,
-    /// The request, only for a method whose policy decides by it.
-    pub head: Option<Arc<Head>>,
+    /// All headers of the request, only for a method whose policy decides by them.
+    pub headers: Option<Arc<HeaderMap>>,
     /// Where policy notes who calls, for those who observe it. Absent where there is no policy at all.
     pub noted: Option<Arc<Noted>>,
 }
@@ -131,31 +131,12 @@ pub struct Origin {
 impl Origin {
     /// The origin of a call of which no more is known.
     pub const fn new(dialect: Dialect, route: Arc<str>) -> Self {
-        Self { dialect, route, peer: None, tls: None, credentials: Vec::new(), head: None, noted: None }
+        Self { dialect, route, peer: None, tls: None, credentials: Vec::new(), headers: None, noted: None }
     }
 
     /// Who calls, once policy has found it out.
     pub fn identity(&self) -> Option<&Arc<Identity>> {
         self.noted.as_ref()?.identity()
-    }
-}
-
-/// What a request says before its body.
-#[derive(Clone, Debug)]
-pub struct Head {
-    /// The HTTP method.
-    pub method: http::Method,
-    /// The target, without what credentials were taken out of its query.
-    pub uri: http::Uri,
-    /// All headers.
-    pub headers: HeaderMap,
-}
-
-impl Head {
-    /// The host that the request is for, with its port if that was said.
-    pub fn host(&self) -> Option<&str> {
-        let of_target = self.uri.authority().map(http::uri::Authority::as_str);
-        of_target.or_else(|| self.headers.get(http::header::HOST)?.to_str().ok())
     }
 }
 

@@ -10,20 +10,17 @@ use http::header::{ALLOW, ORIGIN};
 use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
-use crate::call::credential::Credential;
-use crate::call::identity::Noted;
 use crate::call::service::BoxFuture;
-use crate::call::{self, Dialect, Origin};
 use crate::route::table::Found;
+use crate::snapshot::Snapshot;
 use crate::snapshot::handle::Handle;
-use crate::snapshot::{Route, Snapshot};
 use crate::status::{Code, Status};
-use crate::telemetry::trace::span::Traced;
 use crate::tls::session::Session;
 
 mod accept;
 mod answer;
 mod body;
+mod caller;
 mod classify;
 mod connect;
 mod cors;
@@ -51,6 +48,7 @@ mod websocket;
 #[cfg(test)]
 mod tests;
 
+use caller::Caller;
 use classify::Spoken;
 use representation::Wish;
 
@@ -135,7 +133,7 @@ impl Front {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
                 let dialect = wish.dialect(&route.target().endpoint);
                 let route = seen.found(route.target(), dialect);
-                let parts = rest::Parts { head, values, caller, wish };
+                let parts = rest::Parts { head, values, caller, wish, dialect };
                 rest::answer(route, parts, body, &snapshot.limits).await
             }
             Found::MethodNotAllowed { allow } if head.method == Method::OPTIONS => no_content(&allow),
@@ -183,39 +181,6 @@ pub struct Stopping(pub Arc<dyn Stop>);
 impl std::fmt::Debug for Stopping {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Stopping")
-    }
-}
-
-/// Who sends a request.
-#[derive(Clone, Debug)]
-struct Caller {
-    /// The address, if the transport has one.
-    peer: Option<SocketAddr>,
-    /// What TLS told, if the connection has it.
-    tls: Option<Arc<Session>>,
-    /// What the caller offers beside its headers to show who it is.
-    credentials: Vec<Credential>,
-    /// The trace that the request belongs to.
-    trace: Option<Traced>,
-    /// Where policy notes who it is, if there is any policy.
-    noted: Option<Arc<Noted>>,
-}
-
-impl Caller {
-    /// Where a call comes from that was sent with this head on this route.
-    fn origin(self, route: &Route, dialect: Dialect, head: &Head) -> Origin {
-        let known = !route.endpoint.policies.is_empty();
-        Origin {
-            peer: self.peer,
-            tls: self.tls,
-            credentials: self.credentials,
-            head: known.then(|| {
-                let (method, uri, headers) = (head.method.clone(), head.uri.clone(), head.headers.clone());
-                Arc::new(call::Head { method, uri, headers })
-            }),
-            noted: self.noted,
-            ..Origin::new(dialect, Arc::clone(&route.template))
-        }
     }
 }
 

@@ -8,23 +8,22 @@ use http::header::{CONTENT_TYPE, VARY};
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::Caller;
 use super::answer::{Answer, AnswerBody};
 use super::body::RequestBody;
+use super::caller::or_refusal;
 use super::error::Form;
-use super::method::or_refusal;
 use super::representation::{Text, Wish};
 use super::request_id::{self, REQUEST_ID};
 use super::stream::{Beginning, Streamed, media_type, unwritable};
 use super::upload::{Cut, Outside, Upload, unreadable};
-use super::{body, deadline, error, metadata, stream};
-use crate::call::{Body, Call, Dialect, Encodings, Message, Reply};
+use super::{body, error, metadata, stream};
+use crate::call::{Body, Call, Dialect, Message, Reply};
 use crate::codec::binding::{self, BodyFormat};
 use crate::snapshot::{Limits, Route};
 use crate::status::Status;
-use crate::telemetry::trace::span::{Kind, Traced};
+use crate::telemetry::trace::span::{Kind, Trace, Traced};
 
 /// A request without its body, after its route was found.
 pub(super) struct Parts<'a> {
@@ -33,6 +32,8 @@ pub(super) struct Parts<'a> {
     pub(super) values: Vec<String>,
     pub(super) caller: Caller,
     pub(super) wish: Wish,
+    /// The dialect that is spoken on this route by that.
+    pub(super) dialect: Dialect,
 }
 
 /// Calls the route's method and answers with its response.
@@ -191,43 +192,43 @@ fn call<B: RequestBody>(
     limits: &Limits,
     accepted: Option<oneshot::Sender<()>>,
 ) -> Call {
-    let (head, caller) = (parts.head, parts.caller.clone());
+    let Parts { head, values, caller, wish, dialect } = parts;
     let endpoint = &route.endpoint;
-    let options = &endpoint.options;
-    let dialect = parts.wish.dialect(endpoint);
-    // What a layer in front of this one has found wrong.
-    let found = head.extensions.get::<Status>().cloned();
-    let (headers, mut check) = (&head.headers, found.map_or_else(|| parts.wish.check(endpoint), Err));
-    let timeout = or_refusal(deadline::timeout(headers), &mut check);
-    let timeout = timeout.into_iter().chain(options.timeout).min();
-    let metadata = or_refusal(metadata::of_request(headers, &options.request_metadata), &mut check);
-    Call {
-        method: Arc::clone(&endpoint.method),
-        trace: caller.trace.clone(),
-        origin: caller.origin(route, dialect, head),
-        metadata,
-        deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-        encodings: Encodings::default(),
-        body: request(Arc::clone(route), check, parts, body, limits.clone(), accepted),
-    }
+    let metadata = metadata::of_request(&head.headers, &endpoint.options.request_metadata);
+    let trace = caller.trace.as_ref().and_then(Traced::sampled).cloned();
+    caller.call(route, dialect, head, metadata, |check| {
+        // A body that stands for itself has a type of its own.
+        let is_text = !route.binding.gives_raw();
+        let check = check.and_then(|()| if is_text { wish.check(endpoint) } else { Ok(()) });
+        let outside = Outside { values, query: head.uri.query().unwrap_or_default().to_owned() };
+        let rest = Rest { outside, trace, accepted };
+        request(Arc::clone(route), check, head, body, rest, limits.clone())
+    })
+}
+
+/// What belongs to a request beside its head and its body.
+struct Rest {
+    outside: Outside,
+    /// The trace, if it is sampled.
+    trace: Option<Trace>,
+    /// Is told when the message is asked for and is right.
+    accepted: Option<oneshot::Sender<()>>,
 }
 
 /// The request, unless `check` found something wrong already.
 fn request<B: RequestBody>(
     route: Arc<Route>,
     mut check: Result<(), Status>,
-    parts: Parts<'_>,
+    head: &Head,
     body: B,
+    rest: Rest,
     limits: Limits,
-    accepted: Option<oneshot::Sender<()>>,
 ) -> Body {
-    let Parts { head, values, caller, .. } = parts;
-    let query = head.uri.query().unwrap_or_default().to_owned();
+    let Rest { outside, trace, accepted } = rest;
     // A body that the rule does not bind is neither read nor looked at.
     let is_bound = *route.binding.body() != binding::Body::None && !body.is_end_stream();
     let takes_raw = route.binding.takes_raw();
     if route.endpoint.method.client_streaming {
-        let outside = Outside { values, query };
         let cut = if !is_bound {
             Cut::Pieces(BodyFormat::default())
         } else if takes_raw {
@@ -243,13 +244,13 @@ fn request<B: RequestBody>(
         (true, true) => or_refusal(body::raw_format(&head.headers, &limits), &mut check),
         (true, false) => or_refusal(body::format(&head.headers, &limits, &route.endpoint), &mut check),
     };
-    let trace = caller.trace.as_ref().and_then(Traced::sampled).cloned().map(Box::new);
+    let trace = trace.map(Box::new);
     Body::Pending(Box::pin(async move {
         let mut span = trace.map(|trace| trace.begin("decode", Kind::Internal));
         check?;
         let body = if is_bound { body::read(body, &limits).await? } else { Bytes::new() };
-        let values = values.iter().map(String::as_str);
-        let wire = route.binding.request_as(&route.endpoint.schema, values, &query, &body, &format);
+        let values = outside.values.iter().map(String::as_str);
+        let wire = route.binding.request_as(&route.endpoint.schema, values, &outside.query, &body, &format);
         let wire = wire.map_err(unreadable)?;
         if let Some(span) = &mut span {
             span.span().set("rpc.message.uncompressed_size", wire.len() as i64);

@@ -17,7 +17,7 @@ use crate::call::credential::Credential;
 use crate::call::identity::{Identity, Noted};
 use crate::call::network::{Network, Networks};
 use crate::call::service::{BoxFuture, CallService};
-use crate::call::{Body, Call, Dialect, Encodings, Head, Method, Origin, Reply};
+use crate::call::{Body, Call, Dialect, Encodings, Method, Origin, Reply};
 use crate::status::Status;
 use crate::telemetry::metrics::Metric;
 use crate::tls::certificate::Name;
@@ -91,10 +91,9 @@ fn origin(headers: &[(&'static str, &str)]) -> Origin {
     for (name, value) in headers {
         map.append(name, value);
     }
-    let head = Head { method: http::Method::POST, uri: "/v1/say".parse().unwrap(), headers: map };
     Origin {
         peer: Some("198.51.100.1:4000".parse().unwrap()),
-        head: Some(Arc::new(head)),
+        headers: Some(Arc::new(map)),
         noted: Some(Arc::<Noted>::default()),
         ..Origin::new(Dialect::Rest, "/v1/say".into())
     }

@@ -90,7 +90,7 @@ impl<T> One<T> {
 
 /// The headers of a call, none if they are not known.
 pub(super) fn headers(origin: &Origin) -> impl Iterator<Item = &HeaderMap> {
-    origin.head.iter().map(|head| &head.headers)
+    origin.headers.as_deref().into_iter()
 }
 
 /// The parameter of the `authorization` header with this scheme, which is compared without case (RFC 9110 section

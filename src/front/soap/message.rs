@@ -12,6 +12,7 @@ use crate::codec::xml::lexer::{Lexer, Limits as Bounds};
 use crate::codec::xml::read::read_content;
 use crate::codec::xml::write::{Element, write_as};
 use crate::document::xsd::{ITEM, VALUE, response_name};
+use crate::front::stream::unwritable;
 use crate::schema::xml_name::{namespace, spelled};
 use crate::schema::{MessageId, Schema};
 use crate::snapshot::{Limits, Route};
@@ -115,12 +116,12 @@ pub(super) async fn write(
     if !streams && !method.has_form(method.output) {
         let element = Element { name: &method.response, namespace: &own };
         return write_as(method.schema, method.output, &reply.message.bytes, element, options, text)
-            .map_err(Status::from);
+            .map_err(|error| unwritable(route, error, true));
     }
     start(&method, &own, text);
     let write = |wire: &[u8], name: &str, text: &mut Vec<u8>| {
         write_as(method.schema, method.output, wire, Element { name, namespace: &own }, options, text)
-            .map_err(Status::from)
+            .map_err(|error| unwritable(route, error, true))
     };
     if streams {
         let limit = limits.message.saturating_mul(LIST);

@@ -25,10 +25,10 @@ use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
 use super::body::{self, Begun, RequestBody};
-use super::method::or_refusal;
-use super::{Caller, Seen, deadline, error, metadata, request_id};
+use super::upload::unreadable;
+use super::{Caller, Seen, error, metadata, request_id};
 use crate::call::credential::Credential;
-use crate::call::{Body, Call, Dialect, Encodings, Message, Reply};
+use crate::call::{Body, Call, Dialect, Message, Reply};
 use crate::codec::xml::encoding;
 use crate::codec::xml::lexer::Lexer;
 use crate::schema::Schema;
@@ -48,7 +48,7 @@ mod version;
 mod write;
 
 pub(super) use document::of_package as schema_of_package;
-use envelope::Opened;
+use envelope::{Header, Opened};
 use fault::{Fault, Kind};
 use version::{Announced, Version};
 use write::Envelope;
@@ -144,11 +144,14 @@ async fn call<B: RequestBody>(
         Ok(route) => seen.found(route, Dialect::Soap),
         Err(status) => return fault(&status.into(), &form),
     };
-    if let Err(found) = check(&opened, &announced) {
-        return fault(&found, &form);
-    }
-    let parts = Parts { head: &head, caller, charset: announced.charset, opened };
+    // Whoever may not call at all learns that first. What else it learns has a form of its own.
+    let flaw = check(&opened, &announced).err();
+    let refused = flaw.as_ref().map(|flaw| flaw.status.clone());
+    let parts = Parts { head: &head, caller, charset: announced.charset, header: opened.header, refused };
     let reply = route.endpoint.service.call(request(route, parts, begun, limits)).await;
+    if let Some(flaw) = flaw.filter(|flaw| flaw.status == reply.status) {
+        return fault(&flaw, &form);
+    }
     respond(route, reply, &form, limits, request_id::of(&head.headers)).await
 }
 
@@ -258,61 +261,54 @@ struct Parts<'a> {
     head: &'a Head,
     caller: Caller,
     charset: Option<String>,
-    opened: Opened,
+    header: Header,
+    /// What is wrong with the envelope so far.
+    refused: Option<Status>,
 }
 
 /// The call. What is wrong with the headers of the request or of the envelope is told to who asks for the message.
 fn request<B: RequestBody>(route: &Arc<Route>, parts: Parts<'_>, body: Begun<B>, limits: &Limits) -> Call {
-    let Parts { head, mut caller, charset, opened } = parts;
+    let Parts { head, mut caller, charset, header, refused } = parts;
     let endpoint = &route.endpoint;
-    let header = opened.header;
-    let mut check = head.extensions.get::<Status>().cloned().or(header.refused).map_or(Ok(()), Err);
-    let allowed = &endpoint.options.request_metadata;
-    let mut metadata = or_refusal(metadata::of_request(&head.headers, allowed), &mut check);
-    if let Some(credential) = header.credential {
-        or_refusal(offer(&credential, &mut metadata), &mut check);
-        caller.credentials.push(credential);
-    }
-    let timeout = or_refusal(deadline::timeout(&head.headers), &mut check);
-    let timeout = timeout.into_iter().chain(endpoint.options.timeout).min();
-    // A list is one answer, and does not take longer than a request may.
-    let timeout = if endpoint.method.server_streaming {
-        Some(timeout.map_or(limits.request, |timeout| timeout.min(limits.request)))
-    } else {
-        timeout
+    let metadata = match header.refused {
+        None => metadata::of_request(&head.headers, &endpoint.options.request_metadata),
+        Some(status) => Err(status),
     };
+    let metadata = metadata.and_then(|metadata| offer(header.credential.as_ref(), metadata));
+    caller.credentials.extend(header.credential);
     let trace = caller.trace.as_ref().and_then(Traced::sampled).cloned().map(Box::new);
     let (owned, bounds) = (Arc::clone(route), limits.clone());
-    let body = Body::Pending(Box::pin(async move {
-        let mut span = trace.map(|trace| trace.begin("decode", SpanKind::Internal));
-        check?;
-        let bytes = body.finish(&bounds).await?;
-        let wire = message::read(&owned, &bytes, charset.as_deref()).map_err(|fault| fault.status)?;
-        if let Some(span) = &mut span {
-            span.span().set("rpc.message.uncompressed_size", wire.len() as i64);
-        }
-        Ok(Message::from(Bytes::from(wire)))
-    }));
-    Call {
-        method: Arc::clone(&endpoint.method),
-        trace: caller.trace.clone(),
-        origin: caller.origin(route, Dialect::Soap, head),
-        metadata,
-        deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-        encodings: Encodings::default(),
-        body,
+    let mut call = caller.call(route, Dialect::Soap, head, metadata, |check| {
+        Body::Pending(Box::pin(async move {
+            let mut span = trace.map(|trace| trace.begin("decode", SpanKind::Internal));
+            check?;
+            refused.map_or(Ok(()), Err)?;
+            let bytes = body.finish(&bounds).await?;
+            let wire = message::read(&owned, &bytes, charset.as_deref());
+            let wire = wire.map_err(|fault| unreadable(fault.status))?;
+            if let Some(span) = &mut span {
+                span.span().set("rpc.message.uncompressed_size", wire.len() as i64);
+            }
+            Ok(Message::from(Bytes::from(wire)))
+        }))
+    });
+    if endpoint.method.server_streaming {
+        // A list is one answer, and does not take longer than a request may.
+        let latest = Instant::now() + limits.request;
+        call.deadline = Some(call.deadline.map_or(latest, |deadline| deadline.min(latest)));
     }
+    call
 }
 
 /// Sends a credential of the envelope on as a header.
-fn offer(credential: &Credential, metadata: &mut HeaderMap) -> Result<(), Status> {
-    let Some(value) = credential.authorization() else { return Ok(()) };
+fn offer(credential: Option<&Credential>, mut metadata: HeaderMap) -> Result<HeaderMap, Status> {
+    let Some(value) = credential.and_then(Credential::authorization) else { return Ok(metadata) };
     if metadata.contains_key(AUTHORIZATION) {
         let text = "The request offers a credential in its header authorization and another one in its envelope. Offer one.";
         return Err(Status::caller(Code::Unauthenticated, text));
     }
     metadata.insert(AUTHORIZATION, value);
-    Ok(())
+    Ok(metadata)
 }
 
 /// The answer for a reply.

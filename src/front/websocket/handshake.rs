@@ -14,6 +14,7 @@ use hyper::ext::Protocol;
 
 use super::answers::Form;
 use crate::codec::query::pairs;
+use crate::front::caller::or_refusal;
 use crate::snapshot::{ACCESS_TOKEN, Cors, TRAILERS};
 use crate::status::{Code, Status};
 
@@ -193,35 +194,19 @@ pub(super) struct Query {
     pub(super) trailers: bool,
 }
 
-/// Takes the words for the socket out of a query.
-///
-/// # Errors
-/// When one stands twice or cannot be read. No error repeats a token.
-pub(super) fn query(text: &str) -> Result<Query, Status> {
-    let mut query = Query::default();
-    let mut trailers = None;
+/// Takes the words for the socket out of a query, and says what is wrong with them: one that stands twice or cannot be
+/// read counts as not there. No error repeats a token.
+pub(super) fn query(text: &str) -> (Query, Result<(), Status>) {
+    let (mut query, mut trailers, mut check) = (Query::default(), None, Ok(()));
     for part in text.split('&') {
         // What cannot be decoded stays, and is refused with the rest.
         match pairs(part, 1).next().and_then(Result::ok) {
             Some((name, value)) if name == ACCESS_TOKEN => {
-                if value.is_empty() || value.len() > MAX_TOKEN || query.access_token.is_some() {
-                    let text = format!(
-                        "The query parameter {ACCESS_TOKEN} must stand once at most, with a token of at most {MAX_TOKEN} \
-                         bytes."
-                    );
-                    return Err(wrong(&text));
-                }
-                query.access_token = Some(value.into_owned());
+                let token = token(&value, query.access_token.take());
+                query.access_token = or_refusal(token.map(Some), &mut check);
             }
             Some((name, value)) if name == TRAILERS => {
-                let is_wanted = match &*value {
-                    "1" | "true" => true,
-                    "0" | "false" => false,
-                    _ => return Err(wrong("The query parameter trailers must be 1 or 0.")),
-                };
-                if trailers.replace(is_wanted).is_some() {
-                    return Err(wrong("The query parameter trailers must stand once at most."));
-                }
+                trailers = or_refusal(switch(&value, trailers).map(Some), &mut check);
             }
             _ => {
                 if !query.rest.is_empty() {
@@ -232,7 +217,25 @@ pub(super) fn query(text: &str) -> Result<Query, Status> {
         }
     }
     query.trailers = trailers.unwrap_or_default();
-    Ok(query)
+    (query, check)
+}
+
+fn token(value: &str, before: Option<String>) -> Result<String, Status> {
+    if value.is_empty() || value.len() > MAX_TOKEN || before.is_some() {
+        return Err(wrong(&format!(
+            "The query parameter {ACCESS_TOKEN} must stand once at most, with a token of at most {MAX_TOKEN} bytes."
+        )));
+    }
+    Ok(value.to_owned())
+}
+
+fn switch(value: &str, before: Option<bool>) -> Result<bool, Status> {
+    match value {
+        _ if before.is_some() => Err(wrong("The query parameter trailers must stand once at most.")),
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(wrong("The query parameter trailers must be 1 or 0.")),
+    }
 }
 
 /// Puts a token where the other dialects have it. A header that is there already stays.

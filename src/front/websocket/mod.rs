@@ -21,14 +21,12 @@ use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
-use super::method::or_refusal;
 use super::representation::Text;
 use super::upload::Outside;
-use super::{Caller, Seen, Stopping, deadline, error, metadata, request_id, shown};
-use crate::call::{Call, Dialect, Encodings, Reply};
+use super::{Caller, Seen, Stopping, error, metadata, request_id, shown};
+use crate::call::{Call, Dialect, Reply};
 use crate::codec::binding::Body as BoundBody;
 use crate::route::table::Found;
 use crate::snapshot::{Route, Snapshot};
@@ -45,7 +43,7 @@ pub(super) mod session;
 
 use answers::Answers;
 use clock::Clock;
-use handshake::{Agreed, Query, Refused};
+use handshake::{Agreed, Refused};
 use messages::Requests;
 use session::{Parts, Session, Source};
 
@@ -114,8 +112,8 @@ async fn open(
     let route = Arc::clone(seen.found(&reached.route, Dialect::WebSocket));
     handshake::check_origin(&head, route.endpoint.options.cors.as_deref())?;
     let Agreed { form, headers, bearer } = handshake::check(&head)?;
-    let Query { rest, access_token, trailers } = handshake::query(head.uri.query().unwrap_or_default())?;
-    handshake::authorize(&mut head.headers, bearer.or(access_token).as_deref())?;
+    let (query, words) = handshake::query(head.uri.query().unwrap_or_default());
+    handshake::authorize(&mut head.headers, bearer.or(query.access_token).as_deref())?;
     let upgrade = head
         .extensions
         .remove::<OnUpgrade>()
@@ -123,29 +121,18 @@ async fn open(
     let place = places::take(caller.peer, &snapshot.sockets)?;
 
     // A request with one message has begun where nothing but path and query makes it.
-    let has_none = *route.binding.body() == BoundBody::None || (reached.is_own && !rest.is_empty());
+    let has_none = *route.binding.body() == BoundBody::None || (reached.is_own && !query.rest.is_empty());
     let starts_at_once = has_none && !route.endpoint.method.client_streaming;
     let (pipe, receiver) = pipe::pipe();
     let (sender, accepted) = oneshot::channel();
-    // Whoever may not call at all learns that first, and then what is wrong with the request.
-    let mut check = head.extensions.remove::<Status>().map_or(Ok(()), Err);
-    let options = &route.endpoint.options;
-    let timeout = or_refusal(deadline::timeout(&head.headers), &mut check);
-    let timeout = timeout.into_iter().chain(options.timeout).min();
-    let metadata = or_refusal(metadata::of_request(&head.headers, &options.request_metadata), &mut check);
-    let outside = (Outside { values: reached.values, query: rest }, reached.is_own);
-    let requests = Requests::new(Arc::clone(&route), form, receiver, outside, check, sender);
-    let call = Call {
-        method: Arc::clone(&route.endpoint.method),
-        trace: caller.trace.clone(),
-        origin: caller.origin(&route, Dialect::WebSocket, &head),
-        metadata,
-        deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-        encodings: Encodings::default(),
-        body: requests.into_body(starts_at_once),
-    };
+    let metadata = metadata::of_request(&head.headers, &route.endpoint.options.request_metadata);
+    let outside = (Outside { values: reached.values, query: query.rest }, reached.is_own);
+    let call = caller.call(&route, Dialect::WebSocket, &head, metadata, |check| {
+        let check = check.and(words);
+        Requests::new(Arc::clone(&route), form, receiver, outside, check, sender).into_body(starts_at_once)
+    });
     let request_id = request_id::of(&head.headers).cloned();
-    let answers = Answers { route, form, trailers, request_id };
+    let answers = Answers { route, form, trailers: query.trailers, request_id };
     let source = begin(&answers, call, accepted).await?;
     let clock = Clock::new(snapshot.sockets, head.extensions.remove::<Stopping>());
     let limit = snapshot.sockets.message;

@@ -140,8 +140,9 @@ fn subprotocols_are_chosen() {
 #[test]
 fn words_for_the_socket_leave_the_query() {
     let read = |text: &str| {
-        query(text)
-            .map(|query| (query.rest, query.access_token, query.trailers))
+        let (query, check) = query(text);
+        check
+            .map(|()| (query.rest, query.access_token, query.trailers))
             .map_err(|status| status.message().to_owned())
     };
     let token = |token: &str| Some(token.to_owned());
