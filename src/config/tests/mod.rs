@@ -2,7 +2,6 @@ use std::env::VarError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Config;
 use super::descriptors::Descriptors;
 use super::limits::Encodings;
 use super::load::parse;
@@ -15,6 +14,7 @@ use super::tls::{ClientAuth, TlsVersion};
 use super::value::address::Target;
 use super::value::name::Verb;
 use super::value::secret::Secret;
+use super::{Config, ProxyHeader};
 
 mod files;
 mod hostile;
@@ -94,6 +94,7 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!(http.compression.value, Encodings::Both);
     assert!(config.admin.is_none() && http.drain_delay.is_zero());
     assert!(config.public_url.is_none());
+    assert_eq!((config.trusted_proxies.len(), config.proxy_header.value), (0, ProxyHeader::XForwardedFor));
     assert!(config.grpc.health.value && config.grpc.reflection.value);
     let reload = &config.reload;
     assert_eq!((reload.files.value, reload.reflection.value), (secs(2), secs(30)));
@@ -176,6 +177,7 @@ fn every_key_is_read() {
     assert_eq!((config.codec.message.bytes(), config.codec.query_depth.value), (1_000_000, 5));
     assert_eq!(config.http.drain_delay.value, secs(5));
     assert_eq!(config.public_url.as_ref().unwrap().as_str(), "https://api.example/shop");
+    assert_eq!((config.trusted_proxies.len(), config.proxy_header.value), (1, ProxyHeader::Forwarded));
     assert!(config.grpc.health.value && !config.grpc.reflection.value);
     let admin = config.admin.as_ref().unwrap();
     let token = admin.token.as_ref().unwrap();
