@@ -49,6 +49,32 @@ fn config(yaml: &str) -> Config {
     }
 }
 
+/// What a dialect says in the query of its own cannot be an API key, in whatever case it is written.
+#[test]
+fn api_keys_have_a_name_of_their_own_in_the_query() {
+    for name in [
+        // WebSockets.
+        "access_token",
+        "trailers",
+        // Connect by GET.
+        "connect",
+        "message",
+        "encoding",
+        "base64",
+        "compression",
+        // Documents of SOAP.
+        "wsdl",
+        "singleWsdl",
+        "XSD",
+    ] {
+        let said = rendered(&format!("{SMALLEST}identity: {{api_keys: {{file: k, query: {name}}}}}\n"));
+        let expected =
+            format!("names the parameter \"{name}\" of the query, which has another meaning already.");
+        assert!(said.split_whitespace().collect::<Vec<_>>().join(" ").contains(&expected), "{said}");
+    }
+    config(&format!("{SMALLEST}identity: {{api_keys: {{file: k, query: messages}}}}\n"));
+}
+
 /// Each case of `problems.txt` is a name, a file and everything that is said about it.
 #[test]
 fn problems_say_what_is_wrong_where_and_what_to_write() {
