@@ -21,7 +21,7 @@ use crate::config::service::Service as Settings;
 use crate::config::settings::collection::{Named, NonEmpty};
 use crate::config::value::moment::Moment;
 use crate::config::value::network;
-use crate::config::{Config, policy as settings};
+use crate::config::{self, Config, policy as settings};
 use crate::policy::api_key::{ApiKey, Key, Keys, parse_hash};
 use crate::policy::certificate::Certificate;
 use crate::policy::guard::Guard;
@@ -29,7 +29,7 @@ use crate::policy::password::{self, Hash, User, Users};
 use crate::policy::pattern::Pattern;
 use crate::policy::rule::{self, Allow, Deny, Policy, Rule};
 use crate::policy::verify::{Term, Verifier};
-use crate::snapshot::{Access, Endpoint, Snapshot};
+use crate::snapshot::{Access, Endpoint, Proxies, ProxyHeader, Snapshot};
 
 /// The policies of a configuration, ready to be laid around services.
 #[derive(Default)]
@@ -87,7 +87,13 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
                 .api_keys
                 .as_ref()
                 .and_then(|keys| Some(keys.query.as_ref()?.value.as_str().into())),
-            proxies: networks(&config.trusted_proxies),
+            proxies: Proxies {
+                networks: networks(&config.trusted_proxies),
+                header: match config.proxy_header.value {
+                    config::ProxyHeader::XForwardedFor => ProxyHeader::XForwardedFor,
+                    config::ProxyHeader::Forwarded => ProxyHeader::Forwarded,
+                },
+            },
         },
     }
 }

@@ -7,6 +7,7 @@ use super::descriptors::Catalogue;
 use super::services::Exposed;
 use crate::call::Dialect;
 use crate::codec::binding::{Binding, BindingOptions, Body, Rule};
+use crate::codec::field_path::FieldPath;
 use crate::config::Config;
 use crate::config::place::Place;
 use crate::config::problem::{Problem, Problems, quote};
@@ -115,6 +116,10 @@ impl Builder<'_> {
         match self.route(method, rule, path) {
             Ok(route) => {
                 self.warn_of_taken(method);
+                if method.endpoint.speaks(Dialect::WebSocket) {
+                    // There the query names any field, whatever the body of the rules is.
+                    self.check_key(method, &format!("/ws{path}"));
+                }
                 drop(self.methods.insert(method.endpoint.full_name.clone(), Arc::new(route)));
             }
             Err(error) => {
@@ -220,7 +225,10 @@ impl Builder<'_> {
             Ok(route) => route,
             Err(error) => return self.problems.push(fault(format!("{error}."))),
         };
-        self.check_key(&route, method);
+        // A method on WebSockets has been looked at as a whole.
+        if *route.binding.body() != Body::Whole && !method.endpoint.speaks(Dialect::WebSocket) {
+            self.check_key(method, mapping.template);
+        }
         match self.table.insert(mapping.verb, template, Arc::new(route)) {
             Ok(Inserted::New) => {}
             Ok(Inserted::Conflict { first, .. }) => {
@@ -240,17 +248,15 @@ impl Builder<'_> {
     }
 
     /// Reports a field that nobody could send: what has its name in the query is taken for an API key.
-    fn check_key(&mut self, route: &Route, method: &Exposed<'_>) {
+    fn check_key(&mut self, method: &Exposed<'_>, template: &str) {
         let keys = self.config.identity.api_keys.as_ref();
         let Some(query) = keys.and_then(|keys| keys.query.as_ref()) else { return };
-        let schema = &route.endpoint.schema;
-        let field = schema.message(method.method().input()).field_by_name(schema, query.as_bytes());
-        if field.is_some() && *route.binding.body() != Body::Whole {
+        let depth = self.config.codec.query_depth.value as usize;
+        if FieldPath::resolve(&method.endpoint.schema, method.method().input(), query, depth).is_ok() {
             let text = format!(
-                "The query parameter {} is to hold API keys, but it is a field of requests to {} too, on {}.",
+                "The query parameter {} is to hold API keys, but it is a field of requests to {} too, on {template}.",
                 quote(query),
-                route.endpoint.full_name,
-                route.template
+                method.endpoint.full_name,
             );
             let hint = "Choose another name for the key.";
             self.problems.push(Problem::error(text).at(query.place).hint(hint));

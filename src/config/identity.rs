@@ -7,6 +7,21 @@ use super::settings::read::Reader;
 use super::value::name::RequestKey;
 use super::value::path::FilePath;
 
+/// Names in queries that mean something else: on WebSockets, in Connect by GET, and for the documents of SOAP. A key under
+/// one of them would be taken from where it is looked for.
+const TAKEN: [&str; 10] = [
+    "access_token",
+    "trailers",
+    "connect",
+    "message",
+    "encoding",
+    "base64",
+    "compression",
+    "wsdl",
+    "singlewsdl",
+    "xsd",
+];
+
 settings! {
     /// How callers show who they are. What a method asks for is said under `policies`.
     pub struct Identity default {
@@ -61,9 +76,18 @@ impl ApiKeys {
         }
         let Some(Some(query)) = query else { return };
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        if !query.bytes().all(legal) || query.len() > 64 {
+        if query.is_empty() || !query.bytes().all(legal) || query.len() > 64 {
             let text = format!("{} names a parameter of the query that is no plain name.", reader.path());
             let hint = "Use letters, digits, `-`, `_` and `.`, 64 characters at most, such as api_key.";
+            let _: Option<()> = reader.error(Problem::error(text).at(query.place).hint(hint));
+        } else if TAKEN.iter().any(|name| query.eq_ignore_ascii_case(name)) {
+            let text = format!(
+                "{} names the parameter {:?} of the query, which has another meaning already.",
+                reader.path(),
+                query.value
+            );
+            let hint =
+                format!("Choose another name, such as api_key. These are taken: {}.", TAKEN.join(", "));
             let _: Option<()> = reader.error(Problem::error(text).at(query.place).hint(hint));
         }
     }

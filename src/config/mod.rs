@@ -95,8 +95,11 @@ settings! {
         identity: Identity = Identity::default(),
         /// Who may call, by names that services refer to.
         policies: Option<Named<Policy>> = None,
-        /// The proxies that are believed about the addresses of callers, as `Forwarded` or `X-Forwarded-For` say them.
+        /// The proxies that are believed about the addresses of callers, as the header says that `proxy_header` names.
         trusted_proxies: Vec<Located<Network>> = Vec::new(),
+        /// The header in which the trusted proxies write whom they pass on. The other one is ignored: most proxies let it
+        /// through as a caller has written it.
+        proxy_header: Located<ProxyHeader> = ProxyHeader::XForwardedFor.into(),
         /// The services that Transom answers itself: health and reflection.
         grpc: Grpc = Grpc::default(),
         /// Limits of HTTP.
@@ -113,6 +116,16 @@ settings! {
     later { versions, plans, rate_limits }
     check check(upstreams, policies)
     example SMALLEST
+}
+
+settings! {
+    /// The header in which proxies write whom they pass on.
+    pub enum ProxyHeader {
+        /// `X-Forwarded-For`, to which nginx, Envoy, HAProxy and the balancers of clouds append.
+        "x-forwarded-for" => XForwardedFor,
+        /// `Forwarded` of RFC 7239.
+        "forwarded" => Forwarded,
+    }
 }
 
 impl Config {
@@ -154,6 +167,7 @@ impl Config {
             identity: Identity::default(),
             policies: None,
             trusted_proxies: Vec::new(),
+            proxy_header: ProxyHeader::XForwardedFor.into(),
             grpc: Grpc::default(),
             http: Http::default(),
             websocket: WebSocket::default(),

@@ -82,7 +82,26 @@ pub struct Access {
     /// The name under which a query may hold an API key, which no request sees then.
     pub key_query: Option<Box<str>>,
     /// The proxies that are believed about the address of a caller.
-    pub proxies: Networks,
+    pub proxies: Proxies,
+}
+
+/// Proxies, and what of them is believed.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    /// Their addresses.
+    pub networks: Networks,
+    /// The header in which they write whom a request comes from.
+    pub header: ProxyHeader,
+}
+
+/// The header in which proxies write whom a request comes from. No other is looked at, as that could be the caller's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` of RFC 7239.
+    Forwarded,
 }
 
 /// What speaks TLS. The one thing that changes within a snapshot: its files are read again when they change.

@@ -2,7 +2,6 @@ use std::env::VarError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Config;
 use super::descriptors::Descriptors;
 use super::limits::Encodings;
 use super::load::parse;
@@ -15,6 +14,7 @@ use super::tls::{ClientAuth, TlsVersion};
 use super::value::address::Target;
 use super::value::name::Verb;
 use super::value::secret::Secret;
+use super::{Config, ProxyHeader};
 
 mod files;
 mod hostile;
@@ -47,6 +47,32 @@ fn config(yaml: &str) -> Config {
         Ok((config, problems)) if problems.is_empty() => config,
         Ok((_, problems)) | Err(problems) => panic!("{problems}"),
     }
+}
+
+/// What a dialect says in the query of its own cannot be an API key, in whatever case it is written.
+#[test]
+fn api_keys_have_a_name_of_their_own_in_the_query() {
+    for name in [
+        // WebSockets.
+        "access_token",
+        "trailers",
+        // Connect by GET.
+        "connect",
+        "message",
+        "encoding",
+        "base64",
+        "compression",
+        // Documents of SOAP.
+        "wsdl",
+        "singleWsdl",
+        "XSD",
+    ] {
+        let said = rendered(&format!("{SMALLEST}identity: {{api_keys: {{file: k, query: {name}}}}}\n"));
+        let expected =
+            format!("names the parameter \"{name}\" of the query, which has another meaning already.");
+        assert!(said.split_whitespace().collect::<Vec<_>>().join(" ").contains(&expected), "{said}");
+    }
+    config(&format!("{SMALLEST}identity: {{api_keys: {{file: k, query: messages}}}}\n"));
 }
 
 /// Each case of `problems.txt` is a name, a file and everything that is said about it.
@@ -94,6 +120,7 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!(http.compression.value, Encodings::Both);
     assert!(config.admin.is_none() && http.drain_delay.is_zero());
     assert!(config.public_url.is_none());
+    assert_eq!((config.trusted_proxies.len(), config.proxy_header.value), (0, ProxyHeader::XForwardedFor));
     assert!(config.grpc.health.value && config.grpc.reflection.value);
     let reload = &config.reload;
     assert_eq!((reload.files.value, reload.reflection.value), (secs(2), secs(30)));
@@ -176,6 +203,7 @@ fn every_key_is_read() {
     assert_eq!((config.codec.message.bytes(), config.codec.query_depth.value), (1_000_000, 5));
     assert_eq!(config.http.drain_delay.value, secs(5));
     assert_eq!(config.public_url.as_ref().unwrap().as_str(), "https://api.example/shop");
+    assert_eq!((config.trusted_proxies.len(), config.proxy_header.value), (1, ProxyHeader::Forwarded));
     assert!(config.grpc.health.value && !config.grpc.reflection.value);
     let admin = config.admin.as_ref().unwrap();
     let token = admin.token.as_ref().unwrap();

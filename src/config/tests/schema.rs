@@ -30,6 +30,7 @@ fn the_schema_describes_every_key() {
             "identity",
             "policies",
             "trusted_proxies",
+            "proxy_header",
             "grpc",
             "http",
             "websocket",

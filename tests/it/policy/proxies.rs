@@ -1,4 +1,4 @@
-//! Callers behind proxies that speak the PROXY protocol.
+//! Callers behind proxies, which say whose request or connection it is in a header or by the PROXY protocol.
 
 use std::net::SocketAddr;
 
@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Counting, Place};
+use crate::support::client::{Version, send};
 use crate::support::gateway::Gateway;
 
 /// What is answered on a connection that begins with these bytes; nothing if it is closed.
@@ -52,4 +53,32 @@ async fn a_proxy_says_whose_connection_it_passes_on() {
     assert_eq!(answer(gateway.address(), b"").await, "", "without a word of the proxy");
     let stranger = with("10.0.0.0/8");
     assert_eq!(answer(stranger.address(), b"PROXY TCP4 203.0.113.9 127.0.0.1 1 80\r\n").await, "");
+}
+
+/// nginx, Envoy and the balancers of clouds write `X-Forwarded-For`, and pass on a `Forwarded` that a caller has made up.
+#[tokio::test]
+async fn one_header_of_proxies_is_believed_whatever_else_arrives() {
+    let place = Place::new();
+    let backend = Counting::start();
+    let with = |header: &str| {
+        let rest = format!(
+            "trusted_proxies: [127.0.0.1]\n{header}policies: {{away: {{allow: {{ips: [203.0.113.0/24]}}}}}}\n\
+             services: [{{service: '**', policy: [away]}}]\n"
+        );
+        Gateway::with_config(&place.config(&backend.address, &rest))
+    };
+    let (nginx, standard) = (with(""), with("proxy_header: forwarded\n"));
+    for (gateway, x_forwarded_for, forwarded, expected) in [
+        (&nginx, "203.0.113.9", "for=198.51.100.9", 200),
+        (&nginx, "198.51.100.9", "for=203.0.113.9", 403),
+        (&nginx, "203.0.113.9", "for=unknown", 200),
+        (&nginx, "unknown", "for=203.0.113.9", 403),
+        (&standard, "203.0.113.9", "for=198.51.100.9", 403),
+        (&standard, "198.51.100.9", "for=203.0.113.9", 200),
+        (&standard, "203.0.113.9", "for=unknown", 403),
+    ] {
+        let headers = [("x-forwarded-for", x_forwarded_for), ("forwarded", forwarded)];
+        let answer = send(gateway.address(), Version::Http1, "GET", "/v1/echo/a", &headers, "").await;
+        assert_eq!(answer.status, expected, "{headers:?}: {answer:?}");
+    }
 }
