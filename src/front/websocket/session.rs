@@ -137,8 +137,6 @@ pub(in crate::front) struct Session {
     written: usize,
     phase: Phase,
     clock: Clock,
-    /// How many messages came.
-    count: usize,
     /// Whether the client has said that it sends no more.
     is_complete: bool,
     /// Whether the socket is not read as nobody takes what it gave.
@@ -172,7 +170,6 @@ impl Session {
             written: 0,
             phase: Phase::Talking,
             clock: parts.clock,
-            count: 0,
             is_complete: parts.is_complete,
             is_held: false,
             traffic: [0; 2],
@@ -344,7 +341,6 @@ impl Session {
     fn message(&mut self, message: Bytes) {
         SOCKET_MESSAGES.add(RECEIVED, 1);
         self.traffic[0] += message.len() as u64;
-        self.count += 1;
         if self.is_complete {
             return self
                 .refuse("A message came after the last one. Open another WebSocket for another call.");
