@@ -19,6 +19,7 @@
 
 pub mod encoding;
 pub mod error;
+mod escape;
 pub mod lexer;
 mod markup;
 pub mod read;

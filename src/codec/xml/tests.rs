@@ -4,7 +4,7 @@ use super::encoding::decode;
 use super::lexer::{Lexer, Limits};
 use super::read::{ReadOptions, read, read_content, read_only};
 use super::status::write_status;
-use super::write::{Element, WriteOptions, write, write_as, write_field};
+use super::write::{Element, WriteOptions, push_attribute, push_text, write, write_as, write_field};
 use crate::codec::json;
 use crate::schema::{MessageId, Schema};
 use crate::status::{Code, Detail, Status};
@@ -442,6 +442,29 @@ fn one_field_is_read_and_written_alone() {
     let expected =
         "title: another field is the body of the request, and only that, in <title> at line 1, column 32";
     assert_eq!(error.unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn text_and_attributes_are_escaped() {
+    let table = [
+        ("a\tb\nc\rd \"'", "a\tb\nc&#13;d \"'", "a&#9;b&#10;c&#13;d &quot;'"),
+        ("<a>&]]>", "&lt;a&gt;&amp;]]&gt;", "&lt;a&gt;&amp;]]&gt;"),
+        (
+            "\u{0}\u{1f}\u{fffe}\u{ffff}\u{fffd}é",
+            "_x0000__x001F__xFFFE__xFFFF_\u{fffd}é",
+            "_x0000__x001F__xFFFE__xFFFF_\u{fffd}é",
+        ),
+        // In a text `_` is escaped in front of what reads as an escape; nothing in an attribute does.
+        ("_x0041_ _x_ __x00e9_", "_x005F_x0041_ _x_ __x005F_x00e9_", "_x0041_ _x_ __x00e9_"),
+        ("", "", ""),
+    ];
+    for (text, expected, in_attribute) in table {
+        let (mut found, mut attribute) = (b"before ".to_vec(), b"before ".to_vec());
+        push_text(&mut found, text);
+        push_attribute(&mut attribute, text);
+        assert_eq!(String::from_utf8(found).unwrap(), format!("before {expected}"), "{text:?}");
+        assert_eq!(String::from_utf8(attribute).unwrap(), format!("before {in_attribute}"), "{text:?}");
+    }
 }
 
 #[test]

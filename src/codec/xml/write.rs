@@ -82,6 +82,20 @@ pub fn write_as(
     })
 }
 
+/// Appends the text of an element. What XML cannot hold, and what reads as an escape, is escaped as in messages.
+pub fn push_text(out: &mut Vec<u8>, text: &str) {
+    let mut escaped = Out::new(std::mem::take(out), text.len());
+    escaped.escaped_text(text);
+    *out = escaped.finish();
+}
+
+/// Appends the value of an attribute, without the double quotes around it. What XML cannot hold is escaped.
+pub fn push_attribute(out: &mut Vec<u8>, value: &str) {
+    let mut escaped = Out::new(std::mem::take(out), value.len());
+    escaped.attribute_text(value);
+    *out = escaped.finish();
+}
+
 /// What an element is called.
 #[derive(Clone, Copy, Debug)]
 pub struct Element<'a> {
@@ -346,9 +360,9 @@ impl<'a> Writer<'a, '_> {
             Space::Package(name) if name.length() == 0 => {}
             Space::Package(name) => {
                 self.out.extend(NAMESPACE.as_bytes());
-                self.attribute_text(self.schema.text(name));
+                self.out.attribute_text(self.schema.text(name));
             }
-            Space::Given(uri) => self.attribute_text(uri),
+            Space::Given(uri) => self.out.attribute_text(uri),
         }
         self.out.push(b'"');
     }
