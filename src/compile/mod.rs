@@ -12,6 +12,7 @@ use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
 
 pub mod changes;
 mod descriptors;
+mod identity;
 pub mod live;
 mod own;
 mod policies;

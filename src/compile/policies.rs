@@ -1,34 +1,24 @@
 //! Who may call: policies become rules around the services of methods.
 
 use std::collections::HashMap;
-use std::num::NonZero;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use http::HeaderName;
 
+use super::identity::{Known, claims, texts};
 use super::services::{Exposed, spoken};
 use crate::call::Dialect;
-use crate::call::identity::Identity;
 use crate::call::network::{Network, Networks};
 use crate::call::service::CallService;
-use crate::config::callers::{self, Callers};
-use crate::config::identity::{ApiKeys, Basic};
-use crate::config::place::{Located, Place};
-use crate::config::policy::{CertificateProof, Proof, Require, Use};
+use crate::config::place::Located;
+use crate::config::policy::{Require, Use};
 use crate::config::problem::{Problem, Problems};
 use crate::config::service::Service as Settings;
-use crate::config::settings::collection::{Named, NonEmpty};
-use crate::config::value::moment::Moment;
 use crate::config::value::network;
 use crate::config::{self, Config, policy as settings};
-use crate::policy::api_key::{ApiKey, Key, Keys, parse_hash};
-use crate::policy::certificate::Certificate;
 use crate::policy::guard::Guard;
-use crate::policy::password::{self, Hash, User, Users};
 use crate::policy::pattern::Pattern;
-use crate::policy::rule::{self, Allow, Deny, Policy, Rule};
-use crate::policy::verify::{Term, Verifier};
+use crate::policy::rule::{self, Allow, Deny, Policy, Rule, Scope};
 use crate::snapshot::{Access, Endpoint, Proxies, ProxyHeader, Snapshot};
 
 /// The policies of a configuration, ready to be laid around services.
@@ -41,14 +31,6 @@ pub(super) struct Policies {
     pub(super) access: Access,
 }
 
-/// What callers can be known by.
-struct Known<'c> {
-    keys: Option<(&'c ApiKeys, Arc<Keys>)>,
-    users: Option<(&'c Basic, Arc<Users>)>,
-    /// Whether a listener asks for certificates.
-    certificates: bool,
-}
-
 /// Reads the files of keys and users, and makes policies of what is written.
 pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
     for listener in config.listeners.iter().filter(|listener| listener.proxy_protocol.value) {
@@ -59,17 +41,9 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
         }
     }
     let identity = &config.identity;
-    let known = Known {
-        keys: identity.api_keys.as_ref().map(|keys| (keys, Arc::new(keys_of(keys, problems)))),
-        users: identity.basic.as_ref().map(|basic| (basic, Arc::new(users_of(basic, problems)))),
-        certificates: config
-            .listeners
-            .iter()
-            .flat_map(|listener| &listener.tls)
-            .any(|tls| tls.client_ca.is_some()),
-    };
+    let known = Known::of(config, problems);
     let named: HashMap<_, _> = (config.policies.iter().flat_map(|policies| policies.iter()))
-        .map(|(name, policy)| (name.value.clone(), Arc::new(known.policy(policy, problems))))
+        .map(|(name, policy)| (name.value.clone(), Arc::new(make(&known, policy, problems))))
         .collect();
     let key_header = identity.api_keys.iter().filter_map(|keys| header(&keys.header));
     let asserted =
@@ -101,8 +75,8 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
 impl Policies {
     /// Lays what a service's settings name around one of its methods.
     pub(super) fn around(&self, settings: &Settings, endpoint: Endpoint) -> Endpoint {
-        let method = endpoint.full_name.rsplit('/').next().unwrap_or_default();
-        let holding: Vec<_> = settings.policy.iter().filter(|used| is_for(used, method)).collect();
+        let holding: Vec<_> =
+            settings.policy.iter().filter(|used| is_for(used, name_of(&endpoint))).collect();
         let rules: Vec<_> = holding.iter().filter_map(|used| self.rule(used)).collect();
         if rules.is_empty() && self.reserved.is_empty() {
             return endpoint;
@@ -115,12 +89,14 @@ impl Policies {
     }
 
     fn rule(&self, used: &Use) -> Option<Rule> {
-        Some(Rule {
-            policy: Arc::clone(self.named.get(&used.name.value)?),
-            routes: texts(&used.routes),
-            dialects: used.dialects.iter().map(|dialect| spoken(dialect.value)).collect(),
-        })
+        Some(Rule { policy: Arc::clone(self.named.get(&used.name.value)?), scope: scope(used) })
     }
+}
+
+/// Where a policy holds for a method.
+fn scope(used: &Use) -> Scope {
+    let dialects = used.dialects.iter().map(|dialect| spoken(dialect.value)).collect();
+    Scope { routes: texts(&used.routes), dialects }
 }
 
 /// Whether a policy holds for a method of its service, by its name.
@@ -128,170 +104,36 @@ fn is_for(used: &Use, method: &str) -> bool {
     used.methods.is_empty() || used.methods.iter().any(|pattern| Pattern::new(pattern, &[]).fits(method))
 }
 
-impl Known<'_> {
-    fn policy(&self, policy: &settings::Policy, problems: &mut Problems) -> Policy {
-        let require = policy.require.as_ref().map(|require| {
-            let (all, proofs) = match require {
-                Require::Any(proofs) => (false, proofs),
-                Require::All(proofs) => (true, proofs),
-            };
-            rule::Require {
-                all,
-                proofs: proofs.iter().filter_map(|proof| self.proof(proof, problems)).collect(),
-            }
-        });
-        let allow = policy.allow.as_ref().map(|allow| Allow {
-            roles: texts(&allow.roles),
-            scopes: texts(&allow.scopes),
-            claims: claims(&allow.claims).collect(),
-            networks: networks(&allow.ips),
-        });
-        let deny = policy.deny.as_ref().map(|deny| Deny {
-            roles: texts(&deny.roles),
-            owners: texts(&deny.owners),
-            networks: networks(&deny.ips),
-        });
-        let asserted = policy.claims_to_metadata.iter().flat_map(|claims| claims.iter());
-        Policy {
-            require,
-            allow: allow.unwrap_or_default(),
-            deny: deny.unwrap_or_default(),
-            claims: asserted
-                .filter_map(|(claim, name)| Some((claim.as_str().into(), header(name)?)))
-                .collect(),
-            address: policy.address_to_metadata.as_ref().and_then(header),
+fn make(known: &Known<'_>, policy: &settings::Policy, problems: &mut Problems) -> Policy {
+    let require = policy.require.as_ref().map(|require| {
+        let (all, proofs) = match require {
+            Require::Any(proofs) => (false, proofs),
+            Require::All(proofs) => (true, proofs),
+        };
+        rule::Require {
+            all,
+            proofs: proofs.iter().filter_map(|proof| known.proof(proof, problems)).collect(),
         }
-    }
-
-    fn proof(&self, proof: &Proof, problems: &mut Problems) -> Option<Arc<dyn Verifier>> {
-        let mut lacks = |what: &str, hint: &str, place: Option<Place>| {
-            problems.push(Problem::error(format!("A policy asks for {what}.")).at(place).hint(hint));
-            None
-        };
-        match proof {
-            Proof::ApiKey(wanted) => {
-                let place = wanted.owners.first().and_then(|owner| owner.place);
-                let Some((settings, keys)) = &self.keys else {
-                    let hint = "Name the file of keys: `identity: {api_keys: {file: keys.yaml}}`. `transom keys new` makes it.";
-                    return lacks("API keys, but `identity` says nothing of any", hint, place);
-                };
-                let query = settings.query.as_ref().map(|query| query.as_str());
-                Some(Arc::new(ApiKey::new(
-                    Arc::clone(keys),
-                    header(&settings.header)?,
-                    query,
-                    texts(&wanted.owners),
-                )))
-            }
-            Proof::Basic(wanted) => {
-                let place = wanted.owners.first().and_then(|owner| owner.place);
-                let Some((settings, users)) = &self.users else {
-                    let hint = "Name the file of users: `identity: {basic: {file: users.yaml}}`.";
-                    return lacks("passwords, but `identity` says nothing of any", hint, place);
-                };
-                Some(Arc::new(password::Basic::new(
-                    Arc::clone(users),
-                    &settings.realm,
-                    texts(&wanted.owners),
-                )))
-            }
-            Proof::Certificate(wanted) => {
-                if !self.certificates {
-                    let hint = "Name the authorities that sign them: `listeners: [{address: ..., tls: {client_ca: FILE, ...}}]`.";
-                    return lacks("certificates of callers, but no listener does", hint, None);
-                }
-                Some(Arc::new(certificate(wanted)))
-            }
-        }
-    }
-}
-
-fn certificate(wanted: &CertificateProof) -> Certificate {
-    let patterns =
-        |texts: &[Located<String>], make: fn(&str) -> Pattern| texts.iter().map(|text| make(text)).collect();
-    Certificate {
-        subjects: patterns(&wanted.subjects, Certificate::subject),
-        dns: patterns(&wanted.dns, Certificate::dns),
-        uris: patterns(&wanted.uris, Certificate::uri),
-        emails: patterns(&wanted.emails, Certificate::email),
-        identity: Identity {
-            owner: text(&wanted.owner),
-            plan: text(&wanted.plan),
-            roles: texts(&wanted.roles),
-            scopes: texts(&wanted.scopes),
-            ..Identity::default()
-        },
-    }
-}
-
-fn keys_of(settings: &ApiKeys, problems: &mut Problems) -> Keys {
-    let Callers { keys, .. } = callers::load(&settings.file, problems).unwrap_or_default();
-    let made = keys.iter().filter_map(|key| {
-        let Some(hash) = parse_hash(&key.hash) else {
-            let text =
-                format!("The hash of the key {:?} is not `sha256:` and 64 hexadecimal digits.", key.id.value);
-            let hint =
-                "`transom keys new` writes it. For a key from elsewhere: printf %s \"$KEY\" | sha256sum";
-            problems.push(Problem::error(text).at(key.hash.place).hint(hint));
-            return None;
-        };
-        let identity = Identity {
-            principal: key.id.as_str().into(),
-            owner: text(&key.owner),
-            plan: text(&key.plan),
-            roles: texts(&key.roles),
-            scopes: texts(&key.scopes),
-            claims: claims(&key.claims).collect(),
-        };
-        Some(Key { hash, identity: Arc::new(identity), term: term(&key.expires, &key.revoked) })
     });
-    made.collect()
-}
-
-fn users_of(settings: &Basic, problems: &mut Problems) -> Users {
-    let Callers { users, .. } = callers::load(&settings.file, problems).unwrap_or_default();
-    let made = users.iter().filter_map(|user| {
-        let hash = match Hash::parse(&user.password) {
-            Ok(hash) => hash,
-            Err(flaw) => {
-                // The text is not repeated: somebody may have written the password itself.
-                let text = format!("The password of the user {:?} cannot be used: {flaw}.", user.name.value);
-                let hint = "Write what argon2 makes of it: printf %s \"$PASSWORD\" | argon2 \"$(openssl rand -hex 8)\" -id -e";
-                problems.push(Problem::error(text).at(user.password.place).hint(hint));
-                return None;
-            }
-        };
-        let name: Box<str> = user.name.as_str().into();
-        let identity = Identity {
-            principal: name.clone(),
-            owner: text(&user.owner),
-            plan: text(&user.plan),
-            roles: texts(&user.roles),
-            scopes: texts(&user.scopes),
-            claims: claims(&user.claims).collect(),
-        };
-        Some((name, User { hash, identity: Arc::new(identity), term: term(&user.expires, &user.revoked) }))
+    let allow = policy.allow.as_ref().map(|allow| Allow {
+        roles: texts(&allow.roles),
+        scopes: texts(&allow.scopes),
+        claims: claims(&allow.claims).collect(),
+        networks: networks(&allow.ips),
     });
-    Users::new(made.collect(), available_parallelism().map_or(1, NonZero::get))
-}
-
-fn term(expires: &Option<Located<Moment>>, revoked: &Option<Located<Moment>>) -> Term {
-    Term { expires: expires.as_ref().map(|moment| moment.time()), revoked: revoked.is_some() }
-}
-
-fn text(text: &Option<Located<String>>) -> Option<Box<str>> {
-    text.as_ref().map(|text| text.as_str().into())
-}
-
-fn texts(texts: &[Located<String>]) -> Vec<Box<str>> {
-    texts.iter().map(|text| text.as_str().into()).collect()
-}
-
-type Claims = Option<Named<NonEmpty<Located<String>>>>;
-
-fn claims(claims: &Claims) -> impl Iterator<Item = (Box<str>, Vec<Box<str>>)> {
-    let all = claims.iter().flat_map(|claims| claims.iter());
-    all.map(|(name, values)| (name.as_str().into(), texts(values)))
+    let deny = policy.deny.as_ref().map(|deny| Deny {
+        roles: texts(&deny.roles),
+        owners: texts(&deny.owners),
+        networks: networks(&deny.ips),
+    });
+    let asserted = policy.claims_to_metadata.iter().flat_map(|claims| claims.iter());
+    Policy {
+        require,
+        allow: allow.unwrap_or_default(),
+        deny: deny.unwrap_or_default(),
+        claims: asserted.filter_map(|(claim, name)| Some((claim.as_str().into(), header(name)?))).collect(),
+        address: policy.address_to_metadata.as_ref().and_then(header),
+    }
 }
 
 /// The ways on which a method can be called: a dialect, and the template of a route.
@@ -380,13 +222,10 @@ fn warn_of_gaps(settings: &Settings, method: &Exposed<'_>, snapshot: &Snapshot, 
     let name = name_of(&method.endpoint);
     let holding: Vec<_> = settings.policy.iter().filter(|used| is_for(used, name)).collect();
     let Some(first) = holding.first() else { return };
-    let holds = |used: &Use, dialect: Dialect, route: &str| {
-        (used.dialects.is_empty() || used.dialects.iter().any(|one| spoken(one.value) == dialect))
-            && (used.routes.is_empty() || used.routes.iter().any(|one| one.value == route))
-    };
+    let scopes: Vec<_> = holding.iter().map(|used| scope(used)).collect();
     let ways = ways(snapshot, &method.endpoint);
     let open =
-        ways.iter().filter(|(dialect, route)| !holding.iter().any(|used| holds(used, *dialect, route)));
+        ways.iter().filter(|(dialect, route)| !scopes.iter().any(|scope| scope.holds(route, *dialect)));
     let open: Vec<_> = open.map(|(dialect, route)| format!("{dialect} on {route}")).collect();
     if open.is_empty() {
         return;
@@ -422,6 +261,6 @@ pub fn networks(networks: &[Located<network::Network>]) -> Networks {
 }
 
 /// A name of a header, as the configuration has checked that it is one.
-fn header<T: std::ops::Deref<Target = str>>(name: &Located<T>) -> Option<HeaderName> {
+pub(super) fn header<T: std::ops::Deref<Target = str>>(name: &Located<T>) -> Option<HeaderName> {
     HeaderName::try_from(&*name.value).ok()
 }

@@ -58,16 +58,16 @@ struct Refusal<'s> {
 }
 
 impl Shared {
-    fn policies<'s>(&'s self, origin: &'s Origin) -> impl Iterator<Item = &'s Policy> {
-        let holding = self.rules.iter().filter(|rule| rule.holds(&origin.route, origin.dialect));
+    /// The policies that hold for a call.
+    fn policies<'s>(&'s self, origin: &Origin) -> impl Iterator<Item = &'s Policy> {
+        let holding = self.rules.iter().filter(|rule| rule.scope.holds(&origin.route, origin.dialect));
         holding.map(|rule| &*rule.policy)
     }
 
     /// Who calls, if anything asks for that, once all policies agree that the caller may.
     async fn decide(&self, origin: &Origin) -> Result<Option<Arc<Identity>>, Refusal<'_>> {
         let mut known = None;
-        for rule in self.rules.iter().filter(|rule| rule.holds(&origin.route, origin.dialect)) {
-            let policy = &*rule.policy;
+        for policy in self.policies(origin) {
             if let Some(require) = &policy.require {
                 let identity = require.identify(origin).await.map_err(|reason| Refusal { policy, reason })?;
                 join(&mut known, identity);
@@ -77,8 +77,7 @@ impl Shared {
             noted.note(Arc::clone(identity));
         }
         let address = origin.peer.map(|peer| peer.ip());
-        for rule in self.rules.iter().filter(|rule| rule.holds(&origin.route, origin.dialect)) {
-            let policy = &*rule.policy;
+        for policy in self.policies(origin) {
             policy.permit(known.as_deref(), address).map_err(|reason| Refusal { policy, reason })?;
         }
         Ok(known)

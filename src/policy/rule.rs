@@ -63,14 +63,21 @@ pub struct Deny {
 pub struct Rule {
     /// The policy.
     pub policy: Arc<Policy>,
+    /// Where it holds.
+    pub scope: Scope,
+}
+
+/// On which routes and in which dialects a policy holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
     /// The templates of the routes; all of them if it is empty.
     pub routes: Vec<Box<str>>,
     /// The dialects; all of them if it is empty.
     pub dialects: Vec<Dialect>,
 }
 
-impl Rule {
-    /// Whether it holds on a route and in a dialect.
+impl Scope {
+    /// Whether it is one of these ways.
     pub fn holds(&self, route: &str, dialect: Dialect) -> bool {
         (self.dialects.is_empty() || self.dialects.contains(&dialect))
             && (self.routes.is_empty() || self.routes.iter().any(|template| **template == *route))

@@ -11,7 +11,7 @@ use super::guard::Guard;
 use super::new_key;
 use super::password::{Basic, Hash, User, Users};
 use super::refusal::{REFUSED, Reason};
-use super::rule::{Allow, Deny, Policy, Require, Rule};
+use super::rule::{Allow, Deny, Policy, Require, Rule, Scope};
 use super::verify::{Term, Verdict, Verifier};
 use crate::call::credential::Credential;
 use crate::call::identity::{Identity, Noted};
@@ -121,7 +121,7 @@ fn call(origin: Origin, metadata: HeaderMap) -> Call {
 }
 
 fn everywhere(policy: Policy) -> Rule {
-    Rule { policy: Arc::new(policy), routes: Vec::new(), dialects: Vec::new() }
+    Rule { policy: Arc::new(policy), scope: Scope::default() }
 }
 
 fn require(all: bool, proofs: Vec<Arc<dyn Verifier>>) -> Option<Require> {
@@ -241,14 +241,29 @@ async fn all_policies_that_hold_must_agree_and_who_calls_is_asked_first() {
             buyer,
             (403, forbidden),
         ),
-        (vec![Rule { routes: texts(&["/v1/other"]), ..known() }], &[], (200, "")),
         (
-            vec![Rule { routes: texts(&["/v1/other", "/v1/say"]), ..known() }],
+            vec![Rule { scope: Scope { routes: texts(&["/v1/other"]), ..Scope::default() }, ..known() }],
+            &[],
+            (200, ""),
+        ),
+        (
+            vec![Rule {
+                scope: Scope { routes: texts(&["/v1/other", "/v1/say"]), ..Scope::default() },
+                ..known()
+            }],
             &[],
             (401, "The call needs credentials"),
         ),
-        (vec![Rule { dialects: vec![Dialect::Grpc], ..known() }], &[], (200, "")),
-        (vec![Rule { dialects: vec![Dialect::Rest], ..known() }], &[], (401, "The call needs credentials")),
+        (
+            vec![Rule { scope: Scope { dialects: vec![Dialect::Grpc], ..Scope::default() }, ..known() }],
+            &[],
+            (200, ""),
+        ),
+        (
+            vec![Rule { scope: Scope { dialects: vec![Dialect::Rest], ..Scope::default() }, ..known() }],
+            &[],
+            (401, "The call needs credentials"),
+        ),
     ] {
         let names: Vec<_> = headers.iter().map(|(_, value)| *value).collect();
         assert_eq!(ends(rules, headers).await, (expected.0, expected.1.to_owned()), "{names:?}");
