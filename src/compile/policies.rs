@@ -51,12 +51,10 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
     let mut reserved: Vec<_> = asserted.cloned().chain(key_header).collect();
     reserved.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     reserved.dedup();
-    let uses = config.services.iter().any(|service| !service.policy.is_empty());
     Policies {
         named,
         reserved: reserved.into(),
         access: Access {
-            is_guarded: uses,
             key_query: identity
                 .api_keys
                 .as_ref()

@@ -1,7 +1,7 @@
 //! The messages of gRPC and gRPC-Web, which pass as they are.
 
-use http::request::Parts as Head;
 
+use super::head::Head;
 use super::body::RequestBody;
 use super::envelope::Requests;
 use super::grpc_fields::encodings;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::request::Parts as Head;
 
+use super::head::Head;
 use super::{Caller, metadata, shown};
 use crate::call::{Body, Call, Dialect, Encodings};
 use crate::snapshot::{Route, Snapshot};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::Either;
 use http::header::{CONTENT_TYPE, VARY};
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::oneshot;
 
+use super::head::Head;
 use super::Caller;
 use super::answer::{Answer, AnswerBody};
 use super::body::RequestBody;

@@ -77,8 +77,6 @@ impl Snapshot {
 /// What callers may tell of themselves, for policy.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    /// Whether any method has a policy.
-    pub is_guarded: bool,
     /// The name under which a query may hold an API key, which no request sees then.
     pub key_query: Option<Box<str>>,
     /// The proxies that are believed about the address of a caller.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 
+use super::super::head::Head;
 use super::super::answer::Answer;
 use super::super::body::RequestBody;
 use super::super::classify::content_type;
@@ -41,12 +41,12 @@ pub(in crate::front) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
     head: &Head,
     body: B,
-    caller: Caller,
+    mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
     let codec = codec(content_type(head)).flatten();
     let found = method::find(snapshot, head.uri.path(), Dialect::Connect);
-    let found = found.map(|route| seen.found(route, Dialect::Connect));
+    let found = found.map(|route| seen.found(route, Dialect::Connect, &mut caller));
     let (codec, route) = match found.and_then(|route| checked(route, codec, &head.method)) {
         Ok(found) => found,
         Err(status) => return failure(&snapshot.schema, &status),

@@ -10,9 +10,9 @@ use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
+use super::super::head::Head;
 use super::super::answer::{Answer, AnswerBody};
 use super::super::body::{self, RequestBody};
 use super::super::classify::content_type;
@@ -43,12 +43,12 @@ pub(in crate::front) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
     head: &Head,
     body: B,
-    caller: Caller,
+    mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
     match method::find(snapshot, head.uri.path(), Dialect::Connect) {
         Ok(route) => {
-            let route = seen.found(route, Dialect::Connect);
+            let route = seen.found(route, Dialect::Connect, &mut caller);
             call(route, head, body, caller, &snapshot.limits).await
         }
         Err(status) => failure(&snapshot.schema, &status),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
-use http::request::Parts as Head;
 use http::{HeaderValue, Method, Response};
 
+use super::super::head::Head;
 use super::super::answer::{Answer, AnswerBody};
 use crate::call::Dialect;
 use crate::codec::query::pairs;

@@ -19,10 +19,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 
+use super::head::Head;
 use super::answer::{Answer, AnswerBody};
 use super::body::{self, Begun, RequestBody};
 use super::upload::unreadable;
@@ -122,7 +122,7 @@ async fn call<B: RequestBody>(
     service: &Arc<Service>,
     head: Head,
     body: B,
-    caller: Caller,
+    mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
     let limits = &snapshot.limits;
@@ -141,7 +141,7 @@ async fn call<B: RequestBody>(
     };
     form = Form { version: opened.version, related: opened.header.message_id.clone() };
     let route = match find(snapshot, service, &opened) {
-        Ok(route) => seen.found(route, Dialect::Soap),
+        Ok(route) => seen.found(route, Dialect::Soap, &mut caller),
         Err(status) => return fault(&status.into(), &form),
     };
     // Whoever may not call at all learns that first. What else it learns has a form of its own.

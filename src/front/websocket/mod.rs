@@ -17,11 +17,11 @@
 use std::sync::Arc;
 
 use http::header::{CONNECTION, UPGRADE};
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 
+use super::head::Head;
 use super::answer::{Answer, AnswerBody};
 use super::representation::Text;
 use super::upload::Outside;
@@ -105,15 +105,15 @@ pub(super) fn hint(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
 async fn open(
     snapshot: &Snapshot,
     mut head: Head,
-    caller: Caller,
+    mut caller: Caller,
     seen: &mut Seen,
 ) -> Result<Answer, Refused> {
     let reached = reach(snapshot, head.uri.path())?;
-    let route = Arc::clone(seen.found(&reached.route, Dialect::WebSocket));
+    let route = Arc::clone(seen.found(&reached.route, Dialect::WebSocket, &mut caller));
     handshake::check_origin(&head, route.endpoint.options.cors.as_deref())?;
     let Agreed { form, headers, bearer } = handshake::check(&head)?;
     let (query, words) = handshake::query(head.uri.query().unwrap_or_default());
-    handshake::authorize(&mut head.headers, bearer.or(query.access_token).as_deref())?;
+    handshake::authorize(Arc::make_mut(&mut head.headers), bearer.or(query.access_token).as_deref())?;
     let upgrade = head
         .extensions
         .remove::<OnUpgrade>()
