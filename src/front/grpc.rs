@@ -49,9 +49,7 @@ pub(super) async fn answer<B: RequestBody>(
         Err(status) => return without_message(Reply::from(status), &[]),
     };
     let subtype = subtype(content_type(head)).unwrap_or_default();
-    if let Err(status) = check_subtype("application/grpc", subtype) {
-        return without_message(Reply::from(status), &[]);
-    }
+    let body = check_subtype("application/grpc", subtype).map(|()| body);
     let (endpoint, listed) = (&route.endpoint, &route.endpoint.options.response_metadata);
     let is_stream = endpoint.method.server_streaming;
     let call = grpc_message::call(route, Dialect::Grpc, head, caller, body, &snapshot.limits);

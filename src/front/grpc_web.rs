@@ -72,13 +72,11 @@ pub(super) async fn answer<B: RequestBody>(
         Err(status) => return write(Reply::from(status), Web::without_method(is_text)),
     };
     let name = if is_text { "application/grpc-web-text" } else { "application/grpc-web" };
-    if let Err(status) = check_subtype(name, subtype) {
-        return write(Reply::from(status), Web::without_method(is_text));
-    }
+    let body = check_subtype(name, subtype).map(|()| body);
     let endpoint = &route.endpoint;
     let limits = &snapshot.limits;
     let call = if is_text {
-        grpc_message::call(route, Dialect::GrpcWeb, head, caller, Decoded::new(body), limits)
+        grpc_message::call(route, Dialect::GrpcWeb, head, caller, body.map(Decoded::new), limits)
     } else {
         grpc_message::call(route, Dialect::GrpcWeb, head, caller, body, limits)
     };

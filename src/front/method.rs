@@ -33,8 +33,8 @@ pub(super) fn call(
     body: Result<Body, Status>,
 ) -> Call {
     let metadata = metadata::custom(&head.headers, dialect != Dialect::Grpc);
-    let streams = route.endpoint.method.client_streaming;
-    let request =
-        |check: Result<(), Status>| check.and(body).unwrap_or_else(|status| Body::refused(status, streams));
+    let request = |check: Result<(), Status>| {
+        check.and(body).unwrap_or_else(|status| Body::Refused(Box::new(status)))
+    };
     Call { encodings, ..caller.call(route, dialect, head, metadata, request) }
 }

@@ -70,12 +70,19 @@ async fn call<B: RequestBody>(
         return answer;
     }
     let (codec, body) = match request(route, head, body, limits) {
-        Ok((codec, body)) => (codec, Ok(body)),
-        Err(status) => (Codec::Json, Err(status)),
+        Ok(request) => request,
+        Err(status) => return refuse(route, head, caller, status).await,
     };
-    let call = method::call(route, Dialect::Connect, head, Encodings::default(), caller, body);
+    let call = method::call(route, Dialect::Connect, head, Encodings::default(), caller, Ok(body));
     let reply = route.endpoint.service.call(call).await;
     write(route, codec, reply, request_id::of(&head.headers))
+}
+
+/// Answers a call with which something is wrong: whoever may not call learns that first.
+pub(super) async fn refuse(route: &Route, head: &Head, caller: Caller, flaw: Status) -> Answer {
+    let call = method::call(route, Dialect::Connect, head, Encodings::default(), caller, Err(flaw));
+    let reply = route.endpoint.service.call(call).await;
+    write(route, Codec::Json, reply, request_id::of(&head.headers))
 }
 
 /// The verbs that the method allows, if this is none of them.

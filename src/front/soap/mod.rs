@@ -279,10 +279,11 @@ fn request<B: RequestBody>(route: &Arc<Route>, parts: Parts<'_>, body: Begun<B>,
     let trace = caller.trace.as_ref().and_then(Traced::sampled).cloned().map(Box::new);
     let (owned, bounds) = (Arc::clone(route), limits.clone());
     let mut call = caller.call(route, Dialect::Soap, head, metadata, |check| {
+        if let Err(status) = check.and(refused.map_or(Ok(()), Err)) {
+            return Body::Refused(Box::new(status));
+        }
         Body::Pending(Box::pin(async move {
             let mut span = trace.map(|trace| trace.begin("decode", SpanKind::Internal));
-            check?;
-            refused.map_or(Ok(()), Err)?;
             let bytes = body.finish(&bounds).await?;
             let wire = message::read(&owned, &bytes, charset.as_deref());
             let wire = wire.map_err(|fault| unreadable(fault.status))?;

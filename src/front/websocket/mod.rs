@@ -26,7 +26,7 @@ use super::answer::{Answer, AnswerBody};
 use super::representation::Text;
 use super::upload::Outside;
 use super::{Caller, Seen, Stopping, error, metadata, request_id, shown};
-use crate::call::{Call, Dialect, Reply};
+use crate::call::{Body, Call, Dialect, Reply};
 use crate::codec::binding::Body as BoundBody;
 use crate::route::table::Found;
 use crate::snapshot::{Route, Snapshot};
@@ -128,8 +128,10 @@ async fn open(
     let metadata = metadata::of_request(&head.headers, &route.endpoint.options.request_metadata);
     let outside = (Outside { values: reached.values, query: query.rest }, reached.is_own);
     let call = caller.call(&route, Dialect::WebSocket, &head, metadata, |check| {
-        let check = check.and(words);
-        Requests::new(Arc::clone(&route), form, receiver, outside, check, sender).into_body(starts_at_once)
+        if let Err(status) = check.and(words) {
+            return Body::Refused(Box::new(status));
+        }
+        Requests::new(Arc::clone(&route), form, receiver, outside, sender).into_body(starts_at_once)
     });
     let request_id = request_id::of(&head.headers).cloned();
     let answers = Answers { route, form, trailers: query.trailers, request_id };
