@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::config::problem::Problems;
+use crate::document::comments::Comments;
 use crate::schema::Schema;
 use crate::snapshot::service::{Documents, Services};
 use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
@@ -111,6 +112,7 @@ pub fn compile(
         message: config.codec.message.as_usize(),
     };
     let sockets = sockets(config);
+    let comments = if config.documents.comments.value { Comments::Written } else { Comments::LeftOut };
     let tls = Tls {
         listeners,
         upstreams: upstreams.iter().filter_map(|upstream| upstream.connector.clone()).collect(),
@@ -118,7 +120,7 @@ pub fn compile(
     let snapshot = Snapshot {
         methods,
         services,
-        documents: Documents::default(),
+        documents: config.documents.enabled.value.then(|| Documents::new(comments)),
         public_url: config.public_url.as_ref().map(|url| url.as_str().to_owned()),
         routes,
         schema,

@@ -19,7 +19,7 @@ use crate::config::{self, Config, policy as settings};
 use crate::policy::guard::Guard;
 use crate::policy::pattern::Pattern;
 use crate::policy::rule::{self, Allow, Deny, Policy, Rule, Scope};
-use crate::snapshot::{Access, Endpoint, Proxies, ProxyHeader, Snapshot};
+use crate::snapshot::{Access, Endpoint, Proxies, ProxyHeader, Route, Snapshot};
 
 /// The policies of a configuration, ready to be laid around services.
 #[derive(Default)]
@@ -213,7 +213,7 @@ pub(super) fn review(
     refuse_idle(own, exposed, problems);
     warn_of_unused(config, problems);
     if snapshot.open().next().is_none() {
-        warn_of_open_schemas(config, problems);
+        warn_of_open_schemas(config, snapshot, problems);
     }
 }
 
@@ -233,13 +233,23 @@ fn refuse_idle(own: &[(&str, &Settings)], exposed: &[Exposed<'_>], problems: &mu
 
 /// Who has thought of policies for every method may not have thought of what tells about them. Where that is written,
 /// somebody has.
-fn warn_of_open_schemas(config: &Config, problems: &mut Problems) {
+fn warn_of_open_schemas(config: &Config, snapshot: &Snapshot, problems: &mut Problems) {
     let reflection = &config.grpc.reflection;
     if reflection.enabled.value && reflection.enabled.place.is_none() && reflection.policy.is_empty() {
         let text =
             "Every method has a policy, but whoever can connect may ask for the schema by gRPC reflection.";
         let hint = "Write `grpc: {reflection: {policy: [NAME]}}` or `reflection: false`, or `reflection: true` if that is \
                     meant.";
+        problems.push(Problem::warning(text).hint(hint));
+    }
+    let documents = &config.documents;
+    let has_documents = |own: &Arc<Route>| own.endpoint.speaks(Dialect::Xml) || own.endpoint.speaks(Dialect::Soap);
+    if documents.enabled.value && documents.enabled.place.is_none() && snapshot.exposed().any(has_documents) {
+        let text = format!(
+            "Every method has a policy, but whoever can connect may fetch WSDL and XML Schema{}.",
+            if documents.comments.value { ", with what the proto files say in comments" } else { "" }
+        );
+        let hint = "Write `documents: false`, or `documents: true` if that is meant.";
         problems.push(Problem::warning(text).hint(hint));
     }
 }

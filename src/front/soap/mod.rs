@@ -75,11 +75,14 @@ pub(super) async fn answer<B: RequestBody>(
         Method::POST => call(snapshot, service, head, body, caller, seen).await,
         Method::GET | Method::HEAD => {
             document::answer(snapshot, service, &head, caller.tls.is_some()).unwrap_or_else(|| {
-                let text = format!(
-                    "This is a SOAP service, which is called with POST. Its description is at /soap/{}?wsdl, XML Schema \
-                     of a package at /soap/{}?xsd=PACKAGE.",
-                    service.name, service.name
-                );
+                let name = &service.name;
+                let description = match snapshot.documents {
+                    Some(_) => format!(
+                        "Its description is at /soap/{name}?wsdl, XML Schema of a package at /soap/{name}?xsd=PACKAGE."
+                    ),
+                    None => "Its description is not given out here.".to_owned(),
+                };
+                let text = format!("This is a SOAP service, which is called with POST. {description}");
                 if head.uri.query().is_some() {
                     return refused(&service.schema, &Status::caller(Code::Unimplemented, text).with_http(404));
                 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::calls::{Kind, Outcome, call, framed, outcome, request};
 use super::{BUYER, Counting, Place, VISITOR};
-use crate::support::client::{Version, send};
+use crate::support::client::{Version, get, send};
 use crate::support::gateway::transom;
 use transom::call::Dialect;
 
@@ -114,6 +114,38 @@ async fn health_and_reflection_take_policies() {
     assert_eq!(listed.json(), json!({"statuses": {"": {"status": "SERVING"}}}));
 }
 
+/// Documents are for clients that have no credentials yet, unless they are for nobody.
+#[tokio::test]
+async fn documents_are_given_to_everybody_or_nobody() {
+    let place = Place::new();
+    for (documents, status, has_comments) in [
+        ("true", 200, true),
+        ("{enabled: true}", 200, true),
+        ("{comments: false}", 200, false),
+        ("false", 404, false),
+    ] {
+        let rest = format!(
+            "{PARTNERS}services: [{{service: '**', policy: [partners, buyers]}}]\ndocuments: {documents}\n"
+        );
+        let gateway = place.gateway("127.0.0.1:1", &rest);
+        for target in [
+            "/soap/echo.v1.Echo?wsdl",
+            "/soap/echo.v1.Echo?xsd=echo.v1",
+            "/soap/echo.v1.Echo?xsd=echo.v1.Echo",
+            "/xsd/echo.v1",
+        ] {
+            let answer = get(gateway.address(), target).await;
+            assert_eq!(answer.status, status, "{documents} {target}: {answer:?}");
+            let told = String::from_utf8_lossy(&answer.body).contains("documentation>");
+            assert!(has_comments || !told, "{documents} {target}: {answer:?}");
+            assert!(!has_comments || told || !target.ends_with("?wsdl"), "{documents} {target}: {answer:?}");
+        }
+        let answer = get(gateway.address(), "/soap/echo.v1.Echo").await;
+        let hint = String::from_utf8_lossy(&answer.body).contains("Its description is not given out here.");
+        assert_eq!((answer.status.as_u16(), hint), (405, status == 404), "{answer:?}");
+    }
+}
+
 #[test]
 fn check_says_what_is_open() {
     let place = Place::new();
@@ -137,12 +169,23 @@ fn check_says_what_is_open() {
         assert!(output.status.success() && text(&output.stdout).ends_with(said), "{services}: {output:?}");
         let warned = text(&output.stderr).contains("may ask for the schema by gRPC reflection.");
         assert_eq!(warned, said == "Every method has a policy.", "{output:?}");
+        let open = "may fetch WSDL and XML Schema, with what the proto files say in comments.";
+        assert_eq!(text(&output.stderr).contains(open), warned, "{output:?}");
     }
     // Where somebody has thought of it there is no warning.
-    for grpc in ["true", "false", "{policy: [partners]}"] {
-        let rest = format!("{PARTNERS}services: [{{service: '**', policy: [partners, buyers]}}]\n");
-        let output = check(&place, &format!("{rest}grpc: {{reflection: {grpc}}}\n"));
-        assert!(!text(&output.stderr).contains("by gRPC reflection."), "{grpc}: {output:?}");
+    let rest = format!("{PARTNERS}services: [{{service: '**', policy: [partners, buyers]}}]\n");
+    for (thought, asked, fetched) in [
+        ("grpc: {reflection: true}\n", false, true),
+        ("grpc: {reflection: false}\n", false, true),
+        ("grpc: {reflection: {policy: [partners]}}\n", false, true),
+        ("documents: true\n", true, false),
+        ("documents: {enabled: false}\n", true, false),
+        ("documents: {comments: false}\n", true, true),
+    ] {
+        let output = check(&place, &format!("{rest}{thought}"));
+        let told = text(&output.stderr);
+        assert_eq!(told.contains("by gRPC reflection."), asked, "{thought}: {told}");
+        assert_eq!(told.contains("may fetch WSDL and XML Schema"), fetched, "{thought}: {told}");
     }
     let output = check(
         &place,
