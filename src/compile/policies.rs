@@ -243,7 +243,8 @@ fn warn_of_open_schemas(config: &Config, snapshot: &Snapshot, problems: &mut Pro
         problems.push(Problem::warning(text).hint(hint));
     }
     let documents = &config.documents;
-    let has_documents = |own: &Arc<Route>| own.endpoint.speaks(Dialect::Xml) || own.endpoint.speaks(Dialect::Soap);
+    let has_documents =
+        |own: &Arc<Route>| own.endpoint.speaks(Dialect::Xml) || own.endpoint.speaks(Dialect::Soap);
     if documents.enabled.value && documents.enabled.place.is_none() && snapshot.exposed().any(has_documents) {
         let text = format!(
             "Every method has a policy, but whoever can connect may fetch WSDL and XML Schema{}.",

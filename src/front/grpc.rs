@@ -6,12 +6,12 @@ use bytes::BytesMut;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 
-use super::head::Head;
 use super::answer::{Answer, AnswerBody};
 use super::body::RequestBody;
 use super::classify::content_type;
 use super::envelope::{self, Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
+use super::head::Head;
 use super::{Caller, Seen, error, grpc_message, method};
 use crate::call::{Dialect, Message, Reply};
 use crate::snapshot::Snapshot;

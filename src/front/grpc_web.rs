@@ -16,12 +16,12 @@ use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::body::{Body, Frame};
 
-use super::head::Head;
 use super::answer::Answer;
 use super::body::{BoxError, RequestBody};
 use super::classify::content_type;
 use super::envelope::{self, Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
+use super::head::Head;
 use super::{Caller, Seen, error, grpc_message, method, request_id};
 use crate::call::{Dialect, Message, Part, Reply};
 use crate::snapshot::{Route, Snapshot};

@@ -8,12 +8,12 @@ use http::header::{CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::oneshot;
 
-use super::head::Head;
 use super::Caller;
 use super::answer::{Answer, AnswerBody};
 use super::body::RequestBody;
 use super::caller::or_refusal;
 use super::error::Form;
+use super::head::Head;
 use super::representation::{Text, Wish};
 use super::request_id::{self, REQUEST_ID};
 use super::stream::{Beginning, Streamed, media_type, unwritable};

@@ -220,8 +220,12 @@ impl Verifier for Slow {
 async fn what_takes_time_is_waited_for_and_nothing_else_is() {
     let slow = |refused| Arc::new(Slow(refused)) as Arc<dyn Verifier>;
     let asks = |all, proofs| everywhere(Policy { require: require(all, proofs), ..Policy::default() });
-    let admins =
-        || everywhere(Policy { allow: Allow { roles: texts(&["admin"]), ..Allow::default() }, ..Policy::default() });
+    let admins = || {
+        everywhere(Policy {
+            allow: Allow { roles: texts(&["admin"]), ..Allow::default() },
+            ..Policy::default()
+        })
+    };
     let key = || api_key(&[]);
     let (expired, busy) = (Some(Reason::Expired), Some(Reason::Busy));
     for (name, rules, expected) in [
@@ -253,7 +257,13 @@ async fn what_is_known_of_a_caller_is_written_as_headers_carry_it() {
         scopes: texts(&["read", "write"]),
         ..Identity::default()
     };
-    let names = [("sub", "x-sub"), ("sub", "x-sub-bin"), ("roles", "x-roles"), ("scope", "x-scope"), ("owner", "x-owner")];
+    let names = [
+        ("sub", "x-sub"),
+        ("sub", "x-sub-bin"),
+        ("roles", "x-roles"),
+        ("scope", "x-scope"),
+        ("owner", "x-owner"),
+    ];
     let policy = Policy {
         claims: names.map(|(claim, name)| (claim.into(), HeaderName::from_static(name))).into(),
         ..Policy::default()
@@ -265,7 +275,8 @@ async fn what_is_known_of_a_caller_is_written_as_headers_carry_it() {
         ("x-roles", "a,b"),
         ("x-scope", "read write"),
     ];
-    let written: Vec<_> = written.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    let written: Vec<_> =
+        written.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
     assert_eq!(written, expected);
 }
 

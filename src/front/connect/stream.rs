@@ -9,11 +9,11 @@ use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 
-use super::super::head::Head;
 use super::super::answer::Answer;
 use super::super::body::RequestBody;
 use super::super::classify::content_type;
 use super::super::envelope::{self, Framed, Framing, Requests};
+use super::super::head::Head;
 use super::super::{Caller, Seen, error, metadata, method, request_id};
 use super::Codec;
 use super::error::write_error;

@@ -21,8 +21,8 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 
-use super::head::Head;
 use super::answer::{Answer, AnswerBody};
+use super::head::Head;
 use super::representation::Text;
 use super::upload::Outside;
 use super::{Caller, Seen, Stopping, error, metadata, request_id, shown};
