@@ -1,35 +1,27 @@
 //! Who may call: policies become rules around the services of methods.
 
 use std::collections::HashMap;
-use std::num::NonZero;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use http::HeaderName;
 
+use super::identity::{Known, claims, texts};
+use super::limits::{self, Plans, weight};
 use super::services::{Exposed, spoken};
 use crate::call::Dialect;
-use crate::call::identity::Identity;
 use crate::call::network::{Network, Networks};
 use crate::call::service::CallService;
-use crate::config::callers::{self, Callers};
-use crate::config::identity::{ApiKeys, Basic};
-use crate::config::place::{Located, Place};
-use crate::config::policy::{CertificateProof, Proof, Require, Use};
+use crate::config::place::Located;
+use crate::config::policy::{Require, Use};
 use crate::config::problem::{Problem, Problems};
 use crate::config::service::Service as Settings;
-use crate::config::settings::collection::{Named, NonEmpty};
-use crate::config::value::moment::Moment;
 use crate::config::value::network;
 use crate::config::{self, Config, policy as settings};
-use crate::policy::api_key::{ApiKey, Key, Keys, parse_hash};
-use crate::policy::certificate::Certificate;
 use crate::policy::guard::Guard;
-use crate::policy::password::{self, Hash, User, Users};
+use crate::policy::limit::asking::{Counters, Counts};
 use crate::policy::pattern::Pattern;
-use crate::policy::rule::{self, Allow, Deny, Policy, Rule};
-use crate::policy::verify::{Term, Verifier};
-use crate::snapshot::{Access, Endpoint, Proxies, ProxyHeader, Snapshot};
+use crate::policy::rule::{self, Allow, Deny, Policy, Rule, Scope};
+use crate::snapshot::{Access, Endpoint, Proxies, ProxyHeader, Route, Snapshot};
 
 /// The policies of a configuration, ready to be laid around services.
 #[derive(Default)]
@@ -37,20 +29,16 @@ pub(super) struct Policies {
     named: HashMap<String, Arc<Policy>>,
     /// The names of metadata that no caller may send.
     reserved: Arc<[HeaderName]>,
+    /// Who counts what is called.
+    counters: Arc<Counters>,
+    /// The same for what is not to be refused for the calls of others.
+    apart: Arc<Counters>,
     /// What callers may tell of themselves.
     pub(super) access: Access,
 }
 
-/// What callers can be known by.
-struct Known<'c> {
-    keys: Option<(&'c ApiKeys, Arc<Keys>)>,
-    users: Option<(&'c Basic, Arc<Users>)>,
-    /// Whether a listener asks for certificates.
-    certificates: bool,
-}
-
 /// Reads the files of keys and users, and makes policies of what is written.
-pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
+pub(super) fn build(config: &Config, counts: &Counts, problems: &mut Problems) -> Policies {
     for listener in config.listeners.iter().filter(|listener| listener.proxy_protocol.value) {
         if config.trusted_proxies.is_empty() {
             let text = "The listener is for proxies that speak the PROXY protocol, but none is trusted.";
@@ -59,30 +47,31 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
         }
     }
     let identity = &config.identity;
-    let known = Known {
-        keys: identity.api_keys.as_ref().map(|keys| (keys, Arc::new(keys_of(keys, problems)))),
-        users: identity.basic.as_ref().map(|basic| (basic, Arc::new(users_of(basic, problems)))),
-        certificates: config
-            .listeners
-            .iter()
-            .flat_map(|listener| &listener.tls)
-            .any(|tls| tls.client_ca.is_some()),
-    };
+    let known = Known::of(config, problems);
+    let plans = Plans::of(config);
     let named: HashMap<_, _> = (config.policies.iter().flat_map(|policies| policies.iter()))
-        .map(|(name, policy)| (name.value.clone(), Arc::new(known.policy(policy, problems))))
+        .map(|(name, policy)| {
+            let limits = plans.limits(name, policy, problems);
+            (name.value.clone(), Arc::new(Policy { limits, ..make(&known, policy, problems) }))
+        })
         .collect();
+    for settings in config.services.iter() {
+        limits::check_weights(settings, &named, problems);
+    }
+    limits::review(config, &known, problems);
+    let counters = limits::counters(config, counts);
     let key_header = identity.api_keys.iter().filter_map(|keys| header(&keys.header));
     let asserted =
         named.values().flat_map(|policy| policy.claims.iter().map(|(_, name)| name).chain(&policy.address));
     let mut reserved: Vec<_> = asserted.cloned().chain(key_header).collect();
     reserved.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     reserved.dedup();
-    let uses = config.services.iter().any(|service| !service.policy.is_empty());
     Policies {
         named,
         reserved: reserved.into(),
+        apart: Arc::new(Counters { ceiling: None, ..counters.clone() }),
+        counters: Arc::new(counters),
         access: Access {
-            is_guarded: uses,
             key_query: identity
                 .api_keys
                 .as_ref()
@@ -101,26 +90,41 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
 impl Policies {
     /// Lays what a service's settings name around one of its methods.
     pub(super) fn around(&self, settings: &Settings, endpoint: Endpoint) -> Endpoint {
-        let method = endpoint.full_name.rsplit('/').next().unwrap_or_default();
-        let holding: Vec<_> = settings.policy.iter().filter(|used| is_for(used, method)).collect();
-        let rules: Vec<_> = holding.iter().filter_map(|used| self.rule(used)).collect();
-        if rules.is_empty() && self.reserved.is_empty() {
+        let holding: Vec<_> =
+            settings.policy.iter().filter(|used| is_for(used, name_of(&endpoint))).collect();
+        let rules = self.rules(&holding);
+        // The gateway says that it is well also when it has a lot to do.
+        let counters = if endpoint.upstream().is_some() { &self.counters } else { &self.apart };
+        if rules.is_empty() && self.reserved.is_empty() && counters.ceiling.is_none() {
             return endpoint;
         }
         let mut policies: Vec<_> = holding.iter().map(|used| used.name.value.clone()).collect();
         policies.dedup();
-        let guard = Guard::new(rules, Arc::clone(&self.reserved), endpoint.service);
+        let guard = Guard::new(rules, Arc::clone(&self.reserved), Arc::clone(counters), endpoint.service);
         let service: Arc<dyn CallService> = Arc::new(guard);
         Endpoint { service, policies, ..endpoint }
     }
 
-    fn rule(&self, used: &Use) -> Option<Rule> {
-        Some(Rule {
-            policy: Arc::clone(self.named.get(&used.name.value)?),
-            routes: texts(&used.routes),
-            dialects: used.dialects.iter().map(|dialect| spoken(dialect.value)).collect(),
-        })
+    /// The rules for these. A policy that holds twice in the same place is one, with the larger weight.
+    fn rules(&self, holding: &[&Use]) -> Vec<Rule> {
+        let mut rules: Vec<Rule> = Vec::new();
+        for used in holding {
+            let Some(policy) = self.named.get(&used.name.value) else { continue };
+            let (scope, weight) = (scope(used), weight(used));
+            let same = |rule: &&mut Rule| Arc::ptr_eq(&rule.policy, policy) && rule.scope == scope;
+            match rules.iter_mut().find(same) {
+                Some(rule) => rule.weight = rule.weight.max(weight),
+                None => rules.push(Rule { policy: Arc::clone(policy), scope, weight }),
+            }
+        }
+        rules
     }
+}
+
+/// Where a policy holds for a method.
+fn scope(used: &Use) -> Scope {
+    let dialects = used.dialects.iter().map(|dialect| spoken(dialect.value)).collect();
+    Scope { routes: texts(&used.routes), dialects }
 }
 
 /// Whether a policy holds for a method of its service, by its name.
@@ -128,170 +132,37 @@ fn is_for(used: &Use, method: &str) -> bool {
     used.methods.is_empty() || used.methods.iter().any(|pattern| Pattern::new(pattern, &[]).fits(method))
 }
 
-impl Known<'_> {
-    fn policy(&self, policy: &settings::Policy, problems: &mut Problems) -> Policy {
-        let require = policy.require.as_ref().map(|require| {
-            let (all, proofs) = match require {
-                Require::Any(proofs) => (false, proofs),
-                Require::All(proofs) => (true, proofs),
-            };
-            rule::Require {
-                all,
-                proofs: proofs.iter().filter_map(|proof| self.proof(proof, problems)).collect(),
-            }
-        });
-        let allow = policy.allow.as_ref().map(|allow| Allow {
-            roles: texts(&allow.roles),
-            scopes: texts(&allow.scopes),
-            claims: claims(&allow.claims).collect(),
-            networks: networks(&allow.ips),
-        });
-        let deny = policy.deny.as_ref().map(|deny| Deny {
-            roles: texts(&deny.roles),
-            owners: texts(&deny.owners),
-            networks: networks(&deny.ips),
-        });
-        let asserted = policy.claims_to_metadata.iter().flat_map(|claims| claims.iter());
-        Policy {
-            require,
-            allow: allow.unwrap_or_default(),
-            deny: deny.unwrap_or_default(),
-            claims: asserted
-                .filter_map(|(claim, name)| Some((claim.as_str().into(), header(name)?)))
-                .collect(),
-            address: policy.address_to_metadata.as_ref().and_then(header),
+fn make(known: &Known<'_>, policy: &settings::Policy, problems: &mut Problems) -> Policy {
+    let require = policy.require.as_ref().map(|require| {
+        let (all, proofs) = match require {
+            Require::Any(proofs) => (false, proofs),
+            Require::All(proofs) => (true, proofs),
+        };
+        rule::Require {
+            all,
+            proofs: proofs.iter().filter_map(|proof| known.proof(proof, problems)).collect(),
         }
-    }
-
-    fn proof(&self, proof: &Proof, problems: &mut Problems) -> Option<Arc<dyn Verifier>> {
-        let mut lacks = |what: &str, hint: &str, place: Option<Place>| {
-            problems.push(Problem::error(format!("A policy asks for {what}.")).at(place).hint(hint));
-            None
-        };
-        match proof {
-            Proof::ApiKey(wanted) => {
-                let place = wanted.owners.first().and_then(|owner| owner.place);
-                let Some((settings, keys)) = &self.keys else {
-                    let hint = "Name the file of keys: `identity: {api_keys: {file: keys.yaml}}`. `transom keys new` makes it.";
-                    return lacks("API keys, but `identity` says nothing of any", hint, place);
-                };
-                let query = settings.query.as_ref().map(|query| query.as_str());
-                Some(Arc::new(ApiKey::new(
-                    Arc::clone(keys),
-                    header(&settings.header)?,
-                    query,
-                    texts(&wanted.owners),
-                )))
-            }
-            Proof::Basic(wanted) => {
-                let place = wanted.owners.first().and_then(|owner| owner.place);
-                let Some((settings, users)) = &self.users else {
-                    let hint = "Name the file of users: `identity: {basic: {file: users.yaml}}`.";
-                    return lacks("passwords, but `identity` says nothing of any", hint, place);
-                };
-                Some(Arc::new(password::Basic::new(
-                    Arc::clone(users),
-                    &settings.realm,
-                    texts(&wanted.owners),
-                )))
-            }
-            Proof::Certificate(wanted) => {
-                if !self.certificates {
-                    let hint = "Name the authorities that sign them: `listeners: [{address: ..., tls: {client_ca: FILE, ...}}]`.";
-                    return lacks("certificates of callers, but no listener does", hint, None);
-                }
-                Some(Arc::new(certificate(wanted)))
-            }
-        }
-    }
-}
-
-fn certificate(wanted: &CertificateProof) -> Certificate {
-    let patterns =
-        |texts: &[Located<String>], make: fn(&str) -> Pattern| texts.iter().map(|text| make(text)).collect();
-    Certificate {
-        subjects: patterns(&wanted.subjects, Certificate::subject),
-        dns: patterns(&wanted.dns, Certificate::dns),
-        uris: patterns(&wanted.uris, Certificate::uri),
-        emails: patterns(&wanted.emails, Certificate::email),
-        identity: Identity {
-            owner: text(&wanted.owner),
-            plan: text(&wanted.plan),
-            roles: texts(&wanted.roles),
-            scopes: texts(&wanted.scopes),
-            ..Identity::default()
-        },
-    }
-}
-
-fn keys_of(settings: &ApiKeys, problems: &mut Problems) -> Keys {
-    let Callers { keys, .. } = callers::load(&settings.file, problems).unwrap_or_default();
-    let made = keys.iter().filter_map(|key| {
-        let Some(hash) = parse_hash(&key.hash) else {
-            let text =
-                format!("The hash of the key {:?} is not `sha256:` and 64 hexadecimal digits.", key.id.value);
-            let hint =
-                "`transom keys new` writes it. For a key from elsewhere: printf %s \"$KEY\" | sha256sum";
-            problems.push(Problem::error(text).at(key.hash.place).hint(hint));
-            return None;
-        };
-        let identity = Identity {
-            principal: key.id.as_str().into(),
-            owner: text(&key.owner),
-            plan: text(&key.plan),
-            roles: texts(&key.roles),
-            scopes: texts(&key.scopes),
-            claims: claims(&key.claims).collect(),
-        };
-        Some(Key { hash, identity: Arc::new(identity), term: term(&key.expires, &key.revoked) })
     });
-    made.collect()
-}
-
-fn users_of(settings: &Basic, problems: &mut Problems) -> Users {
-    let Callers { users, .. } = callers::load(&settings.file, problems).unwrap_or_default();
-    let made = users.iter().filter_map(|user| {
-        let hash = match Hash::parse(&user.password) {
-            Ok(hash) => hash,
-            Err(flaw) => {
-                // The text is not repeated: somebody may have written the password itself.
-                let text = format!("The password of the user {:?} cannot be used: {flaw}.", user.name.value);
-                let hint = "Write what argon2 makes of it: printf %s \"$PASSWORD\" | argon2 \"$(openssl rand -hex 8)\" -id -e";
-                problems.push(Problem::error(text).at(user.password.place).hint(hint));
-                return None;
-            }
-        };
-        let name: Box<str> = user.name.as_str().into();
-        let identity = Identity {
-            principal: name.clone(),
-            owner: text(&user.owner),
-            plan: text(&user.plan),
-            roles: texts(&user.roles),
-            scopes: texts(&user.scopes),
-            claims: claims(&user.claims).collect(),
-        };
-        Some((name, User { hash, identity: Arc::new(identity), term: term(&user.expires, &user.revoked) }))
+    let allow = policy.allow.as_ref().map(|allow| Allow {
+        roles: texts(&allow.roles),
+        scopes: texts(&allow.scopes),
+        claims: claims(&allow.claims).collect(),
+        networks: networks(&allow.ips),
     });
-    Users::new(made.collect(), available_parallelism().map_or(1, NonZero::get))
-}
-
-fn term(expires: &Option<Located<Moment>>, revoked: &Option<Located<Moment>>) -> Term {
-    Term { expires: expires.as_ref().map(|moment| moment.time()), revoked: revoked.is_some() }
-}
-
-fn text(text: &Option<Located<String>>) -> Option<Box<str>> {
-    text.as_ref().map(|text| text.as_str().into())
-}
-
-fn texts(texts: &[Located<String>]) -> Vec<Box<str>> {
-    texts.iter().map(|text| text.as_str().into()).collect()
-}
-
-type Claims = Option<Named<NonEmpty<Located<String>>>>;
-
-fn claims(claims: &Claims) -> impl Iterator<Item = (Box<str>, Vec<Box<str>>)> {
-    let all = claims.iter().flat_map(|claims| claims.iter());
-    all.map(|(name, values)| (name.as_str().into(), texts(values)))
+    let deny = policy.deny.as_ref().map(|deny| Deny {
+        roles: texts(&deny.roles),
+        owners: texts(&deny.owners),
+        networks: networks(&deny.ips),
+    });
+    let asserted = policy.claims_to_metadata.iter().flat_map(|claims| claims.iter());
+    Policy {
+        require,
+        allow: allow.unwrap_or_default(),
+        deny: deny.unwrap_or_default(),
+        claims: asserted.filter_map(|(claim, name)| Some((claim.as_str().into(), header(name)?))).collect(),
+        address: policy.address_to_metadata.as_ref().and_then(header),
+        limits: None,
+    }
 }
 
 /// The ways on which a method can be called: a dialect, and the template of a route.
@@ -314,13 +185,22 @@ fn ways<'s>(snapshot: &'s Snapshot, endpoint: &'s Arc<Endpoint>) -> Vec<(Dialect
     ways
 }
 
-/// Holds what services say of policies against the methods and routes that there are. A name that fits nothing would
-/// leave open what it was to guard.
-pub(super) fn review(config: &Config, exposed: &[Exposed<'_>], snapshot: &Snapshot, problems: &mut Problems) {
+/// Holds what services say of policies against the methods and routes that there are; `own` are the settings of the
+/// services that Transom answers itself, by their keys. A name that fits nothing would leave open what it was to guard.
+pub(super) fn review(
+    config: &Config,
+    own: &[(&str, &Settings)],
+    exposed: &[Exposed<'_>],
+    snapshot: &Snapshot,
+    problems: &mut Problems,
+) {
     let is_complete = snapshot.missing.is_empty();
     let find = |name: &str| config.policies.as_ref().and_then(|policies| policies.find(name));
-    for settings in config.services.iter() {
-        let own = || exposed.iter().filter(|method| std::ptr::eq(method.settings, settings));
+    let services = config.services.iter();
+    let services = services.map(|settings| (format!("the service of {}", settings.service.value), settings));
+    let owned = own.iter().map(|(key, settings)| (format!("`{key}`"), *settings));
+    for (name, settings) in services.chain(owned) {
+        let methods = || exposed.iter().filter(|method| std::ptr::eq(method.settings, settings));
         let knows = settings
             .policy
             .iter()
@@ -333,10 +213,7 @@ pub(super) fn review(config: &Config, exposed: &[Exposed<'_>], snapshot: &Snapsh
                     "The policy {:?} asks what the caller is, but nothing asks who it is.",
                     used.name.value
                 );
-                let hint = format!(
-                    "Add `require` to it, or to the service of {} a policy that has one.",
-                    settings.service.value
-                );
+                let hint = format!("Add `require` to it, or to {name} a policy that has one.");
                 problems.push(Problem::error(text).at(place).hint(hint));
             }
             if !is_complete {
@@ -344,7 +221,7 @@ pub(super) fn review(config: &Config, exposed: &[Exposed<'_>], snapshot: &Snapsh
             }
             for pattern in &used.methods {
                 let fits = |method: &Exposed<'_>| Pattern::new(pattern, &[]).fits(name_of(&method.endpoint));
-                if !own().any(fits) {
+                if !methods().any(fits) {
                     let text = format!("No method of these services has the name {:?}.", pattern.value);
                     let hint = "Write the name alone, such as GetOrder, or with `*`: Get*.";
                     problems.push(Problem::error(text).at(pattern.place).hint(hint));
@@ -354,7 +231,7 @@ pub(super) fn review(config: &Config, exposed: &[Exposed<'_>], snapshot: &Snapsh
                 let has = |method: &Exposed<'_>| {
                     ways(snapshot, &method.endpoint).iter().any(|(_, template)| *template == route.value)
                 };
-                if !own().any(|method| is_for(used, name_of(&method.endpoint)) && has(method)) {
+                if !methods().any(|method| is_for(used, name_of(&method.endpoint)) && has(method)) {
                     let text =
                         format!("No method that the policy holds for has the route {:?}.", route.value);
                     let hint = "Write the path template as `transom routes` shows it.";
@@ -362,15 +239,49 @@ pub(super) fn review(config: &Config, exposed: &[Exposed<'_>], snapshot: &Snapsh
                 }
             }
         }
-        own().for_each(|method| warn_of_gaps(settings, method, snapshot, problems));
+        methods().for_each(|method| warn_of_gaps(settings, method, snapshot, problems));
     }
+    refuse_idle(own, exposed, problems);
     warn_of_unused(config, problems);
+    if snapshot.open().next().is_none() {
+        warn_of_open_schemas(config, snapshot, problems);
+    }
+}
+
+/// A policy for what Transom does not answer itself would guard nothing.
+fn refuse_idle(own: &[(&str, &Settings)], exposed: &[Exposed<'_>], problems: &mut Problems) {
+    for (key, settings) in own {
+        let is_answered = exposed.iter().any(|method| std::ptr::eq(method.settings, *settings));
+        if let Some(used) = settings.policy.first().filter(|_| !is_answered) {
+            let text = format!(
+                "The policies of `{key}` hold for nothing: it is switched off, or an upstream's is exposed in its place."
+            );
+            let hint = "Leave them out, or write them with the service under `services`.";
+            problems.push(Problem::error(text).at(used.name.place).hint(hint));
+        }
+    }
+}
+
+/// Who has thought of policies for every method may not have thought of what tells about them. Where that is written,
+/// somebody has.
+fn warn_of_open_schemas(config: &Config, snapshot: &Snapshot, problems: &mut Problems) {
     let reflection = &config.grpc.reflection;
-    // Where it is written, somebody has thought of it.
-    if reflection.value && reflection.place.is_none() && snapshot.open().next().is_none() {
+    if reflection.enabled.value && reflection.enabled.place.is_none() && reflection.policy.is_empty() {
         let text =
             "Every method has a policy, but whoever can connect may ask for the schema by gRPC reflection.";
-        let hint = "Write `grpc: {reflection: false}`, or `reflection: true` if that is meant.";
+        let hint = "Write `grpc: {reflection: {policy: [NAME]}}` or `reflection: false`, or `reflection: true` if that is \
+                    meant.";
+        problems.push(Problem::warning(text).hint(hint));
+    }
+    let documents = &config.documents;
+    let has_documents =
+        |own: &Arc<Route>| own.endpoint.speaks(Dialect::Xml) || own.endpoint.speaks(Dialect::Soap);
+    if documents.enabled.value && documents.enabled.place.is_none() && snapshot.exposed().any(has_documents) {
+        let text = format!(
+            "Every method has a policy, but whoever can connect may fetch WSDL and XML Schema{}.",
+            if documents.comments.value { ", with what the proto files say in comments" } else { "" }
+        );
+        let hint = "Write `documents: false`, or `documents: true` if that is meant.";
         problems.push(Problem::warning(text).hint(hint));
     }
 }
@@ -380,13 +291,10 @@ fn warn_of_gaps(settings: &Settings, method: &Exposed<'_>, snapshot: &Snapshot, 
     let name = name_of(&method.endpoint);
     let holding: Vec<_> = settings.policy.iter().filter(|used| is_for(used, name)).collect();
     let Some(first) = holding.first() else { return };
-    let holds = |used: &Use, dialect: Dialect, route: &str| {
-        (used.dialects.is_empty() || used.dialects.iter().any(|one| spoken(one.value) == dialect))
-            && (used.routes.is_empty() || used.routes.iter().any(|one| one.value == route))
-    };
+    let scopes: Vec<_> = holding.iter().map(|used| scope(used)).collect();
     let ways = ways(snapshot, &method.endpoint);
     let open =
-        ways.iter().filter(|(dialect, route)| !holding.iter().any(|used| holds(used, *dialect, route)));
+        ways.iter().filter(|(dialect, route)| !scopes.iter().any(|scope| scope.holds(route, *dialect)));
     let open: Vec<_> = open.map(|(dialect, route)| format!("{dialect} on {route}")).collect();
     if open.is_empty() {
         return;
@@ -396,12 +304,18 @@ fn warn_of_gaps(settings: &Settings, method: &Exposed<'_>, snapshot: &Snapshot, 
         method.endpoint.full_name,
         open.join(", ")
     );
-    let hint = "Everybody may call it so. Add a policy without `routes` and `dialects`, or take the dialects from the service.";
+    let mut hint = "Everybody may call it so. Add a policy without `routes` and `dialects`".to_owned();
+    hint.push_str(match method.endpoint.upstream() {
+        Some(_) => ", or take the dialects from the service.",
+        // The dialects of what Transom answers itself are no setting.
+        None => ".",
+    });
     problems.push(Problem::warning(text).at(first.name.place).hint(hint));
 }
 
 fn warn_of_unused(config: &Config, problems: &mut Problems) {
-    let uses: Vec<_> = config.services.iter().flat_map(|settings| &settings.policy).collect();
+    let owned = [&config.grpc.health, &config.grpc.reflection].into_iter().flat_map(|own| &own.policy);
+    let uses: Vec<_> = config.services.iter().flat_map(|settings| &settings.policy).chain(owned).collect();
     for (name, _) in config.policies.iter().flat_map(|policies| policies.iter()) {
         if !uses.iter().any(|used| used.name.value == name.value) {
             let text = format!("No service names the policy {:?}.", name.value);
@@ -422,6 +336,6 @@ pub fn networks(networks: &[Located<network::Network>]) -> Networks {
 }
 
 /// A name of a header, as the configuration has checked that it is one.
-fn header<T: std::ops::Deref<Target = str>>(name: &Located<T>) -> Option<HeaderName> {
+pub(super) fn header<T: std::ops::Deref<Target = str>>(name: &Located<T>) -> Option<HeaderName> {
     HeaderName::try_from(&*name.value).ok()
 }

@@ -8,6 +8,7 @@
 //! password      names and passwords, by argon2
 //! certificate   what TLS told                    pattern   names with `*`
 //! refusal       why a call is refused, in words, and where that is counted
+//! limit         how much may be called
 //! ```
 //!
 //! The order on every path: who is the caller (UNAUTHENTICATED), then may it call (PERMISSION_DENIED), and only then is
@@ -16,6 +17,7 @@
 pub mod api_key;
 pub mod certificate;
 pub mod guard;
+pub mod limit;
 pub mod new_key;
 pub mod password;
 pub mod pattern;
