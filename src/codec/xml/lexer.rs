@@ -277,6 +277,11 @@ impl<'t> Lexer<'t> {
         self.origin = self.at;
     }
 
+    /// How many bytes are left to read.
+    pub(super) const fn left(&self) -> usize {
+        self.text.len() - self.at
+    }
+
     /// How many elements are open.
     pub const fn depth(&self) -> usize {
         self.open.len()

@@ -72,7 +72,7 @@ fn read_root(
             return Err(lexer.refused("the root element holds no message"));
         }
     }
-    wire.reserve(text.len() / 2 + 64);
+    wire.reserve(lexer.left() / 2 + 64);
     let mut reader = Reader::new(schema, &mut lexer, options.ignore_unknown, wire);
     reader.root(message, only)?;
     if options.is_wrapped && lexer.child()? {

@@ -167,7 +167,7 @@ impl<'a, 't> Reader<'a, 't, '_> {
             let content = self.out.len() - length.content();
             length.end(self.out);
             let key = (self.out.len() - content + from, to - from);
-            let left = self.lexer.text.len() - self.lexer.at;
+            let left = self.lexer.left();
             if !self.keys.insert(&mut map, self.out, key, left) {
                 return Err(self.error(place, "the key is there twice"));
             }
