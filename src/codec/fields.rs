@@ -77,6 +77,12 @@ pub(super) fn index(
     Ok(index)
 }
 
+/// Those of the occurrences that are of the field at `position`.
+pub(super) fn only(mut index: Vec<Occurrence>, position: usize) -> Vec<Occurrence> {
+    index.retain(|occurrence| usize::from(occurrence.position) == position);
+    index
+}
+
 /// Sets the bit of a field that was read and tells whether it was set before.
 #[inline]
 pub(super) fn set(words: &mut [u64], bit: usize) -> bool {

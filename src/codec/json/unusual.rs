@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::write::{Result, Stop, Writer};
 use super::write_map::{Entry, before_value};
 use super::write_value::{Before, Written};
-use crate::codec::fields::{Occurrence, index};
+use crate::codec::fields::{Occurrence, index, only};
 use crate::schema::Presence;
 use crate::schema::message::{Cardinality, Field, Kind, Message};
 use crate::wire::WireType;
@@ -44,8 +44,7 @@ impl<'a> Writer<'a, '_> {
         position: usize,
         wire: Reader<'_>,
     ) -> Result<()> {
-        let index = self.index(message, wire)?;
-        let group: Vec<_> = index.into_iter().filter(|each| usize::from(each.position) == position).collect();
+        let group = only(self.index(message, wire)?, position);
         let Some(field) = message.fields().get(position) else {
             return Err(Stop::error("the message has no such field"));
         };

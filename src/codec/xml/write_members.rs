@@ -1,9 +1,10 @@
 //! The fields of a message as elements, in order of declaration.
 
 use super::error::WriteError;
-use super::write::{Result, Tag, Writer, in_field, invalid};
-use crate::codec::fields::{Occurrence, fits, index};
-use crate::schema::message::{Cardinality, Field, Kind, Message};
+use super::write::{Result, Space, Tag, Writer, in_field, invalid, single_message};
+use super::write_well_known::NULL;
+use crate::codec::fields::{Occurrence, fits, index, only};
+use crate::schema::message::{Cardinality, Field, Kind, Message, WellKnown};
 use crate::schema::{MessageId, Presence};
 use crate::wire::WireType;
 use crate::wire::reader::Reader;
@@ -176,6 +177,52 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
+    /// No more than one field of a message, as the element that this message is by itself, or the message in the field
+    /// if that is a single one.
+    pub(super) fn only_member(&mut self, id: MessageId, position: usize, wire: Reader<'_>) -> Result<()> {
+        let message = self.schema.message(id);
+        if message.well_known().is_some() {
+            return self.root(id, wire, true);
+        }
+        let Some(field) = message.fields().get(position) else {
+            return Err(WriteError::new("the message has no such field"));
+        };
+        let group = only(self.index(message, wire)?, position);
+        let written = match single_message(field) {
+            Some(inner) if group.is_empty() => self.unset(inner),
+            Some(inner) => {
+                let mut joined = Vec::new();
+                let content = self.content(field, wire, &group, &mut joined)?;
+                self.root(inner, content, true)
+            }
+            None => self.as_root(id, true, |writer, tag| {
+                writer.composite(tag, Space::Package(message.package()), b"", |writer| {
+                    if group.is_empty() { Ok(()) } else { writer.group(field, wire, &group) }
+                })
+            }),
+        };
+        written.map_err(|error| in_field(self.schema, error, field))
+    }
+
+    /// A message that is not there, as the element that it is by itself.
+    fn unset(&mut self, id: MessageId) -> Result<()> {
+        match self.schema.message(id).well_known() {
+            None | Some(WellKnown::Any | WellKnown::Struct | WellKnown::ListValue) => {
+                self.root(id, Reader::new(&[]), true)
+            }
+            Some(WellKnown::Value) => self.as_root(id, true, |writer, tag| {
+                writer.nil(tag, NULL);
+                Ok(())
+            }),
+            Some(WellKnown::Timestamp | WellKnown::Duration | WellKnown::FieldMask | WellKnown::Wrapper) => {
+                self.as_root(id, true, |writer, tag| {
+                    writer.nil(tag, b"");
+                    Ok(())
+                })
+            }
+        }
+    }
+
     pub(super) fn index(&self, message: &Message, wire: Reader<'_>) -> Result<Vec<Occurrence>> {
         index(message, wire, self.groups_left()).map_err(invalid)
     }
@@ -185,8 +232,10 @@ impl<'a> Writer<'a, '_> {
         let tag = self.tag(field);
         match field.cardinality() {
             Cardinality::Singular(presence) => {
-                if let Some((id, joined)) = self.joined(field, wire, group)? {
-                    return self.message(tag, id, Reader::new(&joined));
+                if let Kind::Message(id) = field.kind() {
+                    let mut joined = Vec::new();
+                    let content = self.content(field, wire, group, &mut joined)?;
+                    return self.message(tag, id, content);
                 }
                 let Some(last) = group.last() else { return Ok(()) };
                 let leave_out = presence == Presence::Implicit;
@@ -208,24 +257,29 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
-    /// The pieces of a message joined, which merges them; none if it came in one piece.
-    pub(super) fn joined(
+    /// The content of a single message from all its occurrences: of several it is `joined`, which merges them.
+    pub(super) fn content<'w>(
         &mut self,
         field: &Field,
-        wire: Reader<'_>,
+        wire: Reader<'w>,
         group: &[Occurrence],
-    ) -> Result<Option<(MessageId, Vec<u8>)>> {
-        let (Kind::Message(id), [_, _, ..]) = (field.kind(), group) else { return Ok(None) };
-        let mut joined = Vec::new();
-        for occurrence in group {
+        joined: &'w mut Vec<u8>,
+    ) -> Result<Reader<'w>> {
+        let mut piece = |occurrence: &Occurrence| {
             let mut reader = occurrence.reader(wire);
-            let piece = match occurrence.wire_type {
-                WireType::StartGroup => self.group_content(field.number(), &mut reader)?,
-                _ => reader.nested().map_err(invalid)?,
-            };
+            match occurrence.wire_type {
+                WireType::StartGroup => self.group_content(field.number(), &mut reader),
+                _ => reader.nested().map_err(invalid),
+            }
+        };
+        if let [only] = group {
+            return piece(only);
+        }
+        for occurrence in group {
+            let piece = piece(occurrence)?;
             joined.extend_from_slice(piece.wire().get(piece.position()..).unwrap_or_default());
         }
-        Ok(Some((id, joined)))
+        Ok(Reader::new(joined))
     }
 
     /// The content of a group whose start tag was read.

@@ -11,6 +11,9 @@ use crate::schema::message::{Field, Kind, Message, WellKnown};
 use crate::wire::WireType;
 use crate::wire::reader::Reader;
 
+/// What a Value that is null says beside nil.
+pub(super) const NULL: &[u8] = b" kind=\"null\"";
+
 impl<'a> Writer<'a, '_> {
     #[inline(never)]
     pub(super) fn well_known(
@@ -176,14 +179,8 @@ impl<'a> Writer<'a, '_> {
         };
         if let Kind::Message(id) = field.kind() {
             let inner = self.schema.message(id);
-            let joined = self.joined(field, wire, &index)?;
-            let content = match &joined {
-                Some((_, joined)) => Reader::new(joined),
-                None if last.wire_type == WireType::StartGroup => {
-                    self.group_content(field.number(), &mut last.reader(wire))?
-                }
-                None => last.reader(wire).nested().map_err(invalid)?,
-            };
+            let mut joined = Vec::new();
+            let content = self.content(field, wire, &index, &mut joined)?;
             if self.depth >= self.options.max_depth {
                 let text = format!("messages are nested more than {} deep", self.options.max_depth);
                 return Err(WriteError::new(text));
@@ -207,14 +204,12 @@ impl<'a> Writer<'a, '_> {
         wire_type: WireType,
         mut wire: Reader<'_>,
     ) -> Result<()> {
+        if field.number() == value::NULL {
+            self.nil(tag, NULL);
+            return Ok(());
+        }
         self.begin(tag);
         match field.number() {
-            value::NULL => {
-                self.out.extend(b" kind=\"null\" xmlns:xsi=\"");
-                self.out.extend(XSI.as_bytes());
-                self.out.extend(b"\" xsi:nil=\"true\"/>");
-                return Ok(());
-            }
             value::NUMBER => {
                 let bits = wire.fixed64().map_err(invalid)?;
                 if !f64::from_bits(bits).is_finite() {
@@ -236,6 +231,15 @@ impl<'a> Writer<'a, '_> {
         }
         self.end(tag);
         Ok(())
+    }
+
+    /// An element that says that it holds nothing.
+    pub(super) fn nil(&mut self, tag: Tag<'a>, attributes: &[u8]) {
+        self.begin(tag);
+        self.out.extend(attributes);
+        self.out.extend(b" xmlns:xsi=\"");
+        self.out.extend(XSI.as_bytes());
+        self.out.extend(b"\" xsi:nil=\"true\"/>");
     }
 
     fn any(&mut self, tag: Tag<'a>, message: &'a Message, mut wire: Reader<'_>) -> Result<()> {
