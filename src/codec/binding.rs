@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 
 use super::field_path::{FieldPath, PathError};
+use super::fields::single_message;
 use super::http_body::{HttpBody, is_http_body};
 use super::json::error::WriteError;
 use super::json::read::{self, ReadOptions};
@@ -134,18 +135,14 @@ impl Binding {
             "" => None,
             name => Some(top_level(schema, output, name, "response_body")?),
         };
-        let singular = |field: &Field| match (field.cardinality(), field.kind()) {
-            (Cardinality::Singular(_), Kind::Message(id)) => Some(id),
-            _ => None,
-        };
         let taken = match &body {
             Body::None => None,
             Body::Whole => Some(input),
-            Body::Field(path) => singular(path.leaf(schema)),
+            Body::Field(path) => single_message(path.leaf(schema)),
         };
         let given = match response {
             None => Some(output),
-            Some(position) => singular(&schema.message(output).fields()[position]),
+            Some(position) => single_message(&schema.message(output).fields()[position]),
         };
         let [takes_raw, gives_raw] = [taken, given].map(|id| id.is_some_and(|id| is_http_body(schema, id)));
         Ok(Self { input, output, variables, body, takes_raw, response, gives_raw, options })
@@ -354,8 +351,7 @@ impl Binding {
     /// When the message is not valid protobuf.
     pub fn raw_answer<'w>(&self, schema: &Schema, wire: &'w [u8]) -> Result<HttpBody<'w>, Box<WriteError>> {
         let field = self.response.map(|position| schema.message(self.output).fields()[position].number());
-        HttpBody::read(wire, field)
-            .map_err(|error| WriteError::new(format!("this is no valid protobuf: {error}")))
+        Ok(HttpBody::read(wire, field)?)
     }
 
     /// Appends what the query says, where `body` is what it cannot say.

@@ -6,13 +6,14 @@
 
 use super::{Binding, Body, Seen, refused};
 use crate::codec::field_path::{FieldPath, PathError};
+use crate::codec::fields::single_message;
 use crate::codec::http_body::is_http_body;
 use crate::codec::json::read::{read_field, room};
 use crate::codec::json::text::read_text;
 use crate::codec::multipart::{Event, Multipart, PartHead, essence, parameters};
 use crate::codec::query::{QueryError, pairs};
 use crate::schema::Schema;
-use crate::schema::message::{Cardinality, Field, Kind};
+use crate::schema::message::{Field, Kind};
 use crate::status::{Code, Status};
 use crate::wire::WireType;
 use crate::wire::writer;
@@ -126,9 +127,7 @@ impl<'a> Form<'a> {
             Body::Field(path) => Some(path),
         };
         if let Some(field) = root.map(|path| path.leaf(schema)) {
-            let is_message = matches!(field.kind(), Kind::Message(_))
-                && matches!(field.cardinality(), Cardinality::Singular(_));
-            if !is_message {
+            if single_message(field).is_none() {
                 let name = schema.text(field.json_name());
                 let text = format!(
                     "The request body is the field {name:?}, which is no message, so it cannot be a form. Send \

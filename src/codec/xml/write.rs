@@ -5,12 +5,13 @@
 //! index of its fields, which merges and replaces what comes twice. No text is ever written twice.
 
 use super::error::WriteError;
+use crate::codec::fields::Groups;
 use crate::codec::json::out::Out;
 pub use crate::codec::json::write::WriteOptions;
-use crate::schema::message::{Cardinality, Field, Kind};
+use crate::schema::message::Field;
 use crate::schema::xml_name::{self, NAMESPACE};
 use crate::schema::{MessageId, Name, Schema};
-use crate::wire::reader::{self, Reader};
+use crate::wire::reader::Reader;
 
 pub(super) type Result<T, E = Box<WriteError>> = std::result::Result<T, E>;
 
@@ -99,14 +100,6 @@ pub struct Element<'a> {
     pub namespace: &'a str,
 }
 
-/// The message that a field holds a single one of.
-pub(in crate::codec) fn single_message(field: &Field) -> Option<MessageId> {
-    match (field.cardinality(), field.kind()) {
-        (Cardinality::Singular(_), Kind::Message(id)) => Some(id),
-        _ => None,
-    }
-}
-
 pub(super) fn with_writer<'s>(
     schema: &'s Schema,
     options: &WriteOptions,
@@ -120,7 +113,7 @@ pub(super) fn with_writer<'s>(
         options,
         limit: start.saturating_add(options.max_text),
         // What is inside of a group is looked through for the end of each: when it is looked over, and when it is read.
-        groups: 48 * size + (1 << 20),
+        groups: Groups(48 * size + (1 << 20)),
         // Tags make most texts three to four times as long as the wire.
         out: Out::new(std::mem::take(text), 4 * size + 128),
         depth: 0,
@@ -134,11 +127,6 @@ pub(super) fn with_writer<'s>(
     }
     *text = writer.out.finish();
     result
-}
-
-#[cold]
-pub(super) fn invalid(error: reader::Error) -> Box<WriteError> {
-    WriteError::new(format!("this is no valid protobuf: {error}"))
 }
 
 #[cold]
@@ -193,8 +181,7 @@ pub(super) struct Writer<'a, 'o> {
     pub(super) options: &'o WriteOptions,
     pub(super) out: Out,
     limit: usize,
-    /// How many bytes of groups may yet be looked through for their ends.
-    pub(super) groups: usize,
+    pub(super) groups: Groups,
     pub(super) depth: usize,
     pub(super) scope: Scope<'a>,
     /// How many prefixes are declared around.

@@ -1,9 +1,9 @@
 //! The fields of a message as elements, in order of declaration.
 
 use super::error::WriteError;
-use super::write::{Result, Space, Tag, Writer, in_field, invalid, single_message};
+use super::write::{Result, Space, Tag, Writer, in_field};
 use super::write_well_known::NULL;
-use crate::codec::fields::{Occurrence, fits, index, only};
+use crate::codec::fields::{Occurrence, fits, index, only, single_message};
 use crate::schema::message::{Cardinality, Field, Kind, Message, WellKnown};
 use crate::schema::{MessageId, Presence};
 use crate::wire::WireType;
@@ -53,7 +53,7 @@ impl<'a> Writer<'a, '_> {
     fn skip(&mut self, number: u32, wire_type: WireType, wire: &mut Reader<'_>) -> Result<()> {
         match wire_type {
             WireType::StartGroup => self.group_content(number, wire).map(drop),
-            _ => wire.skip(number, wire_type, self.groups_left()).map_err(invalid),
+            _ => Ok(wire.skip(number, wire_type, self.groups_left())?),
         }
     }
 
@@ -70,7 +70,7 @@ impl<'a> Writer<'a, '_> {
         {
             return Ok(Some((guess, field, field.wire_type())));
         }
-        let (number, wire_type) = wire.tag().map_err(invalid)?;
+        let (number, wire_type) = wire.tag()?;
         if let Some(position) = message.field_by_number(number)
             && let Some(field) = message.fields().get(position)
             && fits(field, wire_type)
@@ -130,9 +130,9 @@ impl<'a> Writer<'a, '_> {
 
     /// The entries of a map from the first one, whose tag was read.
     fn entries<'w>(field: &Field, wire: &mut Reader<'w>, entries: &mut Vec<Reader<'w>>) -> Result<()> {
-        entries.push(wire.nested().map_err(invalid)?);
+        entries.push(wire.nested()?);
         while wire.take_tag(field.tag()) {
-            entries.push(wire.nested().map_err(invalid)?);
+            entries.push(wire.nested()?);
         }
         Ok(())
     }
@@ -147,7 +147,7 @@ impl<'a> Writer<'a, '_> {
         index: &mut usize,
     ) -> Result<()> {
         if wire_type == WireType::Len && field.kind().is_packable() {
-            let mut elements = wire.nested().map_err(invalid)?;
+            let mut elements = wire.nested()?;
             while !elements.is_at_end() {
                 self.element(tag, field, field.kind().wire_type(), &mut elements, false)?;
                 self.check_length()?;
@@ -192,7 +192,7 @@ impl<'a> Writer<'a, '_> {
             Some(inner) if group.is_empty() => self.unset(inner),
             Some(inner) => {
                 let mut joined = Vec::new();
-                let content = self.content(field, wire, &group, &mut joined)?;
+                let content = self.groups.message(field, wire, &group, self.groups_left(), &mut joined)?;
                 self.root(inner, content, true)
             }
             None => self.as_root(id, true, |writer, tag| {
@@ -224,7 +224,7 @@ impl<'a> Writer<'a, '_> {
     }
 
     pub(super) fn index(&self, message: &Message, wire: Reader<'_>) -> Result<Vec<Occurrence>> {
-        index(message, wire, self.groups_left()).map_err(invalid)
+        Ok(index(message, wire, self.groups_left())?)
     }
 
     /// What all occurrences of a field make together.
@@ -232,14 +232,7 @@ impl<'a> Writer<'a, '_> {
         let tag = self.tag(field);
         match field.cardinality() {
             Cardinality::Singular(presence) => {
-                if let Kind::Message(id) = field.kind() {
-                    let mut joined = Vec::new();
-                    let content = self.content(field, wire, group, &mut joined)?;
-                    return self.message(tag, id, content);
-                }
-                let Some(last) = group.last() else { return Ok(()) };
-                let leave_out = presence == Presence::Implicit;
-                self.element(tag, field, last.wire_type, &mut last.reader(wire), leave_out)
+                self.all(tag, field, wire, group, presence == Presence::Implicit)
             }
             Cardinality::Repeated { .. } => {
                 let mut index = 0;
@@ -250,47 +243,34 @@ impl<'a> Writer<'a, '_> {
                 Ok(())
             }
             Cardinality::Map => {
-                let entries = group.iter().map(|each| each.reader(wire).nested().map_err(invalid));
-                let entries = entries.collect::<Result<Vec<_>>>()?;
+                let entries = group.iter().map(|each| each.reader(wire).nested());
+                let entries = entries.collect::<Result<Vec<_>, _>>()?;
                 self.map(tag, self.scope.space, b"", field, &entries)
             }
         }
     }
 
-    /// The content of a single message from all its occurrences: of several it is `joined`, which merges them.
-    pub(super) fn content<'w>(
+    /// What all occurrences of a single value make together: the last one, or a message of all their content.
+    pub(super) fn all(
         &mut self,
-        field: &Field,
-        wire: Reader<'w>,
+        tag: Tag<'a>,
+        field: &'a Field,
+        wire: Reader<'_>,
         group: &[Occurrence],
-        joined: &'w mut Vec<u8>,
-    ) -> Result<Reader<'w>> {
-        let mut piece = |occurrence: &Occurrence| {
-            let mut reader = occurrence.reader(wire);
-            match occurrence.wire_type {
-                WireType::StartGroup => self.group_content(field.number(), &mut reader),
-                _ => reader.nested().map_err(invalid),
-            }
-        };
-        if let [only] = group {
-            return piece(only);
+        leave_out: bool,
+    ) -> Result<()> {
+        if let Kind::Message(id) = field.kind() {
+            let mut joined = Vec::new();
+            let content = self.groups.message(field, wire, group, self.groups_left(), &mut joined)?;
+            return self.message(tag, id, content);
         }
-        for occurrence in group {
-            let piece = piece(occurrence)?;
-            joined.extend_from_slice(piece.wire().get(piece.position()..).unwrap_or_default());
-        }
-        Ok(Reader::new(joined))
+        let Some(last) = group.last() else { return Ok(()) };
+        self.element(tag, field, last.wire_type, &mut last.reader(wire), leave_out)
     }
 
     /// The content of a group whose start tag was read.
     pub(super) fn group_content<'w>(&mut self, number: u32, wire: &mut Reader<'w>) -> Result<Reader<'w>> {
-        let content = wire.group(number, self.groups_left()).map_err(invalid)?;
-        let length = content.wire().len() - content.position();
-        self.groups = self
-            .groups
-            .checked_sub(length)
-            .ok_or_else(|| WriteError::new("groups are nested too deeply for their size"))?;
-        Ok(content)
+        self.groups.content(number, wire, self.groups_left())
     }
 
     pub(super) const fn groups_left(&self) -> usize {
