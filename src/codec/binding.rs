@@ -42,7 +42,7 @@ const MAX_SHOWN: usize = 200;
 /// What a request is bound by.
 #[derive(Clone, Debug)]
 pub struct BindingOptions {
-    /// How JSON bodies and the text of single values are read.
+    /// How JSON bodies and the text of single values are read; depth and unknown names of XML too.
     pub read: ReadOptions,
     /// Skip query parameters that name no field instead of refusing them.
     pub ignore_unknown_query: bool,
@@ -50,7 +50,7 @@ pub struct BindingOptions {
     pub max_parameters: usize,
     /// How many names the path of a query parameter or of a form's field may have.
     pub max_path: usize,
-    /// How many elements XML may have; its depth is that of JSON.
+    /// How many elements XML may have.
     pub max_elements: usize,
     /// How many messages may lie inside one another on the wire.
     pub max_depth: usize,
@@ -158,7 +158,7 @@ impl Binding {
         self.takes_raw
     }
 
-    /// Whether answers are those of [`Binding::raw_answer`] and not JSON.
+    /// Whether answers are those of [`Binding::raw_answer`] and not messages as JSON or XML.
     pub const fn gives_raw(&self) -> bool {
         self.gives_raw
     }

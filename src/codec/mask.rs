@@ -1,4 +1,4 @@
-//! `google.protobuf.FieldMask` paths: `snake_case` on the wire, `lowerCamelCase` in JSON and queries.
+//! `google.protobuf.FieldMask` paths: `snake_case` on the wire, `lowerCamelCase` in JSON, XML and queries.
 
 use super::error::shown;
 use crate::wire::WireType;
@@ -61,7 +61,7 @@ fn push_snake(out: &mut Vec<u8>, path: &[u8]) -> bool {
     true
 }
 
-/// Appends the JSON form of one path. Returns false if the path could not be turned back: an upper
+/// Appends the text of one path. Returns false if the path could not be turned back: an upper
 /// case letter, or an underscore that no lower case letter follows.
 fn push_camel(out: &mut Vec<u8>, path: &[u8]) -> bool {
     let mut bytes = path.iter();

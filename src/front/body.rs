@@ -8,6 +8,7 @@ use hyper::body::Body;
 use tokio::time::Instant;
 
 use super::representation::xml_type;
+use super::shown;
 use super::upload::Cut;
 use crate::call::Dialect;
 use crate::call::deadline::before;
@@ -31,7 +32,8 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static> Requ
 /// not come this far.)
 ///
 /// # Errors
-/// 415 for another type or several, a charset that is not UTF-8, or an encoding; 413 for a length over the bound.
+/// 415 for another type or several, a charset that is not read (of XML some are beside UTF-8), or an encoding; 413 for a
+/// length over the bound.
 pub(super) fn format(
     headers: &HeaderMap,
     limits: &Limits,
@@ -110,7 +112,7 @@ pub(super) fn check_length(headers: &HeaderMap, limits: &Limits) -> Result<(), S
 /// says whether a path or query belongs to the first message.
 ///
 /// # Errors
-/// 415 for another type or several, a charset that is not UTF-8, or an encoding.
+/// 415 for another type or several, a charset that is not UTF-8 (US-ASCII is part of it), or an encoding.
 pub(super) fn cut(
     headers: &HeaderMap,
     limits: &Limits,
@@ -172,7 +174,7 @@ pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     if let Some(value) = encodings.find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
         let text = format!(
-            "The content encoding {} is not supported here. Send the body without one.",
+            "The content encoding {:?} is not supported here. Send the body without one.",
             shown(value)
         );
         return Err(unsupported(text));
@@ -181,16 +183,11 @@ pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
 }
 
 fn unsupported_type(value: &HeaderValue, wanted: &str) -> Status {
-    unsupported(format!("The content type {} is not supported here. Send {wanted}.", shown(value)))
+    unsupported(format!("The content type {:?} is not supported here. Send {wanted}.", shown(value)))
 }
 
 fn unsupported(text: String) -> Status {
     Status::caller(Code::InvalidArgument, text).with_http(415)
-}
-
-/// A header's value for an error text: it comes from the caller, so it is cut.
-fn shown(value: &HeaderValue) -> String {
-    format!("{:?}", String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect::<String>())
 }
 
 /// The format that a content type names: `application/json` and its `+json` relatives or a form, in UTF-8, or XML in an

@@ -353,9 +353,11 @@ impl<'t> Lexer<'t> {
         self.at += 2;
         let (target, prefix) = self.qualified_name("a processing instruction needs a name")?;
         if target.eq_ignore_ascii_case(b"xml") {
-            return Err(
-                self.error_at(start, "an XML declaration can only stand at the very start of the text")
-            );
+            let text = match start {
+                0 => "the XML declaration must begin with <?xml and white space",
+                _ => "an XML declaration can only stand at the very start of the text",
+            };
+            return Err(self.error_at(start, text));
         }
         if prefix > 0 {
             return Err(self.error_at(start, "the name of a processing instruction cannot hold a colon"));

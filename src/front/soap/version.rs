@@ -3,6 +3,7 @@
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::front::shown;
 use crate::status::{Code, Status};
 
 const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
@@ -79,7 +80,6 @@ impl Announced {
         let (value, further) = (values.next(), values.next());
         let Some(value) = value else { return Err(unsupported("The request has no content type.")) };
         let text = value.to_str().unwrap_or_default();
-        let shown: String = String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect();
         if further.is_some() {
             return Err(unsupported("The request has several content types."));
         }
@@ -93,7 +93,10 @@ impl Announced {
                     "Attachments and MTOM are not supported here. Send bytes as base64 inside the envelope.";
                 return Err(unsupported(text));
             }
-            _ => return Err(unsupported(&format!("The content type {shown:?} is none of SOAP."))),
+            _ => {
+                let text = format!("The content type {:?} is none of SOAP.", shown(value));
+                return Err(unsupported(&text));
+            }
         };
         let (mut charset, mut action) = (None, None);
         for (name, value) in parts.filter_map(|part| part.split_once('=')) {

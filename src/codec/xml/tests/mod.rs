@@ -295,6 +295,8 @@ fn what_is_wrong_is_named_with_field_element_and_line() {
             ("</Book>", "the root element is needed, at line 1, column 1"),
             ("<?xml version='2.0'?><Book/>", "the XML declaration needs version=\"1.0\", at line 1, column 20"),
             ("<?xml version='1.0' what='1'?><Book/>", "the XML declaration is not well-formed here, at line 1, column 21"),
+            ("<?xml?><Book/>", "the XML declaration must begin with <?xml and white space, at line 1, column 1"),
+            ("<?XML version='1.0'?><Book/>", "the XML declaration must begin with <?xml and white space, at line 1, column 1"),
             (" <?xml version='1.0'?><Book/>", "an XML declaration can only stand at the very start of the text, at line 1, column 2"),
             ("<!DOCTYPE Book><Book/>", "a document type declaration (DTD) is not allowed, at line 1, column 1"),
             ("<!-- a -->\n<!DOCTYPE Book [<!ENTITY a SYSTEM \"file:///etc/passwd\">]><Book/>", "a document type declaration (DTD) is not allowed, at line 2, column 1"),
