@@ -206,21 +206,19 @@ impl<'a> Writer<'a, '_> {
 
     /// A message that is not there, as the element that it is by itself.
     fn unset(&mut self, id: MessageId) -> Result<()> {
-        match self.schema.message(id).well_known() {
+        let attributes = match self.schema.message(id).well_known() {
             None | Some(WellKnown::Any | WellKnown::Struct | WellKnown::ListValue) => {
-                self.root(id, Reader::new(&[]), true)
+                return self.root(id, Reader::new(&[]), true);
             }
-            Some(WellKnown::Value) => self.as_root(id, true, |writer, tag| {
-                writer.nil(tag, NULL);
-                Ok(())
-            }),
+            Some(WellKnown::Value) => NULL,
             Some(WellKnown::Timestamp | WellKnown::Duration | WellKnown::FieldMask | WellKnown::Wrapper) => {
-                self.as_root(id, true, |writer, tag| {
-                    writer.nil(tag, b"");
-                    Ok(())
-                })
+                b""
             }
-        }
+        };
+        self.as_root(id, true, |writer, tag| {
+            writer.nil(tag, attributes);
+            Ok(())
+        })
     }
 
     pub(super) fn index(&self, message: &Message, wire: Reader<'_>) -> Result<Vec<Occurrence>> {
