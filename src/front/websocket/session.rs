@@ -22,12 +22,15 @@ use super::clock::{Clock, Due};
 use super::close::{BINARY, CONTROLS, LOST, NORMAL, TEXT, position, status_of};
 use super::pipe::Sender;
 use super::places::Place;
-use crate::call::service::BoxFuture;
-use crate::call::{Part, Replies, Reply};
+use crate::call::Part;
 use crate::status::{Code, Status};
 use crate::telemetry::metrics::Held;
 use crate::wire::envelope::Envelopes;
 use crate::wire::websocket::{self as frame, Event, Flaw, Opcode, Reader};
+
+mod source;
+
+pub(super) use source::Source;
 
 /// What is ready together is written together, up to this many bytes.
 const PACK: usize = 16 << 10;
@@ -43,57 +46,6 @@ enum Link {
     Opening(OnUpgrade),
     Open(TokioIo<Upgraded>),
     Gone,
-}
-
-/// Where the answers come from.
-pub(super) enum Source {
-    Waiting(BoxFuture<Reply>),
-    Message(Bytes, HeaderMap),
-    Replies(Replies),
-    Ended(Status, HeaderMap),
-    /// The call has ended, or was given up.
-    Nothing,
-}
-
-impl Source {
-    /// What a reply goes on with. Without a stream it has a message unless the method `streams`.
-    pub(super) fn of(reply: Reply, streams: bool) -> Self {
-        match reply {
-            Reply { stream: Some(stream), .. } => Self::Replies(stream),
-            Reply { status, message, trailers, .. } if status.is_ok() && !streams => {
-                Self::Message(message.bytes, trailers)
-            }
-            Reply { status, trailers, .. } => Self::Ended(status, trailers),
-        }
-    }
-
-    fn poll_part(&mut self, cx: &mut Context<'_>, streams: bool) -> Poll<Part> {
-        loop {
-            *self = match self {
-                Self::Waiting(reply) => Self::of(ready!(reply.as_mut().poll(cx)), streams),
-                Self::Replies(replies) => {
-                    let part = ready!(replies.as_mut().poll_next(cx));
-                    let part = part.unwrap_or_else(|| Part::End(Status::ok(), HeaderMap::new()));
-                    if matches!(part, Part::End(..)) {
-                        *self = Self::Nothing;
-                    }
-                    return Poll::Ready(part);
-                }
-                Self::Message(message, trailers) => {
-                    let part = Part::Message(std::mem::take(message).into());
-                    *self = Self::Ended(Status::ok(), std::mem::take(trailers));
-                    return Poll::Ready(part);
-                }
-                Self::Ended(..) => {
-                    let Self::Ended(status, trailers) = std::mem::replace(self, Self::Nothing) else {
-                        continue;
-                    };
-                    return Poll::Ready(Part::End(status, trailers));
-                }
-                Self::Nothing => return Poll::Pending,
-            };
-        }
-    }
 }
 
 /// How far a socket has come.
