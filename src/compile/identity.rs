@@ -123,8 +123,9 @@ fn keys_of(settings: &ApiKeys, problems: &mut Problems) -> Keys {
             roles: texts(&key.roles),
             scopes: texts(&key.scopes),
             claims: claims(&key.claims).collect(),
+            expires: key.expires.as_ref().map(|moment| moment.time()),
         };
-        Some(Key { hash, identity: Arc::new(identity), term: term(&key.expires, &key.revoked) })
+        Some(Key { hash, term: term(&identity, &key.revoked), identity: Arc::new(identity) })
     });
     made.collect()
 }
@@ -150,14 +151,15 @@ fn users_of(settings: &Basic, problems: &mut Problems) -> Users {
             roles: texts(&user.roles),
             scopes: texts(&user.scopes),
             claims: claims(&user.claims).collect(),
+            expires: user.expires.as_ref().map(|moment| moment.time()),
         };
-        Some((name, User { hash, identity: Arc::new(identity), term: term(&user.expires, &user.revoked) }))
+        Some((name, User { hash, term: term(&identity, &user.revoked), identity: Arc::new(identity) }))
     });
     Users::new(made.collect(), available_parallelism().map_or(1, NonZero::get))
 }
 
-fn term(expires: &Option<Located<Moment>>, revoked: &Option<Located<Moment>>) -> Term {
-    Term { expires: expires.as_ref().map(|moment| moment.time()), revoked: revoked.is_some() }
+fn term(identity: &Identity, revoked: &Option<Located<Moment>>) -> Term {
+    Term { expires: identity.expires, revoked: revoked.is_some() }
 }
 
 pub(super) fn text(text: &Option<Located<String>>) -> Option<Box<str>> {
