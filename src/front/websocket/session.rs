@@ -79,8 +79,10 @@ pub(in crate::front) struct Session {
     link: Link,
     reader: Reader,
     input: BytesMut,
-    /// The messages in the binary frames.
+    /// The largest message of the client, in bytes.
     limit: usize,
+    /// What is left of a binary frame: one may hold more messages than there is room for.
+    envelopes: Option<Envelopes>,
     pipe: Option<Sender>,
     answers: Answers,
     source: Source,
@@ -115,6 +117,7 @@ impl Session {
             reader: Reader::new(parts.limit),
             input: BytesMut::new(),
             limit: parts.limit,
+            envelopes: None,
             pipe: Some(parts.pipe),
             answers: parts.answers,
             source: parts.source,
@@ -209,6 +212,10 @@ impl Session {
             if self.is_held {
                 return false;
             }
+            if self.envelopes.is_some() {
+                self.envelope();
+                continue;
+            }
             match self.reader.next(&mut self.input) {
                 Ok(Some(event)) => self.event(event),
                 Ok(None) => match self.poll_input(cx) {
@@ -271,22 +278,25 @@ impl Session {
         if text.is_empty() { self.complete() } else { self.message(text) }
     }
 
+    /// Begins with the envelopes of a frame.
     fn envelopes(&mut self, data: Bytes) {
         let mut envelopes = Envelopes::new(self.limit, END);
         envelopes.push(data);
-        loop {
-            match envelopes.next() {
-                Ok(Some(envelope)) if envelope.flags == END => self.complete(),
-                Ok(Some(envelope)) => self.message(envelope.bytes),
-                Ok(None) => break,
-                Err(error) => return self.refuse(&format!("A binary frame is not valid: {error}.")),
-            }
-            if self.phase != Phase::Talking {
-                return;
-            }
-        }
-        if let Err(error) = envelopes.check_end() {
-            self.refuse(&format!("A binary frame is not valid: {error}."));
+        self.envelopes = Some(envelopes);
+    }
+
+    /// Takes the next of them.
+    fn envelope(&mut self) {
+        let Some(envelopes) = &mut self.envelopes else { return };
+        let next = match envelopes.next() {
+            Ok(None) => envelopes.check_end().map(|()| None),
+            next => next,
+        };
+        match next {
+            Ok(Some(envelope)) if envelope.flags == END => self.complete(),
+            Ok(Some(envelope)) => self.message(envelope.bytes),
+            Ok(None) => self.envelopes = None,
+            Err(error) => self.refuse(&format!("A binary frame is not valid: {error}.")),
         }
     }
 
@@ -373,6 +383,7 @@ impl Session {
     fn give_up(&mut self) {
         self.source = Source::Nothing;
         self.pipe = None;
+        self.envelopes = None;
     }
 
     fn closed_by_peer(&mut self, code: Option<u16>) {
@@ -445,3 +456,6 @@ impl Drop for Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
