@@ -14,6 +14,7 @@ use super::answer::{Answer, AnswerBody};
 use super::body::RequestBody;
 use super::caller::or_refusal;
 use super::error::Form;
+use super::pulled::Pulled;
 use super::representation::{Text, Wish};
 use super::request_id::{self, REQUEST_ID};
 use super::stream::{Beginning, Streamed, media_type, unwritable};
@@ -237,7 +238,7 @@ fn request<B: RequestBody>(
             or_refusal(body::cut(&head.headers, &limits, !outside.is_empty(), &route.endpoint), &mut check)
         };
         let body = is_bound.then_some(body);
-        return Body::Stream(Box::pin(Upload::new(route, outside, body, cut, check, accepted)));
+        return Body::Stream(Pulled::messages(Upload::new(route, outside, body, cut, check, accepted)));
     }
     let format = match (is_bound, takes_raw) {
         (false, _) => BodyFormat::default(),
