@@ -193,6 +193,9 @@ pub enum Body {
     Pending(Pin<Box<dyn Future<Output = Result<Message, Status>> + Send>>),
     /// The messages of a method with client streaming, read and decoded as they are pulled.
     Stream(Messages),
+    /// Neither, as the front found something wrong with the request before: whoever asks for a message is told, and so
+    /// only who may call.
+    Refused(Box<Status>),
 }
 
 /// Messages that are made when they are pulled, and an error after which nothing comes:
@@ -208,18 +211,10 @@ impl Body {
         match self {
             Self::Message(message) => Ok(message),
             Self::Pending(future) => future.await,
+            Self::Refused(status) => Err(*status),
             Self::Stream(_) => {
                 Err(Status::gateway(Code::Internal, "A stream of messages came for a method that takes one."))
             }
-        }
-    }
-
-    /// The request of a method that takes one message, or a stream, with which something is wrong.
-    pub fn refused(status: Status, client_streaming: bool) -> Self {
-        if client_streaming {
-            Self::Stream(Box::pin(stream::iter([Err(status)])))
-        } else {
-            Self::Pending(Box::pin(std::future::ready(Err(status))))
         }
     }
 
@@ -228,6 +223,7 @@ impl Body {
         match self {
             Self::Message(message) => Box::pin(stream::iter([Ok(message)])),
             Self::Pending(future) => Box::pin(stream::once(future)),
+            Self::Refused(status) => Box::pin(stream::iter([Err(*status)])),
             Self::Stream(messages) => messages,
         }
     }
@@ -239,6 +235,7 @@ impl fmt::Debug for Body {
             Self::Message(message) => write!(f, "Message({} bytes)", message.bytes.len()),
             Self::Pending(_) => f.write_str("Pending"),
             Self::Stream(_) => f.write_str("Stream"),
+            Self::Refused(status) => write!(f, "Refused({status:?})"),
         }
     }
 }

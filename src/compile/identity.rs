@@ -116,16 +116,9 @@ fn keys_of(settings: &ApiKeys, problems: &mut Problems) -> Keys {
             problems.push(Problem::error(text).at(key.hash.place).hint(hint));
             return None;
         };
-        let identity = Identity {
-            principal: key.id.as_str().into(),
-            owner: text(&key.owner),
-            plan: text(&key.plan),
-            roles: texts(&key.roles),
-            scopes: texts(&key.scopes),
-            claims: claims(&key.claims).collect(),
-            expires: key.expires.as_ref().map(|moment| moment.time()),
-        };
-        Some(Key { hash, term: term(&identity, &key.revoked), identity: Arc::new(identity) })
+        let lists = [&*key.roles, &*key.scopes];
+        let identity = identity(&key.id, &key.owner, &key.plan, lists, &key.claims, &key.expires);
+        Some(Key { hash, term: term(&identity, &key.revoked), identity })
     });
     made.collect()
 }
@@ -143,19 +136,31 @@ fn users_of(settings: &Basic, problems: &mut Problems) -> Users {
                 return None;
             }
         };
-        let name: Box<str> = user.name.as_str().into();
-        let identity = Identity {
-            principal: name.clone(),
-            owner: text(&user.owner),
-            plan: text(&user.plan),
-            roles: texts(&user.roles),
-            scopes: texts(&user.scopes),
-            claims: claims(&user.claims).collect(),
-            expires: user.expires.as_ref().map(|moment| moment.time()),
-        };
-        Some((name, User { hash, term: term(&identity, &user.revoked), identity: Arc::new(identity) }))
+        let lists = [&*user.roles, &*user.scopes];
+        let identity = identity(&user.name, &user.owner, &user.plan, lists, &user.claims, &user.expires);
+        Some((user.name.as_str().into(), User { hash, term: term(&identity, &user.revoked), identity }))
     });
     Users::new(made.collect(), available_parallelism().map_or(1, NonZero::get))
+}
+
+/// What a file says of a caller.
+fn identity(
+    name: &str,
+    owner: &Option<Located<String>>,
+    plan: &Option<Located<String>>,
+    [roles, scopes]: [&[Located<String>]; 2],
+    said: &Claims,
+    expires: &Option<Located<Moment>>,
+) -> Arc<Identity> {
+    Arc::new(Identity {
+        principal: name.into(),
+        owner: text(owner),
+        plan: text(plan),
+        roles: texts(roles),
+        scopes: texts(scopes),
+        claims: claims(said).collect(),
+        expires: expires.as_ref().map(|moment| moment.time()),
+    })
 }
 
 fn term(identity: &Identity, revoked: &Option<Located<Moment>>) -> Term {

@@ -18,6 +18,7 @@ pub mod admin;
 mod braces;
 pub mod callers;
 pub mod descriptors;
+pub mod documents;
 pub mod files;
 pub mod grpc;
 pub mod http_rules;
@@ -46,6 +47,7 @@ mod tests;
 
 use admin::Admin;
 use descriptors::Descriptors;
+use documents::Documents;
 use grpc::Grpc;
 use identity::Identity;
 use limits::{Codec, Http};
@@ -82,6 +84,8 @@ settings! {
         /// The address that documents such as a WSDL name for Transom. If this is left out, the one under which the
         /// document was asked for.
         public_url: Option<Located<PublicUrl>> = None,
+        /// The WSDL and XML Schema of what is exposed.
+        documents: Documents = Documents::default(),
         /// Where the descriptors come from of upstreams that name none of their own. Without any, the
         /// upstreams are asked by gRPC reflection.
         descriptors: Vec<Descriptors> = Vec::new(),
@@ -160,6 +164,7 @@ impl Config {
             listeners: NonEmpty::new(Listener::default(), []),
             admin: None,
             public_url: None,
+            documents: Documents::default(),
             descriptors: Vec::new(),
             upstreams: Named::new(upstreams),
             services: NonEmpty::new(Service::everything(), []),

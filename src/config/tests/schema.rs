@@ -23,6 +23,7 @@ fn the_schema_describes_every_key() {
             "listeners",
             "admin",
             "public_url",
+            "documents",
             "descriptors",
             "upstreams",
             "services",
