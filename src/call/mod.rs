@@ -9,6 +9,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -28,6 +29,7 @@ pub mod metadata;
 pub mod meters;
 pub mod network;
 pub mod service;
+pub mod told;
 
 use credential::Credential;
 use identity::{Identity, Noted};
@@ -124,7 +126,7 @@ pub struct Origin {
     pub credentials: Vec<Credential>,
     /// All headers of the request, only for a method whose policy decides by them.
     pub headers: Option<Arc<HeaderMap>>,
-    /// Where policy notes who calls, for those who observe it. Absent where there is no policy at all.
+    /// Where policy notes who calls and what it is told, for those who observe it. Absent where there is no policy at all.
     pub noted: Option<Arc<Noted>>,
 }
 
@@ -262,6 +264,8 @@ pub struct Reply {
 pub struct Hints {
     /// How the caller may show who it is, where it has to (RFC 9110 section 11.6.1).
     pub challenges: Vec<HeaderValue>,
+    /// After how long the caller may call again (RFC 9110 section 10.2.3).
+    pub retry_after: Option<Duration>,
 }
 
 /// The rest of a streaming answer: messages as they are pulled and then exactly one [`Part::End`].

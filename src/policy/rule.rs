@@ -1,10 +1,12 @@
 //! What a policy says.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
+use super::limit::budget::Limits;
 use super::refusal::Reason;
 use super::verify::{Verdict, Verifier};
 use crate::call::identity::Identity;
@@ -24,6 +26,8 @@ pub struct Policy {
     pub claims: Vec<(Box<str>, HeaderName)>,
     /// The name of the metadata in which the caller's address goes upstream.
     pub address: Option<HeaderName>,
+    /// How much the caller may call.
+    pub limits: Option<Limits>,
 }
 
 /// What callers have to show.
@@ -65,6 +69,8 @@ pub struct Rule {
     pub policy: Arc<Policy>,
     /// Where it holds.
     pub scope: Scope,
+    /// How many calls one of these counts as.
+    pub weight: NonZeroU32,
 }
 
 /// On which routes and in which dialects a policy holds.

@@ -30,6 +30,8 @@ fn the_schema_describes_every_key() {
             "routes",
             "identity",
             "policies",
+            "plans",
+            "rate_limits",
             "trusted_proxies",
             "proxy_header",
             "grpc",
