@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::refusal::{REFUSED, Reason};
+use super::refusal::{Exceeded, REFUSED, Reason};
 use super::rule::{Policy, Rule, Shown, join};
+use super::streams::current::Current;
+use super::streams::{self, limits::Streams};
 use super::verify::Verdict;
 use crate::call::identity::Identity;
 use crate::call::service::{BoxFuture, CallService};
@@ -17,18 +19,31 @@ pub struct Guard {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     rules: Vec<Rule>,
     /// The names of metadata that only this gateway may send, or that hold what is meant for it.
     reserved: Arc<[HeaderName]>,
     inner: Arc<dyn CallService>,
+    /// The guards that hold now, where calls last longer than these rules.
+    current: Current,
 }
 
 impl Guard {
     /// Holds these rules against the calls of a service. What callers send as metadata under `reserved` names is removed,
     /// also where no rule holds.
-    pub fn new(rules: Vec<Rule>, reserved: Arc<[HeaderName]>, inner: Arc<dyn CallService>) -> Self {
-        Self { shared: Arc::new(Shared { rules, reserved, inner }) }
+    ///
+    /// Calls that last are held against the rules that `current` has for their method, once there are others.
+    pub fn new(
+        rules: Vec<Rule>,
+        reserved: Arc<[HeaderName]>,
+        inner: Arc<dyn CallService>,
+        current: Current,
+    ) -> Self {
+        Self { shared: Arc::new(Shared { rules, reserved, inner, current }) }
+    }
+
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }
 
@@ -80,9 +95,10 @@ enum Stop<'s> {
 }
 
 /// Why a call does not pass, and by which policy.
-struct Refusal<'s> {
-    policy: &'s Policy,
-    reason: Reason,
+pub(super) struct Refusal<'s> {
+    pub(super) policy: &'s Policy,
+    pub(super) reason: Reason,
+    pub(super) exceeded: Exceeded,
 }
 
 impl Shared {
@@ -123,9 +139,52 @@ impl Shared {
     }
 
     /// Lets a call pass.
-    fn admit(&self, identity: Option<&Identity>, mut call: Call) -> BoxFuture<Reply> {
+    fn admit(self: &Arc<Self>, identity: Option<&Identity>, mut call: Call) -> BoxFuture<Reply> {
         self.assert(&call.origin, identity, &mut call.metadata);
+        if streams::lasts(&call) {
+            return streams::call(self, identity, call);
+        }
         self.inner.call(call)
+    }
+
+    /// Who calls, if a call that was let pass may go on by these rules.
+    pub(super) async fn judge(&self, origin: &Origin) -> Result<Option<Arc<Identity>>, Refusal<'_>> {
+        let mut inquiry = Inquiry::default();
+        loop {
+            match self.decide(&mut inquiry, origin) {
+                Ok(identity) => return Ok(identity),
+                Err(Stop::Refused(refusal)) => return Err(refusal),
+                Err(Stop::Later(verdict)) => inquiry.shown.answer = Some(verdict.await),
+            }
+        }
+    }
+
+    /// What bounds streams of a call, with the policies that say so, each once.
+    pub(super) fn streams<'s>(
+        &'s self,
+        origin: &Origin,
+    ) -> impl Iterator<Item = (&'s Arc<Policy>, &'s Streams)> {
+        let holds = |rule: &Rule| rule.scope.holds(&origin.route, origin.dialect);
+        let first = move |at: usize, policy: &Arc<Policy>| {
+            !self.rules[..at].iter().any(|rule| Arc::ptr_eq(&rule.policy, policy) && holds(rule))
+        };
+        let holding = self.rules.iter().enumerate().filter(move |(_, rule)| holds(rule));
+        let policies = holding.filter(move |(at, rule)| first(*at, &rule.policy)).map(|(_, rule)| &rule.policy);
+        policies.filter_map(|policy| Some((policy, policy.streams.as_ref()?)))
+    }
+
+    /// The marks of what this call has shown and what is not to be checked another time.
+    pub(super) fn proven(&self, origin: &Origin) -> Vec<[u8; 32]> {
+        let proofs = self.policies(origin).flat_map(|policy| &policy.require).flat_map(|require| &require.proofs);
+        proofs.filter_map(|proof| proof.mark(origin)).collect()
+    }
+
+    pub(super) const fn current(&self) -> &Current {
+        &self.current
+    }
+
+    pub(super) fn inner(&self) -> &dyn CallService {
+        &*self.inner
     }
 
     /// Writes what goes upstream about the caller, in place of how it has shown who it is.
@@ -143,12 +202,12 @@ impl Shared {
 }
 
 const fn refused(policy: &Policy, reason: Reason) -> Stop<'_> {
-    Stop::Refused(Refusal { policy, reason })
+    Stop::Refused(Refusal { policy, reason, exceeded: Exceeded { met: String::new(), wait: None } })
 }
 
 impl Refusal<'_> {
-    fn reply(self, origin: &Origin) -> Reply {
-        let Self { policy, reason } = self;
+    pub(super) fn reply(self, origin: &Origin) -> Reply {
+        let Self { policy, reason, exceeded } = self;
         REFUSED.count(reason, origin.dialect);
         let principal = origin.identity().map(|identity| &*identity.principal);
         let peer = origin.peer.map(|peer| tracing::field::display(peer.ip()));
@@ -158,11 +217,11 @@ impl Refusal<'_> {
         let proofs = || policy.require.iter().flat_map(|require| &require.proofs);
         let all = policy.require.as_ref().is_some_and(|require| require.all);
         let wanted: Vec<_> = proofs().map(|proof| proof.wanted()).collect();
-        let status = reason.status(&wanted.join(if all { " and " } else { ", or " }));
+        let status = reason.status(&wanted.join(if all { " and " } else { ", or " }), &exceeded);
         let challenges: Vec<HeaderValue> = match status.http() {
             401 => proofs().map(|proof| proof.challenge().clone()).collect(),
             _ => Vec::new(),
         };
-        Reply { hints: Hints { challenges }, ..Reply::from(status) }
+        Reply { hints: Hints { challenges, retry_after: reason.wait(&exceeded) }, ..Reply::from(status) }
     }
 }
