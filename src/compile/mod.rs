@@ -14,12 +14,14 @@ use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
 pub mod changes;
 mod descriptors;
 mod identity;
+mod limits;
 pub mod live;
 mod own;
 mod policies;
 pub mod reflections;
 mod routes;
 mod services;
+mod streams;
 pub mod tls;
 mod upstreams;
 
@@ -76,7 +78,12 @@ pub fn compile(
     terms: Terms<'_>,
 ) -> (Option<Compiled>, Vec<PathBuf>) {
     let listeners = tls::listeners(config, problems);
-    let policies = if terms.guarded { policies::build(config, problems) } else { Policies::default() };
+    let counts = terms.live.map(|live| live.counts.clone()).unwrap_or_default();
+    let current = terms.live.map(|live| live.current.clone()).unwrap_or_default();
+    let policies = match terms.guarded {
+        true => policies::build(config, &counts, current.clone(), problems),
+        false => Policies::default(),
+    };
     let upstreams = upstreams::build(config, problems, terms.cores, terms.live);
     let mut loading = Loading {
         reflections: &terms.reflections,
@@ -137,7 +144,14 @@ pub fn compile(
         return (None, files);
     }
     let served = own::served(config, &snapshot);
-    let live = Live::new(&upstreams, &catalogue, terms.reflections, (board, served));
+    let live = Live::new(
+        &upstreams,
+        &catalogue,
+        terms.reflections,
+        (board, served),
+        counts,
+        (current, policies.guards.take()),
+    );
     (Some(Compiled { snapshot, live }), files)
 }
 

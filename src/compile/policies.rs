@@ -1,12 +1,15 @@
 //! Who may call: policies become rules around the services of methods.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderName;
 
 use super::identity::{Known, claims, texts};
+use super::limits::{self, Plans, weight};
 use super::services::{Exposed, spoken};
+use super::streams;
 use crate::call::Dialect;
 use crate::call::network::{Network, Networks};
 use crate::call::service::CallService;
@@ -17,8 +20,10 @@ use crate::config::service::Service as Settings;
 use crate::config::value::network;
 use crate::config::{self, Config, policy as settings};
 use crate::policy::guard::Guard;
+use crate::policy::limit::asking::{Counters, Counts};
 use crate::policy::pattern::Pattern;
 use crate::policy::rule::{self, Allow, Deny, Policy, Rule, Scope};
+use crate::policy::streams::current::{Current, Guards};
 use crate::snapshot::{Access, Endpoint, Proxies, ProxyHeader, Route, Snapshot};
 
 /// The policies of a configuration, ready to be laid around services.
@@ -27,12 +32,19 @@ pub(super) struct Policies {
     named: HashMap<String, Arc<Policy>>,
     /// The names of metadata that no caller may send.
     reserved: Arc<[HeaderName]>,
+    /// Who counts what is called.
+    counters: Arc<Counters>,
+    /// The same for what is not to be refused for the calls of others.
+    apart: Arc<Counters>,
+    /// The guards that hold now, and those that are made here.
+    current: Current,
+    pub(super) guards: RefCell<Guards>,
     /// What callers may tell of themselves.
     pub(super) access: Access,
 }
 
 /// Reads the files of keys and users, and makes policies of what is written.
-pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
+pub(super) fn build(config: &Config, counts: &Counts, current: Current, problems: &mut Problems) -> Policies {
     for listener in config.listeners.iter().filter(|listener| listener.proxy_protocol.value) {
         if config.trusted_proxies.is_empty() {
             let text = "The listener is for proxies that speak the PROXY protocol, but none is trusted.";
@@ -42,9 +54,19 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
     }
     let identity = &config.identity;
     let known = Known::of(config, problems);
+    let plans = Plans::of(config);
     let named: HashMap<_, _> = (config.policies.iter().flat_map(|policies| policies.iter()))
-        .map(|(name, policy)| (name.value.clone(), Arc::new(make(&known, policy, problems))))
+        .map(|(name, policy)| {
+            let limits = plans.limits(name, policy, problems);
+            let streams = streams::streams(name, policy);
+            (name.value.clone(), Arc::new(Policy { limits, streams, ..make(&known, policy, problems) }))
+        })
         .collect();
+    for settings in config.services.iter() {
+        limits::check_weights(settings, &named, problems);
+    }
+    limits::review(config, &known, problems);
+    let counters = limits::counters(config, counts);
     let key_header = identity.api_keys.iter().filter_map(|keys| header(&keys.header));
     let asserted =
         named.values().flat_map(|policy| policy.claims.iter().map(|(_, name)| name).chain(&policy.address));
@@ -54,6 +76,10 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
     Policies {
         named,
         reserved: reserved.into(),
+        apart: Arc::new(Counters { ceiling: None, ..counters.clone() }),
+        counters: Arc::new(counters),
+        current,
+        guards: RefCell::default(),
         access: Access {
             key_query: identity
                 .api_keys
@@ -75,19 +101,34 @@ impl Policies {
     pub(super) fn around(&self, settings: &Settings, endpoint: Endpoint) -> Endpoint {
         let holding: Vec<_> =
             settings.policy.iter().filter(|used| is_for(used, name_of(&endpoint))).collect();
-        let rules: Vec<_> = holding.iter().filter_map(|used| self.rule(used)).collect();
-        if rules.is_empty() && self.reserved.is_empty() {
+        let rules = self.rules(&holding);
+        // The gateway says that it is well also when it has a lot to do.
+        let counters = if endpoint.upstream().is_some() { &self.counters } else { &self.apart };
+        if rules.is_empty() && self.reserved.is_empty() && counters.ceiling.is_none() {
             return endpoint;
         }
         let mut policies: Vec<_> = holding.iter().map(|used| used.name.value.clone()).collect();
         policies.dedup();
-        let guard = Guard::new(rules, Arc::clone(&self.reserved), endpoint.service);
+        let (reserved, current) = (Arc::clone(&self.reserved), self.current.clone());
+        let guard = Guard::new(rules, reserved, Arc::clone(counters), endpoint.service, current);
+        self.guards.borrow_mut().add(endpoint.method.path.as_str(), &guard);
         let service: Arc<dyn CallService> = Arc::new(guard);
         Endpoint { service, policies, ..endpoint }
     }
 
-    fn rule(&self, used: &Use) -> Option<Rule> {
-        Some(Rule { policy: Arc::clone(self.named.get(&used.name.value)?), scope: scope(used) })
+    /// The rules for these. A policy that holds twice in the same place is one, with the larger weight.
+    fn rules(&self, holding: &[&Use]) -> Vec<Rule> {
+        let mut rules: Vec<Rule> = Vec::new();
+        for used in holding {
+            let Some(policy) = self.named.get(&used.name.value) else { continue };
+            let (scope, weight) = (scope(used), weight(used));
+            let same = |rule: &&mut Rule| Arc::ptr_eq(&rule.policy, policy) && rule.scope == scope;
+            match rules.iter_mut().find(same) {
+                Some(rule) => rule.weight = rule.weight.max(weight),
+                None => rules.push(Rule { policy: Arc::clone(policy), scope, weight }),
+            }
+        }
+        rules
     }
 }
 
@@ -131,6 +172,8 @@ fn make(known: &Known<'_>, policy: &settings::Policy, problems: &mut Problems) -
         deny: deny.unwrap_or_default(),
         claims: asserted.filter_map(|(claim, name)| Some((claim.as_str().into(), header(name)?))).collect(),
         address: policy.address_to_metadata.as_ref().and_then(header),
+        limits: None,
+        streams: None,
     }
 }
 

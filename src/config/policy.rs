@@ -165,8 +165,11 @@ impl Policy {
         claims: Option<&Option<Named<Located<RequestKey>>>>,
         address: Option<&Option<Located<RequestKey>>>,
     ) {
-        let (Some(require), Some(allow), Some(deny), Some(rate)) = (require, allow, deny, rate) else { return };
-        let (Some(messages), Some(streams), Some(claims), Some(address)) = (messages, streams, claims, address)
+        let (Some(require), Some(allow), Some(deny), Some(rate)) = (require, allow, deny, rate) else {
+            return;
+        };
+        let (Some(messages), Some(streams), Some(claims), Some(address)) =
+            (messages, streams, claims, address)
         else {
             return;
         };

@@ -65,7 +65,8 @@ impl Streams {
     ) {
         if max == Some(&None) && duration == Some(&None) {
             let text = format!("{} limits nothing.", reader.path());
-            let _: Option<()> = reader.error(Problem::error(text).hint("Write `streams: {max: 10, duration: 1h}`."));
+            let _: Option<()> =
+                reader.error(Problem::error(text).hint("Write `streams: {max: 10, duration: 1h}`."));
         }
     }
 
@@ -86,7 +87,8 @@ impl Messages {
         check_rates(reader, bytes);
         if rates.is_empty() && bytes.is_empty() {
             let text = format!("{} limits nothing.", reader.path());
-            let _: Option<()> = reader.error(Problem::error(text).hint("Write `messages: {rates: [100/s]}`."));
+            let _: Option<()> =
+                reader.error(Problem::error(text).hint("Write `messages: {rates: [100/s]}`."));
         }
     }
 

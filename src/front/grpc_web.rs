@@ -89,7 +89,7 @@ pub(super) async fn answer<B: RequestBody>(
 /// The answer for a reply. Its status is always the last envelope, never a header, which a script of
 /// another origin may not read.
 fn write(reply: Reply, web: Web) -> Answer {
-    let Reply { metadata, message, status, trailers, stream, .. } = reply;
+    let Reply { metadata, message, status, trailers, stream, hints } = reply;
     let is_stream = web.route.as_ref().is_none_or(|route| route.endpoint.method.server_streaming);
     let replies = stream.unwrap_or_else(|| {
         let message = (status.is_ok() && !is_stream).then_some(Part::Message(message));
@@ -100,6 +100,7 @@ fn write(reply: Reply, web: Web) -> Answer {
     let content_type =
         if web.is_text { "application/grpc-web-text+proto" } else { "application/grpc-web+proto" };
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    error::retry(hints.retry_after, &mut fields);
     let mut answer = Response::new(Framed::new(replies, Box::new(web)).into());
     *answer.headers_mut() = fields;
     answer

@@ -137,7 +137,7 @@ impl<'a> Teller<'a> {
         let mut answer = error::answer(&endpoint.schema, &status, self.form());
         let id = hidden.as_ref().map(|_| self.request_id(&reply.metadata));
         self.metadata(reply.metadata, reply.trailers, &mut answer);
-        error::challenge(reply.hints, answer.headers_mut());
+        error::hint(reply.hints, answer.headers_mut());
         if let Some((hidden, id)) = hidden.zip(id) {
             hidden.log(&endpoint.schema, &endpoint.full_name, id.to_str().unwrap_or_default());
             answer.headers_mut().insert(REQUEST_ID, id);

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::limit::asking::{self, Asking, Counters, Held};
+use super::limit::store::Outcome;
 use super::refusal::{Exceeded, REFUSED, Reason};
 use super::rule::{Policy, Rule, Shown, join};
 use super::streams::current::Current;
-use super::streams::{self, limits::Streams};
+use super::streams::limits::Streams;
+use super::streams::{self, lasts};
 use super::verify::Verdict;
 use crate::call::identity::Identity;
 use crate::call::service::{BoxFuture, CallService};
@@ -23,6 +26,9 @@ pub(super) struct Shared {
     rules: Vec<Rule>,
     /// The names of metadata that only this gateway may send, or that hold what is meant for it.
     reserved: Arc<[HeaderName]>,
+    counters: Arc<Counters>,
+    /// Whether anything is counted.
+    is_limited: bool,
     inner: Arc<dyn CallService>,
     /// The guards that hold now, where calls last longer than these rules.
     current: Current,
@@ -30,16 +36,17 @@ pub(super) struct Shared {
 
 impl Guard {
     /// Holds these rules against the calls of a service. What callers send as metadata under `reserved` names is removed,
-    /// also where no rule holds.
-    ///
-    /// Calls that last are held against the rules that `current` has for their method, once there are others.
+    /// also where no rule holds. `counters` count what the rules limit.
+    /// Calls that last are held against the guard that `current` has for their method, once that is another.
     pub fn new(
         rules: Vec<Rule>,
         reserved: Arc<[HeaderName]>,
+        counters: Arc<Counters>,
         inner: Arc<dyn CallService>,
         current: Current,
     ) -> Self {
-        Self { shared: Arc::new(Shared { rules, reserved, inner, current }) }
+        let is_limited = counters.ceiling.is_some() || rules.iter().any(|rule| rule.policy.limits.is_some());
+        Self { shared: Arc::new(Shared { rules, reserved, counters, is_limited, inner, current }) }
     }
 
     pub(super) const fn shared(&self) -> &Arc<Shared> {
@@ -52,51 +59,63 @@ impl CallService for Guard {
         for name in &*self.shared.reserved {
             call.metadata.remove(name);
         }
-        if self.shared.rules.is_empty() {
+        if self.shared.rules.is_empty() && !self.shared.is_limited {
             return self.shared.inner.call(call);
         }
         let mut inquiry = Inquiry::default();
-        let mut verdict = match self.shared.decide(&mut inquiry, &call.origin) {
-            Ok(identity) => return self.shared.admit(identity.as_deref(), call),
+        let mut later = match self.shared.decide(&mut inquiry, &call.origin) {
+            Ok(held) => return self.shared.admit(inquiry.known.as_deref(), held, call),
             Err(Stop::Refused(refusal)) => return Box::pin(ready(refusal.reply(&call.origin))),
-            Err(Stop::Later(verdict)) => verdict,
+            Err(Stop::Later(later)) => later,
         };
         // Only who has to wait needs a future beside that of the call.
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             loop {
-                inquiry.shown.answer = Some(verdict.await);
+                match later {
+                    Later::Verdict(verdict) => inquiry.shown.answer = Some(verdict.await),
+                    Later::Outcome(outcome) => inquiry.asking.answer = Some(outcome.await),
+                }
                 match shared.decide(&mut inquiry, &call.origin) {
-                    Ok(identity) => return shared.admit(identity.as_deref(), call).await,
+                    Ok(held) => return shared.admit(inquiry.known.as_deref(), held, call).await,
                     Err(Stop::Refused(refusal)) => return refusal.reply(&call.origin),
-                    Err(Stop::Later(next)) => verdict = next,
+                    Err(Stop::Later(next)) => later = next,
                 }
             }
         })
     }
 }
 
-/// How far it is known who calls.
+/// How far it is known who calls, and whether it may.
 #[derive(Default)]
 struct Inquiry {
-    /// What the policies before say, taken together.
+    /// Who the policies before say it is, taken together.
     known: Option<Arc<Identity>>,
     /// The position of the policy that is asked.
     rule: usize,
     /// What its proofs came to so far.
     shown: Shown,
+    is_permitted: bool,
+    asking: Asking,
 }
 
 /// Why there is no decision for a call to pass.
 enum Stop<'s> {
     Refused(Refusal<'s>),
-    /// It takes time to say who calls.
-    Later(BoxFuture<Verdict>),
+    Later(Later),
 }
 
-/// Why a call does not pass, and by which policy.
+/// What takes time to say.
+enum Later {
+    /// Who calls.
+    Verdict(BoxFuture<Verdict>),
+    /// How much it has called.
+    Outcome(BoxFuture<Outcome>),
+}
+
+/// Why a call does not pass, and by which policy, if by one.
 pub(super) struct Refusal<'s> {
-    pub(super) policy: &'s Policy,
+    pub(super) policy: Option<&'s Policy>,
     pub(super) reason: Reason,
     pub(super) exceeded: Exceeded,
 }
@@ -108,12 +127,22 @@ impl Shared {
         holding.map(|rule| &*rule.policy)
     }
 
-    /// Who calls, if anything asks for that, once all policies agree that the caller may.
-    fn decide<'s>(
-        &'s self,
-        inquiry: &mut Inquiry,
-        origin: &Origin,
-    ) -> Result<Option<Arc<Identity>>, Stop<'s>> {
+    /// Whether the caller may call by all policies: to what the call holds of what is limited as long as it goes on.
+    fn decide(&self, inquiry: &mut Inquiry, origin: &Origin) -> Result<Held, Stop<'_>> {
+        if !inquiry.is_permitted {
+            self.identify(inquiry, origin)?;
+            self.permit(inquiry, origin)?;
+            inquiry.is_permitted = true;
+        }
+        if !self.is_limited {
+            return Ok(Held::default());
+        }
+        let caller = asking::Caller { rules: &self.rules, origin, identity: inquiry.known.as_deref() };
+        Ok(inquiry.asking.ask(caller, &self.counters)?)
+    }
+
+    /// Finds out who calls, if anything asks for that.
+    fn identify(&self, inquiry: &mut Inquiry, origin: &Origin) -> Result<(), Stop<'_>> {
         while let Some(rule) = self.rules.get(inquiry.rule) {
             let holds = rule.scope.holds(&origin.route, origin.dialect);
             if let Some(require) = rule.policy.require.as_ref().filter(|_| holds) {
@@ -121,66 +150,85 @@ impl Shared {
                     Verdict::Known(identity) => join(&mut inquiry.known, identity),
                     Verdict::Absent => return Err(refused(&rule.policy, Reason::Missing)),
                     Verdict::Refused(reason) => return Err(refused(&rule.policy, reason)),
-                    Verdict::Later(verdict) => return Err(Stop::Later(verdict)),
+                    Verdict::Later(verdict) => return Err(Stop::Later(Later::Verdict(verdict))),
                 }
             }
             inquiry.rule += 1;
             inquiry.shown = Shown::default();
         }
-        let known = inquiry.known.take();
-        if let (Some(noted), Some(identity)) = (&origin.noted, &known) {
+        if let (Some(noted), Some(identity)) = (&origin.noted, &inquiry.known) {
             noted.note(Arc::clone(identity));
         }
+        Ok(())
+    }
+
+    /// Asks all policies whether it may.
+    fn permit(&self, inquiry: &Inquiry, origin: &Origin) -> Result<(), Stop<'_>> {
         let address = origin.peer.map(|peer| peer.ip());
         for policy in self.policies(origin) {
-            policy.permit(known.as_deref(), address).map_err(|reason| refused(policy, reason))?;
+            let known = inquiry.known.as_deref();
+            policy.permit(known, address).map_err(|reason| refused(policy, reason))?;
         }
-        Ok(known)
+        Ok(())
     }
 
     /// Lets a call pass.
-    fn admit(self: &Arc<Self>, identity: Option<&Identity>, mut call: Call) -> BoxFuture<Reply> {
+    fn admit(self: &Arc<Self>, identity: Option<&Identity>, held: Held, mut call: Call) -> BoxFuture<Reply> {
         self.assert(&call.origin, identity, &mut call.metadata);
-        if streams::lasts(&call) {
-            return streams::call(self, identity, call);
+        let reply = if lasts(&call) && !self.rules.is_empty() {
+            streams::call(self, identity, call)
+        } else {
+            self.inner.call(call)
+        };
+        if held.is_empty() {
+            return reply;
         }
-        self.inner.call(call)
+        Box::pin(async move {
+            let mut reply = reply.await;
+            held.until_end_of(&mut reply);
+            reply
+        })
     }
 
-    /// Who calls, if a call that was let pass may go on by these rules.
+    /// Who calls, if a call that was let pass before may go on by these rules.
     pub(super) async fn judge(&self, origin: &Origin) -> Result<Option<Arc<Identity>>, Refusal<'_>> {
         let mut inquiry = Inquiry::default();
         loop {
-            match self.decide(&mut inquiry, origin) {
-                Ok(identity) => return Ok(identity),
+            match self.identify(&mut inquiry, origin).and_then(|()| self.permit(&inquiry, origin)) {
+                Ok(()) => return Ok(inquiry.known),
                 Err(Stop::Refused(refusal)) => return Err(refusal),
-                Err(Stop::Later(verdict)) => inquiry.shown.answer = Some(verdict.await),
+                Err(Stop::Later(Later::Verdict(verdict))) => inquiry.shown.answer = Some(verdict.await),
+                Err(Stop::Later(Later::Outcome(outcome))) => inquiry.asking.answer = Some(outcome.await),
             }
         }
     }
 
-    /// What bounds streams of a call, with the policies that say so, each once.
-    pub(super) fn streams<'s>(
-        &'s self,
-        origin: &Origin,
-    ) -> impl Iterator<Item = (&'s Arc<Policy>, &'s Streams)> {
-        let holds = |rule: &Rule| rule.scope.holds(&origin.route, origin.dialect);
-        let first = move |at: usize, policy: &Arc<Policy>| {
-            !self.rules[..at].iter().any(|rule| Arc::ptr_eq(&rule.policy, policy) && holds(rule))
-        };
-        let holding = self.rules.iter().enumerate().filter(move |(_, rule)| holds(rule));
-        let policies = holding.filter(move |(at, rule)| first(*at, &rule.policy)).map(|(_, rule)| &rule.policy);
-        policies.filter_map(|policy| Some((policy, policy.streams.as_ref()?)))
+    /// What bounds the streams of a call, with the policies that say so, each once.
+    pub(super) fn streams(&self, origin: &Origin) -> Vec<(&Arc<Policy>, &Streams)> {
+        let mut found: Vec<(&Arc<Policy>, &Streams)> = Vec::new();
+        for rule in &self.rules {
+            if let Some(streams) = &rule.policy.streams
+                && rule.scope.holds(&origin.route, origin.dialect)
+                && !found.iter().any(|(policy, _)| Arc::ptr_eq(policy, &rule.policy))
+            {
+                found.push((&rule.policy, streams));
+            }
+        }
+        found
     }
 
-    /// The marks of what this call has shown and what is not to be checked another time.
+    /// Marks of what this call has shown and what is not to be checked another time.
     pub(super) fn proven(&self, origin: &Origin) -> Vec<[u8; 32]> {
-        let proofs = self.policies(origin).flat_map(|policy| &policy.require).flat_map(|require| &require.proofs);
-        proofs.filter_map(|proof| proof.mark(origin)).collect()
+        let requires = self.policies(origin).filter_map(|policy| policy.require.as_ref());
+        requires.flat_map(|require| &require.proofs).filter_map(|proof| proof.mark(origin)).collect()
     }
 
     pub(super) const fn current(&self) -> &Current {
         &self.current
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     pub(super) fn inner(&self) -> &dyn CallService {
@@ -202,7 +250,22 @@ impl Shared {
 }
 
 const fn refused(policy: &Policy, reason: Reason) -> Stop<'_> {
-    Stop::Refused(Refusal { policy, reason, exceeded: Exceeded { met: String::new(), wait: None } })
+    Stop::Refused(Refusal {
+        policy: Some(policy),
+        reason,
+        exceeded: Exceeded { met: String::new(), wait: None },
+    })
+}
+
+impl<'s> From<asking::Stop<'s>> for Stop<'s> {
+    fn from(stop: asking::Stop<'s>) -> Self {
+        match stop {
+            asking::Stop::Refused(asking::Refused { policy, reason, exceeded }) => {
+                Self::Refused(Refusal { policy, reason, exceeded })
+            }
+            asking::Stop::Later(outcome) => Self::Later(Later::Outcome(outcome)),
+        }
+    }
 }
 
 impl Refusal<'_> {
@@ -214,14 +277,16 @@ impl Refusal<'_> {
         let (dialect, route) = (origin.dialect.name(), &*origin.route);
         // Not louder: whoever writes the log would have the core wait, and callers could make it.
         tracing::debug!(reason = reason.name(), principal, peer, dialect, route, "policy has refused a call");
-        let proofs = || policy.require.iter().flat_map(|require| &require.proofs);
-        let all = policy.require.as_ref().is_some_and(|require| require.all);
+        let require = policy.and_then(|policy| policy.require.as_ref());
+        let proofs = || require.iter().flat_map(|require| &require.proofs);
+        let all = require.is_some_and(|require| require.all);
         let wanted: Vec<_> = proofs().map(|proof| proof.wanted()).collect();
         let status = reason.status(&wanted.join(if all { " and " } else { ", or " }), &exceeded);
         let challenges: Vec<HeaderValue> = match status.http() {
             401 => proofs().map(|proof| proof.challenge().clone()).collect(),
             _ => Vec::new(),
         };
-        Reply { hints: Hints { challenges, retry_after: reason.wait(&exceeded) }, ..Reply::from(status) }
+        let hints = Hints { challenges, retry_after: reason.wait(&exceeded) };
+        Reply { hints, ..Reply::from(status) }
     }
 }

@@ -173,7 +173,8 @@ impl Users {
 
     /// Whether it was found before that this is the password.
     fn has_proven(&self, name: &str, proven: &[[u8; 32]]) -> bool {
-        !proven.is_empty() && self.by_name.get(name).is_some_and(|user| proven.contains(&user.hash.mark(name)))
+        !proven.is_empty()
+            && self.by_name.get(name).is_some_and(|user| proven.contains(&user.hash.mark(name)))
     }
 
     fn recall(&self, mark: &[u8; 32]) -> Option<bool> {

@@ -113,7 +113,12 @@ impl Reason {
         let denied = |text: &str| Status::caller(Code::PermissionDenied, text);
         let unavailable = |text: &str| Status::gateway(Code::Unavailable, text);
         let met = &exceeded.met;
-        let used_up = || Status::caller(Code::ResourceExhausted, format!("The limit {met} is used up. {}", exceeded.again()));
+        let used_up = || {
+            Status::caller(
+                Code::ResourceExhausted,
+                format!("The limit {met} is used up. {}", exceeded.again()),
+            )
+        };
         let status = match self {
             Self::Missing => unknown("The call needs credentials"),
             Self::Invalid => unknown("The credentials of the call are not valid"),
@@ -122,7 +127,9 @@ impl Reason {
             Self::Several => {
                 unknown("The call offers several credentials of one kind, of which one is to be sent")
             }
-            Self::Busy => unavailable("Too many passwords are being checked at the moment. Call again in a second."),
+            Self::Busy => {
+                unavailable("Too many passwords are being checked at the moment. Call again in a second.")
+            }
             Self::Forbidden => denied(
                 "The caller is known, but may not call this: it lacks a role, scope or claim that is asked for.",
             ),
@@ -137,26 +144,33 @@ impl Reason {
                 Status::caller(Code::ResourceExhausted, text).with_detail(details::quota_failure(met))
             }
             Self::Duration => {
-                let text = format!("The call went on for {met}, which is as long as it may. Call again to go on.");
+                let text =
+                    format!("The call went on for {met}, which is as long as it may. Call again to go on.");
                 Status::caller(Code::DeadlineExceeded, text)
             }
             Self::Messages => {
-                let text = format!("More messages passed in streams than the limit {met} allows. {}", exceeded.again());
+                let text = format!(
+                    "More messages passed in streams than the limit {met} allows. {}",
+                    exceeded.again()
+                );
                 Status::caller(Code::ResourceExhausted, text).with_detail(details::quota_failure(met))
             }
             Self::Bytes => {
                 let text = match exceeded.wait {
                     Some(_) => {
-                        format!("More bytes passed in streams than the limit {met} allows. {}", exceeded.again())
+                        format!(
+                            "More bytes passed in streams than the limit {met} allows. {}",
+                            exceeded.again()
+                        )
                     }
                     None => format!("A message is larger than what the limit {met} ever lets pass at once."),
                 };
                 Status::caller(Code::ResourceExhausted, text).with_detail(details::quota_failure(met))
             }
             Self::Shed => unavailable("Too many calls go on at the moment. Call again in a second."),
-            Self::Uncounted => {
-                unavailable("How much the caller has called cannot be looked up at the moment. Call again in a second.")
-            }
+            Self::Uncounted => unavailable(
+                "How much the caller has called cannot be looked up at the moment. Call again in a second.",
+            ),
         };
         match self.wait(exceeded) {
             Some(wait) => status.with_detail(details::retry_info(wait)),
@@ -167,7 +181,9 @@ impl Reason {
     /// After how long the caller may call again, if that is known.
     pub(super) const fn wait(self, exceeded: &Exceeded) -> Option<Duration> {
         match self {
-            Self::Busy | Self::Concurrency | Self::Streams | Self::Shed | Self::Uncounted => Some(Duration::from_secs(1)),
+            Self::Busy | Self::Concurrency | Self::Streams | Self::Shed | Self::Uncounted => {
+                Some(Duration::from_secs(1))
+            }
             _ => exceeded.wait,
         }
     }

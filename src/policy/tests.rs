@@ -1,5 +1,6 @@
 //! Policy over calls in memory, around a service that records them.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +13,7 @@ use super::new_key;
 use super::password::{Basic, Hash, User, Users};
 use super::refusal::{REFUSED, Reason};
 use super::rule::{Allow, Deny, Policy, Require, Rule, Scope};
+use super::streams::current::Current;
 use super::verify::{Term, Verdict, Verifier};
 use crate::call::credential::Credential;
 use crate::call::identity::{Identity, Noted};
@@ -121,7 +123,7 @@ fn call(origin: Origin, metadata: HeaderMap) -> Call {
 }
 
 fn everywhere(policy: Policy) -> Rule {
-    Rule { policy: Arc::new(policy), scope: Scope::default() }
+    Rule { policy: Arc::new(policy), scope: Scope::default(), weight: NonZeroU32::MIN }
 }
 
 fn require(all: bool, proofs: Vec<Arc<dyn Verifier>>) -> Option<Require> {
@@ -132,7 +134,8 @@ fn require(all: bool, proofs: Vec<Arc<dyn Verifier>>) -> Option<Require> {
 async fn ask(rules: Vec<Rule>, origin: Origin, metadata: HeaderMap) -> (Reply, Option<HeaderMap>) {
     let recorder = Arc::<Recorder>::default();
     let reserved = ["x-user", "x-address", "x-api-key"].map(HeaderName::from_static);
-    let guard = Guard::new(rules, Arc::new(reserved), Arc::clone(&recorder) as _);
+    let guard =
+        Guard::new(rules, Arc::new(reserved), Arc::default(), Arc::clone(&recorder) as _, Current::default());
     let reply = guard.call(call(origin, metadata)).await;
     let seen = recorder.0.lock().unwrap().take();
     (reply, seen)
@@ -244,7 +247,13 @@ async fn what_takes_time_is_waited_for_and_nothing_else_is() {
     // What is known at once needs nobody to poll.
     let recorder = Arc::<Recorder>::default();
     let service = Arc::clone(&recorder) as Arc<dyn CallService>;
-    let guard = Guard::new(vec![asks(false, vec![key()])], Arc::default(), service);
+    let guard = Guard::new(
+        vec![asks(false, vec![key()])],
+        Arc::default(),
+        Arc::default(),
+        service,
+        Current::default(),
+    );
     drop(guard.call(call(origin(&[("x-api-key", "buyer")]), HeaderMap::new())));
     assert!(recorder.0.lock().unwrap().is_some());
 }

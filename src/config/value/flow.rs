@@ -58,7 +58,10 @@ impl Scalar for ByteRate {
                 Flaw::new(text, "Write a lower rate, or none at all.")
             }
             Unfit::Long => {
-                let text = format!("{} takes more than 366 days until all of its burst is there again.", quote(text));
+                let text = format!(
+                    "{} takes more than 366 days until all of its burst is there again.",
+                    quote(text)
+                );
                 Flaw::new(text, "Write a smaller burst or a higher rate.")
             }
         })

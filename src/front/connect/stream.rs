@@ -141,7 +141,7 @@ fn read(
 
 /// The answer for a reply: always 200, as how the call ended is the last envelope.
 fn write(reply: Reply, framing: Stream) -> Answer {
-    let Reply { mut metadata, message, status, trailers, stream, .. } = reply;
+    let Reply { mut metadata, message, status, trailers, stream, hints } = reply;
     let is_stream = framing.route.endpoint.method.server_streaming;
     let replies = stream.unwrap_or_else(|| {
         let message = (status.is_ok() && !is_stream).then_some(Part::Message(message));
@@ -155,6 +155,7 @@ fn write(reply: Reply, framing: Stream) -> Answer {
     let mut fields = HeaderMap::new();
     metadata::pass(metadata, &framing.route.endpoint.options.response_metadata, &mut fields);
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    error::retry(hints.retry_after, &mut fields);
     if let Some(encoding) = encoding {
         fields.insert(&ENCODING, encoding);
     }

@@ -200,7 +200,7 @@ fn write(route: &Route, codec: Codec, reply: Reply, request_id: Option<&HeaderVa
             let status = error::conceal(status, &route.endpoint, request_id, &mut fields);
             let mut answer = failure(&route.endpoint.schema, &status);
             answer.headers_mut().extend(fields);
-            error::challenge(hints, answer.headers_mut());
+            error::hint(hints, answer.headers_mut());
             answer
         }
     };

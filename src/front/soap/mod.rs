@@ -350,6 +350,6 @@ async fn respond(
     };
     metadata::to_answer(initial, trailers, &route.endpoint.options.response_metadata, answer.headers_mut());
     answer.headers_mut().extend(fields);
-    error::challenge(hints, answer.headers_mut());
+    error::hint(hints, answer.headers_mut());
     answer
 }

@@ -190,6 +190,6 @@ async fn begin(answers: &Answers, call: Call, accepted: oneshot::Receiver<()>) -
     let mut headers = HeaderMap::new();
     metadata::to_answer(reply.metadata, reply.trailers, &endpoint.options.response_metadata, &mut headers);
     let status = error::conceal(reply.status, endpoint, answers.request_id.as_ref(), &mut headers);
-    error::challenge(reply.hints, &mut headers);
+    error::hint(reply.hints, &mut headers);
     Err(Refused { status: Box::new(status), headers })
 }

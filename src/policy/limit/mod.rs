@@ -20,4 +20,7 @@ pub mod gcra;
 pub mod memory;
 pub mod store;
 pub mod subject;
-pub mod table;
+mod table;
+
+#[cfg(test)]
+mod tests;

@@ -31,8 +31,10 @@ pub struct Streams {
 /// How many streams may be open at a time.
 #[derive(Clone, Debug)]
 pub struct Open {
-    /// The policy, in words that tell it from what else is counted.
+    /// The name of the policy.
     pub name: Box<str>,
+    /// What tells it from what else is counted.
+    pub key: Box<str>,
     /// Whose they are.
     pub counted_by: CountedBy,
     /// How many.
@@ -114,7 +116,8 @@ impl Flow {
         if standings.is_empty() {
             return (Reason::Uncounted, Exceeded::default());
         }
-        let met = standings.iter().rposition(|standing| standing.remaining < weight.into()).unwrap_or_default();
+        let met =
+            standings.iter().rposition(|standing| standing.remaining < weight.into()).unwrap_or_default();
         let met = self.names.get(met).map(ToString::to_string).unwrap_or_default();
         let reason = match self.measure {
             Measure::Messages => Reason::Messages,

@@ -12,7 +12,7 @@
 //!
 //! Nothing is done for other calls.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -37,9 +37,6 @@ use crate::status::Code;
 
 pub mod current;
 pub mod limits;
-
-#[cfg(test)]
-mod tests;
 
 use current::Guards;
 use limits::{Meter, Over, Streams};
@@ -70,7 +67,8 @@ pub(super) fn call(shared: &Arc<Shared>, identity: Option<&Identity>, mut call: 
         && let Body::Stream(messages) = call.body
     {
         let meter = bounds.received;
-        let metered = Metered { messages, meter, waiting: None, over: Some(sender), origin: Arc::clone(&origin) };
+        let metered =
+            Metered { messages, meter, waiting: None, over: Some(sender), origin: Arc::clone(&origin) };
         call.body = Body::Stream(Box::pin(metered));
     }
     let watch = Watch {
@@ -130,10 +128,13 @@ impl Bounds {
     ) -> Result<(), Over> {
         if let Some(open) = &streams.open {
             let (kind, text) = open.counted_by.find(origin, identity);
-            match counters.calls.begin(&open.name, text.of(kind), open.most) {
+            match counters.calls.begin(&open.key, text.of(kind), open.most) {
                 Some(begun) => self.places.push(begun),
                 None => {
-                    let exceeded = Exceeded { met: format!("{} {}", open.most, open.name), wait: None };
+                    let exceeded = Exceeded {
+                        met: format!("{} streams at a time of {:?}", open.most, open.name),
+                        wait: None,
+                    };
                     return Err(Over { policy: Arc::clone(policy), reason: Reason::Streams, exceeded });
                 }
             }
@@ -158,7 +159,7 @@ impl Bounds {
 
 impl Over {
     fn reply(self, origin: &Origin) -> Reply {
-        Refusal { policy: &self.policy, reason: self.reason, exceeded: self.exceeded }.reply(origin)
+        Refusal { policy: Some(&self.policy), reason: self.reason, exceeded: self.exceeded }.reply(origin)
     }
 }
 
@@ -252,7 +253,7 @@ impl Watch {
             return None;
         }
         let exceeded = Exceeded { met: format!("{} seconds", whole_seconds(*duration)), wait: None };
-        Some(Refusal { policy, reason: Reason::Duration, exceeded }.reply(&self.origin))
+        Some(Refusal { policy: Some(policy), reason: Reason::Duration, exceeded }.reply(&self.origin))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Where the answers of a socket come from.
 
-use std::future::Future;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
