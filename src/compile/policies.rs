@@ -110,7 +110,7 @@ impl Policies {
         let mut policies: Vec<_> = holding.iter().map(|used| used.name.value.clone()).collect();
         policies.dedup();
         let (reserved, current) = (Arc::clone(&self.reserved), self.current.clone());
-        let guard = Guard::new(rules, reserved, Arc::clone(counters), endpoint.service, current);
+        let guard = Guard::following(current, rules, reserved, Arc::clone(counters), endpoint.service);
         self.guards.borrow_mut().add(endpoint.method.path.as_str(), &guard);
         let service: Arc<dyn CallService> = Arc::new(guard);
         Endpoint { service, policies, ..endpoint }

@@ -37,13 +37,22 @@ pub(super) struct Shared {
 impl Guard {
     /// Holds these rules against the calls of a service. What callers send as metadata under `reserved` names is removed,
     /// also where no rule holds. `counters` count what the rules limit.
-    /// Calls that last are held against the guard that `current` has for their method, once that is another.
     pub fn new(
         rules: Vec<Rule>,
         reserved: Arc<[HeaderName]>,
         counters: Arc<Counters>,
         inner: Arc<dyn CallService>,
+    ) -> Self {
+        Self::following(Current::default(), rules, reserved, counters, inner)
+    }
+
+    /// The same, and holds calls that last against the guard that `current` has for their method, once that is another.
+    pub fn following(
         current: Current,
+        rules: Vec<Rule>,
+        reserved: Arc<[HeaderName]>,
+        counters: Arc<Counters>,
+        inner: Arc<dyn CallService>,
     ) -> Self {
         let is_limited = counters.ceiling.is_some() || rules.iter().any(|rule| rule.policy.limits.is_some());
         Self { shared: Arc::new(Shared { rules, reserved, counters, is_limited, inner, current }) }

@@ -11,9 +11,8 @@ use super::certificate::Certificate;
 use super::guard::Guard;
 use super::new_key;
 use super::password::{Basic, Hash, User, Users};
-use super::refusal::{REFUSED, Reason};
+use super::refusal::{Exceeded, REFUSED, Reason};
 use super::rule::{Allow, Deny, Policy, Require, Rule, Scope};
-use super::streams::current::Current;
 use super::verify::{Term, Verdict, Verifier};
 use crate::call::credential::Credential;
 use crate::call::identity::{Identity, Noted};
@@ -134,8 +133,7 @@ fn require(all: bool, proofs: Vec<Arc<dyn Verifier>>) -> Option<Require> {
 async fn ask(rules: Vec<Rule>, origin: Origin, metadata: HeaderMap) -> (Reply, Option<HeaderMap>) {
     let recorder = Arc::<Recorder>::default();
     let reserved = ["x-user", "x-address", "x-api-key"].map(HeaderName::from_static);
-    let guard =
-        Guard::new(rules, Arc::new(reserved), Arc::default(), Arc::clone(&recorder) as _, Current::default());
+    let guard = Guard::new(rules, Arc::new(reserved), Arc::default(), Arc::clone(&recorder) as _);
     let reply = guard.call(call(origin, metadata)).await;
     let seen = recorder.0.lock().unwrap().take();
     (reply, seen)
@@ -247,13 +245,7 @@ async fn what_takes_time_is_waited_for_and_nothing_else_is() {
     // What is known at once needs nobody to poll.
     let recorder = Arc::<Recorder>::default();
     let service = Arc::clone(&recorder) as Arc<dyn CallService>;
-    let guard = Guard::new(
-        vec![asks(false, vec![key()])],
-        Arc::default(),
-        Arc::default(),
-        service,
-        Current::default(),
-    );
+    let guard = Guard::new(vec![asks(false, vec![key()])], Arc::default(), Arc::default(), service);
     drop(guard.call(call(origin(&[("x-api-key", "buyer")]), HeaderMap::new())));
     assert!(recorder.0.lock().unwrap().is_some());
 }
@@ -493,7 +485,7 @@ async fn verdicts_on_passwords_are_remembered_and_few_are_checked_at_a_time() {
     let verdicts = futures_util::future::join_all(many).await;
     let busy = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Refused(Reason::Busy))).count();
     assert_eq!(busy, 200 - 64, "64 wait for their turn");
-    assert_eq!(Reason::Busy.status("").http(), 503);
+    assert_eq!(Reason::Busy.status("", &Exceeded::default()).http(), 503);
 }
 
 #[test]
