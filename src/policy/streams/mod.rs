@@ -371,3 +371,6 @@ impl Stream for Bounded {
         Poll::Ready(this.waiting.take().map(Part::Message))
     }
 }
+
+#[cfg(test)]
+mod tests;
