@@ -334,7 +334,8 @@ async fn messages_sent_are_counted_over_all_streams_of_a_caller() {
         let text = "More messages passed in streams than the limit 4/day of \"chat\" allows. Call again in 21600 seconds.";
         assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, text));
         let details: Vec<_> = status.details().iter().map(|detail| &*detail.type_url).collect();
-        let types = ["QuotaFailure", "RetryInfo"].map(|name| format!("type.googleapis.com/google.rpc.{name}"));
+        let types =
+            ["QuotaFailure", "RetryInfo"].map(|name| format!("type.googleapis.com/google.rpc.{name}"));
         assert_eq!(details, types);
         assert!(two.is_closed());
     }

@@ -18,6 +18,7 @@ mod hostile;
 mod identity;
 mod proxies;
 mod settings;
+mod streams;
 
 /// Keys of these tests.
 const BUYER: &str = "buyer-key";
