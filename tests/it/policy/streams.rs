@@ -240,7 +240,7 @@ fn code(form: Form, answer: &Answer) -> u64 {
             let text = text();
             let last = events(&text).last().unwrap();
             assert_eq!(last.event.as_deref(), Some("status"), "{answer:?}");
-            serde_json::from_str::<Value>(&last.data).unwrap()["code"].as_u64().unwrap()
+            serde_json::from_str::<Value>(&last.data).unwrap()["error"]["code"].as_u64().unwrap()
         }
         Form::Events | Form::Of(Dialect::Rest) => answer.json()["code"].as_u64().unwrap(),
         Form::Of(Dialect::Xml | Dialect::Soap) => code_in_xml(answer).parse().unwrap(),
