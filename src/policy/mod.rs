@@ -5,6 +5,7 @@
 //! rule          what a policy requires, allows, denies and passes on
 //! verify        how a caller shows who it is: one `Verifier` for each kind of proof
 //! api_key       keys, by their hashes            new_key   makes and reads the texts of keys
+//! recall        those that have called before
 //! password      names and passwords, by argon2
 //! certificate   what TLS told                    pattern   names with `*`
 //! refusal       why a call is refused, in words, and where that is counted
@@ -22,6 +23,7 @@ pub mod limit;
 pub mod new_key;
 pub mod password;
 pub mod pattern;
+mod recall;
 pub mod refusal;
 pub mod rule;
 pub mod streams;

@@ -193,7 +193,7 @@ async fn who_may_not_call_learns_that_before_anything_else() {
         let wrong = match dialect {
             Dialect::Rest | Dialect::Xml => &["text/csv"][..],
             Dialect::Grpc => &["application/grpc+json"],
-            Dialect::GrpcWeb => &["application/grpc-web+json", "application/grpc-web-text+thrift"],
+            Dialect::GrpcWeb => &["application/grpc-web+json", "application/grpc-web+thrift"],
             Dialect::Connect => &["application/connect+xml", "application/xml"],
             // A message has to be an envelope before it says what is called, and a handshake has no content.
             Dialect::Soap | Dialect::WebSocket => continue,
