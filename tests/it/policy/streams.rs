@@ -365,8 +365,11 @@ async fn a_key_that_is_revoked_ends_every_stream() {
 
 #[tokio::test]
 async fn a_key_that_expires_ends_every_stream() {
-    let end = SystemTime::now() + Duration::from_secs(5);
-    let setting = Setting::new(&format!(", expires: '{}'", Moment::of(end)), "");
+    let setting = Setting::new("", "");
+    let end = Moment::of(SystemTime::now() + Duration::from_secs(5));
+    setting.place.write("callers.yaml", &keys(&format!(", expires: '{end}'")));
+    setting.gateway.wait_for_log("\"generation\":2");
+    let end = end.time();
     let calls = setting.open_all(IDLE, Some(KEY));
     setting.all_reach("STARTED").await;
     setting.all_end(calls, 16, Reason::Expired).await;
