@@ -126,8 +126,8 @@ fn keys_of(settings: &ApiKeys, planned: &mut Vec<Planned>, problems: &mut Proble
             return None;
         };
         let lists = [&*key.roles, &*key.scopes];
-        let identity = identity(&key.id, &key.owner, &key.plan, lists, &key.claims);
-        Some(Key { hash, identity, term: term(&key.expires, &key.revoked) })
+        let identity = identity(&key.id, &key.owner, &key.plan, lists, &key.claims, &key.expires);
+        Some(Key { hash, term: term(&identity, &key.revoked), identity })
     });
     made.collect()
 }
@@ -148,8 +148,8 @@ fn users_of(settings: &Basic, planned: &mut Vec<Planned>, problems: &mut Problem
             }
         };
         let lists = [&*user.roles, &*user.scopes];
-        let identity = identity(&user.name, &user.owner, &user.plan, lists, &user.claims);
-        Some((user.name.as_str().into(), User { hash, identity, term: term(&user.expires, &user.revoked) }))
+        let identity = identity(&user.name, &user.owner, &user.plan, lists, &user.claims, &user.expires);
+        Some((user.name.as_str().into(), User { hash, term: term(&identity, &user.revoked), identity }))
     });
     Users::new(made.collect(), available_parallelism().map_or(1, NonZero::get))
 }
@@ -161,6 +161,7 @@ fn identity(
     plan: &Option<Located<String>>,
     [roles, scopes]: [&[Located<String>]; 2],
     said: &Claims,
+    expires: &Option<Located<Moment>>,
 ) -> Arc<Identity> {
     Arc::new(Identity {
         principal: name.into(),
@@ -169,11 +170,12 @@ fn identity(
         roles: texts(roles),
         scopes: texts(scopes),
         claims: claims(said).collect(),
+        expires: expires.as_ref().map(|moment| moment.time()),
     })
 }
 
-fn term(expires: &Option<Located<Moment>>, revoked: &Option<Located<Moment>>) -> Term {
-    Term { expires: expires.as_ref().map(|moment| moment.time()), revoked: revoked.is_some() }
+fn term(identity: &Identity, revoked: &Option<Located<Moment>>) -> Term {
+    Term { expires: identity.expires, revoked: revoked.is_some() }
 }
 
 pub(super) fn text(text: &Option<Located<String>>) -> Option<Box<str>> {

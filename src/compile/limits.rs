@@ -81,7 +81,7 @@ impl Plans {
     }
 }
 
-fn counted_by(key: &Located<counted::CountedBy>) -> Option<CountedBy> {
+pub(super) fn counted_by(key: &Located<counted::CountedBy>) -> Option<CountedBy> {
     Some(match &key.value {
         counted::CountedBy::Principal => CountedBy::Principal,
         counted::CountedBy::Owner => CountedBy::Owner,

@@ -8,6 +8,7 @@ use super::reflections::Reflections;
 use super::upstreams::Upstream;
 use crate::own::health::{Board, Served};
 use crate::policy::limit::asking::Counts;
+use crate::policy::streams::current::{Current, Guards};
 use crate::schema::Schema;
 use crate::tls::client::Connector;
 use crate::upstream::channel::{Channel, Settings};
@@ -22,6 +23,9 @@ pub struct Live {
     pub(super) board: Board,
     /// How much was called.
     pub(super) counts: Counts,
+    /// The guards that hold now, and those of this generation.
+    pub(super) current: Current,
+    guards: Arc<Guards>,
     served: Arc<Served>,
 }
 
@@ -43,6 +47,7 @@ impl Live {
         reflections: Reflections,
         (board, served): (Board, Served),
         counts: Counts,
+        (current, guards): (Current, Guards),
     ) -> Self {
         let upstreams = upstreams.iter().enumerate().map(|(position, upstream)| Kept {
             schema: catalogue.schema_of(position).cloned(),
@@ -52,7 +57,15 @@ impl Live {
             channel: upstream.channel.clone(),
             connector: upstream.connector.clone(),
         });
-        Self { upstreams: upstreams.collect(), reflections, board, counts, served: Arc::new(served) }
+        Self {
+            upstreams: upstreams.collect(),
+            reflections,
+            board,
+            counts,
+            current,
+            guards: Arc::new(guards),
+            served: Arc::new(served),
+        }
     }
 
     /// The channel of an upstream whose targets and settings are the same still.
@@ -79,6 +92,12 @@ impl Live {
     /// What each upstream tells about its connections, by its name, in the order of the configuration.
     pub fn reports(&self) -> impl Iterator<Item = (&str, Report)> {
         self.upstreams.iter().map(|kept| (kept.name.as_str(), kept.channel.report()))
+    }
+
+    /// Holds the calls that go on against the policies of this generation, which is about to be served. To be called
+    /// before it is: a call that comes to it is not to be held against those of the one before.
+    pub fn govern(&self) {
+        self.current.replace(Arc::clone(&self.guards));
     }
 
     /// Makes this generation the one that health tells of.

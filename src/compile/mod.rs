@@ -21,6 +21,7 @@ mod policies;
 pub mod reflections;
 mod routes;
 mod services;
+mod streams;
 pub mod tls;
 mod upstreams;
 
@@ -78,8 +79,11 @@ pub fn compile(
 ) -> (Option<Compiled>, Vec<PathBuf>) {
     let listeners = tls::listeners(config, problems);
     let counts = terms.live.map(|live| live.counts.clone()).unwrap_or_default();
-    let policies =
-        if terms.guarded { policies::build(config, &counts, problems) } else { Policies::default() };
+    let current = terms.live.map(|live| live.current.clone()).unwrap_or_default();
+    let policies = match terms.guarded {
+        true => policies::build(config, &counts, current.clone(), problems),
+        false => Policies::default(),
+    };
     let upstreams = upstreams::build(config, problems, terms.cores, terms.live);
     let mut loading = Loading {
         reflections: &terms.reflections,
@@ -140,7 +144,14 @@ pub fn compile(
         return (None, files);
     }
     let served = own::served(config, &snapshot);
-    let live = Live::new(&upstreams, &catalogue, terms.reflections, (board, served), counts);
+    let live = Live::new(
+        &upstreams,
+        &catalogue,
+        terms.reflections,
+        (board, served),
+        counts,
+        (current, policies.guards.take()),
+    );
     (Some(Compiled { snapshot, live }), files)
 }
 

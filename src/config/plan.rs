@@ -186,6 +186,17 @@ impl ByPlan {
     }
 }
 
+/// Reports what of rates alone could not be counted.
+pub(super) fn check_rates<R: Copy + Eq + Hash>(reader: &mut Reader<'_>, rates: &[Located<R>]) {
+    twice(reader, rates, |rate| *rate, "rate");
+    if rates.len() > MAX_COUNTERS {
+        let text = format!("{} has more than {MAX_COUNTERS} rates of a kind.", reader.path());
+        let problem = Problem::error(text).at(rates.last().and_then(|rate| rate.place));
+        let _: Option<()> =
+            reader.error(problem.hint("Keep those that matter: two or three do in most cases."));
+    }
+}
+
 /// Reports what could not be counted.
 fn check_counters(reader: &mut Reader<'_>, rates: &[Located<Rate>], quotas: &[Located<Quota>]) {
     // Of the same rate or window the smaller one alone would matter.

@@ -36,6 +36,7 @@ mod key;
 mod metadata;
 pub mod meters;
 mod method;
+mod pulled;
 mod representation;
 pub mod request_id;
 mod rest;

@@ -10,6 +10,7 @@
 //! certificate   what TLS told                    pattern   names with `*`
 //! refusal       why a call is refused, in words, and where that is counted
 //! limit         how much may be called
+//! streams       what bounds calls that last, and ends them when the caller may not call any more
 //! ```
 //!
 //! The order on every path: who is the caller (UNAUTHENTICATED), then may it call (PERMISSION_DENIED), and only then is
@@ -25,6 +26,7 @@ pub mod pattern;
 mod recall;
 pub mod refusal;
 pub mod rule;
+pub mod streams;
 pub mod verify;
 
 #[cfg(test)]

@@ -40,6 +40,14 @@ pub enum Reason {
     Shed,
     /// Whoever counts calls cannot be asked.
     Uncounted,
+    /// As many of its streams are open as may be.
+    Streams,
+    /// A stream was open for as long as it may be.
+    Duration,
+    /// More messages passed in its streams than may.
+    Messages,
+    /// More bytes did.
+    Bytes,
 }
 
 /// What a call has exceeded.
@@ -53,7 +61,7 @@ pub struct Exceeded {
 
 impl Reason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Missing,
         Self::Invalid,
         Self::Expired,
@@ -68,6 +76,10 @@ impl Reason {
         Self::Concurrency,
         Self::Shed,
         Self::Uncounted,
+        Self::Streams,
+        Self::Duration,
+        Self::Messages,
+        Self::Bytes,
     ];
 
     /// Its name, for logs and metrics.
@@ -87,6 +99,10 @@ impl Reason {
             Self::Concurrency => "concurrency",
             Self::Shed => "shed",
             Self::Uncounted => "uncounted",
+            Self::Streams => "streams",
+            Self::Duration => "duration",
+            Self::Messages => "messages",
+            Self::Bytes => "bytes",
         }
     }
 
@@ -123,8 +139,32 @@ impl Reason {
                  this service for one.",
             ),
             Self::Rate | Self::Quota => used_up().with_detail(details::quota_failure(met)),
-            Self::Concurrency => {
+            Self::Concurrency | Self::Streams => {
                 let text = format!("The limit {met} is reached. Call again when one of them has ended.");
+                Status::caller(Code::ResourceExhausted, text).with_detail(details::quota_failure(met))
+            }
+            Self::Duration => {
+                let text =
+                    format!("The call went on for {met}, which is as long as it may. Call again to go on.");
+                Status::caller(Code::DeadlineExceeded, text)
+            }
+            Self::Messages => {
+                let text = format!(
+                    "More messages passed in streams than the limit {met} allows. {}",
+                    exceeded.again()
+                );
+                Status::caller(Code::ResourceExhausted, text).with_detail(details::quota_failure(met))
+            }
+            Self::Bytes => {
+                let text = match exceeded.wait {
+                    Some(_) => {
+                        format!(
+                            "More bytes passed in streams than the limit {met} allows. {}",
+                            exceeded.again()
+                        )
+                    }
+                    None => format!("A message is larger than what the limit {met} ever lets pass at once."),
+                };
                 Status::caller(Code::ResourceExhausted, text).with_detail(details::quota_failure(met))
             }
             Self::Shed => unavailable("Too many calls go on at the moment. Call again in a second."),
@@ -141,7 +181,9 @@ impl Reason {
     /// After how long the caller may call again, if that is known.
     pub(super) const fn wait(self, exceeded: &Exceeded) -> Option<Duration> {
         match self {
-            Self::Busy | Self::Concurrency | Self::Shed | Self::Uncounted => Some(Duration::from_secs(1)),
+            Self::Busy | Self::Concurrency | Self::Streams | Self::Shed | Self::Uncounted => {
+                Some(Duration::from_secs(1))
+            }
             _ => exceeded.wait,
         }
     }

@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::limit::budget::Limits;
 use super::refusal::Reason;
+use super::streams::limits::Streams;
 use super::verify::{Verdict, Verifier};
 use crate::call::identity::Identity;
 use crate::call::network::Networks;
@@ -28,6 +29,8 @@ pub struct Policy {
     pub address: Option<HeaderName>,
     /// How much the caller may call.
     pub limits: Option<Limits>,
+    /// What bounds the caller's streams.
+    pub streams: Option<Streams>,
 }
 
 /// What callers have to show.

@@ -1,10 +1,38 @@
 //! Every dialect, every kind of call, every reason: the same rule holds for all.
 
 use transom::call::Dialect;
+use transom::policy::refusal::Reason;
 
 use super::calls::{Kind, Outcome, call, carries, outcome, request};
 use super::{BUYER, Counting, DRAINED, EXPIRED, PASSWORD, Place, REVOKED, SPENT, VISITOR, WRONG_PASSWORD};
 use crate::support::client::Answer;
+
+/// Where a reason is proved for every dialect and kind of call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Here: who calls, and from where.
+    Callers,
+    /// In `streams`: what ends calls that go on.
+    Streams,
+    /// With what limits calls before they begin.
+    Limits,
+    /// Where it is made up what cannot be made in time over a wire.
+    Units,
+}
+
+/// Where a reason is proved. A new one has to say so.
+pub(super) const fn proof(reason: Reason) -> Proof {
+    match reason {
+        Reason::Missing | Reason::Invalid | Reason::Several | Reason::Forbidden | Reason::Address => {
+            Proof::Callers
+        }
+        // These are proved here too.
+        Reason::Expired | Reason::Revoked => Proof::Streams,
+        Reason::Streams | Reason::Duration | Reason::Messages | Reason::Bytes => Proof::Streams,
+        Reason::Plan | Reason::Rate | Reason::Quota | Reason::Concurrency | Reason::Shed => Proof::Limits,
+        Reason::Busy | Reason::Uncounted => Proof::Units,
+    }
+}
 
 /// What a caller offers, and where it calls from.
 #[derive(Clone, Copy, Debug)]

@@ -19,6 +19,7 @@ mod identity;
 mod limits;
 mod proxies;
 mod settings;
+mod streams;
 
 /// Keys of these tests.
 const BUYER: &str = "buyer-key";
