@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use super::policies::header;
+use super::tokens::Tokens;
 use crate::call::identity::Identity;
 use crate::config::Config;
 use crate::config::callers::{self, Callers};
@@ -16,6 +17,8 @@ use crate::config::settings::collection::{Named, NonEmpty};
 use crate::config::value::moment::Moment;
 use crate::policy::api_key::{ApiKey, Key, Keys, parse_hash};
 use crate::policy::certificate::Certificate;
+use crate::policy::introspection::Introspection;
+use crate::policy::jwt::Jwt;
 use crate::policy::password::{self, Hash, User, Users};
 use crate::policy::pattern::Pattern;
 use crate::policy::verify::{Term, Verifier};
@@ -26,11 +29,13 @@ pub(super) struct Known<'c> {
     users: Option<(&'c Basic, Arc<Users>)>,
     /// Whether a listener asks for certificates.
     certificates: bool,
+    /// Those who know tokens.
+    tokens: &'c Tokens,
 }
 
 impl<'c> Known<'c> {
     /// Reads the files of keys and users.
-    pub(super) fn of(config: &'c Config, problems: &mut Problems) -> Self {
+    pub(super) fn of(config: &'c Config, tokens: &'c Tokens, problems: &mut Problems) -> Self {
         let identity = &config.identity;
         Self {
             keys: identity.api_keys.as_ref().map(|keys| (keys, Arc::new(keys_of(keys, problems)))),
@@ -40,6 +45,7 @@ impl<'c> Known<'c> {
                 .iter()
                 .flat_map(|listener| &listener.tls)
                 .any(|tls| tls.client_ca.is_some()),
+            tokens,
         }
     }
 
@@ -83,6 +89,11 @@ impl<'c> Known<'c> {
                 }
                 Some(Arc::new(certificate(wanted)))
             }
+            // That there is none of the name was reported before.
+            Proof::Jwt(name) => Some(Arc::new(Jwt(Arc::clone(self.tokens.issuer(name)?)))),
+            Proof::Introspection(name) => {
+                Some(Arc::new(Introspection(Arc::clone(self.tokens.introspector(name)?))))
+            }
         }
     }
 }
@@ -123,6 +134,7 @@ fn keys_of(settings: &ApiKeys, problems: &mut Problems) -> Keys {
             roles: texts(&key.roles),
             scopes: texts(&key.scopes),
             claims: claims(&key.claims).collect(),
+            expires: key.expires.as_ref().map(|moment| moment.time()),
         };
         Some(Key { hash, identity: Arc::new(identity), term: term(&key.expires, &key.revoked) })
     });
@@ -150,6 +162,7 @@ fn users_of(settings: &Basic, problems: &mut Problems) -> Users {
             roles: texts(&user.roles),
             scopes: texts(&user.scopes),
             claims: claims(&user.claims).collect(),
+            expires: user.expires.as_ref().map(|moment| moment.time()),
         };
         Some((name, User { hash, identity: Arc::new(identity), term: term(&user.expires, &user.revoked) }))
     });

@@ -1,12 +1,15 @@
-//! What one generation of the configuration hands to the next: the upstreams with their connections, and what
-//! upstreams told about themselves.
+//! What one generation of the configuration hands to the next: the upstreams with their connections, what
+//! upstreams told about themselves, and the keys of those who sign tokens.
 
 use std::sync::Arc;
 
 use super::descriptors::Catalogue;
 use super::reflections::Reflections;
+use super::tokens::Tokens;
 use super::upstreams::Upstream;
 use crate::own::health::{Board, Served};
+use crate::policy::introspection;
+use crate::policy::jwt::source;
 use crate::schema::Schema;
 use crate::tls::client::Connector;
 use crate::upstream::channel::{Channel, Settings};
@@ -20,6 +23,7 @@ pub struct Live {
     pub(super) reflections: Reflections,
     pub(super) board: Board,
     served: Arc<Served>,
+    pub(super) tokens: Tokens,
 }
 
 #[derive(Clone, Debug)]
@@ -39,6 +43,7 @@ impl Live {
         catalogue: &Catalogue,
         reflections: Reflections,
         (board, served): (Board, Served),
+        tokens: Tokens,
     ) -> Self {
         let upstreams = upstreams.iter().enumerate().map(|(position, upstream)| Kept {
             schema: catalogue.schema_of(position).cloned(),
@@ -48,7 +53,7 @@ impl Live {
             channel: upstream.channel.clone(),
             connector: upstream.connector.clone(),
         });
-        Self { upstreams: upstreams.collect(), reflections, board, served: Arc::new(served) }
+        Self { upstreams: upstreams.collect(), reflections, board, served: Arc::new(served), tokens }
     }
 
     /// The channel of an upstream whose targets and settings are the same still.
@@ -87,6 +92,16 @@ impl Live {
     pub fn look(&self) {
         let away = self.upstreams.iter().filter(|kept| kept.channel.report().is_away());
         self.board.away(away.map(|kept| kept.name.as_str().into()).collect());
+    }
+
+    /// Asks issuers for their keys where it is time for that, in tasks of the present runtime.
+    pub fn tend(&self) {
+        self.tokens.tend();
+    }
+
+    /// What is told of issuers of tokens, and of those who are asked about tokens.
+    pub fn identities(&self) -> (Vec<source::Report>, Vec<introspection::Report>) {
+        self.tokens.reports()
     }
 
     /// What health tells.

@@ -20,6 +20,7 @@ pub mod reflections;
 mod routes;
 mod services;
 pub mod tls;
+mod tokens;
 mod upstreams;
 
 #[cfg(test)]
@@ -74,7 +75,8 @@ pub fn compile(
     terms: Terms<'_>,
 ) -> (Option<Compiled>, Vec<PathBuf>) {
     let listeners = tls::listeners(config, problems);
-    let policies = if terms.guarded { policies::build(config, problems) } else { Policies::default() };
+    let policies =
+        if terms.guarded { policies::build(config, terms.live, problems) } else { Policies::default() };
     let upstreams = upstreams::build(config, problems, terms.cores, terms.live);
     let mut loading = Loading {
         reflections: &terms.reflections,
@@ -134,7 +136,7 @@ pub fn compile(
         return (None, files);
     }
     let served = own::served(config, &snapshot);
-    let live = Live::new(&upstreams, &catalogue, terms.reflections, (board, served));
+    let live = Live::new(&upstreams, &catalogue, terms.reflections, (board, served), policies.tokens);
     (Some(Compiled { snapshot, live }), files)
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::identity::{Known, claims, texts};
+use super::live::Live;
 use super::services::{Exposed, spoken};
+use super::tokens::Tokens;
 use crate::call::Dialect;
 use crate::call::network::{Network, Networks};
 use crate::call::service::CallService;
@@ -29,10 +31,13 @@ pub(super) struct Policies {
     reserved: Arc<[HeaderName]>,
     /// What callers may tell of themselves.
     pub(super) access: Access,
+    /// Those who know tokens.
+    pub(super) tokens: Tokens,
 }
 
-/// Reads the files of keys and users, and makes policies of what is written.
-pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
+/// Reads the files of keys and users, and makes policies of what is written. Issuers of the last generation that stay
+/// as they are keep their keys.
+pub(super) fn build(config: &Config, live: Option<&Live>, problems: &mut Problems) -> Policies {
     for listener in config.listeners.iter().filter(|listener| listener.proxy_protocol.value) {
         if config.trusted_proxies.is_empty() {
             let text = "The listener is for proxies that speak the PROXY protocol, but none is trusted.";
@@ -41,7 +46,8 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
         }
     }
     let identity = &config.identity;
-    let known = Known::of(config, problems);
+    let tokens = Tokens::build(config, live, problems);
+    let known = Known::of(config, &tokens, problems);
     let named: HashMap<_, _> = (config.policies.iter().flat_map(|policies| policies.iter()))
         .map(|(name, policy)| (name.value.clone(), Arc::new(make(&known, policy, problems))))
         .collect();
@@ -69,6 +75,7 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
                 },
             },
         },
+        tokens,
     }
 }
 

@@ -37,6 +37,7 @@ pub mod service;
 pub mod settings;
 pub mod telemetry;
 pub mod tls;
+pub mod tokens;
 pub mod upstream;
 pub mod value;
 pub mod websocket;
@@ -114,7 +115,7 @@ settings! {
         telemetry: Telemetry = Telemetry::default(),
     }
     later { versions, plans, rate_limits }
-    check check(upstreams, policies)
+    check check(upstreams, policies, identity)
     example SMALLEST
 }
 
@@ -187,7 +188,11 @@ impl Config {
         reader: &mut Reader<'_>,
         upstreams: Option<&Named<Upstream>>,
         policies: Option<&Option<Named<Policy>>>,
+        identity: Option<&Identity>,
     ) {
+        if let Some(identity) = identity {
+            reader.check_tokens(identity.jwt.as_ref(), identity.introspection.as_ref());
+        }
         if let Some(policies) = policies {
             reader.check_policies(policies.as_ref());
         }

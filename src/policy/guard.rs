@@ -108,12 +108,15 @@ impl Refusal<'_> {
         tracing::debug!(reason = reason.name(), principal, peer, dialect, route, "policy has refused a call");
         let proofs = || policy.require.iter().flat_map(|require| &require.proofs);
         let all = policy.require.as_ref().is_some_and(|require| require.all);
-        let wanted: Vec<_> = proofs().map(|proof| proof.wanted()).collect();
+        let mut wanted: Vec<_> = proofs().map(|proof| proof.wanted()).collect();
+        wanted.dedup();
         let status = reason.status(&wanted.join(if all { " and " } else { ", or " }));
-        let challenges: Vec<HeaderValue> = match status.http() {
-            401 => proofs().map(|proof| proof.challenge().clone()).collect(),
+        let mut challenges: Vec<HeaderValue> = match status.http() {
+            401 => proofs().map(|proof| proof.challenge(origin).clone()).collect(),
             _ => Vec::new(),
         };
+        // Several issuers are asked for with the same words.
+        challenges.dedup();
         Reply { hints: Hints { challenges }, ..Reply::from(status) }
     }
 }

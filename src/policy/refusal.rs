@@ -22,6 +22,8 @@ pub enum Reason {
     Several,
     /// The caller cannot be asked for more now: too much of that goes on.
     Busy,
+    /// Whoever knows the caller does not answer.
+    Unreachable,
     /// The caller is known and lacks what the method asks for.
     Forbidden,
     /// The caller's address may not call.
@@ -30,13 +32,14 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Missing,
         Self::Invalid,
         Self::Expired,
         Self::Revoked,
         Self::Several,
         Self::Busy,
+        Self::Unreachable,
         Self::Forbidden,
         Self::Address,
     ];
@@ -50,6 +53,7 @@ impl Reason {
             Self::Revoked => "revoked",
             Self::Several => "several",
             Self::Busy => "busy",
+            Self::Unreachable => "unreachable",
             Self::Forbidden => "forbidden",
             Self::Address => "address",
         }
@@ -67,7 +71,11 @@ impl Reason {
                 "The call offers several credentials of one kind, of which one is to be sent",
             ),
             Self::Busy => {
-                let text = "Too many passwords are being checked at the moment. Call again in a second.";
+                let text = "Too many credentials are being checked at the moment. Call again in a second.";
+                return Status::gateway(Code::Unavailable, text);
+            }
+            Self::Unreachable => {
+                let text = "It cannot be found out at the moment who calls, as the issuer of the credentials does not answer. Call again in a few seconds.";
                 return Status::gateway(Code::Unavailable, text);
             }
             Self::Forbidden => {

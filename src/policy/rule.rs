@@ -102,8 +102,10 @@ impl Require {
                 Verdict::Known(identity) => join(&mut known, identity),
                 Verdict::Refused(reason) if self.all => return Err(reason),
                 Verdict::Absent | Verdict::Later(_) if self.all => return Err(Reason::Missing),
-                // What was offered and is wrong says more than what was not.
-                Verdict::Refused(reason) if refused == Reason::Missing => refused = reason,
+                // What was offered and is wrong says more than what was not, and why says more than that it is.
+                Verdict::Refused(reason) if matches!(refused, Reason::Missing | Reason::Invalid) => {
+                    refused = reason;
+                }
                 Verdict::Refused(_) | Verdict::Absent | Verdict::Later(_) => {}
             }
         }

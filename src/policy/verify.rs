@@ -18,8 +18,8 @@ pub trait Verifier: Send + Sync {
     /// What callers send to satisfy it, for a sentence: `an API key in the header x-api-key`.
     fn wanted(&self) -> &str;
 
-    /// The same for the header `www-authenticate` (RFC 9110 section 11.6.1).
-    fn challenge(&self) -> &HeaderValue;
+    /// The same for the header `www-authenticate` (RFC 9110 section 11.6.1), to a call that showed nobody.
+    fn challenge(&self, origin: &Origin) -> &HeaderValue;
 
     /// Removes the proof from what goes upstream, where it is of no use to others and could be misused by them.
     fn withdraw(&self, metadata: &mut HeaderMap) {

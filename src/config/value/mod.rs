@@ -3,6 +3,7 @@
 pub mod address;
 pub mod collector;
 pub mod duration;
+pub mod endpoint;
 pub mod glob;
 pub mod moment;
 pub mod name;
