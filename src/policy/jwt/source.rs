@@ -76,8 +76,9 @@ struct Asking {
 struct State {
     /// When it is asked in the background.
     next: Instant,
-    /// When it was asked last.
+    /// When it was asked last, and when so because of a key that was not known.
     asked: Option<Instant>,
+    wanted: Option<Instant>,
     /// Ends when the request does that is on its way.
     flight: Option<watch::Receiver<()>>,
     failures: u32,
@@ -85,6 +86,14 @@ struct State {
     failure: Option<Failure>,
     /// When the last one succeeded.
     answered: Option<SystemTime>,
+}
+
+/// Why an issuer is asked for its keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Due,
+    NoKeys,
+    UnknownKey,
 }
 
 /// What is told of the keys of an issuer.
@@ -113,6 +122,7 @@ impl Source {
         let state = State {
             next: Instant::now(),
             asked: None,
+            wanted: None,
             flight: None,
             failures: 0,
             failure: None,
@@ -137,15 +147,15 @@ impl Source {
         let Some(asking) = &self.asking else { return };
         let is_due = asking.lock().next <= Instant::now();
         if is_due {
-            self.begin(asking, Duration::ZERO);
+            self.begin(asking, Why::Due);
         }
     }
 
     /// Waits until the keys were asked for, unless that was so a moment ago or there is nobody to ask.
     pub(super) async fn renew(self: &Arc<Self>) {
         let Some(asking) = &self.asking else { return };
-        let rest = if self.held().set.is_some() { REST } else { REST_WITHOUT };
-        if let Some(mut flight) = self.begin(asking, rest) {
+        let why = if self.held().set.is_some() { Why::UnknownKey } else { Why::NoKeys };
+        if let Some(mut flight) = self.begin(asking, why) {
             // Nothing is ever sent: it ends when the other side is dropped.
             let _ = flight.changed().await;
         }
@@ -175,17 +185,25 @@ impl Source {
         }
     }
 
-    /// The request that is on its way, or one that begins now. None if the last one began less than `rest` ago.
-    fn begin(self: &Arc<Self>, asking: &Asking, rest: Duration) -> Option<watch::Receiver<()>> {
+    /// The request that is on its way, or one that begins now. None if the last one is not long enough ago.
+    fn begin(self: &Arc<Self>, asking: &Asking, why: Why) -> Option<watch::Receiver<()>> {
         let mut state = asking.lock();
         if let Some(flight) = state.flight.as_ref().filter(|flight| flight.has_changed().is_ok()) {
             return Some(flight.clone());
         }
         let now = Instant::now();
-        if state.asked.is_some_and(|asked| now.duration_since(asked) < rest) {
+        let (last, rest) = match why {
+            Why::Due => (None, Duration::ZERO),
+            Why::NoKeys => (state.asked, REST_WITHOUT),
+            Why::UnknownKey => (state.wanted, REST),
+        };
+        if last.is_some_and(|last| now.duration_since(last) < rest) {
             return None;
         }
         state.asked = Some(now);
+        if why == Why::UnknownKey {
+            state.wanted = Some(now);
+        }
         let (flying, flight) = watch::channel(());
         state.flight = Some(flight.clone());
         let source = Arc::clone(self);

@@ -16,6 +16,9 @@ mod files;
 mod grid;
 mod hostile;
 mod identity;
+mod introspection;
+mod issuer;
+mod jwt;
 mod proxies;
 mod settings;
 
