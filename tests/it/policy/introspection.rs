@@ -39,7 +39,7 @@ fn now() -> u64 {
 
 #[tokio::test]
 async fn a_token_is_asked_about_once_and_what_is_said_holds() {
-    let (place, backend, issuer) = (Place::new(), Counting::start(), Issuer::start().await);
+    let (place, backend, issuer) = (Place::new(), Counting::start(), Issuer::start());
     place.write("secret", "p:s w\n");
     let written = format!(
         "introspection: {{old: {{url: '{}/introspect', client_id: 'gate way', client_secret: 'file:{}', issuer: id, audience: \

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::SystemTime;
 
 use aws_lc_rs::rand::SystemRandom;
@@ -19,8 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
 /// A key of an issuer, of P-256.
@@ -83,13 +83,16 @@ pub(super) struct Asked {
     pub(super) body: String,
 }
 
-/// An issuer.
+/// An issuer, on a thread of its own: tests wait for the log in theirs.
 pub(super) struct Issuer {
     address: SocketAddr,
     state: Arc<State>,
-    task: JoinHandle<()>,
+    running: Option<Running>,
     scheme: &'static str,
 }
+
+/// It runs until the sender is dropped.
+type Running = (oneshot::Sender<()>, thread::JoinHandle<()>);
 
 #[derive(Default)]
 struct State {
@@ -98,20 +101,20 @@ struct State {
 }
 
 impl Issuer {
-    pub(super) async fn start() -> Self {
-        Self::with(None).await
+    pub(super) fn start() -> Self {
+        Self::with(None)
     }
 
     /// One that speaks TLS.
-    pub(super) async fn secure(tls: TlsAcceptor) -> Self {
-        Self::with(Some(tls)).await
+    pub(super) fn secure(tls: TlsAcceptor) -> Self {
+        Self::with(Some(tls))
     }
 
-    async fn with(tls: Option<TlsAcceptor>) -> Self {
+    fn with(tls: Option<TlsAcceptor>) -> Self {
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let (listener, state) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Arc::<State>::default());
+        let (listener, state) = (TcpListener::bind("127.0.0.1:0").unwrap(), Arc::<State>::default());
         let address = listener.local_addr().unwrap();
-        Self { address, task: tokio::spawn(listen(listener, Arc::clone(&state), tls)), state, scheme }
+        Self { address, running: Some(run(listener, Arc::clone(&state), tls)), state, scheme }
     }
 
     /// Its name, which is its URL.
@@ -136,30 +139,41 @@ impl Issuer {
     }
 
     /// Goes away with all its connections.
-    pub(super) async fn stop(&mut self) {
-        self.task.abort();
-        let _ = (&mut self.task).await;
+    pub(super) fn stop(&mut self) {
+        if let Some((stop, thread)) = self.running.take() {
+            drop(stop);
+            thread.join().unwrap();
+        }
     }
 
     /// Comes back to where it was.
-    pub(super) async fn come_back(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
-        self.task = tokio::spawn(listen(listener, Arc::clone(&self.state), None));
+    pub(super) fn come_back(&mut self) {
+        let listener = TcpListener::bind(self.address).unwrap();
+        self.running = Some(run(listener, Arc::clone(&self.state), None));
     }
 }
 
-impl Drop for Issuer {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+fn run(listener: TcpListener, state: Arc<State>, tls: Option<TlsAcceptor>) -> Running {
+    listener.set_nonblocking(true).unwrap();
+    let (stop, mut stopped) = oneshot::channel();
+    let thread = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            tokio::select! {
+                _ = &mut stopped => {}
+                () = listen(listener, state, tls) => {}
+            }
+        });
+    });
+    (stop, thread)
 }
 
-async fn listen(listener: TcpListener, state: Arc<State>, tls: Option<TlsAcceptor>) {
-    let mut connections = JoinSet::new();
+async fn listen(listener: tokio::net::TcpListener, state: Arc<State>, tls: Option<TlsAcceptor>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let (state, tls) = (Arc::clone(&state), tls.clone());
-        connections.spawn(async move {
+        tokio::spawn(async move {
             match tls {
                 None => serve(stream, state).await,
                 Some(tls) => {

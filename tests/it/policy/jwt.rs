@@ -59,7 +59,7 @@ async fn identity(gateway: &Gateway) -> Value {
 
 #[tokio::test]
 async fn keys_are_discovered_change_and_stay_while_the_issuer_is_away() {
-    let (place, backend, mut issuer) = (Place::new(), Counting::start(), Issuer::start().await);
+    let (place, backend, mut issuer) = (Place::new(), Counting::start(), Issuer::start());
     let (old, new, other) = (Signer::new("old"), Signer::new("new"), Signer::new("other"));
     issuer.publish(&[&old]);
     let name = issuer.name();
@@ -106,7 +106,7 @@ async fn keys_are_discovered_change_and_stay_while_the_issuer_is_away() {
     gateway.wait_for_log("\"generation\":2");
     assert_eq!((status(&gateway, &token).await, issuer.asked("/jwks").len()), (200, 2));
 
-    issuer.stop().await;
+    issuer.stop();
     let again = old.token(&claims(&name, &json!({"sub": "user-2"})));
     assert_eq!([status(&gateway, &token).await, status(&gateway, &again).await], [200, 200]);
     let shown = identity(&gateway).await;
@@ -123,7 +123,7 @@ async fn keys_are_discovered_change_and_stay_while_the_issuer_is_away() {
     let shown = identity(&gateway).await;
     assert!(shown["jwt"][0]["failure"].as_str().unwrap().contains(" cannot be reached: "), "{shown}");
     issuer.publish(&[&new]);
-    issuer.come_back().await;
+    issuer.come_back();
     gateway.wait_for_log_count("the keys of an issuer are known", 2);
     let token = new.token(&claims(&name, &json!({})));
     assert_eq!(status(&gateway, &token).await, 200);
@@ -133,7 +133,7 @@ async fn keys_are_discovered_change_and_stay_while_the_issuer_is_away() {
 #[tokio::test]
 async fn several_issuers_may_be_asked_for() {
     let (place, backend) = (Place::new(), Counting::start());
-    let (first, second) = (Issuer::start().await, Issuer::start().await);
+    let (first, second) = (Issuer::start(), Issuer::start());
     let signers = [Signer::new("k"), Signer::new("k")];
     first.publish(&[&signers[0]]);
     second.answer("/keys?x", Answer::Text(String::new()));
@@ -209,7 +209,7 @@ async fn whatever_an_issuer_answers_nobody_gets_in_by_it() {
     ];
     let mut issuers = Vec::new();
     for (name, answer, _) in &cases {
-        let issuer = Issuer::start().await;
+        let issuer = Issuer::start();
         issuer.publish(&[]);
         issuer.answer("/jwks", answer.clone());
         let document = match *name {
@@ -370,7 +370,7 @@ async fn an_issuer_is_known_by_its_certificate() {
         .with_no_client_auth()
         .with_single_cert(vec![leaf.certificate.der().clone()], key)
         .unwrap();
-    let issuer = Issuer::secure(TlsAcceptor::from(Arc::new(config))).await;
+    let issuer = Issuer::secure(TlsAcceptor::from(Arc::new(config)));
     let signer = Signer::new("k");
     issuer.publish(&[&signer]);
     let ca = |name: &str| place.file(name).display().to_string();
