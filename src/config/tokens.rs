@@ -103,7 +103,6 @@ settings! {
         /// Whether it may be asked by `http` beyond this machine. Whoever is on the way can read the tokens then.
         allow_http: Located<bool> = false.into(),
     }
-    check check(client_id)
     example "Write `NAME: {url: https://id.example/introspect, client_id: gateway, client_secret: file:secret}`."
 }
 
@@ -161,14 +160,4 @@ impl Jwt {
 fn is_url(issuer: &str) -> bool {
     let rest = issuer.strip_prefix("https://").or_else(|| issuer.strip_prefix("http://"));
     rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', '@']))
-}
-
-impl Introspection {
-    fn check(reader: &mut Reader<'_>, id: Option<&Located<String>>) {
-        if let Some(id) = id.filter(|id| id.is_empty()) {
-            let text = format!("{} asks as nobody.", reader.path());
-            let hint = "Write the name under which the gateway is registered there: `client_id: gateway`.";
-            let _: Option<()> = reader.error(Problem::error(text).at(id.place).hint(hint));
-        }
-    }
 }

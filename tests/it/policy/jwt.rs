@@ -312,12 +312,13 @@ async fn tokens_come_in_the_ways_of_each_dialect() {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         (socket, headers)
     };
-    let bearer = format!("Bearer {token}");
+    let [bearer, forged] = [&token, &wrong].map(|token| format!("Bearer {token}"));
     for (token, headers, expected) in [
         (&token, &[][..], Outcome::Answered),
         (&wrong, &[], Outcome::Unauthenticated),
-        // Of two nobody can say which is believed elsewhere.
-        (&token, &[("authorization", &*bearer)], Outcome::Unauthenticated),
+        // A header is what is meant, whatever the query says.
+        (&wrong, &[("authorization", &*bearer)], Outcome::Answered),
+        (&token, &[("authorization", &*forged)], Outcome::Unauthenticated),
     ] {
         let (socket, headers) = socket(token, headers);
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
