@@ -34,6 +34,7 @@ fn type_in(page: &str, ports: &[&str]) -> usize {
     for (port, free) in ports.iter().zip(free_ports(ports.len())) {
         assert!(page.contains(port), "{port} is not on the page");
         page = page.replace(port, &format!(":{free}"));
+        page = page.replace(&format!("--port {}", &port[1..]), &format!("--port {free}"));
     }
     let folder = tempfile::tempdir().unwrap();
     for name in ["examples", "protos", "contrib"] {
