@@ -1,12 +1,15 @@
 //! What one generation of the configuration hands to the next: the upstreams with their connections, what upstreams
-//! told about themselves, and how much was called.
+//! told about themselves, how much was called, and the keys of those who sign tokens.
 
 use std::sync::Arc;
 
 use super::descriptors::Catalogue;
 use super::reflections::Reflections;
+use super::tokens::Tokens;
 use super::upstreams::Upstream;
 use crate::own::health::{Board, Served};
+use crate::policy::introspection;
+use crate::policy::jwt::source;
 use crate::policy::limit::asking::Counts;
 use crate::policy::streams::current::{Current, Guards};
 use crate::schema::Schema;
@@ -27,6 +30,7 @@ pub struct Live {
     pub(super) current: Current,
     guards: Arc<Guards>,
     served: Arc<Served>,
+    pub(super) tokens: Tokens,
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +52,7 @@ impl Live {
         (board, served): (Board, Served),
         counts: Counts,
         (current, guards): (Current, Guards),
+        tokens: Tokens,
     ) -> Self {
         let upstreams = upstreams.iter().enumerate().map(|(position, upstream)| Kept {
             schema: catalogue.schema_of(position).cloned(),
@@ -65,6 +70,7 @@ impl Live {
             current,
             guards: Arc::new(guards),
             served: Arc::new(served),
+            tokens,
         }
     }
 
@@ -110,6 +116,16 @@ impl Live {
     pub fn look(&self) {
         let away = self.upstreams.iter().filter(|kept| kept.channel.report().is_away());
         self.board.away(away.map(|kept| kept.name.as_str().into()).collect());
+    }
+
+    /// Asks issuers for their keys where it is time for that, in tasks of the present runtime.
+    pub fn tend(&self) {
+        self.tokens.tend();
+    }
+
+    /// What is told of issuers of tokens, and of those who are asked about tokens.
+    pub fn identities(&self) -> (Vec<source::Report>, Vec<introspection::Report>) {
+        self.tokens.reports()
     }
 
     /// What health tells.

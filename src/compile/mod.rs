@@ -23,6 +23,7 @@ mod routes;
 mod services;
 mod streams;
 pub mod tls;
+mod tokens;
 mod upstreams;
 
 #[cfg(test)]
@@ -81,7 +82,7 @@ pub fn compile(
     let counts = terms.live.map(|live| live.counts.clone()).unwrap_or_default();
     let current = terms.live.map(|live| live.current.clone()).unwrap_or_default();
     let policies = match terms.guarded {
-        true => policies::build(config, &counts, current.clone(), problems),
+        true => policies::build(config, &counts, current.clone(), terms.live, problems),
         false => Policies::default(),
     };
     let upstreams = upstreams::build(config, problems, terms.cores, terms.live);
@@ -151,6 +152,7 @@ pub fn compile(
         (board, served),
         counts,
         (current, policies.guards.take()),
+        policies.tokens,
     );
     (Some(Compiled { snapshot, live }), files)
 }

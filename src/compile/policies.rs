@@ -8,8 +8,10 @@ use http::HeaderName;
 
 use super::identity::{Known, claims, texts};
 use super::limits::{self, Plans, weight};
+use super::live::Live;
 use super::services::{Exposed, spoken};
 use super::streams;
+use super::tokens::Tokens;
 use crate::call::Dialect;
 use crate::call::network::{Network, Networks};
 use crate::call::service::CallService;
@@ -41,10 +43,19 @@ pub(super) struct Policies {
     pub(super) guards: RefCell<Guards>,
     /// What callers may tell of themselves.
     pub(super) access: Access,
+    /// Those who know tokens.
+    pub(super) tokens: Tokens,
 }
 
-/// Reads the files of keys and users, and makes policies of what is written.
-pub(super) fn build(config: &Config, counts: &Counts, current: Current, problems: &mut Problems) -> Policies {
+/// Reads the files of keys and users, and makes policies of what is written. Issuers of the last generation that stay
+/// as they are keep their keys.
+pub(super) fn build(
+    config: &Config,
+    counts: &Counts,
+    current: Current,
+    live: Option<&Live>,
+    problems: &mut Problems,
+) -> Policies {
     for listener in config.listeners.iter().filter(|listener| listener.proxy_protocol.value) {
         if config.trusted_proxies.is_empty() {
             let text = "The listener is for proxies that speak the PROXY protocol, but none is trusted.";
@@ -53,7 +64,8 @@ pub(super) fn build(config: &Config, counts: &Counts, current: Current, problems
         }
     }
     let identity = &config.identity;
-    let known = Known::of(config, problems);
+    let tokens = Tokens::build(config, live, problems);
+    let known = Known::of(config, &tokens, problems);
     let plans = Plans::of(config);
     let named: HashMap<_, _> = (config.policies.iter().flat_map(|policies| policies.iter()))
         .map(|(name, policy)| {
@@ -93,6 +105,7 @@ pub(super) fn build(config: &Config, counts: &Counts, current: Current, problems
                 },
             },
         },
+        tokens,
     }
 }
 

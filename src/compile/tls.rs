@@ -85,6 +85,25 @@ pub(super) fn connector(upstream: &Upstream, problems: &mut Problems) -> Option<
     connector.map(Arc::new)
 }
 
+/// What opens TLS to somebody who is asked about callers, at this place of the configuration; absent after an error.
+pub(super) fn asking(
+    ca: &Option<Located<FilePath>>,
+    asked: Option<Place>,
+    problems: &mut Problems,
+) -> Option<Arc<Connector>> {
+    let settings = client::Settings {
+        ca: ca.as_ref().map(|path| path.to_path_buf()),
+        protocol: client::Protocol::Http1,
+        ..client::Settings::default()
+    };
+    let mut defects = Vec::new();
+    let connector = Connector::load(settings, &mut defects);
+    for defect in defects {
+        problems.push(problem(defect, place(ca).or(asked)));
+    }
+    connector.map(Arc::new)
+}
+
 /// The first target of an upstream that has TLS.
 fn secure(upstream: &Upstream) -> Option<&Located<Target>> {
     upstream.targets.iter().find(|target| matches!(target.value, Target::Tls { .. }))
@@ -98,6 +117,7 @@ fn settings(tls: &UpstreamTls) -> client::Settings {
             .as_ref()
             .zip(tls.key.as_ref())
             .map(|(certificate, key)| files(certificate, key)),
+        protocol: client::Protocol::Http2,
     }
 }
 

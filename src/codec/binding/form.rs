@@ -126,7 +126,9 @@ impl<'a> Form<'a> {
             Body::None | Body::Whole => None,
             Body::Field(path) => Some(path),
         };
-        if let Some(field) = root.map(|path| path.leaf(schema)).filter(|field| single_message(field).is_none()) {
+        if let Some(field) =
+            root.map(|path| path.leaf(schema)).filter(|field| single_message(field).is_none())
+        {
             let name = schema.text(field.json_name());
             let text = format!(
                 "The request body is the field {name:?}, which is no message, so it cannot be a form. Send \

@@ -4,6 +4,7 @@ pub mod address;
 pub mod collector;
 pub mod counted;
 pub mod duration;
+pub mod endpoint;
 pub mod flow;
 pub mod glob;
 pub mod moment;

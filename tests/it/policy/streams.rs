@@ -78,7 +78,7 @@ fn messages(way: &Way, plan: Plan) -> Vec<Value> {
 fn wire(message: &Value, kind: Kind) -> Vec<u8> {
     let is_watch = kind == Kind::ServerStream;
     let mut bytes = Vec::new();
-    let mut varint = |bytes: &mut Vec<u8>, mut number: u64| {
+    let varint = |bytes: &mut Vec<u8>, mut number: u64| {
         while number > 0x7f {
             bytes.push(number as u8 | 0x80);
             number >>= 7;
