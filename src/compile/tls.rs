@@ -98,6 +98,7 @@ fn settings(tls: &UpstreamTls) -> client::Settings {
             .as_ref()
             .zip(tls.key.as_ref())
             .map(|(certificate, key)| files(certificate, key)),
+        protocol: client::Protocol::Http2,
     }
 }
 

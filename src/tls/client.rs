@@ -18,6 +18,16 @@ use super::provider;
 /// HTTP/2 in ALPN; gRPC has no other protocol.
 const H2: &[u8] = b"h2";
 
+/// What is spoken within TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/2, which both sides agree on by ALPN.
+    #[default]
+    Http2,
+    /// Something that is not agreed on.
+    Other,
+}
+
 /// How backends are trusted and what they are shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -25,6 +35,8 @@ pub struct Settings {
     pub ca: Option<PathBuf>,
     /// The certificate that is shown to backends that ask for one.
     pub certificate: Option<Files>,
+    /// What is spoken.
+    pub protocol: Protocol,
 }
 
 /// Opens TLS on connections to backends, by what its files held when they were last good.
@@ -47,7 +59,7 @@ impl Connector {
         self.0.replace(&other.0);
     }
 
-    /// Does the handshake with a backend that must have a certificate for `name` and speak HTTP/2. It is not
+    /// Does the handshake with a backend that must have a certificate for `name` and speak the protocol. It is not
     /// bounded in time.
     ///
     /// # Errors
@@ -56,9 +68,10 @@ impl Connector {
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
-        let config = Arc::clone(&self.0.current().built);
-        let stream = TlsConnector::from(config).connect(name, io).await.map_err(explained)?;
-        if stream.get_ref().1.alpn_protocol() == Some(H2) {
+        let current = self.0.current();
+        let stream = TlsConnector::from(Arc::clone(&current.built)).connect(name, io).await.map_err(explained)?;
+        let is_agreed = stream.get_ref().1.alpn_protocol() == Some(H2);
+        if is_agreed || current.source.protocol == Protocol::Other {
             Ok(stream)
         } else {
             Err(io::Error::new(io::ErrorKind::InvalidData, NO_HTTP2))
@@ -131,7 +144,9 @@ impl Source for Settings {
                 builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(pair?.0)))
             }
         };
-        config.alpn_protocols = vec![H2.to_vec()];
+        if self.protocol == Protocol::Http2 {
+            config.alpn_protocols = vec![H2.to_vec()];
+        }
         Some(Arc::new(config))
     }
 }
