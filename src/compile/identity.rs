@@ -116,15 +116,9 @@ fn keys_of(settings: &ApiKeys, problems: &mut Problems) -> Keys {
             problems.push(Problem::error(text).at(key.hash.place).hint(hint));
             return None;
         };
-        let identity = Identity {
-            principal: key.id.as_str().into(),
-            owner: text(&key.owner),
-            plan: text(&key.plan),
-            roles: texts(&key.roles),
-            scopes: texts(&key.scopes),
-            claims: claims(&key.claims).collect(),
-        };
-        Some(Key { hash, identity: Arc::new(identity), term: term(&key.expires, &key.revoked) })
+        let lists = [&*key.roles, &*key.scopes];
+        let identity = identity(&key.id, &key.owner, &key.plan, lists, &key.claims);
+        Some(Key { hash, identity, term: term(&key.expires, &key.revoked) })
     });
     made.collect()
 }
@@ -142,18 +136,29 @@ fn users_of(settings: &Basic, problems: &mut Problems) -> Users {
                 return None;
             }
         };
-        let name: Box<str> = user.name.as_str().into();
-        let identity = Identity {
-            principal: name.clone(),
-            owner: text(&user.owner),
-            plan: text(&user.plan),
-            roles: texts(&user.roles),
-            scopes: texts(&user.scopes),
-            claims: claims(&user.claims).collect(),
-        };
-        Some((name, User { hash, identity: Arc::new(identity), term: term(&user.expires, &user.revoked) }))
+        let lists = [&*user.roles, &*user.scopes];
+        let identity = identity(&user.name, &user.owner, &user.plan, lists, &user.claims);
+        Some((user.name.as_str().into(), User { hash, identity, term: term(&user.expires, &user.revoked) }))
     });
     Users::new(made.collect(), available_parallelism().map_or(1, NonZero::get))
+}
+
+/// What a file says of a caller.
+fn identity(
+    name: &str,
+    owner: &Option<Located<String>>,
+    plan: &Option<Located<String>>,
+    [roles, scopes]: [&[Located<String>]; 2],
+    said: &Claims,
+) -> Arc<Identity> {
+    Arc::new(Identity {
+        principal: name.into(),
+        owner: text(owner),
+        plan: text(plan),
+        roles: texts(roles),
+        scopes: texts(scopes),
+        claims: claims(said).collect(),
+    })
 }
 
 fn term(expires: &Option<Located<Moment>>, revoked: &Option<Located<Moment>>) -> Term {

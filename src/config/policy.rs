@@ -1,6 +1,7 @@
 //! `policies`, and where they hold
 
 use super::place::{Located, Place};
+use super::plan::PolicyRate;
 use super::problem::Problem;
 use super::service::Dialect;
 use super::settings::collection::{Named, NonEmpty};
@@ -19,6 +20,9 @@ settings! {
         allow: Option<Allow> = None,
         /// Who of them may not call, whatever else allows them.
         deny: Option<Deny> = None,
+        /// How much callers may call: `by_plan`, or `{key: ip, rates: [10/s burst 20]}`. Who calls more gets
+        /// RESOURCE_EXHAUSTED, which is 429 in HTTP.
+        rate: Option<PolicyRate> = None,
         /// What is known of the caller and goes upstream as metadata: `sub`, `owner`, `plan`, `roles`, `scope` or a claim
         /// of the caller's key or user, and the name of the metadata. What a caller sends under that name is removed, from
         /// calls of every service.
@@ -27,8 +31,8 @@ settings! {
         /// is removed, from calls of every service.
         address_to_metadata: Option<Located<RequestKey>> = None,
     }
-    later { rate, messages, quota, concurrency }
-    check check(require, allow, deny, claims_to_metadata, address_to_metadata)
+    later { messages }
+    check check(require, allow, deny, rate, claims_to_metadata, address_to_metadata)
     example "Write `NAME: {require: {any: [api_key: {}]}}`."
 }
 
@@ -134,6 +138,9 @@ settings! {
         routes: Vec<Located<String>> = Vec::new(),
         /// The dialects that it holds for. All of them if this is left out.
         dialects: Vec<Located<Dialect>> = Vec::new(),
+        /// How many calls each of these counts as, for the rates and quotas of the policy. Where the policy is named for a
+        /// call more than once, the largest number holds.
+        weight: Located<u32> = 1.into() => 1..=1_000_000,
     }
     check check(name)
     example "Write the name of a policy, or `- {name: POLICY, methods: [GetOrder]}`."
@@ -145,11 +152,12 @@ impl Policy {
         require: Option<&Option<Require>>,
         allow: Option<&Option<Allow>>,
         deny: Option<&Option<Deny>>,
+        rate: Option<&Option<PolicyRate>>,
         claims: Option<&Option<Named<Located<RequestKey>>>>,
         address: Option<&Option<Located<RequestKey>>>,
     ) {
-        let (Some(require), Some(allow), Some(deny), Some(claims), Some(address)) =
-            (require, allow, deny, claims, address)
+        let (Some(require), Some(allow), Some(deny), Some(rate), Some(claims), Some(address)) =
+            (require, allow, deny, rate, claims, address)
         else {
             return;
         };
@@ -163,7 +171,7 @@ impl Policy {
             }
             names.push(name);
         }
-        if require.is_none() && allow.is_none() && deny.is_none() && names.is_empty() {
+        if require.is_none() && allow.is_none() && deny.is_none() && rate.is_none() && names.is_empty() {
             let text = format!("{} says nothing, so that everybody may call.", reader.path());
             let hint = "Write what it requires: `require: {any: [api_key: {}]}`.";
             let _: Option<()> = reader.error(Problem::error(text).hint(hint));
@@ -181,7 +189,8 @@ impl Policy {
         });
         let claims =
             self.claims_to_metadata.iter().flat_map(|claims| claims.iter().map(|(name, _)| name.place));
-        allow.chain(claims).next()
+        let rate = self.rate.iter().filter_map(|rate| rate.0.needs_identity());
+        allow.chain(claims).chain(rate).next()
     }
 }
 

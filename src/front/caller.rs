@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::request::Parts as Head;
 use tokio::time::Instant;
 
+use super::head::Head;
 use super::deadline;
 use crate::call::credential::Credential;
 use crate::call::identity::Noted;
@@ -27,7 +27,7 @@ pub(super) struct Caller {
     pub(super) credentials: Vec<Credential>,
     /// The trace that the request belongs to.
     pub(super) trace: Option<Traced>,
-    /// Where policy notes who it is, if there is any policy.
+    /// Where policy notes who it is, once a route was found that has one.
     pub(super) noted: Option<Arc<Noted>>,
 }
 
@@ -65,7 +65,7 @@ impl Caller {
             peer: self.peer,
             tls: self.tls,
             credentials: self.credentials,
-            headers: is_guarded.then(|| Arc::new(head.headers.clone())),
+            headers: is_guarded.then(|| Arc::clone(&head.headers)),
             noted: self.noted,
             ..Origin::new(dialect, Arc::clone(&route.template))
         }

@@ -4,9 +4,9 @@
 
 use bytes::BytesMut;
 use http::header::{ALLOW, CONTENT_TYPE};
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 
+use super::head::Head;
 use super::answer::{Answer, AnswerBody};
 use super::body::RequestBody;
 use super::classify::content_type;
@@ -29,7 +29,7 @@ pub(super) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
     head: &Head,
     body: B,
-    caller: Caller,
+    mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
     if head.version < Version::HTTP_2 {
@@ -45,13 +45,11 @@ pub(super) async fn answer<B: RequestBody>(
         return answer;
     }
     let route = match method::find(snapshot, head.uri.path(), Dialect::Grpc) {
-        Ok(route) => seen.found(route, Dialect::Grpc),
+        Ok(route) => seen.found(route, Dialect::Grpc, &mut caller),
         Err(status) => return without_message(Reply::from(status), &[]),
     };
     let subtype = subtype(content_type(head)).unwrap_or_default();
-    if let Err(status) = check_subtype("application/grpc", subtype) {
-        return without_message(Reply::from(status), &[]);
-    }
+    let body = check_subtype("application/grpc", subtype).map(|()| body);
     let (endpoint, listed) = (&route.endpoint, &route.endpoint.options.response_metadata);
     let is_stream = endpoint.method.server_streaming;
     let call = grpc_message::call(route, Dialect::Grpc, head, caller, body, &snapshot.limits);

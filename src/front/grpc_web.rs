@@ -13,10 +13,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http::header::{ALLOW, CONTENT_TYPE};
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::body::{Body, Frame};
 
+use super::head::Head;
 use super::answer::Answer;
 use super::body::{BoxError, RequestBody};
 use super::classify::content_type;
@@ -55,7 +55,7 @@ pub(super) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
     head: &Head,
     body: B,
-    caller: Caller,
+    mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
     let Form { is_text, subtype } = form(content_type(head)).unwrap_or_default();
@@ -68,17 +68,15 @@ pub(super) async fn answer<B: RequestBody>(
         return answer;
     }
     let route = match method::find(snapshot, head.uri.path(), Dialect::GrpcWeb) {
-        Ok(route) => seen.found(route, Dialect::GrpcWeb),
+        Ok(route) => seen.found(route, Dialect::GrpcWeb, &mut caller),
         Err(status) => return write(Reply::from(status), Web::without_method(is_text)),
     };
     let name = if is_text { "application/grpc-web-text" } else { "application/grpc-web" };
-    if let Err(status) = check_subtype(name, subtype) {
-        return write(Reply::from(status), Web::without_method(is_text));
-    }
+    let body = check_subtype(name, subtype).map(|()| body);
     let endpoint = &route.endpoint;
     let limits = &snapshot.limits;
     let call = if is_text {
-        grpc_message::call(route, Dialect::GrpcWeb, head, caller, Decoded::new(body), limits)
+        grpc_message::call(route, Dialect::GrpcWeb, head, caller, body.map(Decoded::new), limits)
     } else {
         grpc_message::call(route, Dialect::GrpcWeb, head, caller, body, limits)
     };

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::header::{ALLOW, ORIGIN};
-use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::call::service::BoxFuture;
@@ -32,6 +31,7 @@ mod grpc;
 mod grpc_fields;
 mod grpc_message;
 mod grpc_web;
+mod head;
 mod key;
 mod metadata;
 pub mod meters;
@@ -50,6 +50,7 @@ mod tests;
 
 use caller::Caller;
 use classify::Spoken;
+use head::Head;
 use representation::Wish;
 
 use body::RequestBody;
@@ -80,16 +81,16 @@ impl Front {
         seen: &mut Seen,
     ) -> impl Future<Output = Answer> + Send {
         let snapshot = self.handle.load();
-        let (mut head, body) = request.into_parts();
+        let (head, body) = request.into_parts();
+        let mut head = Head::from(head);
         let access = &snapshot.access;
         let peer = forwarded::caller(&access.proxies, peer, &head.headers);
         seen.peer = peer;
-        seen.noted = access.is_guarded.then(Arc::default);
         let credentials = match &access.key_query {
             Some(name) => key::take(name, &mut head.uri),
             None => Vec::new(),
         };
-        let caller = Caller { peer, tls, credentials, trace: seen.trace.clone(), noted: seen.noted.clone() };
+        let caller = Caller { peer, tls, credentials, trace: seen.trace.clone(), noted: None };
         // A block, as the future of a function keeps what it is given twice.
         async move {
             if let Some(answer) = cors::preflight(&snapshot, &head) {
@@ -121,7 +122,7 @@ impl Front {
         snapshot: &Snapshot,
         head: &Head,
         body: B,
-        caller: Caller,
+        mut caller: Caller,
         seen: &mut Seen,
     ) -> Answer {
         let wish = Wish::of_request(&head.headers);
@@ -132,7 +133,7 @@ impl Front {
             Found::Match { route, captures } => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
                 let dialect = wish.dialect(&route.target().endpoint);
-                let route = seen.found(route.target(), dialect);
+                let route = seen.found(route.target(), dialect, &mut caller);
                 let parts = rest::Parts { head, values, caller, wish, dialect };
                 rest::answer(route, parts, body, &snapshot.limits).await
             }

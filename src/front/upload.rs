@@ -64,8 +64,6 @@ pub(super) struct Upload<B> {
     /// Absent once it has ended.
     body: Option<B>,
     cut: Cut,
-    /// What is wrong with the request's headers, for which it is refused when the first message is pulled.
-    check: Result<(), Status>,
     accepted: Option<oneshot::Sender<()>>,
     failed: bool,
 }
@@ -77,10 +75,9 @@ impl<B> Upload<B> {
         outside: Outside,
         body: Option<B>,
         cut: Cut,
-        check: Result<(), Status>,
         accepted: Option<oneshot::Sender<()>>,
     ) -> Self {
-        Self { route, outside: Some(outside), body, cut, check, accepted, failed: false }
+        Self { route, outside: Some(outside), body, cut, accepted, failed: false }
     }
 }
 
@@ -90,7 +87,6 @@ where
     B::Error: Into<BoxError>,
 {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Status>> {
-        std::mem::replace(&mut self.check, Ok(()))?;
         if let Some(accepted) = self.accepted.take() {
             // Whoever waited for it may be gone.
             let _ = accepted.send(());

@@ -1,11 +1,13 @@
 //! The layer that lets a call pass or not.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::refusal::{REFUSED, Reason};
-use super::rule::{Policy, Rule, join};
+use super::rule::{Policy, Rule, Shown, join};
+use super::verify::Verdict;
 use crate::call::identity::Identity;
 use crate::call::service::{BoxFuture, CallService};
 use crate::call::{Call, Hints, Origin, Reply};
@@ -38,17 +40,43 @@ impl CallService for Guard {
         if self.shared.rules.is_empty() {
             return self.shared.inner.call(call);
         }
+        let mut inquiry = Inquiry::default();
+        let mut verdict = match self.shared.decide(&mut inquiry, &call.origin) {
+            Ok(identity) => return self.shared.admit(identity.as_deref(), call),
+            Err(Stop::Refused(refusal)) => return Box::pin(ready(refusal.reply(&call.origin))),
+            Err(Stop::Later(verdict)) => verdict,
+        };
+        // Only who has to wait needs a future beside that of the call.
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            match shared.decide(&call.origin).await {
-                Ok(identity) => {
-                    shared.assert(&call.origin, identity.as_deref(), &mut call.metadata);
-                    shared.inner.call(call).await
+            loop {
+                inquiry.shown.answer = Some(verdict.await);
+                match shared.decide(&mut inquiry, &call.origin) {
+                    Ok(identity) => return shared.admit(identity.as_deref(), call).await,
+                    Err(Stop::Refused(refusal)) => return refusal.reply(&call.origin),
+                    Err(Stop::Later(next)) => verdict = next,
                 }
-                Err(refusal) => refusal.reply(&call.origin),
             }
         })
     }
+}
+
+/// How far it is known who calls.
+#[derive(Default)]
+struct Inquiry {
+    /// What the policies before say, taken together.
+    known: Option<Arc<Identity>>,
+    /// The position of the policy that is asked.
+    rule: usize,
+    /// What its proofs came to so far.
+    shown: Shown,
+}
+
+/// Why there is no decision for a call to pass.
+enum Stop<'s> {
+    Refused(Refusal<'s>),
+    /// It takes time to say who calls.
+    Later(BoxFuture<Verdict>),
 }
 
 /// Why a call does not pass, and by which policy.
@@ -65,22 +93,39 @@ impl Shared {
     }
 
     /// Who calls, if anything asks for that, once all policies agree that the caller may.
-    async fn decide(&self, origin: &Origin) -> Result<Option<Arc<Identity>>, Refusal<'_>> {
-        let mut known = None;
-        for policy in self.policies(origin) {
-            if let Some(require) = &policy.require {
-                let identity = require.identify(origin).await.map_err(|reason| Refusal { policy, reason })?;
-                join(&mut known, identity);
+    fn decide<'s>(
+        &'s self,
+        inquiry: &mut Inquiry,
+        origin: &Origin,
+    ) -> Result<Option<Arc<Identity>>, Stop<'s>> {
+        while let Some(rule) = self.rules.get(inquiry.rule) {
+            let holds = rule.scope.holds(&origin.route, origin.dialect);
+            if let Some(require) = rule.policy.require.as_ref().filter(|_| holds) {
+                match require.identify(origin, &mut inquiry.shown) {
+                    Verdict::Known(identity) => join(&mut inquiry.known, identity),
+                    Verdict::Absent => return Err(refused(&rule.policy, Reason::Missing)),
+                    Verdict::Refused(reason) => return Err(refused(&rule.policy, reason)),
+                    Verdict::Later(verdict) => return Err(Stop::Later(verdict)),
+                }
             }
+            inquiry.rule += 1;
+            inquiry.shown = Shown::default();
         }
+        let known = inquiry.known.take();
         if let (Some(noted), Some(identity)) = (&origin.noted, &known) {
             noted.note(Arc::clone(identity));
         }
         let address = origin.peer.map(|peer| peer.ip());
         for policy in self.policies(origin) {
-            policy.permit(known.as_deref(), address).map_err(|reason| Refusal { policy, reason })?;
+            policy.permit(known.as_deref(), address).map_err(|reason| refused(policy, reason))?;
         }
         Ok(known)
+    }
+
+    /// Lets a call pass.
+    fn admit(&self, identity: Option<&Identity>, mut call: Call) -> BoxFuture<Reply> {
+        self.assert(&call.origin, identity, &mut call.metadata);
+        self.inner.call(call)
     }
 
     /// Writes what goes upstream about the caller, in place of how it has shown who it is.
@@ -95,6 +140,10 @@ impl Shared {
             }
         }
     }
+}
+
+const fn refused(policy: &Policy, reason: Reason) -> Stop<'_> {
+    Stop::Refused(Refusal { policy, reason })
 }
 
 impl Refusal<'_> {

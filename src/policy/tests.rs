@@ -191,6 +191,84 @@ async fn proofs_are_asked_for_one_or_all() {
     assert_eq!(reply.hints.challenges, expected);
 }
 
+/// Says a word about a caller, or nothing, after it was asked for some time.
+struct Slow(Option<Reason>);
+
+impl Verifier for Slow {
+    fn verify(&self, _: &Origin) -> Verdict {
+        let verdict = match self.0 {
+            Some(reason) => Verdict::Refused(reason),
+            None => Verdict::Known(identity("slow", "acme", &["admin"])),
+        };
+        Verdict::Later(Box::pin(async {
+            tokio::task::yield_now().await;
+            verdict
+        }))
+    }
+
+    fn wanted(&self) -> &str {
+        "patience"
+    }
+
+    fn challenge(&self) -> &HeaderValue {
+        static CHALLENGE: HeaderValue = HeaderValue::from_static("Patience");
+        &CHALLENGE
+    }
+}
+
+#[tokio::test]
+async fn what_takes_time_is_waited_for_and_nothing_else_is() {
+    let slow = |refused| Arc::new(Slow(refused)) as Arc<dyn Verifier>;
+    let asks = |all, proofs| everywhere(Policy { require: require(all, proofs), ..Policy::default() });
+    let admins =
+        || everywhere(Policy { allow: Allow { roles: texts(&["admin"]), ..Allow::default() }, ..Policy::default() });
+    let key = || api_key(&[]);
+    let (expired, busy) = (Some(Reason::Expired), Some(Reason::Busy));
+    for (name, rules, expected) in [
+        ("the second of two", vec![asks(true, vec![key(), slow(None)]), admins()], 200),
+        ("one after the other", vec![asks(true, vec![slow(None), slow(None), key()])], 200),
+        ("of two policies", vec![asks(false, vec![slow(None)]), asks(false, vec![slow(None), key()])], 200),
+        ("one that is of use after one that is not", vec![asks(false, vec![slow(expired), key()])], 200),
+        ("not after one that is of use", vec![asks(false, vec![key(), slow(busy)])], 200),
+        ("the first of two refusals", vec![asks(false, vec![slow(expired), slow(busy)])], 401),
+        ("the one that counts", vec![asks(true, vec![slow(None), slow(busy)])], 503),
+        ("in the second policy", vec![asks(true, vec![slow(None)]), asks(true, vec![slow(busy)])], 503),
+    ] {
+        let headers = [("x-api-key", "buyer")];
+        assert_eq!(ends(rules, &headers).await.0, expected, "{name}");
+    }
+    // What is known at once needs nobody to poll.
+    let recorder = Arc::<Recorder>::default();
+    let service = Arc::clone(&recorder) as Arc<dyn CallService>;
+    let guard = Guard::new(vec![asks(false, vec![key()])], Arc::default(), service);
+    drop(guard.call(call(origin(&[("x-api-key", "buyer")]), HeaderMap::new())));
+    assert!(recorder.0.lock().unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_caller_is_written_as_headers_carry_it() {
+    let several = Identity {
+        principal: "ü, 100 %".into(),
+        roles: texts(&["a", "b"]),
+        scopes: texts(&["read", "write"]),
+        ..Identity::default()
+    };
+    let names = [("sub", "x-sub"), ("sub", "x-sub-bin"), ("roles", "x-roles"), ("scope", "x-scope"), ("owner", "x-owner")];
+    let policy = Policy {
+        claims: names.map(|(claim, name)| (claim.into(), HeaderName::from_static(name))).into(),
+        ..Policy::default()
+    };
+    let written: Vec<_> = policy.assertions(Some(&several), None).collect();
+    let expected = [
+        ("x-sub", "%C3%BC, 100 %25"),
+        ("x-sub-bin", "w7wsIDEwMCAl"),
+        ("x-roles", "a,b"),
+        ("x-scope", "read write"),
+    ];
+    let written: Vec<_> = written.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    assert_eq!(written, expected);
+}
+
 #[tokio::test]
 async fn all_policies_that_hold_must_agree_and_who_calls_is_asked_first() {
     let known = || everywhere(Policy { require: require(false, vec![api_key(&[])]), ..Policy::default() });

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod collector;
+pub mod counted;
 pub mod duration;
 pub mod glob;
 pub mod moment;
@@ -13,6 +14,7 @@ pub mod pattern;
 pub mod percent;
 pub mod plain;
 pub mod public_url;
+pub mod rate;
 pub mod secret;
 pub mod size;
 

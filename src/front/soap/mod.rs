@@ -19,10 +19,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 
+use super::head::Head;
 use super::answer::{Answer, AnswerBody};
 use super::body::{self, Begun, RequestBody};
 use super::upload::unreadable;
@@ -75,11 +75,14 @@ pub(super) async fn answer<B: RequestBody>(
         Method::POST => call(snapshot, service, head, body, caller, seen).await,
         Method::GET | Method::HEAD => {
             document::answer(snapshot, service, &head, caller.tls.is_some()).unwrap_or_else(|| {
-                let text = format!(
-                    "This is a SOAP service, which is called with POST. Its description is at /soap/{}?wsdl, XML Schema \
-                     of a package at /soap/{}?xsd=PACKAGE.",
-                    service.name, service.name
-                );
+                let name = &service.name;
+                let description = match snapshot.documents {
+                    Some(_) => format!(
+                        "Its description is at /soap/{name}?wsdl, XML Schema of a package at /soap/{name}?xsd=PACKAGE."
+                    ),
+                    None => "Its description is not given out here.".to_owned(),
+                };
+                let text = format!("This is a SOAP service, which is called with POST. {description}");
                 if head.uri.query().is_some() {
                     return refused(&service.schema, &Status::caller(Code::Unimplemented, text).with_http(404));
                 }
@@ -122,7 +125,7 @@ async fn call<B: RequestBody>(
     service: &Arc<Service>,
     head: Head,
     body: B,
-    caller: Caller,
+    mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
     let limits = &snapshot.limits;
@@ -141,7 +144,7 @@ async fn call<B: RequestBody>(
     };
     form = Form { version: opened.version, related: opened.header.message_id.clone() };
     let route = match find(snapshot, service, &opened) {
-        Ok(route) => seen.found(route, Dialect::Soap),
+        Ok(route) => seen.found(route, Dialect::Soap, &mut caller),
         Err(status) => return fault(&status.into(), &form),
     };
     // Whoever may not call at all learns that first. What else it learns has a form of its own.
@@ -279,10 +282,11 @@ fn request<B: RequestBody>(route: &Arc<Route>, parts: Parts<'_>, body: Begun<B>,
     let trace = caller.trace.as_ref().and_then(Traced::sampled).cloned().map(Box::new);
     let (owned, bounds) = (Arc::clone(route), limits.clone());
     let mut call = caller.call(route, Dialect::Soap, head, metadata, |check| {
+        if let Err(status) = check.and(refused.map_or(Ok(()), Err)) {
+            return Body::Refused(Box::new(status));
+        }
         Body::Pending(Box::pin(async move {
             let mut span = trace.map(|trace| trace.begin("decode", SpanKind::Internal));
-            check?;
-            refused.map_or(Ok(()), Err)?;
             let bytes = body.finish(&bounds).await?;
             let wire = message::read(&owned, &bytes, charset.as_deref());
             let wire = wire.map_err(|fault| unreadable(fault.status))?;

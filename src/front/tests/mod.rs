@@ -177,7 +177,7 @@ impl Setting {
         let snapshot = Snapshot {
             methods: methods.into_iter().collect(),
             services,
-            documents: Default::default(),
+            documents: Some(Default::default()),
             public_url: None,
             access: Default::default(),
             routes,

@@ -443,7 +443,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
         tls: Default::default(),
         missing: Vec::new(),
         services: Default::default(),
-        documents: Default::default(),
+        documents: Some(Default::default()),
         public_url: None,
     };
     (Front::new(Arc::new(Handle::new(snapshot))), backend)

@@ -8,10 +8,10 @@ use http::header::{
     SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::request::Parts as Head;
 use http::{Method, Version};
 use hyper::ext::Protocol;
 
+use super::super::head::Head;
 use super::answers::Form;
 use crate::codec::query::pairs;
 use crate::front::caller::or_refusal;

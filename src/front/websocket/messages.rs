@@ -28,8 +28,6 @@ pub(super) struct Requests {
     outside: Option<(Outside, bool)>,
     /// The same, until the first message.
     around: Option<Around>,
-    /// What was found wrong with the request before.
-    check: Result<(), Status>,
     /// Told once path and query are right, which nobody asks before policy has let the call through.
     accepted: Option<oneshot::Sender<()>>,
     count: usize,
@@ -42,11 +40,10 @@ impl Requests {
         form: Form,
         receiver: Receiver,
         outside: (Outside, bool),
-        check: Result<(), Status>,
         accepted: oneshot::Sender<()>,
     ) -> Self {
         let (outside, accepted) = (Some(outside), Some(accepted));
-        Self { route, form, receiver, outside, around: None, check, accepted, count: 0, failed: false }
+        Self { route, form, receiver, outside, around: None, accepted, count: 0, failed: false }
     }
 
     /// The body of the call. `starts_at_once` says that a single message is what path and query say.
@@ -78,7 +75,6 @@ impl Requests {
 
     /// Reads path and query, once.
     fn open(&mut self) -> Result<(), Status> {
-        std::mem::replace(&mut self.check, Ok(()))?;
         if let Some((Outside { values, query }, may_add)) = self.outside.take() {
             let is_empty = values.is_empty() && query.is_empty();
             let (binding, schema) = (&self.route.binding, &self.route.endpoint.schema);

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use transom::call::Dialect;
 
-use super::calls::{Kind, carries, framed, request};
+use super::calls::{self, Kind, Outcome, carries, framed, outcome, request};
 use super::{BUYER, Counting, PASSWORD, Place};
 use crate::support::client::{Answer, Version, send};
 use crate::support::stream::upload;
@@ -181,4 +181,44 @@ async fn begun(address: SocketAddr, target: &str, headers: &[(&str, String)]) ->
             Ok(length) => answer.extend_from_slice(&piece[..length]),
         }
     }
+}
+
+/// What is wrong with the head of a request is for who may call, and reaches no backend.
+#[tokio::test]
+async fn who_may_not_call_learns_that_before_anything_else() {
+    let place = Place::new();
+    let backend = Counting::start();
+    let gateway = place.gateway(&backend.address, PARTNERS);
+    for dialect in Dialect::ALL {
+        let wrong = match dialect {
+            Dialect::Rest | Dialect::Xml => &["text/csv"][..],
+            Dialect::Grpc => &["application/grpc+json"],
+            Dialect::GrpcWeb => &["application/grpc-web+json", "application/grpc-web-text+thrift"],
+            Dialect::Connect => &["application/connect+xml", "application/xml"],
+            // A message has to be an envelope before it says what is called, and a handshake has no content.
+            Dialect::Soap | Dialect::WebSocket => continue,
+        };
+        for kind in Kind::ALL {
+            let mut call = request(dialect, kind);
+            if call.verb == "GET" {
+                continue;
+            }
+            for wrong in wrong {
+                call.headers.retain(|(name, _)| *name != "content-type");
+                call.headers.push(("content-type", (*wrong).to_owned()));
+                call.headers.push(("connect-protocol-version", "1".to_owned()));
+                // Without a stream that could be answered, a failure of Connect is one of HTTP.
+                let form = if dialect == Dialect::Connect { Kind::Unary } else { kind };
+                let stranger = calls::call(gateway.address(), &call, &[], None).await;
+                let name = format!("{dialect} {kind:?} {wrong}");
+                assert_eq!(outcome(dialect, form, &stranger), Outcome::Unauthenticated, "{name}: {stranger:?}");
+                let known = calls::call(gateway.address(), &call, &[("x-api-key", BUYER)], None).await;
+                let told = format!("{:?} {}", known.headers, String::from_utf8_lossy(&known.body));
+                assert_eq!(outcome(dialect, form, &known), Outcome::Other, "{name}: {known:?}");
+                let is_told = ["not supported here", "so it is called with", "Messages are served as"];
+                assert!(is_told.iter().any(|text| told.contains(text)), "{name}: {told}");
+            }
+        }
+    }
+    assert_eq!(backend.count(), 0);
 }
