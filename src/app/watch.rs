@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::config::descriptors::{Descriptors, Protos};
 use crate::config::files::proto_files;
 use crate::config::problem::Problems;
+use crate::config::store::Store;
 use crate::config::value::secret::Secret;
 
 /// What is looked at.
@@ -115,14 +116,19 @@ pub(super) fn named(config: &Config) -> Vec<Item> {
         Descriptors::Reflection(_) => None,
     });
     let token = config.admin.as_ref().and_then(|admin| admin.token.as_ref());
-    let token = token.and_then(|token| match &token.value {
+    let passwords = match &config.rate_limits.store {
+        Store::Redis(redis) => [redis.password.as_ref(), redis.sentinel_password.as_ref()],
+        Store::Memory => [None, None],
+    };
+    let secrets = token.into_iter().chain(passwords.into_iter().flatten());
+    let secrets = secrets.filter_map(|secret| match &secret.value {
         Secret::File(path) => Some(Item::File(path.to_path_buf())),
         Secret::Variable(_) => None,
     });
     let identity = &config.identity;
     let callers = identity.api_keys.iter().map(|keys| &keys.file);
     let callers = callers.chain(identity.basic.iter().map(|basic| &basic.file));
-    descriptors.chain(token).chain(callers.map(|path| Item::File(path.to_path_buf()))).collect()
+    descriptors.chain(secrets).chain(callers.map(|path| Item::File(path.to_path_buf()))).collect()
 }
 
 /// A number that changes with what is looked at. The time of the last change of a file's status is part of it,

@@ -126,11 +126,6 @@ impl Redis {
         self.shared.settings == *settings && self.shared.on_error == on_error
     }
 
-    /// How many connections of cores do not serve at the moment.
-    pub fn down(&self) -> usize {
-        self.shared.health.down()
-    }
-
     fn lane(&self) -> &Arc<Lane> {
         let lane = &self.lanes[core::index().min(self.lanes.len() - 1)];
         lane.get_or_init(|| Arc::new(Lane::start(&self.shared)))

@@ -74,8 +74,9 @@ for rate = 1, rates do
   if not whole or whole < now then
     whole, part = now, 0
   elseif whole > latest or (whole == latest and part > latest_part) then
-    -- Only a clock that was set back makes it so late.
+    -- Only a clock that was set back makes it so late. It is put right in any case, or else it would stay so.
     whole, part = latest, latest_part
+    redis.call('HSET', KEYS[1], fields[rate], string.format('%.0f %.0f', whole, part))
   end
   before[place], before[place + 1] = whole, part
   whole, part = whole + tonumber(ARGV[at + 1]), part + tonumber(ARGV[at + 2])
