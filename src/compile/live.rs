@@ -1,5 +1,5 @@
-//! What one generation of the configuration hands to the next: the upstreams with their connections, and what
-//! upstreams told about themselves.
+//! What one generation of the configuration hands to the next: the upstreams with their connections, what upstreams
+//! told about themselves, and how much was called.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use super::descriptors::Catalogue;
 use super::reflections::Reflections;
 use super::upstreams::Upstream;
 use crate::own::health::{Board, Served};
+use crate::policy::limit::asking::Counts;
 use crate::schema::Schema;
 use crate::tls::client::Connector;
 use crate::upstream::channel::{Channel, Settings};
@@ -19,6 +20,8 @@ pub struct Live {
     upstreams: Vec<Kept>,
     pub(super) reflections: Reflections,
     pub(super) board: Board,
+    /// How much was called.
+    pub(super) counts: Counts,
     served: Arc<Served>,
 }
 
@@ -39,6 +42,7 @@ impl Live {
         catalogue: &Catalogue,
         reflections: Reflections,
         (board, served): (Board, Served),
+        counts: Counts,
     ) -> Self {
         let upstreams = upstreams.iter().enumerate().map(|(position, upstream)| Kept {
             schema: catalogue.schema_of(position).cloned(),
@@ -48,7 +52,7 @@ impl Live {
             channel: upstream.channel.clone(),
             connector: upstream.connector.clone(),
         });
-        Self { upstreams: upstreams.collect(), reflections, board, served: Arc::new(served) }
+        Self { upstreams: upstreams.collect(), reflections, board, counts, served: Arc::new(served) }
     }
 
     /// The channel of an upstream whose targets and settings are the same still.

@@ -14,6 +14,7 @@ use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
 pub mod changes;
 mod descriptors;
 mod identity;
+mod limits;
 pub mod live;
 mod own;
 mod policies;
@@ -76,7 +77,9 @@ pub fn compile(
     terms: Terms<'_>,
 ) -> (Option<Compiled>, Vec<PathBuf>) {
     let listeners = tls::listeners(config, problems);
-    let policies = if terms.guarded { policies::build(config, problems) } else { Policies::default() };
+    let counts = terms.live.map(|live| live.counts.clone()).unwrap_or_default();
+    let policies =
+        if terms.guarded { policies::build(config, &counts, problems) } else { Policies::default() };
     let upstreams = upstreams::build(config, problems, terms.cores, terms.live);
     let mut loading = Loading {
         reflections: &terms.reflections,
@@ -137,7 +140,7 @@ pub fn compile(
         return (None, files);
     }
     let served = own::served(config, &snapshot);
-    let live = Live::new(&upstreams, &catalogue, terms.reflections, (board, served));
+    let live = Live::new(&upstreams, &catalogue, terms.reflections, (board, served), counts);
     (Some(Compiled { snapshot, live }), files)
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::identity::{Known, claims, texts};
+use super::limits::{self, Plans, weight};
 use super::services::{Exposed, spoken};
 use crate::call::Dialect;
 use crate::call::network::{Network, Networks};
@@ -17,6 +18,7 @@ use crate::config::service::Service as Settings;
 use crate::config::value::network;
 use crate::config::{self, Config, policy as settings};
 use crate::policy::guard::Guard;
+use crate::policy::limit::asking::{Counters, Counts};
 use crate::policy::pattern::Pattern;
 use crate::policy::rule::{self, Allow, Deny, Policy, Rule, Scope};
 use crate::snapshot::{Access, Endpoint, Proxies, ProxyHeader, Route, Snapshot};
@@ -27,12 +29,16 @@ pub(super) struct Policies {
     named: HashMap<String, Arc<Policy>>,
     /// The names of metadata that no caller may send.
     reserved: Arc<[HeaderName]>,
+    /// Who counts what is called.
+    counters: Arc<Counters>,
+    /// The same for what is not to be refused for the calls of others.
+    apart: Arc<Counters>,
     /// What callers may tell of themselves.
     pub(super) access: Access,
 }
 
 /// Reads the files of keys and users, and makes policies of what is written.
-pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
+pub(super) fn build(config: &Config, counts: &Counts, problems: &mut Problems) -> Policies {
     for listener in config.listeners.iter().filter(|listener| listener.proxy_protocol.value) {
         if config.trusted_proxies.is_empty() {
             let text = "The listener is for proxies that speak the PROXY protocol, but none is trusted.";
@@ -42,9 +48,18 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
     }
     let identity = &config.identity;
     let known = Known::of(config, problems);
+    let plans = Plans::of(config);
     let named: HashMap<_, _> = (config.policies.iter().flat_map(|policies| policies.iter()))
-        .map(|(name, policy)| (name.value.clone(), Arc::new(make(&known, policy, problems))))
+        .map(|(name, policy)| {
+            let limits = plans.limits(name, policy, problems);
+            (name.value.clone(), Arc::new(Policy { limits, ..make(&known, policy, problems) }))
+        })
         .collect();
+    for settings in config.services.iter() {
+        limits::check_weights(settings, &named, problems);
+    }
+    limits::review(config, &known, problems);
+    let counters = limits::counters(config, counts);
     let key_header = identity.api_keys.iter().filter_map(|keys| header(&keys.header));
     let asserted =
         named.values().flat_map(|policy| policy.claims.iter().map(|(_, name)| name).chain(&policy.address));
@@ -54,6 +69,8 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
     Policies {
         named,
         reserved: reserved.into(),
+        apart: Arc::new(Counters { ceiling: None, ..counters.clone() }),
+        counters: Arc::new(counters),
         access: Access {
             key_query: identity
                 .api_keys
@@ -75,19 +92,32 @@ impl Policies {
     pub(super) fn around(&self, settings: &Settings, endpoint: Endpoint) -> Endpoint {
         let holding: Vec<_> =
             settings.policy.iter().filter(|used| is_for(used, name_of(&endpoint))).collect();
-        let rules: Vec<_> = holding.iter().filter_map(|used| self.rule(used)).collect();
-        if rules.is_empty() && self.reserved.is_empty() {
+        let rules = self.rules(&holding);
+        // The gateway says that it is well also when it has a lot to do.
+        let counters = if endpoint.upstream().is_some() { &self.counters } else { &self.apart };
+        if rules.is_empty() && self.reserved.is_empty() && counters.ceiling.is_none() {
             return endpoint;
         }
         let mut policies: Vec<_> = holding.iter().map(|used| used.name.value.clone()).collect();
         policies.dedup();
-        let guard = Guard::new(rules, Arc::clone(&self.reserved), endpoint.service);
+        let guard = Guard::new(rules, Arc::clone(&self.reserved), Arc::clone(counters), endpoint.service);
         let service: Arc<dyn CallService> = Arc::new(guard);
         Endpoint { service, policies, ..endpoint }
     }
 
-    fn rule(&self, used: &Use) -> Option<Rule> {
-        Some(Rule { policy: Arc::clone(self.named.get(&used.name.value)?), scope: scope(used) })
+    /// The rules for these. A policy that holds twice in the same place is one, with the larger weight.
+    fn rules(&self, holding: &[&Use]) -> Vec<Rule> {
+        let mut rules: Vec<Rule> = Vec::new();
+        for used in holding {
+            let Some(policy) = self.named.get(&used.name.value) else { continue };
+            let (scope, weight) = (scope(used), weight(used));
+            let same = |rule: &&mut Rule| Arc::ptr_eq(&rule.policy, policy) && rule.scope == scope;
+            match rules.iter_mut().find(same) {
+                Some(rule) => rule.weight = rule.weight.max(weight),
+                None => rules.push(Rule { policy: Arc::clone(policy), scope, weight }),
+            }
+        }
+        rules
     }
 }
 
@@ -131,6 +161,7 @@ fn make(known: &Known<'_>, policy: &settings::Policy, problems: &mut Problems) -
         deny: deny.unwrap_or_default(),
         claims: asserted.filter_map(|(claim, name)| Some((claim.as_str().into(), header(name)?))).collect(),
         address: policy.address_to_metadata.as_ref().and_then(header),
+        limits: None,
     }
 }
 
@@ -243,7 +274,8 @@ fn warn_of_open_schemas(config: &Config, snapshot: &Snapshot, problems: &mut Pro
         problems.push(Problem::warning(text).hint(hint));
     }
     let documents = &config.documents;
-    let has_documents = |own: &Arc<Route>| own.endpoint.speaks(Dialect::Xml) || own.endpoint.speaks(Dialect::Soap);
+    let has_documents =
+        |own: &Arc<Route>| own.endpoint.speaks(Dialect::Xml) || own.endpoint.speaks(Dialect::Soap);
     if documents.enabled.value && documents.enabled.place.is_none() && snapshot.exposed().any(has_documents) {
         let text = format!(
             "Every method has a policy, but whoever can connect may fetch WSDL and XML Schema{}.",

@@ -154,7 +154,8 @@ impl Rated {
         quotas: Option<&Vec<Located<Quota>>>,
         concurrency: Option<&Option<Located<u32>>>,
     ) {
-        let (Some(by_plan), Some(rates), Some(quotas), Some(concurrency)) = (by_plan, rates, quotas, concurrency)
+        let (Some(by_plan), Some(rates), Some(quotas), Some(concurrency)) =
+            (by_plan, rates, quotas, concurrency)
         else {
             return;
         };
@@ -165,7 +166,8 @@ impl Rated {
         match (by_plan, own) {
             (Some(_), Some(place)) => {
                 let text = format!("{} goes by plans and has limits of its own.", reader.path());
-                let hint = "Write the limits in the plans, or in a policy of their own that holds beside this one.";
+                let hint =
+                    "Write the limits in the plans, or in a policy of their own that holds beside this one.";
                 let _: Option<()> = reader.error(Problem::error(text).at(place).hint(hint));
             }
             (None, None) => {
@@ -199,7 +201,8 @@ fn check_counters(reader: &mut Reader<'_>, rates: &[Located<Rate>], quotas: &[Lo
         let text = format!("{} has more than {MAX_COUNTERS} rates and quotas.", reader.path());
         let place = rates.iter().map(|rate| rate.place).chain(quotas.iter().map(|quota| quota.place)).last();
         let problem = Problem::error(text).at(place.flatten());
-        let _: Option<()> = reader.error(problem.hint("Keep those that matter: two or three do in most cases."));
+        let _: Option<()> =
+            reader.error(problem.hint("Keep those that matter: two or three do in most cases."));
     }
 }
 

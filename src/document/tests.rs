@@ -79,7 +79,8 @@ fn fields_are_elements_of_the_type_that_carries_them() {
 fn a_wsdl_says_how_each_method_is_called() {
     let schema = Schema::load(&[ECHO]).unwrap();
     let service = schema.service("echo.v1.Streams").unwrap();
-    let document = wsdl::of_service(&schema, service, "http://localhost/soap/echo.v1.Streams", Comments::Written);
+    let document =
+        wsdl::of_service(&schema, service, "http://localhost/soap/echo.v1.Streams", Comments::Written);
     let watch = r#"<wsdl:operation name="Watch">
 <wsdl:input message="tns:WatchSoapIn"/>
 <wsdl:output message="tns:WatchSoapOut"/>

@@ -42,7 +42,8 @@ pub fn of_package(
     let members = types.get(package)?;
     let mut xml = Xml::new();
     let prefixes = Prefixes::new(imports(schema, members).chain([package]), None);
-    let writer = &mut Writer { schema, xml: &mut xml, prefixes: &prefixes, location: Some(location), comments };
+    let writer =
+        &mut Writer { schema, xml: &mut xml, prefixes: &prefixes, location: Some(location), comments };
     writer.package(package, members);
     Some(xml.finish())
 }
@@ -58,7 +59,8 @@ pub fn of_service(
     let name = schema.text(service.name());
     let types = types_of(schema, operations(service));
     let prefixes = Prefixes::new(types.keys().map(String::as_str), Some(name));
-    let writer = &mut Writer { schema, xml: &mut xml, prefixes: &prefixes, location: Some(location), comments };
+    let writer =
+        &mut Writer { schema, xml: &mut xml, prefixes: &prefixes, location: Some(location), comments };
     writer.service(service);
     xml.finish()
 }

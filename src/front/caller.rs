@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use super::head::Head;
 use super::deadline;
+use super::head::Head;
 use crate::call::credential::Credential;
 use crate::call::identity::Noted;
 use crate::call::{Body, Call, Dialect, Encodings, Origin};

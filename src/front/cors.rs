@@ -13,8 +13,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use super::head::Head;
 use super::answer::{Answer, AnswerBody};
+use super::head::Head;
 use super::soap;
 use crate::route::table::Found;
 use crate::snapshot::{Cors, Endpoint, Snapshot};

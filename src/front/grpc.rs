@@ -6,12 +6,12 @@ use bytes::BytesMut;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 
-use super::head::Head;
 use super::answer::{Answer, AnswerBody};
 use super::body::RequestBody;
 use super::classify::content_type;
 use super::envelope::{self, Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
+use super::head::Head;
 use super::{Caller, Seen, error, grpc_message, method};
 use crate::call::{Dialect, Message, Reply};
 use crate::snapshot::Snapshot;
@@ -81,7 +81,7 @@ fn with_message(reply: Reply, is_stream: bool, listed: &[HeaderName]) -> Answer 
 /// The answer for a call that ended before a message came. What the backend had sent as initial metadata
 /// stays apart from its trailers; without any the answer is trailers only.
 fn without_message(reply: Reply, listed: &[HeaderName]) -> Answer {
-    let Reply { metadata, status, trailers, .. } = reply;
+    let Reply { metadata, status, trailers, hints, .. } = reply;
     let end = end(&status, trailers, listed);
     let mut answer;
     if metadata.is_empty() {
@@ -92,6 +92,7 @@ fn without_message(reply: Reply, listed: &[HeaderName]) -> Answer {
         initial(metadata, listed, answer.headers_mut());
     }
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    error::retry(hints.retry_after, answer.headers_mut());
     answer
 }
 

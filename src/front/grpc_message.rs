@@ -1,10 +1,9 @@
 //! The messages of gRPC and gRPC-Web, which pass as they are.
 
-
-use super::head::Head;
 use super::body::RequestBody;
 use super::envelope::Requests;
 use super::grpc_fields::encodings;
+use super::head::Head;
 use super::{Caller, method};
 use crate::call::{Body, Call, Dialect, Message};
 use crate::snapshot::{Limits, Route};

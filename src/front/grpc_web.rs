@@ -16,12 +16,12 @@ use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::body::{Body, Frame};
 
-use super::head::Head;
 use super::answer::Answer;
 use super::body::{BoxError, RequestBody};
 use super::classify::content_type;
 use super::envelope::{self, Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
+use super::head::Head;
 use super::{Caller, Seen, error, grpc_message, method, request_id};
 use crate::call::{Dialect, Message, Part, Reply};
 use crate::snapshot::{Route, Snapshot};
@@ -89,7 +89,7 @@ pub(super) async fn answer<B: RequestBody>(
 /// The answer for a reply. Its status is always the last envelope, never a header, which a script of
 /// another origin may not read.
 fn write(reply: Reply, web: Web) -> Answer {
-    let Reply { metadata, message, status, trailers, stream, .. } = reply;
+    let Reply { metadata, message, status, trailers, stream, hints } = reply;
     let is_stream = web.route.as_ref().is_none_or(|route| route.endpoint.method.server_streaming);
     let replies = stream.unwrap_or_else(|| {
         let message = (status.is_ok() && !is_stream).then_some(Part::Message(message));
@@ -100,6 +100,7 @@ fn write(reply: Reply, web: Web) -> Answer {
     let content_type =
         if web.is_text { "application/grpc-web-text+proto" } else { "application/grpc-web+proto" };
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    error::retry(hints.retry_after, &mut fields);
     let mut answer = Response::new(Framed::new(replies, Box::new(web)).into());
     *answer.headers_mut() = fields;
     answer

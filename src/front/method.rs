@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-
 use super::head::Head;
 use super::{Caller, metadata, shown};
 use crate::call::{Body, Call, Dialect, Encodings};
@@ -33,8 +32,7 @@ pub(super) fn call(
     body: Result<Body, Status>,
 ) -> Call {
     let metadata = metadata::custom(&head.headers, dialect != Dialect::Grpc);
-    let request = |check: Result<(), Status>| {
-        check.and(body).unwrap_or_else(|status| Body::Refused(Box::new(status)))
-    };
+    let request =
+        |check: Result<(), Status>| check.and(body).unwrap_or_else(|status| Body::Refused(Box::new(status)));
     Call { encodings, ..caller.call(route, dialect, head, metadata, request) }
 }

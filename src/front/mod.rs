@@ -100,7 +100,9 @@ impl Front {
             let mut answer = match Spoken::by(&snapshot, &head) {
                 // Apart, so that the others do not carry their state along.
                 Spoken::WebSocket => {
-                    return Box::pin(websocket::answer(&snapshot, head, caller, seen)).await;
+                    let mut answer = Box::pin(websocket::answer(&snapshot, head, caller, seen)).await;
+                    error::limits(seen.noted.as_ref(), answer.headers_mut());
+                    return answer;
                 }
                 Spoken::Soap(service) => {
                     Box::pin(soap::answer(&snapshot, service, head, body, caller, seen)).await
@@ -111,6 +113,7 @@ impl Front {
                 Spoken::ConnectStream => connect::stream::answer(&snapshot, &head, body, caller, seen).await,
                 Spoken::Rest => Self::rest(&snapshot, &head, body, caller, seen).await,
             };
+            error::limits(seen.noted.as_ref(), answer.headers_mut());
             if let Some(cors) = seen.cors() {
                 cors::complete(cors, origin.as_ref(), answer.headers_mut());
             }

@@ -8,12 +8,12 @@ use http::header::{CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::oneshot;
 
-use super::head::Head;
 use super::Caller;
 use super::answer::{Answer, AnswerBody};
 use super::body::RequestBody;
 use super::caller::or_refusal;
 use super::error::Form;
+use super::head::Head;
 use super::representation::{Text, Wish};
 use super::request_id::{self, REQUEST_ID};
 use super::stream::{Beginning, Streamed, media_type, unwritable};
@@ -136,7 +136,7 @@ impl<'a> Teller<'a> {
         let mut answer = error::answer(&endpoint.schema, &status, self.form());
         let id = hidden.as_ref().map(|_| self.request_id(&reply.metadata));
         self.metadata(reply.metadata, reply.trailers, &mut answer);
-        error::challenge(reply.hints, answer.headers_mut());
+        error::hint(reply.hints, answer.headers_mut());
         if let Some((hidden, id)) = hidden.zip(id) {
             hidden.log(&endpoint.schema, &endpoint.full_name, id.to_str().unwrap_or_default());
             answer.headers_mut().insert(REQUEST_ID, id);

@@ -97,7 +97,12 @@ impl Reason {
         let denied = |text: &str| Status::caller(Code::PermissionDenied, text);
         let unavailable = |text: &str| Status::gateway(Code::Unavailable, text);
         let met = &exceeded.met;
-        let used_up = || Status::caller(Code::ResourceExhausted, format!("The limit {met} is used up. {}", exceeded.again()));
+        let used_up = || {
+            Status::caller(
+                Code::ResourceExhausted,
+                format!("The limit {met} is used up. {}", exceeded.again()),
+            )
+        };
         let status = match self {
             Self::Missing => unknown("The call needs credentials"),
             Self::Invalid => unknown("The credentials of the call are not valid"),
@@ -106,7 +111,9 @@ impl Reason {
             Self::Several => {
                 unknown("The call offers several credentials of one kind, of which one is to be sent")
             }
-            Self::Busy => unavailable("Too many passwords are being checked at the moment. Call again in a second."),
+            Self::Busy => {
+                unavailable("Too many passwords are being checked at the moment. Call again in a second.")
+            }
             Self::Forbidden => denied(
                 "The caller is known, but may not call this: it lacks a role, scope or claim that is asked for.",
             ),
@@ -121,9 +128,9 @@ impl Reason {
                 Status::caller(Code::ResourceExhausted, text).with_detail(details::quota_failure(met))
             }
             Self::Shed => unavailable("Too many calls go on at the moment. Call again in a second."),
-            Self::Uncounted => {
-                unavailable("How much the caller has called cannot be looked up at the moment. Call again in a second.")
-            }
+            Self::Uncounted => unavailable(
+                "How much the caller has called cannot be looked up at the moment. Call again in a second.",
+            ),
         };
         match self.wait(exceeded) {
             Some(wait) => status.with_detail(details::retry_info(wait)),

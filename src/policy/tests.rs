@@ -1,5 +1,6 @@
 //! Policy over calls in memory, around a service that records them.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -121,7 +122,7 @@ fn call(origin: Origin, metadata: HeaderMap) -> Call {
 }
 
 fn everywhere(policy: Policy) -> Rule {
-    Rule { policy: Arc::new(policy), scope: Scope::default() }
+    Rule { policy: Arc::new(policy), scope: Scope::default(), weight: NonZeroU32::MIN }
 }
 
 fn require(all: bool, proofs: Vec<Arc<dyn Verifier>>) -> Option<Require> {
@@ -132,7 +133,7 @@ fn require(all: bool, proofs: Vec<Arc<dyn Verifier>>) -> Option<Require> {
 async fn ask(rules: Vec<Rule>, origin: Origin, metadata: HeaderMap) -> (Reply, Option<HeaderMap>) {
     let recorder = Arc::<Recorder>::default();
     let reserved = ["x-user", "x-address", "x-api-key"].map(HeaderName::from_static);
-    let guard = Guard::new(rules, Arc::new(reserved), Arc::clone(&recorder) as _);
+    let guard = Guard::new(rules, Arc::new(reserved), Arc::default(), Arc::clone(&recorder) as _);
     let reply = guard.call(call(origin, metadata)).await;
     let seen = recorder.0.lock().unwrap().take();
     (reply, seen)
@@ -220,8 +221,12 @@ impl Verifier for Slow {
 async fn what_takes_time_is_waited_for_and_nothing_else_is() {
     let slow = |refused| Arc::new(Slow(refused)) as Arc<dyn Verifier>;
     let asks = |all, proofs| everywhere(Policy { require: require(all, proofs), ..Policy::default() });
-    let admins =
-        || everywhere(Policy { allow: Allow { roles: texts(&["admin"]), ..Allow::default() }, ..Policy::default() });
+    let admins = || {
+        everywhere(Policy {
+            allow: Allow { roles: texts(&["admin"]), ..Allow::default() },
+            ..Policy::default()
+        })
+    };
     let key = || api_key(&[]);
     let (expired, busy) = (Some(Reason::Expired), Some(Reason::Busy));
     for (name, rules, expected) in [
@@ -240,7 +245,7 @@ async fn what_takes_time_is_waited_for_and_nothing_else_is() {
     // What is known at once needs nobody to poll.
     let recorder = Arc::<Recorder>::default();
     let service = Arc::clone(&recorder) as Arc<dyn CallService>;
-    let guard = Guard::new(vec![asks(false, vec![key()])], Arc::default(), service);
+    let guard = Guard::new(vec![asks(false, vec![key()])], Arc::default(), Arc::default(), service);
     drop(guard.call(call(origin(&[("x-api-key", "buyer")]), HeaderMap::new())));
     assert!(recorder.0.lock().unwrap().is_some());
 }
@@ -253,7 +258,13 @@ async fn what_is_known_of_a_caller_is_written_as_headers_carry_it() {
         scopes: texts(&["read", "write"]),
         ..Identity::default()
     };
-    let names = [("sub", "x-sub"), ("sub", "x-sub-bin"), ("roles", "x-roles"), ("scope", "x-scope"), ("owner", "x-owner")];
+    let names = [
+        ("sub", "x-sub"),
+        ("sub", "x-sub-bin"),
+        ("roles", "x-roles"),
+        ("scope", "x-scope"),
+        ("owner", "x-owner"),
+    ];
     let policy = Policy {
         claims: names.map(|(claim, name)| (claim.into(), HeaderName::from_static(name))).into(),
         ..Policy::default()
@@ -265,7 +276,8 @@ async fn what_is_known_of_a_caller_is_written_as_headers_carry_it() {
         ("x-roles", "a,b"),
         ("x-scope", "read write"),
     ];
-    let written: Vec<_> = written.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    let written: Vec<_> =
+        written.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
     assert_eq!(written, expected);
 }
 

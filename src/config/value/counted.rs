@@ -98,7 +98,10 @@ mod tests {
             ("everybody", Ok("everybody")),
             ("claim org.id", Ok("claim org.id")),
             ("header X-Tenant", Ok("header x-tenant")),
-            ("header x:y", Err(("`x:y` is not the name of a header.", "Write its name, such as `header x-tenant`."))),
+            (
+                "header x:y",
+                Err(("`x:y` is not the name of a header.", "Write its name, such as `header x-tenant`.")),
+            ),
             ("header", Err(("The name of the header is missing.", "Write `header NAME`."))),
             ("claim", Err(("The name of the claim is missing.", "Write `claim NAME`."))),
             ("claim a b", Err(("Calls are not counted by `claim a b`.", HINT))),

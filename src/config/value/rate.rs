@@ -72,7 +72,8 @@ impl Scalar for Rate {
             return Err(Flaw::new(text, "Write a lower rate, or none at all."));
         }
         if all * seconds / each > MAX_REFILL {
-            let text = format!("{} takes more than 366 days until all of its burst is there again.", quote(text));
+            let text =
+                format!("{} takes more than 366 days until all of its burst is there again.", quote(text));
             return Err(Flaw::new(text, "Write a smaller burst or a higher rate."));
         }
         Ok(Self { count, period: Duration::from_secs(seconds), burst })
@@ -192,7 +193,10 @@ mod tests {
             ("", Err((&none(""), RATE_HINT))),
             (
                 "1000001/s",
-                Err(("`1000001/s` is more than a million in a second.", "Write a lower rate, or none at all.")),
+                Err((
+                    "`1000001/s` is more than a million in a second.",
+                    "Write a lower rate, or none at all.",
+                )),
             ),
             (
                 "1/day burst 367",
@@ -216,7 +220,10 @@ mod tests {
             ("1000000000000/month", Ok("1000000000000/month")),
             (
                 "1000000000001/month",
-                Err(("`1000000000001/month` is too large.", "Write 1000000000000 at most, or no quota at all.")),
+                Err((
+                    "`1000000000001/month` is too large.",
+                    "Write 1000000000000 at most, or no quota at all.",
+                )),
             ),
             ("100/min", Err(("`100/min` is too short for a quota.", short))),
             ("100/year", Err(("`year` is not a unit of quotas.", QUOTA_HINT))),

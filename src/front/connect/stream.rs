@@ -9,11 +9,11 @@ use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 
-use super::super::head::Head;
 use super::super::answer::Answer;
 use super::super::body::RequestBody;
 use super::super::classify::content_type;
 use super::super::envelope::{self, Framed, Framing, Requests};
+use super::super::head::Head;
 use super::super::{Caller, Seen, error, metadata, method, request_id};
 use super::Codec;
 use super::error::write_error;
@@ -140,7 +140,7 @@ fn read(
 
 /// The answer for a reply: always 200, as how the call ended is the last envelope.
 fn write(reply: Reply, framing: Stream) -> Answer {
-    let Reply { mut metadata, message, status, trailers, stream, .. } = reply;
+    let Reply { mut metadata, message, status, trailers, stream, hints } = reply;
     let is_stream = framing.route.endpoint.method.server_streaming;
     let replies = stream.unwrap_or_else(|| {
         let message = (status.is_ok() && !is_stream).then_some(Part::Message(message));
@@ -154,6 +154,7 @@ fn write(reply: Reply, framing: Stream) -> Answer {
     let mut fields = HeaderMap::new();
     metadata::pass(metadata, &framing.route.endpoint.options.response_metadata, &mut fields);
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    error::retry(hints.retry_after, &mut fields);
     if let Some(encoding) = encoding {
         fields.insert(&ENCODING, encoding);
     }

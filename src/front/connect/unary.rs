@@ -12,10 +12,10 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use super::super::head::Head;
 use super::super::answer::{Answer, AnswerBody};
 use super::super::body::{self, RequestBody};
 use super::super::classify::content_type;
+use super::super::head::Head;
 use super::super::{Caller, Seen, error, metadata, method, request_id};
 use super::error::write_error;
 use super::{Codec, codec_of};
@@ -200,7 +200,7 @@ fn write(route: &Route, codec: Codec, reply: Reply, request_id: Option<&HeaderVa
             let status = error::conceal(status, &route.endpoint, request_id, &mut fields);
             let mut answer = failure(&route.endpoint.schema, &status);
             answer.headers_mut().extend(fields);
-            error::challenge(hints, answer.headers_mut());
+            error::hint(hints, answer.headers_mut());
             answer
         }
     };

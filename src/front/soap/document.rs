@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Response};
 
-use super::super::head::Head;
 use super::super::answer::{Answer, AnswerBody};
+use super::super::head::Head;
 use crate::call::Dialect;
 use crate::codec::query::pairs;
 use crate::document::{wsdl, xsd};

@@ -22,9 +22,9 @@ use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 
-use super::head::Head;
 use super::answer::{Answer, AnswerBody};
 use super::body::{self, Begun, RequestBody};
+use super::head::Head;
 use super::upload::unreadable;
 use super::{Caller, Seen, error, metadata, request_id};
 use crate::call::credential::Credential;
@@ -350,6 +350,6 @@ async fn respond(
     };
     metadata::to_answer(initial, trailers, &route.endpoint.options.response_metadata, answer.headers_mut());
     answer.headers_mut().extend(fields);
-    error::challenge(hints, answer.headers_mut());
+    error::hint(hints, answer.headers_mut());
     answer
 }

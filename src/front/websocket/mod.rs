@@ -21,8 +21,8 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 
-use super::head::Head;
 use super::answer::{Answer, AnswerBody};
+use super::head::Head;
 use super::representation::Text;
 use super::upload::Outside;
 use super::{Caller, Seen, Stopping, error, metadata, request_id, shown};
@@ -190,6 +190,6 @@ async fn begin(answers: &Answers, call: Call, accepted: oneshot::Receiver<()>) -
     let mut headers = HeaderMap::new();
     metadata::to_answer(reply.metadata, reply.trailers, &endpoint.options.response_metadata, &mut headers);
     let status = error::conceal(reply.status, endpoint, answers.request_id.as_ref(), &mut headers);
-    error::challenge(reply.hints, &mut headers);
+    error::hint(reply.hints, &mut headers);
     Err(Refused { status: Box::new(status), headers })
 }

@@ -6,7 +6,11 @@
 //! what was taken.
 
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::Stream;
 
 use super::budget::Budget;
 use super::calls::{Begun, Calls};
@@ -77,15 +81,12 @@ struct Holding {
     held: Option<Held>,
 }
 
-impl futures_util::Stream for Holding {
+impl Stream for Holding {
     type Item = Part;
 
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Part>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Part>> {
         let part = self.replies.as_mut().poll_next(cx);
-        if matches!(part, std::task::Poll::Ready(None | Some(Part::End(..)))) {
+        if matches!(part, Poll::Ready(None | Some(Part::End(..)))) {
             self.held = None;
         }
         part
@@ -108,25 +109,25 @@ pub(in crate::policy) enum Stop<'r> {
 }
 
 /// A limit that holds for a call.
-struct Claim<'c> {
-    policy: &'c Policy,
-    budget: &'c Arc<Budget>,
+struct Claim<'r, 'o> {
+    policy: &'r Policy,
+    budget: &'r Arc<Budget>,
     kind: Kind,
-    text: Text<'c>,
+    text: Text<'o>,
     weight: NonZeroU32,
 }
 
 /// Who calls, and by what rules it is judged.
 #[derive(Clone, Copy)]
-pub(in crate::policy) struct Caller<'c> {
-    pub(in crate::policy) rules: &'c [Rule],
-    pub(in crate::policy) origin: &'c Origin,
-    pub(in crate::policy) identity: Option<&'c Identity>,
+pub(in crate::policy) struct Caller<'r, 'o> {
+    pub(in crate::policy) rules: &'r [Rule],
+    pub(in crate::policy) origin: &'o Origin,
+    pub(in crate::policy) identity: Option<&'o Identity>,
 }
 
-impl<'c> Caller<'c> {
-    /// What a rule limits by, if it holds.
-    fn limit(&self, rule: &'c Rule) -> Option<(&'c CountedBy, Option<&'c Arc<Budget>>)> {
+impl<'r, 'o> Caller<'r, 'o> {
+    /// What a rule limits by, if it holds, and what the caller may do by it, if that is known.
+    fn limit(&self, rule: &'r Rule) -> Option<(&'r CountedBy, Option<&'r Arc<Budget>>)> {
         let limits = rule.policy.limits.as_ref()?;
         let holds = rule.scope.holds(&self.origin.route, self.origin.dialect);
         holds.then(|| (&limits.counted_by, limits.budget(self.identity)))
@@ -134,12 +135,13 @@ impl<'c> Caller<'c> {
 
     /// What the rule at a position asks for, unless one before it asks for the same: a plan counts once, with the largest
     /// weight that is named.
-    fn claim(&self, at: usize) -> Option<Claim<'c>> {
+    fn claim(&self, at: usize) -> Option<Claim<'r, 'o>> {
         let rule = self.rules.get(at)?;
         let (counted_by, budget) = self.limit(rule)?;
         let budget = budget?;
-        let is_same = |other: &&'c Rule| {
-            self.limit(other).is_some_and(|(by, other)| {
+        let is_same = |other: &&'r Rule| {
+            let limit = self.limit(other);
+            limit.is_some_and(|(by, other)| {
                 by == counted_by && other.is_some_and(|other| Arc::ptr_eq(other, budget))
             })
         };
@@ -169,19 +171,17 @@ pub(in crate::policy) struct Asking {
 impl Asking {
     /// Goes on asking: to what the call holds if it may go on. What is told of its limits is noted in any case. After
     /// [`Stop::Later`] the answer belongs into `answer`, with which this is asked again.
-    pub(in crate::policy) fn ask<'c>(
+    pub(in crate::policy) fn ask<'r>(
         &mut self,
-        caller: Caller<'c>,
+        caller: Caller<'r, '_>,
         counters: &Counters,
-    ) -> Result<Held, Stop<'c>> {
+    ) -> Result<Held, Stop<'r>> {
         let asked = match self.begin(caller, counters) {
             Ok(()) => self.take(caller, counters),
             Err(refused) => Err(Stop::Refused(refused)),
         };
-        if !matches!(asked, Err(Stop::Later(_)))
-            && !self.told.is_empty()
-            && let Some(noted) = &caller.origin.noted
-        {
+        let is_over = !matches!(asked, Err(Stop::Later(_)));
+        if let Some(noted) = caller.origin.noted.as_ref().filter(|_| is_over && !self.told.is_empty()) {
             noted.tell(std::mem::take(&mut self.told));
         }
         // What was begun ends with this if it may not go on.
@@ -189,7 +189,7 @@ impl Asking {
     }
 
     /// Asks for a place.
-    fn begin<'c>(&mut self, caller: Caller<'c>, counters: &Counters) -> Result<(), Refused<'c>> {
+    fn begin<'r>(&mut self, caller: Caller<'r, '_>, counters: &Counters) -> Result<(), Refused<'r>> {
         if std::mem::replace(&mut self.has_begun, true) {
             return Ok(());
         }
@@ -202,25 +202,24 @@ impl Asking {
             }
         }
         if let Some(ceiling) = &counters.ceiling {
-            let priority = priority.unwrap_or(Priority::Normal);
             let shed = Refused { policy: None, reason: Reason::Shed, exceeded: Exceeded::default() };
-            self.held.aloft = Some(ceiling.enter(priority).ok_or(shed)?);
+            self.held.aloft = Some(ceiling.enter(priority.unwrap_or(Priority::Normal)).ok_or(shed)?);
         }
         for at in 0..caller.rules.len() {
             let Some(claim) = caller.claim(at) else { continue };
             let Some(most) = claim.budget.concurrency else { continue };
             let begun = counters.calls.begin(claim.budget.key(), claim.text.of(claim.kind), most);
-            let exceeded = || Exceeded {
-                met: format!("{most} calls at a time of {:?}", claim.budget.name()),
-                wait: None,
+            let exceeded = || {
+                let met = format!("{most} calls at a time of {:?}", claim.budget.name());
+                refused(claim.policy, Reason::Concurrency, Exceeded { met, wait: None })
             };
-            self.held.begun.push(begun.ok_or_else(|| refused(claim.policy, Reason::Concurrency, exceeded()))?);
+            self.held.begun.push(begun.ok_or_else(exceeded)?);
         }
         Ok(())
     }
 
     /// Takes from rates and quotas.
-    fn take<'c>(&mut self, caller: Caller<'c>, counters: &Counters) -> Result<(), Stop<'c>> {
+    fn take<'r>(&mut self, caller: Caller<'r, '_>, counters: &Counters) -> Result<(), Stop<'r>> {
         while self.rule < caller.rules.len() {
             if let Some(claim) = caller.claim(self.rule)
                 && let Some(limit) = &claim.budget.limit
@@ -244,7 +243,7 @@ impl Asking {
     }
 }
 
-fn exceeded<'c>(claim: &Claim<'c>, outcome: &Outcome) -> Refused<'c> {
+fn exceeded<'r>(claim: &Claim<'r, '_>, outcome: &Outcome) -> Refused<'r> {
     if outcome.standings.as_slice().is_empty() {
         return refused(claim.policy, Reason::Uncounted, Exceeded::default());
     }

@@ -48,11 +48,7 @@ impl Budget {
         let policy: Vec<_> = items.iter().zip(terms).map(|(item, terms)| format!("{item}{terms}")).collect();
         let key: Box<str> = format!("{kind}:{name}").into();
         let is_counted = !items.is_empty();
-        let limit = || Limit {
-            name: key.clone(),
-            rates: rates.into(),
-            quotas: quotas.into(),
-        };
+        let limit = || Limit { name: key.clone(), rates: rates.into(), quotas: quotas.into() };
         Self {
             limit: is_counted.then(|| Arc::new(limit())),
             concurrency,
@@ -107,7 +103,8 @@ impl Budget {
         let Some(limit) = &self.limit else { return (String::new(), false) };
         let standings = outcome.standings.as_slice();
         // A quota takes longer than a rate, so that it says more.
-        let met = standings.iter().rposition(|standing| standing.remaining < weight.into()).unwrap_or_default();
+        let met =
+            standings.iter().rposition(|standing| standing.remaining < weight.into()).unwrap_or_default();
         match met.checked_sub(limit.rates.len()).and_then(|at| limit.quotas.get(at)) {
             Some(quota) => (format!("{} of {:?}", quota_name(quota), self.name), true),
             None => {
@@ -255,7 +252,8 @@ mod tests {
 
         let quotas = [quota(10_000, Window::Day), quota(100_000, Window::Month)];
         let free = Budget::new("policy", "a.b-c_d", &[rate(10, 1, 25)], &quotas, None, Priority::Normal);
-        let told = free.told(&outcome(&[(25, 0), (9_999, 86_399_001), (18_446_744_073_709_551_615, 0)])).unwrap();
+        let told =
+            free.told(&outcome(&[(25, 0), (9_999, 86_399_001), (18_446_744_073_709_551_615, 0)])).unwrap();
         assert_eq!(
             told.policy,
             "\"a.b-c_d-10/s burst 25\";q=25;w=3, \"a.b-c_d-10000/day\";q=10000;w=86400, \
@@ -266,9 +264,18 @@ mod tests {
             "\"a.b-c_d-10/s burst 25\";r=25;t=0, \"a.b-c_d-10000/day\";r=9999;t=86400, \
              \"a.b-c_d-100000/month\";r=18446744073709551615;t=0"
         );
-        assert_eq!(free.met(&outcome(&[(0, 1), (5, 0), (5, 0)]), 1), ("10/s burst 25 of \"a.b-c_d\"".into(), false));
-        assert_eq!(free.met(&outcome(&[(0, 1), (0, 1), (5, 0)]), 1), ("10000/day of \"a.b-c_d\"".into(), true));
-        assert_eq!(free.met(&outcome(&[(9, 1), (9, 1), (5, 0)]), 6), ("100000/month of \"a.b-c_d\"".into(), true));
+        assert_eq!(
+            free.met(&outcome(&[(0, 1), (5, 0), (5, 0)]), 1),
+            ("10/s burst 25 of \"a.b-c_d\"".into(), false)
+        );
+        assert_eq!(
+            free.met(&outcome(&[(0, 1), (0, 1), (5, 0)]), 1),
+            ("10000/day of \"a.b-c_d\"".into(), true)
+        );
+        assert_eq!(
+            free.met(&outcome(&[(9, 1), (9, 1), (5, 0)]), 6),
+            ("100000/month of \"a.b-c_d\"".into(), true)
+        );
         assert_eq!((pro.most(), free.most()), (Some(50), Some(25)));
         assert_eq!(&*free.limit.as_ref().unwrap().name, "policy:a.b-c_d");
     }

@@ -22,6 +22,15 @@ pub const fn kept(number: u64, used: u64) -> u64 {
     number << USED_BITS | used
 }
 
+/// What time it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Nanoseconds of a clock that only goes on.
+    pub nanos: u64,
+    /// The date.
+    pub date: Date,
+}
+
 /// A moment in UTC, in seconds since 1970, with the numbers of its windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Date {
@@ -149,7 +158,10 @@ mod tests {
                 kept = before.take(&quota, kept, weight).unwrap();
             }
             assert_eq!(before.take(&quota, kept, 1), Err(Some(wait)));
-            assert_eq!(before.standing(&quota, kept), Standing { remaining: 0, reset: Duration::from_secs(wait) });
+            assert_eq!(
+                before.standing(&quota, kept),
+                Standing { remaining: 0, reset: Duration::from_secs(wait) }
+            );
             assert_eq!(Date::of(leap + 9).take(&quota, kept, 1), Err(Some(1)));
             let after = Date::of(leap + 10);
             assert_eq!(after.standing(&quota, kept), Standing { remaining: 3, reset: Duration::ZERO });

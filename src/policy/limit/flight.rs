@@ -63,7 +63,9 @@ mod tests {
         for (most, expected) in [(10, [8, 9, 10]), (1, [1, 1, 1]), (2, [2, 2, 2]), (1000, [800, 900, 1000])] {
             let ceiling = Ceiling::new(Arc::clone(&flight), most);
             let mut held = Vec::new();
-            for (priority, expected) in [Priority::Low, Priority::Normal, Priority::High].into_iter().zip(expected) {
+            for (priority, expected) in
+                [Priority::Low, Priority::Normal, Priority::High].into_iter().zip(expected)
+            {
                 while let Some(aloft) = ceiling.enter(priority) {
                     held.push(aloft);
                 }

@@ -126,10 +126,12 @@ mod tests {
             random ^= random << 17;
             random % bound
         };
-        for (count, period, burst) in [(1, 7, 1), (10, 1000, 3), (5, 60, 5), (100, 100, 250), (3, 30_000, 1)] {
+        for (count, period, burst) in [(1, 7, 1), (10, 1000, 3), (5, 60, 5), (100, 100, 250), (3, 30_000, 1)]
+        {
             let gcra = Gcra::of(&rate(count, Duration::from_nanos(period), burst));
             let (count, burst) = (u128::from(count), u128::from(burst));
-            let mut bucket = Bucket { parts: burst * u128::from(period), most: burst * u128::from(period), at: 0 };
+            let mut bucket =
+                Bucket { parts: burst * u128::from(period), most: burst * u128::from(period), at: 0 };
             let (mut now, mut full) = (0, 0);
             for _ in 0..20_000 {
                 now += next(3) * next(period / count as u64 + 2);
@@ -151,7 +153,9 @@ mod tests {
     /// less where somebody always wants more.
     #[test]
     fn never_more_than_the_burst_and_the_rate() {
-        for (count, seconds, burst) in [(7, 1, 7), (1_000_000, 1, 1), (999_983, 1, 50), (13, 60, 4), (1, 86_400, 2)] {
+        for (count, seconds, burst) in
+            [(7, 1, 7), (1_000_000, 1, 1), (999_983, 1, 50), (13, 60, 4), (1, 86_400, 2)]
+        {
             let gcra = Gcra::of(&rate(count, Duration::from_secs(seconds), burst));
             let (mut now, mut full, mut admitted) = (SECOND, 0, 0_u64);
             let start = now;

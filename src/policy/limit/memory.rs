@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::calendar::Date;
+use super::calendar::{Date, Now};
 use super::gcra::Gcra;
 use super::store::{Demand, Limit, MAX_COUNTERS, Outcome, Quota, Rate, Standing, Standings, Store, Taken};
-use super::table::{Key, Now, Table, Tag};
+use super::table::{Key, Table, Tag};
 
 const SHARDS: usize = 256;
 

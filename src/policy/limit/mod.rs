@@ -22,4 +22,7 @@ pub mod memory;
 pub mod redis;
 pub mod store;
 pub mod subject;
-pub mod table;
+mod table;
+
+#[cfg(test)]
+mod tests;

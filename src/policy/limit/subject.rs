@@ -51,7 +51,8 @@ impl CountedBy {
         let nobody = Text::Borrowed(b"");
         let text = |text: &'c str| Text::Borrowed(text.as_bytes());
         // Where nobody asks who calls, all are one. The configuration is refused that counts so.
-        let principal = || (Kind::Principal, identity.map_or(Text::Borrowed(b""), |identity| text(&identity.principal)));
+        let principal =
+            || (Kind::Principal, identity.map_or(Text::Borrowed(b""), |identity| text(&identity.principal)));
         match self {
             Self::Principal => principal(),
             Self::Owner => match identity.and_then(|identity| identity.owner.as_deref()) {
@@ -63,7 +64,9 @@ impl CountedBy {
                 [value] => (Kind::Claim, text(value)),
                 values => (Kind::Claim, Text::Joined(values.join("\0").into_bytes())),
             },
-            Self::Address => (Kind::Address, origin.peer.map_or(nobody, |peer| Text::Address(network(peer.ip())))),
+            Self::Address => {
+                (Kind::Address, origin.peer.map_or(nobody, |peer| Text::Address(network(peer.ip()))))
+            }
             Self::Everybody => (Kind::Everybody, nobody),
             Self::Header(name) => (Kind::Header, header(origin, name)),
         }

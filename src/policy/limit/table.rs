@@ -8,7 +8,7 @@
 //!
 //! Keys are hashes that nobody outside can calculate, so that nobody can aim at a place.
 
-use super::calendar::Date;
+use super::calendar::Now;
 use super::store::Window;
 
 /// How many places a key may stand in.
@@ -44,15 +44,6 @@ impl Key {
     pub(super) const fn new(hash: u64, tag: Tag) -> Self {
         Self(hash & !3 | tag as u64)
     }
-}
-
-/// What time it is.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    /// Nanoseconds of a clock that only goes on.
-    pub nanos: u64,
-    /// The date.
-    pub date: Date,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -184,6 +175,7 @@ fn room(places: &[Place], key: Key, now: &Now) -> Room {
 
 #[cfg(test)]
 mod tests {
+    use super::super::calendar::Date;
     use super::*;
 
     fn now(nanos: u64) -> Now {

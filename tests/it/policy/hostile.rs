@@ -211,7 +211,11 @@ async fn who_may_not_call_learns_that_before_anything_else() {
                 let form = if dialect == Dialect::Connect { Kind::Unary } else { kind };
                 let stranger = calls::call(gateway.address(), &call, &[], None).await;
                 let name = format!("{dialect} {kind:?} {wrong}");
-                assert_eq!(outcome(dialect, form, &stranger), Outcome::Unauthenticated, "{name}: {stranger:?}");
+                assert_eq!(
+                    outcome(dialect, form, &stranger),
+                    Outcome::Unauthenticated,
+                    "{name}: {stranger:?}"
+                );
                 let known = calls::call(gateway.address(), &call, &[("x-api-key", BUYER)], None).await;
                 let told = format!("{:?} {}", known.headers, String::from_utf8_lossy(&known.body));
                 assert_eq!(outcome(dialect, form, &known), Outcome::Other, "{name}: {known:?}");

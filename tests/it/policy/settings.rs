@@ -245,7 +245,10 @@ fn what_is_wrong_is_said() {
             "No method of these services has the name \"Wait\".",
         ),
         (
-            format!("{PARTNERS}{}grpc: {{health: {{enabled: false, policy: [partners]}}}}\n", all("[partners]")),
+            format!(
+                "{PARTNERS}{}grpc: {{health: {{enabled: false, policy: [partners]}}}}\n",
+                all("[partners]")
+            ),
             "The policies of `grpc.health` hold for nothing: it is switched off, or an upstream's is exposed in its place.",
         ),
         (

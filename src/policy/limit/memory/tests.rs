@@ -102,7 +102,9 @@ fn what_does_not_change_goes_on() {
     assert_eq!(admitted(&memory, &limit("pro", &[old], &[day]), "a", &at(0)), 10);
     let limit = limit("free", &[old], &[day]);
     let owner = Subject { kind: Kind::Owner, text: b"a" };
-    assert!(memory.take_at(&Demand { limit: &limit, subject: owner, weight: number(10) }, &at(0)).is_admitted);
+    assert!(
+        memory.take_at(&Demand { limit: &limit, subject: owner, weight: number(10) }, &at(0)).is_admitted
+    );
 }
 
 #[test]
