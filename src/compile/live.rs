@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::descriptors::Catalogue;
 use super::reflections::Reflections;
+use super::store::Shared;
 use super::upstreams::Upstream;
 use crate::own::health::{Board, Served};
 use crate::policy::limit::asking::Counts;
@@ -22,6 +23,8 @@ pub struct Live {
     pub(super) board: Board,
     /// How much was called.
     pub(super) counts: Counts,
+    /// The store that others share.
+    pub(super) shared: Shared,
     served: Arc<Served>,
 }
 
@@ -42,7 +45,7 @@ impl Live {
         catalogue: &Catalogue,
         reflections: Reflections,
         (board, served): (Board, Served),
-        counts: Counts,
+        (counts, shared): (Counts, Shared),
     ) -> Self {
         let upstreams = upstreams.iter().enumerate().map(|(position, upstream)| Kept {
             schema: catalogue.schema_of(position).cloned(),
@@ -52,7 +55,7 @@ impl Live {
             channel: upstream.channel.clone(),
             connector: upstream.connector.clone(),
         });
-        Self { upstreams: upstreams.collect(), reflections, board, counts, served: Arc::new(served) }
+        Self { upstreams: upstreams.collect(), reflections, board, counts, shared, served: Arc::new(served) }
     }
 
     /// The channel of an upstream whose targets and settings are the same still.

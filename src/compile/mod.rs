@@ -20,7 +20,9 @@ mod own;
 mod policies;
 pub mod reflections;
 mod routes;
+pub mod secrets;
 mod services;
+mod store;
 pub mod tls;
 mod upstreams;
 
@@ -34,6 +36,7 @@ use own::Own;
 use policies::Policies;
 pub use policies::networks;
 use reflections::Reflections;
+use store::Shared;
 
 /// What compiling needs beside the configuration.
 #[derive(Debug)]
@@ -78,8 +81,13 @@ pub fn compile(
 ) -> (Option<Compiled>, Vec<PathBuf>) {
     let listeners = tls::listeners(config, problems);
     let counts = terms.live.map(|live| live.counts.clone()).unwrap_or_default();
-    let policies =
-        if terms.guarded { policies::build(config, &counts, problems) } else { Policies::default() };
+    let mut shared = terms.live.map(|live| live.shared.clone()).unwrap_or_default();
+    let policies = if terms.guarded {
+        shared = Shared::build(config, &shared, &counts.memory, terms.cores, problems);
+        policies::build(config, (&counts, &shared), problems)
+    } else {
+        Policies::default()
+    };
     let upstreams = upstreams::build(config, problems, terms.cores, terms.live);
     let mut loading = Loading {
         reflections: &terms.reflections,
@@ -118,7 +126,11 @@ pub fn compile(
     let comments = if config.documents.comments.value { Comments::Written } else { Comments::LeftOut };
     let tls = Tls {
         listeners,
-        upstreams: upstreams.iter().filter_map(|upstream| upstream.connector.clone()).collect(),
+        clients: upstreams
+            .iter()
+            .filter_map(|upstream| upstream.connector.clone())
+            .chain(shared.connector.clone())
+            .collect(),
     };
     let snapshot = Snapshot {
         methods,
@@ -140,7 +152,7 @@ pub fn compile(
         return (None, files);
     }
     let served = own::served(config, &snapshot);
-    let live = Live::new(&upstreams, &catalogue, terms.reflections, (board, served), counts);
+    let live = Live::new(&upstreams, &catalogue, terms.reflections, (board, served), (counts, shared));
     (Some(Compiled { snapshot, live }), files)
 }
 

@@ -8,6 +8,7 @@ use http::HeaderName;
 use super::identity::{Known, claims, texts};
 use super::limits::{self, Plans, weight};
 use super::services::{Exposed, spoken};
+use super::store::Shared;
 use crate::call::Dialect;
 use crate::call::network::{Network, Networks};
 use crate::call::service::CallService;
@@ -38,7 +39,7 @@ pub(super) struct Policies {
 }
 
 /// Reads the files of keys and users, and makes policies of what is written.
-pub(super) fn build(config: &Config, counts: &Counts, problems: &mut Problems) -> Policies {
+pub(super) fn build(config: &Config, kept: (&Counts, &Shared), problems: &mut Problems) -> Policies {
     for listener in config.listeners.iter().filter(|listener| listener.proxy_protocol.value) {
         if config.trusted_proxies.is_empty() {
             let text = "The listener is for proxies that speak the PROXY protocol, but none is trusted.";
@@ -59,7 +60,7 @@ pub(super) fn build(config: &Config, counts: &Counts, problems: &mut Problems) -
         limits::check_weights(settings, &named, problems);
     }
     limits::review(config, &known, problems);
-    let counters = limits::counters(config, counts);
+    let counters = limits::counters(config, kept);
     let key_header = identity.api_keys.iter().filter_map(|keys| header(&keys.header));
     let asserted =
         named.values().flat_map(|policy| policy.claims.iter().map(|(_, name)| name).chain(&policy.address));

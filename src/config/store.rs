@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::node::{Node, Value};
-use super::place::Located;
+use super::place::{Located, Place};
 use super::problem::Problem;
 use super::schema::Schemas;
 use super::settings::Setting;
@@ -65,7 +65,6 @@ settings! {
         /// What keys begin with. Gateways that are to count apart have different ones.
         prefix: Located<String> = "transom".to_owned().into(),
     }
-    check check(url, sentinels, master, cluster, user, password, sentinel_password, database, tls, prefix)
     example EXAMPLE
 }
 
@@ -87,6 +86,7 @@ impl Setting for Store {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if !matches!(node.value, Value::Text(_)) {
             let Shared::Redis(redis) = Shared::read(node, reader)?;
+            redis.check(&mut Wrong { reader, section: node.place });
             return Some(Self::Redis(Box::new(redis)));
         }
         let text = reader.text(node, Self::WHAT)?;
@@ -115,76 +115,65 @@ impl Setting for Store {
 }
 
 impl Redis {
-    #[allow(clippy::too_many_arguments, reason = "they are the keys that say something about one another")]
-    fn check(
-        reader: &mut Reader<'_>,
-        url: Option<&Option<Located<RedisUrl>>>,
-        sentinels: Option<&Vec<Located<Server>>>,
-        master: Option<&Option<Located<String>>>,
-        cluster: Option<&Vec<Located<Server>>>,
-        user: Option<&Option<Located<String>>>,
-        password: Option<&Option<Located<Secret>>>,
-        sentinel_password: Option<&Option<Located<Secret>>>,
-        database: Option<&Option<Located<u32>>>,
-        tls: Option<&Option<UpstreamTls>>,
-        prefix: Option<&Located<String>>,
-    ) {
-        let mut wrong = Wrong { reader };
-        if let Some(prefix) = prefix.filter(|prefix| !is_prefix(prefix)) {
-            let text = "is no plain text, which could be told from what comes after it";
-            wrong.report(prefix, text, "Use letters, digits, `-`, `_`, `.` and `:`, 64 characters at most.");
+    fn check(&self, wrong: &mut Wrong<'_, '_>) {
+        if !is_prefix(&self.prefix) {
+            let text = "has a prefix that is no plain name";
+            wrong.report(&self.prefix, text, "Use letters, digits, `-`, `_`, `.` and `:`, 64 characters at most.");
         }
-        let (Some(url), Some(sentinels), Some(master), Some(cluster)) = (url, sentinels, master, cluster) else {
-            return;
-        };
-        let ways = usize::from(url.is_some()) + usize::from(!sentinels.is_empty()) + usize::from(!cluster.is_empty());
-        if ways != 1 {
-            let text = if ways == 0 { "does not say where Redis is" } else { "says more than once where Redis is" };
-            return wrong.report_section(text, "Write one of `url`, `sentinels` with `master`, and `cluster`.");
-        }
-        match (master, sentinels.is_empty()) {
-            (None, false) => {
-                wrong.report_section("lacks the name of what the sentinels watch", "Add `master: NAME`.");
+        let ways = [self.url.is_some(), !self.sentinels.is_empty(), !self.cluster.is_empty()];
+        match ways.into_iter().filter(|is_written| *is_written).count() {
+            1 => {}
+            count => {
+                let text = if count == 0 { "does not say where Redis is" } else { "says twice where Redis is" };
+                let hint = "Write one of `url`, `sentinels` with `master`, and `cluster`.";
+                return wrong.report_section(text, hint);
             }
-            (Some(master), true) => {
+        }
+        match &self.master {
+            None if !self.sentinels.is_empty() => {
+                wrong.report_section("does not say what the sentinels call the server", "Add `master: NAME`.");
+            }
+            Some(master) if self.sentinels.is_empty() => {
                 wrong.report(master, "names a `master`, but no sentinels", "List them: `sentinels: [HOST:26379]`.");
             }
             _ => {}
         }
-        let url = url.as_ref();
-        if let Some(Some(database)) = database {
-            if !cluster.is_empty() && database.value != 0 {
+        self.check_login(wrong);
+        match (&self.database, &self.url) {
+            (Some(database), _) if !self.cluster.is_empty() && database.value != 0 => {
                 wrong.report(database, "names a database, but a cluster has only 0", "Remove `database`.");
-            } else if url.is_some_and(|url| url.database.is_some()) {
+            }
+            (Some(database), Some(url)) if url.database.is_some() => {
                 wrong.report(database, "names a database twice", "Remove it here, or from the URL.");
             }
+            _ => {}
         }
-        if let (Some(Some(password)), Some(url)) = (password, url)
-            && url.password.is_some()
-        {
-            wrong.report(password, "has a password twice", "Remove it from the URL, where others may read it.");
-        }
-        if let (Some(Some(user)), Some(password)) = (user, password) {
-            if url.is_some_and(|url| url.user.is_some()) {
-                wrong.report(user, "names a user twice", "Remove it here, or from the URL.");
-            } else if password.is_none() && url.is_none_or(|url| url.password.is_none()) {
-                wrong.report(user, "names a user without a password", "Add `password: file:PATH` or `env:NAME`.");
-            }
-        } else if let (Some(None), Some(url)) = (password, url)
-            && url.user.is_some()
-            && url.password.is_none()
-        {
-            wrong.report(url, "names a user without a password", "Add `password: file:PATH` or `env:NAME`.");
-        }
-        let has_sentinels = !sentinels.is_empty() || url.is_some_and(|url| url.master.is_some());
-        if let Some(Some(password)) = sentinel_password.filter(|_| !has_sentinels) {
-            wrong.report(password, "has a password of sentinels, but no sentinels", "Remove `sentinel_password`.");
-        }
-        if let (Some(Some(_)), Some(url)) = (tls, url)
+        if let (Some(url), Some(_)) = (&self.url, &self.tls)
             && !url.is_secure
         {
             let hint = "Write the URL with rediss://, or remove `tls`.";
             wrong.report(url, "has settings of TLS, but a URL without it", hint);
+        }
+    }
+
+    fn check_login(&self, wrong: &mut Wrong<'_, '_>) {
+        let url = self.url.as_ref();
+        let (user, password) = (url.and_then(|url| url.user.as_ref()), url.and_then(|url| url.password.as_ref()));
+        match &self.password {
+            Some(written) if password.is_some() => {
+                wrong.report(written, "has a password twice", "Remove it from the URL, where others may read it.");
+            }
+            None if password.is_none() && (user.is_some() || self.user.is_some()) => {
+                wrong.report_section("names a user without a password", "Add `password: file:PATH` or `env:NAME`.");
+            }
+            _ => {}
+        }
+        if let Some(written) = self.user.as_ref().filter(|_| user.is_some()) {
+            wrong.report(written, "names a user twice", "Remove it here, or from the URL.");
+        }
+        let has_sentinels = !self.sentinels.is_empty() || url.is_some_and(|url| url.master.is_some());
+        if let Some(password) = self.sentinel_password.as_ref().filter(|_| !has_sentinels) {
+            wrong.report(password, "has a password of sentinels, but no sentinels", "Remove `sentinel_password`.");
         }
     }
 }
@@ -192,17 +181,21 @@ impl Redis {
 /// Reports what is wrong with a section.
 struct Wrong<'r, 'a> {
     reader: &'r mut Reader<'a>,
+    section: Place,
 }
 
 impl Wrong<'_, '_> {
     fn report<T>(&mut self, at: &Located<T>, what: &str, hint: &str) {
-        let text = format!("{} {what}.", self.reader.path());
-        let _: Option<()> = self.reader.error(Problem::error(text).at(at.place).hint(hint));
+        self.report_at(at.place.unwrap_or(self.section), what, hint);
     }
 
     fn report_section(&mut self, what: &str, hint: &str) {
+        self.report_at(self.section, what, hint);
+    }
+
+    fn report_at(&mut self, place: Place, what: &str, hint: &str) {
         let text = format!("{} {what}.", self.reader.path());
-        let _: Option<()> = self.reader.error(Problem::error(text).hint(hint));
+        let _: Option<()> = self.reader.error(Problem::error(text).at(place).hint(hint));
     }
 }
 
