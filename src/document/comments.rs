@@ -14,7 +14,7 @@ pub enum Comments {
 
 impl Comments {
     /// What is written about an element.
-    pub(super) fn at(self, schema: &Schema, full_name: &str) -> Option<&str> {
+    pub(super) fn at<'s>(self, schema: &'s Schema, full_name: &str) -> Option<&'s str> {
         match self {
             Self::Written => schema.comment(full_name),
             Self::LeftOut => None,

@@ -11,7 +11,7 @@ use super::certificate::Certificate;
 use super::guard::Guard;
 use super::new_key;
 use super::password::{Basic, Hash, User, Users};
-use super::refusal::{REFUSED, Reason};
+use super::refusal::{Exceeded, REFUSED, Reason};
 use super::rule::{Allow, Deny, Policy, Require, Rule, Scope};
 use super::verify::{Term, Verdict, Verifier};
 use crate::call::credential::Credential;
@@ -485,7 +485,7 @@ async fn verdicts_on_passwords_are_remembered_and_few_are_checked_at_a_time() {
     let verdicts = futures_util::future::join_all(many).await;
     let busy = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Refused(Reason::Busy))).count();
     assert_eq!(busy, 200 - 64, "64 wait for their turn");
-    assert_eq!(Reason::Busy.status("").http(), 503);
+    assert_eq!(Reason::Busy.status("", &Exceeded::default()).http(), 503);
 }
 
 #[test]

@@ -112,7 +112,7 @@ impl Documents {
     }
 
     /// The types that methods on offer can hold, by the schema that they belong to. They are found out once.
-    pub fn types(&self, find: impl FnOnce() -> Vec<(Arc<Schema>, Types)>) -> &[(Arc<Schema>, Types)] {
+    pub fn types(&self, find: impl FnOnce() -> Vec<(Arc<Schema>, Types)>) -> &Vec<(Arc<Schema>, Types)> {
         once(&self.types, find)
     }
 
