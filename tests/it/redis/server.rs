@@ -26,7 +26,7 @@ impl Redis {
         Self::with(&[])
     }
 
-    /// The same with further arguments.
+    /// The same with further arguments, in which `ADDRESS` stands for the port.
     pub(super) fn with(arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let mut redis =
@@ -63,6 +63,8 @@ impl Redis {
         if !is_sentinel {
             command.args(["--save", "", "--appendonly", "no"]);
         }
+        let port = self.address.port().to_string();
+        let rest = rest.iter().map(|argument| if argument == "ADDRESS" { &port } else { argument });
         command.arg("--dir").arg(self.folder.path()).args(rest);
         // The address is known, and what matters is when it is open.
         let server = Server::start(command, |line| {
