@@ -195,7 +195,7 @@ async fn connections_may_be_encrypted() {
         "--port",
         "0",
         "--tls-port",
-        "ADDRESS",
+        "PORT",
         "--tls-cert-file",
         &shown(&certificate),
         "--tls-key-file",

@@ -34,7 +34,7 @@ struct Seen {
     is_admitted: bool,
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn two_gateways_admit_what_one_would() {
     let (redis, backend) = (Redis::start(), bookstore());
     // Nothing is to be counted elsewhere, however busy the machine is.

@@ -26,7 +26,7 @@ impl Redis {
         Self::with(&[])
     }
 
-    /// The same with further arguments, in which `ADDRESS` stands for the port.
+    /// The same with further arguments, in which `HOST` and `PORT` stand for its address.
     pub(super) fn with(arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let mut redis =
@@ -57,6 +57,7 @@ impl Redis {
         let is_sentinel = self.arguments.iter().any(|argument| argument == "--sentinel");
         let (file, rest) = if is_sentinel { self.arguments.split_at(1) } else { self.arguments.split_at(0) };
         command.args(file).args(["--bind", &self.address.ip().to_string()]);
+        command.args(["--bind-source-addr", &self.address.ip().to_string()]);
         if !self.arguments.iter().any(|argument| argument == "--tls-port") {
             command.args(["--port", &self.address.port().to_string()]);
         }
@@ -64,7 +65,12 @@ impl Redis {
             command.args(["--save", "", "--appendonly", "no"]);
         }
         let port = self.address.port().to_string();
-        let rest = rest.iter().map(|argument| if argument == "ADDRESS" { &port } else { argument });
+        let host = self.address.ip().to_string();
+        let rest = rest.iter().map(|argument| match argument.as_str() {
+            "HOST" => &host,
+            "PORT" => &port,
+            _ => argument,
+        });
         command.arg("--dir").arg(self.folder.path()).args(rest);
         // The address is known, and what matters is when it is open.
         let server = Server::start(command, |line| {

@@ -12,7 +12,7 @@ use super::{By, Setting, address, limit, settings};
 async fn a_replica_that_is_promoted_goes_on_counting() {
     let mut primary = Redis::start();
     let (host, port) = (primary.address().ip().to_string(), primary.address().port().to_string());
-    let replica = Redis::with(&["--replicaof", &format!("{host} {port}")]);
+    let replica = Redis::with(&["--replicaof", &format!("{host} {port}"), "--replica-announce-ip", "HOST"]);
     let sentinel = Redis::sentinel(&primary, "shop");
     sentinel.wait_for(&["INFO", "sentinel"], |text| text.contains("slaves=1"));
     // One that is not there costs no more than its share of the time.
@@ -46,14 +46,17 @@ async fn what_no_sentinel_knows_is_done_without() {
 /// Three servers with a third of the slots each.
 fn cluster() -> [Redis; 3] {
     let servers = [(); 3].map(|()| {
-        Redis::with(&["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-require-full-coverage", "no"])
+        let timeout = ["--cluster-node-timeout", "1000", "--cluster-require-full-coverage", "no"];
+        Redis::with(&[&["--cluster-enabled", "yes", "--cluster-announce-ip", "HOST"][..], &timeout].concat())
     });
     for (index, server) in servers.iter().enumerate() {
         let (first, last) = (index * 16_384 / 3, (index + 1) * 16_384 / 3 - 1);
         server.ask(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
         server.ask(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
-        let other = servers[0].address();
-        server.ask(&["CLUSTER", "MEET", &other.ip().to_string(), &other.port().to_string()]);
+        if index > 0 {
+            let first = servers[0].address();
+            server.ask(&["CLUSTER", "MEET", &first.ip().to_string(), &first.port().to_string()]);
+        }
     }
     for server in &servers {
         server.wait_for(&["CLUSTER", "INFO"], |text| {
