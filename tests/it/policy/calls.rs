@@ -43,6 +43,7 @@ pub(super) enum Outcome {
     Answered,
     Unauthenticated,
     PermissionDenied,
+    ResourceExhausted,
     Other,
 }
 
@@ -218,11 +219,13 @@ pub(super) fn outcome(dialect: Dialect, kind: Kind, answer: &Answer) -> Outcome 
     let of_number = |number: &str| match number {
         "16" => Outcome::Unauthenticated,
         "7" => Outcome::PermissionDenied,
+        "8" => Outcome::ResourceExhausted,
         _ => Outcome::Other,
     };
     let of_name = |name: &str| match name {
         "unauthenticated" => Outcome::Unauthenticated,
         "permission_denied" => Outcome::PermissionDenied,
+        "resource_exhausted" => Outcome::ResourceExhausted,
         _ => Outcome::Other,
     };
     // The HTTP forms say how a caller may show who it is, and only where that is the matter.
@@ -231,6 +234,7 @@ pub(super) fn outcome(dialect: Dialect, kind: Kind, answer: &Answer) -> Outcome 
             Outcome::Answered => 200,
             Outcome::Unauthenticated => 401,
             Outcome::PermissionDenied => 403,
+            Outcome::ResourceExhausted => 429,
             Outcome::Other => return outcome,
         };
         assert_eq!(answer.status, status, "{answer:?}");
