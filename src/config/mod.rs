@@ -37,6 +37,7 @@ pub mod route;
 pub mod schema;
 pub mod service;
 pub mod settings;
+pub mod store;
 pub mod stream;
 pub mod telemetry;
 pub mod tls;

@@ -17,6 +17,7 @@ pub mod percent;
 pub mod plain;
 pub mod public_url;
 pub mod rate;
+pub mod redis_url;
 pub mod secret;
 pub mod size;
 
