@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::rand;
 
-/// How many keys are recalled at most, a power of two. Each takes 40 bytes.
+/// How many keys are recalled at most, a power of two. Each takes 32 bytes.
 const MAX_SLOTS: usize = 1 << 17;
 /// How many places there are for a key.
 const PLACES: usize = 4;
