@@ -1,13 +1,14 @@
 //! Limits inside streams: every dialect, every kind of call with a stream, every reason for which one ends.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -78,7 +79,7 @@ fn messages(way: &Way, plan: Plan) -> Vec<Value> {
 fn wire(message: &Value, kind: Kind) -> Vec<u8> {
     let is_watch = kind == Kind::ServerStream;
     let mut bytes = Vec::new();
-    let mut varint = |bytes: &mut Vec<u8>, mut number: u64| {
+    let varint = |bytes: &mut Vec<u8>, mut number: u64| {
         while number > 0x7f {
             bytes.push(number as u8 | 0x80);
             number >>= 7;
