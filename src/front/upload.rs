@@ -198,7 +198,9 @@ fn uncut(error: SplitError) -> Status {
 fn uncut_xml(error: XmlSplitError) -> Status {
     let text = format!("The request body is not a stream of XML messages: {error}.");
     match error.kind {
-        XmlSplitErrorKind::TooLong(_) => Status::caller(Code::ResourceExhausted, text).with_http(413),
+        XmlSplitErrorKind::TooLong(_) | XmlSplitErrorKind::LongRoot => {
+            Status::caller(Code::ResourceExhausted, text).with_http(413)
+        }
         _ => Status::caller(Code::InvalidArgument, text),
     }
 }

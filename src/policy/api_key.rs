@@ -149,7 +149,7 @@ impl Verifier for ApiKey {
         &self.wanted
     }
 
-    fn challenge(&self) -> &HeaderValue {
+    fn challenge(&self, _: &Origin) -> &HeaderValue {
         &self.challenge
     }
 }

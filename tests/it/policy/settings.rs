@@ -253,7 +253,7 @@ fn what_is_wrong_is_said() {
         ),
         (
             format!("policies: {{a: {{require: {{any: [jwt: main]}}}}}}\n{}", all("[a]")),
-            "This version of Transom does not support the key `jwt` yet.",
+            "There is no issuer of tokens `main`.",
         ),
         (
             format!("policies: {{a: {{rate: by_plan}}}}\n{}", all("[a]")),
