@@ -73,7 +73,11 @@ pub(super) fn is_secure(written: &Written) -> bool {
     written.url.as_ref().map_or(written.tls.is_some(), |url| url.is_secure)
 }
 
-fn settings(written: &Written, connector: Option<&Arc<Connector>>, problems: &mut Problems) -> Option<Settings> {
+fn settings(
+    written: &Written,
+    connector: Option<&Arc<Connector>>,
+    problems: &mut Problems,
+) -> Option<Settings> {
     let url = written.url.as_ref();
     let mut secret = |secret: &Option<Located<Secret>>| match secret {
         None => Some(None),
@@ -124,11 +128,7 @@ fn servers(written: &Written) -> Option<Servers> {
     Some(Servers::Cluster(written.cluster.iter().map(|server| address(server, PORT)).collect()))
 }
 
-fn tls_of(
-    written: Option<&UpstreamTls>,
-    connector: &Arc<Connector>,
-    problems: &mut Problems,
-) -> Option<Tls> {
+fn tls_of(written: Option<&UpstreamTls>, connector: &Arc<Connector>, problems: &mut Problems) -> Option<Tls> {
     let named = written.and_then(|tls| tls.server_name.as_ref());
     let name = match named.map(|name| ServerName::try_from(name.value.clone())) {
         None => None,

@@ -118,23 +118,33 @@ impl Redis {
     fn check(&self, wrong: &mut Wrong<'_, '_>) {
         if !is_prefix(&self.prefix) {
             let text = "has a prefix that is no plain name";
-            wrong.report(&self.prefix, text, "Use letters, digits, `-`, `_`, `.` and `:`, 64 characters at most.");
+            wrong.report(
+                &self.prefix,
+                text,
+                "Use letters, digits, `-`, `_`, `.` and `:`, 64 characters at most.",
+            );
         }
         let ways = [self.url.is_some(), !self.sentinels.is_empty(), !self.cluster.is_empty()];
         match ways.into_iter().filter(|is_written| *is_written).count() {
             1 => {}
             count => {
-                let text = if count == 0 { "does not say where Redis is" } else { "says twice where Redis is" };
+                let text =
+                    if count == 0 { "does not say where Redis is" } else { "says twice where Redis is" };
                 let hint = "Write one of `url`, `sentinels` with `master`, and `cluster`.";
                 return wrong.report_section(text, hint);
             }
         }
         match &self.master {
             None if !self.sentinels.is_empty() => {
-                wrong.report_section("does not say what the sentinels call the server", "Add `master: NAME`.");
+                wrong
+                    .report_section("does not say what the sentinels call the server", "Add `master: NAME`.");
             }
             Some(master) if self.sentinels.is_empty() => {
-                wrong.report(master, "names a `master`, but no sentinels", "List them: `sentinels: [HOST:26379]`.");
+                wrong.report(
+                    master,
+                    "names a `master`, but no sentinels",
+                    "List them: `sentinels: [HOST:26379]`.",
+                );
             }
             _ => {}
         }
@@ -158,13 +168,21 @@ impl Redis {
 
     fn check_login(&self, wrong: &mut Wrong<'_, '_>) {
         let url = self.url.as_ref();
-        let (user, password) = (url.and_then(|url| url.user.as_ref()), url.and_then(|url| url.password.as_ref()));
+        let (user, password) =
+            (url.and_then(|url| url.user.as_ref()), url.and_then(|url| url.password.as_ref()));
         match &self.password {
             Some(written) if password.is_some() => {
-                wrong.report(written, "has a password twice", "Remove it from the URL, where others may read it.");
+                wrong.report(
+                    written,
+                    "has a password twice",
+                    "Remove it from the URL, where others may read it.",
+                );
             }
             None if password.is_none() && (user.is_some() || self.user.is_some()) => {
-                wrong.report_section("names a user without a password", "Add `password: file:PATH` or `env:NAME`.");
+                wrong.report_section(
+                    "names a user without a password",
+                    "Add `password: file:PATH` or `env:NAME`.",
+                );
             }
             _ => {}
         }
@@ -173,7 +191,11 @@ impl Redis {
         }
         let has_sentinels = !self.sentinels.is_empty() || url.is_some_and(|url| url.master.is_some());
         if let Some(password) = self.sentinel_password.as_ref().filter(|_| !has_sentinels) {
-            wrong.report(password, "has a password of sentinels, but no sentinels", "Remove `sentinel_password`.");
+            wrong.report(
+                password,
+                "has a password of sentinels, but no sentinels",
+                "Remove `sentinel_password`.",
+            );
         }
     }
 }

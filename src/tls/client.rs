@@ -69,7 +69,8 @@ impl Connector {
         I: AsyncRead + AsyncWrite + Unpin,
     {
         let current = self.0.current();
-        let stream = TlsConnector::from(Arc::clone(&current.built)).connect(name, io).await.map_err(explained)?;
+        let stream =
+            TlsConnector::from(Arc::clone(&current.built)).connect(name, io).await.map_err(explained)?;
         let is_agreed = stream.get_ref().1.alpn_protocol() == Some(H2);
         if is_agreed || current.source.protocol == Protocol::Other {
             Ok(stream)

@@ -18,7 +18,8 @@ use super::address::host_and_port;
 use crate::config::problem::{Flaw, quote};
 use crate::config::settings::Scalar;
 
-const HINT: &str = "Write redis://HOST:6379, with rediss:// for TLS, or redis+sentinel://HOST:26379,HOST:26379/NAME.";
+const HINT: &str =
+    "Write redis://HOST:6379, with rediss:// for TLS, or redis+sentinel://HOST:26379,HOST:26379/NAME.";
 
 /// A server: a host, and a port if it is not the usual one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,7 +49,11 @@ pub struct RedisUrl {
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') { write!(f, "[{}]", self.host)? } else { f.write_str(&self.host)? }
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?
+        } else {
+            f.write_str(&self.host)?
+        }
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
@@ -135,10 +140,12 @@ impl Scalar for RedisUrl {
         }
         let database = match (parts.next().filter(|text| !text.is_empty()), parts.next()) {
             (None, None) => None,
-            (Some(text), None) => match text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit())) {
-                Some(number) => Some(number),
-                None => return refuse(format!("{} is not the number of a database.", quote(text))),
-            },
+            (Some(text), None) => {
+                match text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit())) {
+                    Some(number) => Some(number),
+                    None => return refuse(format!("{} is not the number of a database.", quote(text))),
+                }
+            }
             _ => return refuse("The URL has more than a database after its server.".to_owned()),
         };
         let (user, password) = credentials(login.unwrap_or_default())?;
@@ -211,8 +218,7 @@ mod tests {
                        `redis: {url: redis://HOST:6379, password: file:PATH}`.";
         let several = "Write redis+sentinel://... if these are sentinels. The servers of a cluster are listed under \
                        `cluster: [HOST:PORT, HOST:PORT]`.";
-        let server =
-            "Write a host, and a port from 1 to 65535 if it is not the usual one: redis-1.internal:6379, [::1]:6379.";
+        let server = "Write a host, and a port from 1 to 65535 if it is not the usual one: redis-1.internal:6379, [::1]:6379.";
         check::<RedisUrl>(&[
             ("redis://127.0.0.1:6379", Ok("redis://127.0.0.1:6379")),
             ("REDIS://Shop", Ok("redis://shop")),
@@ -223,7 +229,10 @@ mod tests {
             ("redis://me@shop", Ok("redis://me@shop")),
             ("redis+sentinel://a:1,b/main/1", Ok("redis+sentinel://a:1,b/main/1")),
             ("rediss+sentinel://:pw@[::1]/main", Ok("rediss+sentinel://:...@[::1]/main")),
-            ("redis://me:a%zz@shop", Err(("The user or the password in the URL is not encoded as in a URL.", encoded))),
+            (
+                "redis://me:a%zz@shop",
+                Err(("The user or the password in the URL is not encoded as in a URL.", encoded)),
+            ),
             ("redis://a,b", Err(("This URL of Redis names several servers.", several))),
             ("redis+sentinel://a,b", Err(("The URL does not say what the sentinels watch.", HINT))),
             ("redis+sentinel://a/", Err(("The URL does not say what the sentinels watch.", HINT))),

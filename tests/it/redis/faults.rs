@@ -155,10 +155,12 @@ async fn passwords_users_and_databases() {
     let keyspace = text(client.ask(&["INFO", "keyspace"]));
     assert!(keyspace.contains("db3:keys=1"), "{keyspace}");
     // No more than is needed.
-    let rules = ["on", ">pw", "~shop:*", "+evalsha", "+script|load", "+time", "+hmget", "+hset", "+pexpire", "+ping"];
+    let rules =
+        ["on", ">pw", "~shop:*", "+evalsha", "+script|load", "+time", "+hmget", "+hset", "+pexpire", "+ping"];
     client.ask(&[&["ACL", "SETUSER", "gate"][..], &rules].concat());
     let mut user = settings(Servers::One(address(&redis)));
-    (user.user, user.password, user.prefix) = (Some("gate".into()), Some(Password("pw".into())), "shop".into());
+    (user.user, user.password, user.prefix) =
+        (Some("gate".into()), Some(Password("pw".into())), "shop".into());
     assert_eq!(Setting::new(user, OnError::Local).drain(&limit, "a").await, 1);
     for password in [None, Some(Password("wrong".into()))] {
         let setting = Setting::new(Settings { password, ..right.clone() }, OnError::Local);
@@ -208,7 +210,9 @@ async fn connections_may_be_encrypted() {
     let made = client::Settings { ca: Some(ca), certificate: None, protocol: Protocol::Other };
     let connector = Arc::new(Connector::load(made, &mut Vec::new()).unwrap());
     let limit = limit("tls", 2);
-    for (name, by) in [(Some("redis.internal"), By::Servers), (Some("other.internal"), By::Others), (None, By::Others)] {
+    for (name, by) in
+        [(Some("redis.internal"), By::Servers), (Some("other.internal"), By::Others), (None, By::Others)]
+    {
         let name = name.map(|name| rustls::pki_types::ServerName::try_from(name.to_owned()).unwrap());
         let tls = Tls { connector: Arc::clone(&connector), name };
         let settings = Settings { tls: Some(tls), ..settings(Servers::One(address(&redis))) };

@@ -101,7 +101,10 @@ async fn a_server_that_is_away_is_said_once_and_recovered_from() {
             let answer = get(gateway.address(), PATH).await;
             assert_eq!(answer.status, status, "{answer:?}");
             if word == "deny" {
-                assert_eq!((answer.json()["code"].as_u64(), answer.header("retry-after")), (Some(14), Some("1")));
+                assert_eq!(
+                    (answer.json()["code"].as_u64(), answer.header("retry-after")),
+                    (Some(14), Some("1"))
+                );
             }
         }
         redis.start_again();

@@ -39,10 +39,9 @@ impl Random {
         rates.dedup_by_key(|rate| (rate.count, rate.period, rate.burst));
         let windows: &[&[Window]] = &[&[Window::Day], &[Window::Month], &[Window::Day, Window::Month]];
         let windows = if rates.is_empty() || self.below(2) == 0 { self.of(windows) } else { &[] };
-        let quotas = windows.iter().map(|window| Quota {
-            count: NonZeroU64::new(self.of(&[5, 20, 300])).unwrap(),
-            window: *window,
-        });
+        let quotas = windows
+            .iter()
+            .map(|window| Quota { count: NonZeroU64::new(self.of(&[5, 20, 300])).unwrap(), window: *window });
         Limit { name: name.to_string().into(), quotas: quotas.collect(), rates: rates.into() }
     }
 }
@@ -90,7 +89,8 @@ fn the_script_decides_as_the_memory_does() {
         let subject = Subject { kind: Kind::Everybody, text: b"" };
         // Some time until 2096.
         let mut micros = random.below(4_000_000_000) * 1_000_000 + random.below(1_000_000);
-        let pace = limit.rates.iter().map(|rate| rate.period.as_micros() as u64 / u64::from(rate.count.get())).min();
+        let pace =
+            limit.rates.iter().map(|rate| rate.period.as_micros() as u64 / u64::from(rate.count.get())).min();
         let pace = pace.unwrap_or(4 * 3600 * 1_000_000);
         for step in 0..100 {
             micros += match random.below(6) {
@@ -130,7 +130,8 @@ fn a_clock_that_jumps_and_fields_that_are_odd_are_harmless() {
     let june = 1_781_481_600_000_000;
     let mut take = |micros| {
         let outcome = script::outcome(&demand, &scripted.run(&demand, "jumps", micros)).unwrap();
-        let remaining: Vec<_> = outcome.standings.as_slice().iter().map(|standing| standing.remaining).collect();
+        let remaining: Vec<_> =
+            outcome.standings.as_slice().iter().map(|standing| standing.remaining).collect();
         (outcome.is_admitted, outcome.wait, remaining)
     };
     assert_eq!(take(june), (true, None, vec![2, 999]));
@@ -143,7 +144,11 @@ fn a_clock_that_jumps_and_fields_that_are_odd_are_harmless() {
         Client::of(redis.address()).ask(&fields);
         let (is_admitted, _, remaining) = take(june + 10_000_000);
         let is_late = odd.starts_with("99");
-        assert_eq!((is_admitted, &*remaining), if is_late { (false, &[0, 1_000][..]) } else { (true, &[2, 999][..]) }, "{odd}");
+        assert_eq!(
+            (is_admitted, &*remaining),
+            if is_late { (false, &[0, 1_000][..]) } else { (true, &[2, 999][..]) },
+            "{odd}"
+        );
         Client::of(redis.address()).ask(&["DEL", "jumps"]);
     }
 }

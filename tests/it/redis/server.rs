@@ -37,8 +37,12 @@ impl Redis {
 
     /// A sentinel that watches this primary, with one alone to agree.
     pub(super) fn sentinel(primary: &Self, name: &str) -> Self {
-        let mut sentinel =
-            Self { server: None, address: free_address(), arguments: Vec::new(), folder: tempfile::tempdir().unwrap() };
+        let mut sentinel = Self {
+            server: None,
+            address: free_address(),
+            arguments: Vec::new(),
+            folder: tempfile::tempdir().unwrap(),
+        };
         let file = sentinel.folder.path().join("sentinel.conf");
         let (host, port) = (primary.address.ip(), primary.address.port());
         let text = format!(
@@ -62,7 +66,7 @@ impl Redis {
             command.args(["--port", &self.address.port().to_string()]);
         }
         if !is_sentinel {
-            command.args(["--save", "", "--appendonly", "no"]);
+            command.args(["--save", "", "--appendonly", "no", "--protected-mode", "no"]);
         }
         let port = self.address.port().to_string();
         let host = self.address.ip().to_string();

@@ -18,7 +18,8 @@ async fn a_replica_that_is_promoted_goes_on_counting() {
     // One that is not there costs no more than its share of the time.
     let mut gone = Redis::start();
     gone.kill();
-    let servers = Servers::Sentinels { sentinels: [address(&gone), address(&sentinel)].into(), name: "shop".into() };
+    let servers =
+        Servers::Sentinels { sentinels: [address(&gone), address(&sentinel)].into(), name: "shop".into() };
     let (setting, limit) = (Setting::new(settings(servers), OnError::Local), limit("failover", 3));
     assert_eq!(setting.drain(&limit, "a").await, 3);
     // The replica has it too.
@@ -87,7 +88,8 @@ async fn a_cluster_counts_wherever_its_slots_are() {
     let slot = servers[from].text(&["CLUSTER", "KEYSLOT", &key]);
     let names = servers.each_ref().map(|server| server.text(&["CLUSTER", "MYID"]));
     let is_asked = |who: &str| {
-        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &[&[1][..], who.as_bytes()].concat());
+        let hash =
+            aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &[&[1][..], who.as_bytes()].concat());
         let hash: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         key.contains(&hash)
     };
@@ -96,7 +98,8 @@ async fn a_cluster_counts_wherever_its_slots_are() {
     servers[from].ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &names[2]]);
     assert_eq!(setting.drain(&limit, &who).await, 0, "the key has not moved yet");
     let to = servers[2].address();
-    let moved = servers[from].text(&["MIGRATE", &to.ip().to_string(), &to.port().to_string(), &key, "0", "5000"]);
+    let moved =
+        servers[from].text(&["MIGRATE", &to.ip().to_string(), &to.port().to_string(), &key, "0", "5000"]);
     assert_eq!(moved, "OK");
     // The slot is there still and the key is not: the answer is ASK, where the script is not known.
     servers[2].ask(&["SCRIPT", "FLUSH"]);

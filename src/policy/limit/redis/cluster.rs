@@ -259,14 +259,17 @@ mod tests {
     #[test]
     fn slots_are_read_in_order() {
         let range = |first: u16, last: u16, host: &str, port: u16| {
-            let host = if host == "-" { "$-1\r\n".to_owned() } else { format!("${}\r\n{host}\r\n", host.len()) };
+            let host =
+                if host == "-" { "$-1\r\n".to_owned() } else { format!("${}\r\n{host}\r\n", host.len()) };
             let server = format!("*4\r\n{host}:{port}\r\n$1\r\ni\r\n*0\r\n");
             format!("*4\r\n:{first}\r\n:{last}\r\n{server}*3\r\n$1\r\nr\r\n:9\r\n$1\r\nj\r\n")
         };
         let two = format!("*2\r\n{}{}", range(100, 16383, "b", 2), range(0, 99, "10.0.0.1", 1));
         let expected = vec![(0, 99, "10.0.0.1:1".to_owned()), (100, 16383, "b:2".to_owned())];
         assert_eq!(told(&two), Some(expected));
-        let unnamed = |host| Some(vec![(0, 1, "seed:7".to_owned())]) == told(&format!("*1\r\n{}", range(0, 1, host, 7)));
+        let unnamed = |host| {
+            Some(vec![(0, 1, "seed:7".to_owned())]) == told(&format!("*1\r\n{}", range(0, 1, host, 7)))
+        };
         assert!(unnamed("") && unnamed("?") && unnamed("-"));
         for wrong in [
             "*0\r\n".to_owned(),

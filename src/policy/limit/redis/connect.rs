@@ -197,7 +197,11 @@ async fn ask_sentinel(
 }
 
 /// What a cluster tells of its slots, when it is asked at one of its servers.
-pub(super) async fn ask_slots(settings: &Settings, server: &Address, deadline: Instant) -> Result<Reply, Fault> {
+pub(super) async fn ask_slots(
+    settings: &Settings,
+    server: &Address,
+    deadline: Instant,
+) -> Result<Reply, Fault> {
     let asked = async {
         let mut socket = reach(settings, server, deadline).await?;
         let mut commands = Vec::new();
@@ -207,7 +211,9 @@ pub(super) async fn ask_slots(settings: &Settings, server: &Address, deadline: I
         commands.extend(resp::command(&[b"CLUSTER", b"SLOTS"]));
         let count = 1 + usize::from(settings.password.is_some());
         match ask(&mut socket, &commands, count).await?.pop() {
-            Some(Reply::Error(why)) => Err(Fault::Refused("to tell the slots of its cluster", shortened(&why))),
+            Some(Reply::Error(why)) => {
+                Err(Fault::Refused("to tell the slots of its cluster", shortened(&why)))
+            }
             Some(reply) => Ok(reply),
             None => Err(Fault::Malformed),
         }

@@ -53,9 +53,12 @@ pub(super) fn slot(key: &str) -> u16 {
 /// CRC-16/XMODEM: the polynomial 0x1021, from 0.
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc: u16, byte| {
-        (0..8).fold(crc ^ u16::from(*byte) << 8, |crc, _| {
-            if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 }
-        })
+        (0..8).fold(
+            crc ^ u16::from(*byte) << 8,
+            |crc, _| {
+                if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 }
+            },
+        )
     })
 }
 
@@ -70,7 +73,8 @@ mod tests {
     fn keys_hold_no_secret_and_one_hash_slot() {
         let limit = Arc::new(Limit { name: "partners".into(), rates: [].into(), quotas: [].into() });
         let weight = std::num::NonZeroU32::MIN;
-        let key = |kind, text| of("transom", &Demand { limit: &limit, subject: Subject { kind, text }, weight });
+        let key =
+            |kind, text| of("transom", &Demand { limit: &limit, subject: Subject { kind, text }, weight });
         // printf '\001abc' | sha256sum
         let expected = "transom:{partners:1e18834c426d00e57788444cb3ccd62c}";
         assert_eq!(key(Kind::Principal, b"abc"), expected);

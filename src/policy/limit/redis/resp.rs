@@ -207,7 +207,10 @@ mod tests {
             ("$-1\r\n", Reply::Nothing),
             ("*-1\r\n", Reply::Nothing),
             ("*0\r\n", Reply::List(Vec::new())),
-            ("*2\r\n:1\r\n*1\r\n$1\r\nx\r\n", Reply::List(vec![Reply::Number(1), Reply::List(vec![bytes("x")])])),
+            (
+                "*2\r\n:1\r\n*1\r\n$1\r\nx\r\n",
+                Reply::List(vec![Reply::Number(1), Reply::List(vec![bytes("x")])]),
+            ),
         ] {
             for end in 0..wire.len() {
                 assert_eq!(read(&wire.as_bytes()[..end]), Ok(None), "{wire:?} up to {end}");

@@ -20,11 +20,14 @@ pub const TEXT: &str = include_str!("script.lua");
 
 /// The name by which a server knows the script that it has loaded: its SHA-1.
 static NAME: LazyLock<String> = LazyLock::new(|| {
-    digest(&SHA1_FOR_LEGACY_USE_ONLY, TEXT.as_bytes()).as_ref().iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail, here and below.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    digest(&SHA1_FOR_LEGACY_USE_ONLY, TEXT.as_bytes()).as_ref().iter().fold(
+        String::new(),
+        |mut text, byte| {
+            // Writing to a String cannot fail, here and below.
+            let _ = write!(text, "{byte:02x}");
+            text
+        },
+    )
 });
 
 /// The longest time that the script is given, in microseconds: 71 years. With the moment it is exact in Lua.
