@@ -12,7 +12,8 @@ use crate::support::gateway::{Gateway, transom};
 use crate::support::raw_backend::{self, item, status};
 use crate::support::stream;
 
-const PLANS: &str = "plans: {pro: {rates: [3/day, 9/day burst 5], quotas: [4/month]}, spent: {rates: [1000/min]}}\n";
+const PLANS: &str =
+    "plans: {pro: {rates: [3/day, 9/day burst 5], quotas: [4/month]}, spent: {rates: [1000/min]}}\n";
 const BY_PLAN: &str = "policies: {partners: {require: {any: [api_key: {}]}, rate: {by_plan: {default: spent}}}}\n\
                        services: [{service: '**', policy: [partners]}]\n";
 
@@ -64,7 +65,10 @@ async fn callers_have_what_their_plan_says_and_a_reload_keeps_it() {
     assert!(message.starts_with("The limit 3/day of \"pro\" is used up. Call again in "), "{message}");
     let details = body["details"].as_array().unwrap();
     let violation = json!([{"subject": "caller", "description": "3/day of \"pro\""}]);
-    assert_eq!(details[0], json!({"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": violation}));
+    assert_eq!(
+        details[0],
+        json!({"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": violation})
+    );
     assert_eq!(details[1]["@type"], "type.googleapis.com/google.rpc.RetryInfo");
     let delay: f64 = details[1]["retryDelay"].as_str().unwrap().trim_end_matches('s').parse().unwrap();
     let after: f64 = refused.header("retry-after").unwrap().parse().unwrap();
@@ -74,7 +78,10 @@ async fn callers_have_what_their_plan_says_and_a_reload_keeps_it() {
     assert_eq!(backend.count(), 8);
     // The rates are others now, and the quota goes on: 3 of 4 were used.
     let plans = PLANS.replace("3/day, 9/day burst 5", "1000/min");
-    place.write("transom.yaml", &place.config(&backend.address, &format!("{plans}{BY_PLAN}reload: {{files: 100ms}}\n")));
+    place.write(
+        "transom.yaml",
+        &place.config(&backend.address, &format!("{plans}{BY_PLAN}reload: {{files: 100ms}}\n")),
+    );
     gateway.wait_for_log("\"generation\":3");
     let (count, refused) = answered(&gateway, &[("x-api-key", BUYER)], 3).await;
     assert_eq!(count, 1);
@@ -120,7 +127,10 @@ async fn native_callers_are_told_as_well() {
     assert_eq!(refused.header("grpc-status"), Some("8"));
     let details = STANDARD_NO_PAD.decode(refused.header("grpc-status-details-bin").unwrap()).unwrap();
     let details = String::from_utf8_lossy(&details);
-    assert!(details.contains("google.rpc.RetryInfo") && details.contains("google.rpc.QuotaFailure"), "{details}");
+    assert!(
+        details.contains("google.rpc.RetryInfo") && details.contains("google.rpc.QuotaFailure"),
+        "{details}"
+    );
     assert!(refused.header("ratelimit").unwrap().starts_with("\"spent-1/day\";r=0;t="), "{refused:?}");
     let soap = call(gateway.address(), &request(Dialect::Soap, Kind::Unary), &headers, None).await;
     let fault = String::from_utf8_lossy(&soap.body);
@@ -158,7 +168,8 @@ async fn streams_hold_their_places() {
     let third = watch(BUYER).await;
     assert_eq!((third.status, third.header("retry-after")), (429, Some("1")));
     let body: Value = serde_json::from_str(&third.rest().await).unwrap();
-    let expected = "The limit 2 calls at a time of \"pro\" is reached. Call again when one of them has ended.";
+    let expected =
+        "The limit 2 calls at a time of \"pro\" is reached. Call again when one of them has ended.";
     assert_eq!(body["message"], expected);
     // Others go on, and with them all low ones are refused when four of five places are taken, high ones when all are.
     let mut others = vec![watch(VISITOR).await, watch(VISITOR).await];
@@ -203,7 +214,8 @@ async fn until(so: impl AsyncFn() -> bool) {
 #[test]
 fn plans_are_checked() {
     let place = Place::new();
-    let partners = |rate: &str| format!("policies: {{partners: {{require: {{any: [api_key: {{}}]}}, rate: {rate}}}}}\n");
+    let partners =
+        |rate: &str| format!("policies: {{partners: {{require: {{any: [api_key: {{}}]}}, rate: {rate}}}}}\n");
     let services = "services: [{service: '**', policy: [partners]}]\n";
     let weighed = "services: [{service: '**', policy: [{name: partners, weight: 4}]}]\n";
     let two = "plans: {pro: {rates: [3/s]}, spent: {rates: [9/s]}}\n";
@@ -228,7 +240,10 @@ fn plans_are_checked() {
             &["No policy goes by plans, so that they limit nobody."],
         ),
         (
-            format!("plans: {{pro: {{rates: [3/s]}}, idle: {{rates: [9/s]}}}}\n{}{services}", partners("by_plan")),
+            format!(
+                "plans: {{pro: {{rates: [3/s]}}, idle: {{rates: [9/s]}}}}\n{}{services}",
+                partners("by_plan")
+            ),
             true,
             &["Nobody has the plan \"idle\"."],
         ),
@@ -249,8 +264,10 @@ fn plans_are_checked() {
         ),
     ] {
         place.write("transom.yaml", &place.config("127.0.0.1:1", &rest));
-        let output = transom(&["check", "-c", place.file("transom.yaml").to_str().unwrap()]).output().unwrap();
-        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        let output =
+            transom(&["check", "-c", place.file("transom.yaml").to_str().unwrap()]).output().unwrap();
+        let said =
+            [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
         let said = said.split_whitespace().filter(|word| *word != "|").collect::<Vec<_>>().join(" ");
         assert_eq!(output.status.success(), is_valid, "{rest}: {said}");
         for text in expected {
