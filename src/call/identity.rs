@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use super::told::RateLimit;
 
@@ -20,6 +21,8 @@ pub struct Identity {
     pub scopes: Vec<Box<str>>,
     /// What else is said about it, each by a name, with one value or several.
     pub claims: BTreeMap<Box<str>, Vec<Box<str>>>,
+    /// From when on what was shown holds no more, where that is known. Streams end then.
+    pub expires: Option<SystemTime>,
 }
 
 impl Identity {
@@ -40,6 +43,7 @@ impl Identity {
     pub fn join(&mut self, other: &Self) {
         self.owner = self.owner.take().or_else(|| other.owner.clone());
         self.plan = self.plan.take().or_else(|| other.plan.clone());
+        self.expires = self.expires.into_iter().chain(other.expires).min();
         for (mine, theirs) in [(&mut self.roles, &other.roles), (&mut self.scopes, &other.scopes)] {
             for value in theirs {
                 if !mine.contains(value) {
@@ -107,8 +111,10 @@ mod tests {
             roles: texts(&["buyer", "admin"]),
             scopes: texts(&["read"]),
             claims: [("region".into(), texts(&["us"])), ("team".into(), texts(&["a", "b"]))].into(),
+            expires: Some(SystemTime::UNIX_EPOCH),
         };
         first.join(&second);
+        assert_eq!(first.expires, second.expires, "the earlier end is that of both");
         for (name, expected) in [
             ("sub", &["key"][..]),
             ("owner", &["acme"]),

@@ -128,12 +128,23 @@ pub struct Origin {
     pub headers: Option<Arc<HeaderMap>>,
     /// Where policy notes who calls and what it is told, for those who observe it. Absent where there is no policy at all.
     pub noted: Option<Arc<Noted>>,
+    /// Marks of what was checked of it before, by those who check; empty for a call that begins.
+    pub proven: Vec<[u8; 32]>,
 }
 
 impl Origin {
     /// The origin of a call of which no more is known.
     pub const fn new(dialect: Dialect, route: Arc<str>) -> Self {
-        Self { dialect, route, peer: None, tls: None, credentials: Vec::new(), headers: None, noted: None }
+        Self {
+            dialect,
+            route,
+            peer: None,
+            tls: None,
+            credentials: Vec::new(),
+            headers: None,
+            noted: None,
+            proven: Vec::new(),
+        }
     }
 
     /// Who calls, once policy has found it out.

@@ -6,6 +6,7 @@ use std::thread::available_parallelism;
 
 use super::limits::Planned;
 use super::policies::header;
+use super::tokens::Tokens;
 use crate::call::identity::Identity;
 use crate::config::Config;
 use crate::config::callers::{self, Callers};
@@ -17,6 +18,8 @@ use crate::config::settings::collection::{Named, NonEmpty};
 use crate::config::value::moment::Moment;
 use crate::policy::api_key::{ApiKey, Key, Keys, parse_hash};
 use crate::policy::certificate::Certificate;
+use crate::policy::introspection::Introspection;
+use crate::policy::jwt::Jwt;
 use crate::policy::password::{self, Hash, User, Users};
 use crate::policy::pattern::Pattern;
 use crate::policy::verify::{Term, Verifier};
@@ -29,11 +32,13 @@ pub(super) struct Known<'c> {
     certificates: bool,
     /// The keys and users of the files, with their plans.
     pub(super) planned: Vec<Planned>,
+    /// Those who know tokens.
+    tokens: &'c Tokens,
 }
 
 impl<'c> Known<'c> {
     /// Reads the files of keys and users.
-    pub(super) fn of(config: &'c Config, problems: &mut Problems) -> Self {
+    pub(super) fn of(config: &'c Config, tokens: &'c Tokens, problems: &mut Problems) -> Self {
         let identity = &config.identity;
         let mut planned = Vec::new();
         let keys = identity.api_keys.as_ref();
@@ -47,6 +52,7 @@ impl<'c> Known<'c> {
                 .flat_map(|listener| &listener.tls)
                 .any(|tls| tls.client_ca.is_some()),
             planned,
+            tokens,
         }
     }
 
@@ -90,6 +96,11 @@ impl<'c> Known<'c> {
                 }
                 Some(Arc::new(certificate(wanted)))
             }
+            // That there is none of the name was reported before.
+            Proof::Jwt(name) => Some(Arc::new(Jwt(Arc::clone(self.tokens.issuer(name)?)))),
+            Proof::Introspection(name) => {
+                Some(Arc::new(Introspection(Arc::clone(self.tokens.introspector(name)?))))
+            }
         }
     }
 }
@@ -126,8 +137,8 @@ fn keys_of(settings: &ApiKeys, planned: &mut Vec<Planned>, problems: &mut Proble
             return None;
         };
         let lists = [&*key.roles, &*key.scopes];
-        let identity = identity(&key.id, &key.owner, &key.plan, lists, &key.claims);
-        Some(Key { hash, identity, term: term(&key.expires, &key.revoked) })
+        let identity = identity(&key.id, &key.owner, &key.plan, lists, &key.claims, &key.expires);
+        Some(Key { hash, term: term(&identity, &key.revoked), identity })
     });
     made.collect()
 }
@@ -148,8 +159,8 @@ fn users_of(settings: &Basic, planned: &mut Vec<Planned>, problems: &mut Problem
             }
         };
         let lists = [&*user.roles, &*user.scopes];
-        let identity = identity(&user.name, &user.owner, &user.plan, lists, &user.claims);
-        Some((user.name.as_str().into(), User { hash, identity, term: term(&user.expires, &user.revoked) }))
+        let identity = identity(&user.name, &user.owner, &user.plan, lists, &user.claims, &user.expires);
+        Some((user.name.as_str().into(), User { hash, term: term(&identity, &user.revoked), identity }))
     });
     Users::new(made.collect(), available_parallelism().map_or(1, NonZero::get))
 }
@@ -161,6 +172,7 @@ fn identity(
     plan: &Option<Located<String>>,
     [roles, scopes]: [&[Located<String>]; 2],
     said: &Claims,
+    expires: &Option<Located<Moment>>,
 ) -> Arc<Identity> {
     Arc::new(Identity {
         principal: name.into(),
@@ -169,11 +181,12 @@ fn identity(
         roles: texts(roles),
         scopes: texts(scopes),
         claims: claims(said).collect(),
+        expires: expires.as_ref().map(|moment| moment.time()),
     })
 }
 
-fn term(expires: &Option<Located<Moment>>, revoked: &Option<Located<Moment>>) -> Term {
-    Term { expires: expires.as_ref().map(|moment| moment.time()), revoked: revoked.is_some() }
+fn term(identity: &Identity, revoked: &Option<Located<Moment>>) -> Term {
+    Term { expires: identity.expires, revoked: revoked.is_some() }
 }
 
 pub(super) fn text(text: &Option<Located<String>>) -> Option<Box<str>> {

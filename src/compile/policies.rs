@@ -1,5 +1,6 @@
 //! Who may call: policies become rules around the services of methods.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -8,6 +9,9 @@ use http::HeaderName;
 use super::identity::{Known, claims, texts};
 use super::limits::{self, Plans, weight};
 use super::services::{Exposed, spoken};
+use super::store::Shared;
+use super::streams;
+use super::tokens::Tokens;
 use crate::call::Dialect;
 use crate::call::network::{Network, Networks};
 use crate::call::service::CallService;
@@ -21,6 +25,7 @@ use crate::policy::guard::Guard;
 use crate::policy::limit::asking::{Counters, Counts};
 use crate::policy::pattern::Pattern;
 use crate::policy::rule::{self, Allow, Deny, Policy, Rule, Scope};
+use crate::policy::streams::current::{Current, Guards};
 use crate::snapshot::{Access, Endpoint, Proxies, ProxyHeader, Route, Snapshot};
 
 /// The policies of a configuration, ready to be laid around services.
@@ -33,12 +38,30 @@ pub(super) struct Policies {
     counters: Arc<Counters>,
     /// The same for what is not to be refused for the calls of others.
     apart: Arc<Counters>,
+    /// The guards that are made here.
+    pub(super) guards: RefCell<Guards>,
     /// What callers may tell of themselves.
     pub(super) access: Access,
+    /// What the next generation takes over.
+    pub(super) lasting: Lasting,
 }
 
-/// Reads the files of keys and users, and makes policies of what is written.
-pub(super) fn build(config: &Config, counts: &Counts, problems: &mut Problems) -> Policies {
+/// What policy knows beyond a generation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lasting {
+    /// How much was called.
+    counts: Counts,
+    /// The store that others share.
+    pub(super) shared: Shared,
+    /// The guards that hold now.
+    pub(super) current: Current,
+    /// Those who know tokens.
+    pub(super) tokens: Tokens,
+}
+
+/// Reads the files of keys and users, and makes policies of what is written. What was known `before` stays, as far as it
+/// means the same still.
+pub(super) fn build(config: &Config, before: Lasting, cores: usize, problems: &mut Problems) -> Policies {
     for listener in config.listeners.iter().filter(|listener| listener.proxy_protocol.value) {
         if config.trusted_proxies.is_empty() {
             let text = "The listener is for proxies that speak the PROXY protocol, but none is trusted.";
@@ -47,19 +70,23 @@ pub(super) fn build(config: &Config, counts: &Counts, problems: &mut Problems) -
         }
     }
     let identity = &config.identity;
-    let known = Known::of(config, problems);
+    let Lasting { counts, shared, current, tokens } = before;
+    let shared = Shared::build(config, &shared, &counts.memory, cores, problems);
+    let tokens = Tokens::build(config, &tokens, problems);
+    let known = Known::of(config, &tokens, problems);
     let plans = Plans::of(config);
     let named: HashMap<_, _> = (config.policies.iter().flat_map(|policies| policies.iter()))
         .map(|(name, policy)| {
             let limits = plans.limits(name, policy, problems);
-            (name.value.clone(), Arc::new(Policy { limits, ..make(&known, policy, problems) }))
+            let streams = streams::streams(name, policy);
+            (name.value.clone(), Arc::new(Policy { limits, streams, ..make(&known, policy, problems) }))
         })
         .collect();
     for settings in config.services.iter() {
         limits::check_weights(settings, &named, problems);
     }
     limits::review(config, &known, problems);
-    let counters = limits::counters(config, counts);
+    let counters = limits::counters(config, (&counts, &shared));
     let key_header = identity.api_keys.iter().filter_map(|keys| header(&keys.header));
     let asserted =
         named.values().flat_map(|policy| policy.claims.iter().map(|(_, name)| name).chain(&policy.address));
@@ -71,6 +98,7 @@ pub(super) fn build(config: &Config, counts: &Counts, problems: &mut Problems) -
         reserved: reserved.into(),
         apart: Arc::new(Counters { ceiling: None, ..counters.clone() }),
         counters: Arc::new(counters),
+        guards: RefCell::default(),
         access: Access {
             key_query: identity
                 .api_keys
@@ -84,6 +112,7 @@ pub(super) fn build(config: &Config, counts: &Counts, problems: &mut Problems) -
                 },
             },
         },
+        lasting: Lasting { counts, shared, current, tokens },
     }
 }
 
@@ -100,7 +129,9 @@ impl Policies {
         }
         let mut policies: Vec<_> = holding.iter().map(|used| used.name.value.clone()).collect();
         policies.dedup();
-        let guard = Guard::new(rules, Arc::clone(&self.reserved), Arc::clone(counters), endpoint.service);
+        let (reserved, current) = (Arc::clone(&self.reserved), self.lasting.current.clone());
+        let guard = Guard::following(current, rules, reserved, Arc::clone(counters), endpoint.service);
+        self.guards.borrow_mut().add(endpoint.method.path.as_str(), &guard);
         let service: Arc<dyn CallService> = Arc::new(guard);
         Endpoint { service, policies, ..endpoint }
     }
@@ -162,6 +193,7 @@ fn make(known: &Known<'_>, policy: &settings::Policy, problems: &mut Problems) -
         claims: asserted.filter_map(|(claim, name)| Some((claim.as_str().into(), header(name)?))).collect(),
         address: policy.address_to_metadata.as_ref().and_then(header),
         limits: None,
+        streams: None,
     }
 }
 

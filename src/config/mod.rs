@@ -37,8 +37,11 @@ pub mod route;
 pub mod schema;
 pub mod service;
 pub mod settings;
+pub mod store;
+pub mod stream;
 pub mod telemetry;
 pub mod tls;
+pub mod tokens;
 pub mod upstream;
 pub mod value;
 pub mod websocket;
@@ -124,7 +127,7 @@ settings! {
         telemetry: Telemetry = Telemetry::default(),
     }
     later { versions }
-    check check(upstreams, policies, plans)
+    check check(upstreams, policies, plans, identity)
     example SMALLEST
 }
 
@@ -201,7 +204,11 @@ impl Config {
         upstreams: Option<&Named<Upstream>>,
         policies: Option<&Option<Named<Policy>>>,
         plans: Option<&Option<Named<Plan>>>,
+        identity: Option<&Identity>,
     ) {
+        if let Some(identity) = identity {
+            reader.check_tokens(identity.jwt.as_ref(), identity.introspection.as_ref());
+        }
         if let Some(policies) = policies {
             reader.check_policies(policies.as_ref());
         }

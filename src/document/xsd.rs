@@ -280,8 +280,8 @@ impl Writer<'_> {
         let full_name = self.schema.text(self.schema.message(id).name());
         let local = local(self.schema, TypeId::Message(id));
         match form_of_message(self.schema, id) {
-            Form::Simple(simple) => self.xml.empty("xs:element", &[("name", &local), ("type", simple)]),
-            Form::Nillable(simple) => {
+            // By itself it is nil where it is an answer that the backend left out.
+            Form::Simple(simple) | Form::Nillable(simple) => {
                 let attributes = [("name", &*local), ("type", simple), ("nillable", "true")];
                 self.xml.empty("xs:element", &attributes);
             }

@@ -67,6 +67,7 @@ impl Caller {
             credentials: self.credentials,
             headers: is_guarded.then(|| Arc::clone(&head.headers)),
             noted: self.noted,
+            proven: Vec::new(),
             ..Origin::new(dialect, Arc::clone(&route.template))
         }
     }

@@ -4,6 +4,7 @@ use super::body::RequestBody;
 use super::envelope::Requests;
 use super::grpc_fields::encodings;
 use super::head::Head;
+use super::pulled::Pulled;
 use super::{Caller, method};
 use crate::call::{Body, Call, Dialect, Message};
 use crate::snapshot::{Limits, Route};
@@ -25,7 +26,7 @@ pub(super) fn call<B: RequestBody>(
         let read = move |envelope| read(envelope, has_encoding);
         let requests = Requests::new(body, limits.message, COMPRESSED, read);
         if route.endpoint.method.client_streaming {
-            Body::Stream(Box::pin(requests))
+            Body::Stream(Pulled::messages(requests))
         } else {
             Body::Pending(Box::pin(requests.one(limits.clone())))
         }

@@ -36,6 +36,7 @@ mod key;
 mod metadata;
 pub mod meters;
 mod method;
+mod pulled;
 mod representation;
 pub mod request_id;
 mod rest;
@@ -202,11 +203,13 @@ fn set_allow(answer: &mut Answer, allow: &str) {
     }
 }
 
-/// A path for an error text: it comes from the caller, so it is cut.
-fn shown(path: &str) -> String {
-    let mut text: String = path.chars().take(100).collect();
-    if text.len() < path.len() {
-        text.push('…');
+/// A text of the caller's for an error text: it is cut.
+fn shown(text: impl AsRef<[u8]>) -> String {
+    /// In characters.
+    const MOST: usize = 100;
+    let text = String::from_utf8_lossy(text.as_ref());
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into_owned(),
     }
-    text
 }

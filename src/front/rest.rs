@@ -14,6 +14,7 @@ use super::body::RequestBody;
 use super::caller::or_refusal;
 use super::error::Form;
 use super::head::Head;
+use super::pulled::Pulled;
 use super::representation::{Text, Wish};
 use super::request_id::{self, REQUEST_ID};
 use super::stream::{Beginning, Streamed, media_type, unwritable};
@@ -238,7 +239,7 @@ fn request<B: RequestBody>(
         };
         let body = is_bound.then_some(body);
         return match check {
-            Ok(()) => Body::Stream(Box::pin(Upload::new(route, outside, body, cut, accepted))),
+            Ok(()) => Body::Stream(Pulled::messages(Upload::new(route, outside, body, cut, accepted))),
             Err(status) => Body::Refused(Box::new(status)),
         };
     }

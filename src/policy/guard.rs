@@ -9,6 +9,9 @@ use super::limit::asking::{self, Asking, Counters, Held};
 use super::limit::store::Outcome;
 use super::refusal::{Exceeded, REFUSED, Reason};
 use super::rule::{Policy, Rule, Shown, join};
+use super::streams::current::Current;
+use super::streams::limits::Streams;
+use super::streams::{self, lasts};
 use super::verify::Verdict;
 use crate::call::identity::Identity;
 use crate::call::service::{BoxFuture, CallService};
@@ -19,7 +22,7 @@ pub struct Guard {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     rules: Vec<Rule>,
     /// The names of metadata that only this gateway may send, or that hold what is meant for it.
     reserved: Arc<[HeaderName]>,
@@ -27,6 +30,8 @@ struct Shared {
     /// Whether anything is counted.
     is_limited: bool,
     inner: Arc<dyn CallService>,
+    /// The guards that hold now, where calls last longer than these rules.
+    current: Current,
 }
 
 impl Guard {
@@ -38,8 +43,23 @@ impl Guard {
         counters: Arc<Counters>,
         inner: Arc<dyn CallService>,
     ) -> Self {
+        Self::following(Current::default(), rules, reserved, counters, inner)
+    }
+
+    /// The same, and holds calls that last against the guard that `current` has for their method, once that is another.
+    pub fn following(
+        current: Current,
+        rules: Vec<Rule>,
+        reserved: Arc<[HeaderName]>,
+        counters: Arc<Counters>,
+        inner: Arc<dyn CallService>,
+    ) -> Self {
         let is_limited = counters.ceiling.is_some() || rules.iter().any(|rule| rule.policy.limits.is_some());
-        Self { shared: Arc::new(Shared { rules, reserved, counters, is_limited, inner }) }
+        Self { shared: Arc::new(Shared { rules, reserved, counters, is_limited, inner, current }) }
+    }
+
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }
 
@@ -103,10 +123,10 @@ enum Later {
 }
 
 /// Why a call does not pass, and by which policy, if by one.
-struct Refusal<'s> {
-    policy: Option<&'s Policy>,
-    reason: Reason,
-    exceeded: Exceeded,
+pub(super) struct Refusal<'s> {
+    pub(super) policy: Option<&'s Policy>,
+    pub(super) reason: Reason,
+    pub(super) exceeded: Exceeded,
 }
 
 impl Shared {
@@ -162,9 +182,13 @@ impl Shared {
     }
 
     /// Lets a call pass.
-    fn admit(&self, identity: Option<&Identity>, held: Held, mut call: Call) -> BoxFuture<Reply> {
+    fn admit(self: &Arc<Self>, identity: Option<&Identity>, held: Held, mut call: Call) -> BoxFuture<Reply> {
         self.assert(&call.origin, identity, &mut call.metadata);
-        let reply = self.inner.call(call);
+        let reply = if lasts(&call) && !self.rules.is_empty() {
+            streams::call(self, identity, call)
+        } else {
+            self.inner.call(call)
+        };
         if held.is_empty() {
             return reply;
         }
@@ -173,6 +197,51 @@ impl Shared {
             held.until_end_of(&mut reply);
             reply
         })
+    }
+
+    /// Who calls, if a call that was let pass before may go on by these rules.
+    pub(super) async fn judge(&self, origin: &Origin) -> Result<Option<Arc<Identity>>, Refusal<'_>> {
+        let mut inquiry = Inquiry::default();
+        loop {
+            match self.identify(&mut inquiry, origin).and_then(|()| self.permit(&inquiry, origin)) {
+                Ok(()) => return Ok(inquiry.known),
+                Err(Stop::Refused(refusal)) => return Err(refusal),
+                Err(Stop::Later(Later::Verdict(verdict))) => inquiry.shown.answer = Some(verdict.await),
+                Err(Stop::Later(Later::Outcome(outcome))) => inquiry.asking.answer = Some(outcome.await),
+            }
+        }
+    }
+
+    /// What bounds the streams of a call, with the policies that say so, each once.
+    pub(super) fn streams(&self, origin: &Origin) -> Vec<(&Arc<Policy>, &Streams)> {
+        let mut found: Vec<(&Arc<Policy>, &Streams)> = Vec::new();
+        for rule in &self.rules {
+            if let Some(streams) = &rule.policy.streams
+                && rule.scope.holds(&origin.route, origin.dialect)
+                && !found.iter().any(|(policy, _)| Arc::ptr_eq(policy, &rule.policy))
+            {
+                found.push((&rule.policy, streams));
+            }
+        }
+        found
+    }
+
+    /// Marks of what this call has shown and what is not to be checked another time.
+    pub(super) fn proven(&self, origin: &Origin) -> Vec<[u8; 32]> {
+        let requires = self.policies(origin).filter_map(|policy| policy.require.as_ref());
+        requires.flat_map(|require| &require.proofs).filter_map(|proof| proof.mark(origin)).collect()
+    }
+
+    pub(super) const fn current(&self) -> &Current {
+        &self.current
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(super) fn inner(&self) -> &dyn CallService {
+        &*self.inner
     }
 
     /// Writes what goes upstream about the caller, in place of how it has shown who it is.
@@ -209,7 +278,7 @@ impl<'s> From<asking::Stop<'s>> for Stop<'s> {
 }
 
 impl Refusal<'_> {
-    fn reply(self, origin: &Origin) -> Reply {
+    pub(super) fn reply(self, origin: &Origin) -> Reply {
         let Self { policy, reason, exceeded } = self;
         REFUSED.count(reason, origin.dialect);
         let principal = origin.identity().map(|identity| &*identity.principal);
@@ -220,12 +289,15 @@ impl Refusal<'_> {
         let require = policy.and_then(|policy| policy.require.as_ref());
         let proofs = || require.iter().flat_map(|require| &require.proofs);
         let all = require.is_some_and(|require| require.all);
-        let wanted: Vec<_> = proofs().map(|proof| proof.wanted()).collect();
+        let mut wanted: Vec<_> = proofs().map(|proof| proof.wanted()).collect();
+        wanted.dedup();
         let status = reason.status(&wanted.join(if all { " and " } else { ", or " }), &exceeded);
-        let challenges: Vec<HeaderValue> = match status.http() {
-            401 => proofs().map(|proof| proof.challenge().clone()).collect(),
+        let mut challenges: Vec<HeaderValue> = match status.http() {
+            401 => proofs().map(|proof| proof.challenge(origin).clone()).collect(),
             _ => Vec::new(),
         };
+        // Several issuers are asked for with the same words.
+        challenges.dedup();
         let hints = Hints { challenges, retry_after: reason.wait(&exceeded) };
         Reply { hints, ..Reply::from(status) }
     }

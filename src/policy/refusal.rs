@@ -24,6 +24,8 @@ pub enum Reason {
     Several,
     /// The caller cannot be asked for more now: too much of that goes on.
     Busy,
+    /// Whoever knows the caller does not answer.
+    Unreachable,
     /// The caller is known and lacks what the method asks for.
     Forbidden,
     /// The caller's address may not call.
@@ -40,6 +42,14 @@ pub enum Reason {
     Shed,
     /// Whoever counts calls cannot be asked.
     Uncounted,
+    /// As many of its streams are open as may be.
+    Streams,
+    /// A stream was open for as long as it may be.
+    Duration,
+    /// More messages passed in its streams than may.
+    Messages,
+    /// More bytes did.
+    Bytes,
 }
 
 /// What a call has exceeded.
@@ -53,13 +63,14 @@ pub struct Exceeded {
 
 impl Reason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::Missing,
         Self::Invalid,
         Self::Expired,
         Self::Revoked,
         Self::Several,
         Self::Busy,
+        Self::Unreachable,
         Self::Forbidden,
         Self::Address,
         Self::Plan,
@@ -68,6 +79,10 @@ impl Reason {
         Self::Concurrency,
         Self::Shed,
         Self::Uncounted,
+        Self::Streams,
+        Self::Duration,
+        Self::Messages,
+        Self::Bytes,
     ];
 
     /// Its name, for logs and metrics.
@@ -79,6 +94,7 @@ impl Reason {
             Self::Revoked => "revoked",
             Self::Several => "several",
             Self::Busy => "busy",
+            Self::Unreachable => "unreachable",
             Self::Forbidden => "forbidden",
             Self::Address => "address",
             Self::Plan => "plan",
@@ -87,6 +103,10 @@ impl Reason {
             Self::Concurrency => "concurrency",
             Self::Shed => "shed",
             Self::Uncounted => "uncounted",
+            Self::Streams => "streams",
+            Self::Duration => "duration",
+            Self::Messages => "messages",
+            Self::Bytes => "bytes",
         }
     }
 
@@ -112,8 +132,12 @@ impl Reason {
                 unknown("The call offers several credentials of one kind, of which one is to be sent")
             }
             Self::Busy => {
-                unavailable("Too many passwords are being checked at the moment. Call again in a second.")
+                unavailable("Too many credentials are being checked at the moment. Call again in a second.")
             }
+            Self::Unreachable => unavailable(
+                "It cannot be found out at the moment who calls, as the issuer of the credentials does not answer. Call \
+                 again in a few seconds.",
+            ),
             Self::Forbidden => denied(
                 "The caller is known, but may not call this: it lacks a role, scope or claim that is asked for.",
             ),
@@ -123,8 +147,32 @@ impl Reason {
                  this service for one.",
             ),
             Self::Rate | Self::Quota => used_up().with_detail(details::quota_failure(met)),
-            Self::Concurrency => {
+            Self::Concurrency | Self::Streams => {
                 let text = format!("The limit {met} is reached. Call again when one of them has ended.");
+                Status::caller(Code::ResourceExhausted, text).with_detail(details::quota_failure(met))
+            }
+            Self::Duration => {
+                let text =
+                    format!("The call went on for {met}, which is as long as it may. Call again to go on.");
+                Status::caller(Code::DeadlineExceeded, text)
+            }
+            Self::Messages => {
+                let text = format!(
+                    "More messages passed in streams than the limit {met} allows. {}",
+                    exceeded.again()
+                );
+                Status::caller(Code::ResourceExhausted, text).with_detail(details::quota_failure(met))
+            }
+            Self::Bytes => {
+                let text = match exceeded.wait {
+                    Some(_) => {
+                        format!(
+                            "More bytes passed in streams than the limit {met} allows. {}",
+                            exceeded.again()
+                        )
+                    }
+                    None => format!("A message is larger than what the limit {met} ever lets pass at once."),
+                };
                 Status::caller(Code::ResourceExhausted, text).with_detail(details::quota_failure(met))
             }
             Self::Shed => unavailable("Too many calls go on at the moment. Call again in a second."),
@@ -141,7 +189,9 @@ impl Reason {
     /// After how long the caller may call again, if that is known.
     pub(super) const fn wait(self, exceeded: &Exceeded) -> Option<Duration> {
         match self {
-            Self::Busy | Self::Concurrency | Self::Shed | Self::Uncounted => Some(Duration::from_secs(1)),
+            Self::Busy | Self::Concurrency | Self::Streams | Self::Shed | Self::Uncounted => {
+                Some(Duration::from_secs(1))
+            }
             _ => exceeded.wait,
         }
     }

@@ -4,6 +4,8 @@ pub mod address;
 pub mod collector;
 pub mod counted;
 pub mod duration;
+pub mod endpoint;
+pub mod flow;
 pub mod glob;
 pub mod moment;
 pub mod name;
@@ -15,6 +17,7 @@ pub mod percent;
 pub mod plain;
 pub mod public_url;
 pub mod rate;
+pub mod redis_url;
 pub mod secret;
 pub mod size;
 

@@ -36,6 +36,31 @@ pub struct Rate {
     pub burst: NonZeroU32,
 }
 
+/// Why numbers are no rate.
+pub(super) enum Unfit {
+    /// There is no such unit of time.
+    Unit,
+    /// It is more than a million in a second.
+    Often,
+    /// It takes more than 366 days until all of the burst is there again.
+    Long,
+}
+
+impl Rate {
+    /// So many in a unit of time, and so many at once.
+    pub(super) fn new(count: NonZeroU32, unit: &str, burst: NonZeroU32) -> Result<Self, Unfit> {
+        let (_, seconds) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or(Unfit::Unit)?;
+        let (each, all) = (u64::from(count.get()), u64::from(burst.get()));
+        if each > MAX_PER_SECOND * seconds {
+            return Err(Unfit::Often);
+        }
+        if all * seconds / each > MAX_REFILL {
+            return Err(Unfit::Long);
+        }
+        Ok(Self { count, period: Duration::from_secs(seconds), burst })
+    }
+}
+
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.period.as_secs();
@@ -57,26 +82,33 @@ impl Scalar for Rate {
             (Some("burst"), Some(burst), None) => Some(burst),
             _ => return Err(none()),
         };
-        let Some((_, seconds)) = UNITS.into_iter().find(|(name, _)| *name == unit) else {
-            let hint = match unit {
-                "month" => "Write it under `quotas`, which begin anew with each month: 100000/month.",
-                _ => RATE_HINT,
-            };
-            return Err(Flaw::new(format!("{} is not a unit of rates.", quote(unit)), hint));
+        let is_unit = UNITS.iter().any(|(name, _)| *name == unit);
+        let numbers = || Some((number(count)?, burst.map_or_else(|| number(count), number)?));
+        let (count, burst) = match numbers() {
+            Some(numbers) => numbers,
+            None if is_unit => return Err(none()),
+            None => (NonZeroU32::MIN, NonZeroU32::MIN),
         };
-        let count: NonZeroU32 = number(count).ok_or_else(none)?;
-        let burst = burst.map_or(Some(count), number).ok_or_else(none)?;
-        let (each, all) = (u64::from(count.get()), u64::from(burst.get()));
-        if each > MAX_PER_SECOND * seconds {
-            let text = format!("{} is more than a million in a second.", quote(text));
-            return Err(Flaw::new(text, "Write a lower rate, or none at all."));
-        }
-        if all * seconds / each > MAX_REFILL {
-            let text =
-                format!("{} takes more than 366 days until all of its burst is there again.", quote(text));
-            return Err(Flaw::new(text, "Write a smaller burst or a higher rate."));
-        }
-        Ok(Self { count, period: Duration::from_secs(seconds), burst })
+        Self::new(count, unit, burst).map_err(|unfit| match unfit {
+            Unfit::Unit => {
+                let hint = match unit {
+                    "month" => "Write it under `quotas`, which begin anew with each month: 100000/month.",
+                    _ => RATE_HINT,
+                };
+                Flaw::new(format!("{} is not a unit of rates.", quote(unit)), hint)
+            }
+            Unfit::Often => {
+                let text = format!("{} is more than a million in a second.", quote(text));
+                Flaw::new(text, "Write a lower rate, or none at all.")
+            }
+            Unfit::Long => {
+                let text = format!(
+                    "{} takes more than 366 days until all of its burst is there again.",
+                    quote(text)
+                );
+                Flaw::new(text, "Write a smaller burst or a higher rate.")
+            }
+        })
     }
 
     fn schema() -> Json {

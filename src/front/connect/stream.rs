@@ -14,6 +14,7 @@ use super::super::body::RequestBody;
 use super::super::classify::content_type;
 use super::super::envelope::{self, Framed, Framing, Requests};
 use super::super::head::Head;
+use super::super::pulled::Pulled;
 use super::super::{Caller, Seen, error, metadata, method, request_id};
 use super::Codec;
 use super::error::write_error;
@@ -107,7 +108,7 @@ fn call<B: RequestBody>(
     };
     let requests = Requests::new(body, limit, COMPRESSED | END, read);
     let body = if route.endpoint.method.client_streaming {
-        Body::Stream(Box::pin(requests))
+        Body::Stream(Pulled::messages(requests))
     } else {
         Body::Pending(Box::pin(requests.one(limits.clone())))
     };

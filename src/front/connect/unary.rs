@@ -16,7 +16,7 @@ use super::super::answer::{Answer, AnswerBody};
 use super::super::body::{self, RequestBody};
 use super::super::classify::content_type;
 use super::super::head::Head;
-use super::super::{Caller, Seen, error, metadata, method, request_id};
+use super::super::{Caller, Seen, error, metadata, method, request_id, shown};
 use super::error::write_error;
 use super::{Codec, codec_of};
 use crate::call::{Body, Dialect, Encodings, Message, Reply, encoding};
@@ -140,9 +140,9 @@ fn codec_of_query(query: &str) -> Option<Codec> {
 pub(in crate::front) fn codec(headers: &HeaderMap) -> Result<Codec, Status> {
     let Some(content_type) = headers.get(CONTENT_TYPE) else { return Ok(Codec::Json) };
     codec_of(content_type.as_bytes()).ok_or_else(|| {
-        let shown: String = String::from_utf8_lossy(content_type.as_bytes()).chars().take(100).collect();
         let text = format!(
-            "The content type {shown:?} is not supported here. Send application/json or application/proto."
+            "The content type {:?} is not supported here. Send application/json or application/proto.",
+            shown(content_type)
         );
         Status::caller(Code::InvalidArgument, text).with_http(415)
     })

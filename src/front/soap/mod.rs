@@ -26,7 +26,7 @@ use super::answer::{Answer, AnswerBody};
 use super::body::{self, Begun, RequestBody};
 use super::head::Head;
 use super::upload::unreadable;
-use super::{Caller, Seen, error, metadata, request_id};
+use super::{Caller, Seen, error, metadata, request_id, shown};
 use crate::call::credential::Credential;
 use crate::call::{Body, Call, Dialect, Message, Reply};
 use crate::codec::xml::encoding;
@@ -214,15 +214,19 @@ fn find<'s>(snapshot: &'s Snapshot, service: &Service, opened: &Opened) -> Resul
     let Opened { namespace: found, name, .. } = opened;
     if !is_namespace(found.as_bytes(), service.name.as_bytes()) {
         let text = format!(
-            "The element {} in the body is in {}, but the methods of this service are in the namespace {:?}.",
+            "The element {:?} in the body is in {}, but the methods of this service are in the namespace {:?}.",
             shown(name),
-            if found.is_empty() { "no namespace".into() } else { format!("the namespace {}", shown(found)) },
+            if found.is_empty() {
+                "no namespace".into()
+            } else {
+                format!("the namespace {:?}", shown(found))
+            },
             namespace(&service.name)
         );
         return Err(Status::caller(Code::InvalidArgument, text));
     }
     let route = snapshot.methods.get(&format!("{}/{name}", service.name)).ok_or_else(|| {
-        let text = format!("The service {} has no method {}.", service.name, shown(name));
+        let text = format!("The service {} has no method {:?}.", service.name, shown(name));
         Status::caller(Code::Unimplemented, text)
     })?;
     if route.endpoint.method.client_streaming {
@@ -234,16 +238,12 @@ fn find<'s>(snapshot: &'s Snapshot, service: &Service, opened: &Opened) -> Resul
     Ok(route)
 }
 
-/// A name of the caller's for an error text: it is cut.
-fn shown(name: &str) -> String {
-    format!("{:?}", name.chars().take(100).collect::<String>())
-}
-
 /// What else must be right before there is a call.
 fn check(opened: &Opened, announced: &Announced) -> Result<(), Fault> {
     let Opened { header, name, .. } = opened;
     if !header.not_understood.is_empty() {
-        let names: Vec<_> = header.not_understood.iter().map(|(_, name)| shown(name)).collect();
+        let names: Vec<_> =
+            header.not_understood.iter().map(|(_, name)| format!("{:?}", shown(name))).collect();
         let text =
             format!("The envelope has headers that must be understood and are not: {}.", names.join(", "));
         let status = Status::caller(Code::InvalidArgument, text);
@@ -251,7 +251,7 @@ fn check(opened: &Opened, announced: &Announced) -> Result<(), Fault> {
     }
     if !version::agrees(&announced.action, name) {
         let text = format!(
-            "The action {} is not that of {name}, which is in the body. Send the one that the WSDL names, or none.",
+            "The action {:?} is not that of {name}, which is in the body. Send the one that the WSDL names, or none.",
             shown(&announced.action)
         );
         return Err(Status::caller(Code::InvalidArgument, text).into());

@@ -223,6 +223,12 @@ impl Setting {
     }
 }
 
+/// The route of a method's own path: `Echo`, `Watch`, `Gather` or `Chat`.
+pub(super) fn route(method: &str) -> Arc<Route> {
+    let snapshot = Setting::new().front.handle.load();
+    Arc::clone(&snapshot.methods[&format!("echo.v1.Echo/{method}")])
+}
+
 fn id(schema: &Schema) -> MessageId {
     schema.find_message(TYPE).unwrap()
 }

@@ -27,13 +27,18 @@ impl Gcra {
         Self { each, room: each.saturating_mul(rate.burst.get().into()) }
     }
 
+    /// How long so many last, in nanoseconds.
+    pub const fn cost(&self, weight: u32) -> u64 {
+        self.each.saturating_mul(weight as u64)
+    }
+
     /// Takes a weight: the moment when all of the burst will be there again then, in place of `full`.
     ///
     /// # Errors
     /// It is too early. How long it takes until it is not, if nothing else is taken; absent if the burst never holds
     /// that much.
     pub const fn take(&self, full: u64, now: u64, weight: u32) -> Result<u64, Option<u64>> {
-        let cost = self.each.saturating_mul(weight as u64);
+        let cost = self.cost(weight);
         if cost > self.room {
             return Err(None);
         }

@@ -27,7 +27,7 @@ pub enum CountedBy {
 
 /// The text of a [`Subject`].
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Text<'c> {
+pub(in crate::policy) enum Text<'c> {
     Borrowed(&'c [u8]),
     Address([u8; 16]),
     /// Several values.
@@ -35,7 +35,7 @@ pub(super) enum Text<'c> {
 }
 
 impl Text<'_> {
-    pub(super) const fn of(&self, kind: Kind) -> Subject<'_> {
+    pub(in crate::policy) const fn of(&self, kind: Kind) -> Subject<'_> {
         let text = match self {
             Self::Borrowed(text) => text,
             Self::Address(bytes) => bytes.as_slice(),
@@ -47,7 +47,11 @@ impl Text<'_> {
 
 impl CountedBy {
     /// Whom a call counts for.
-    pub(super) fn find<'c>(&self, origin: &'c Origin, identity: Option<&'c Identity>) -> (Kind, Text<'c>) {
+    pub(in crate::policy) fn find<'c>(
+        &self,
+        origin: &'c Origin,
+        identity: Option<&'c Identity>,
+    ) -> (Kind, Text<'c>) {
         let nobody = Text::Borrowed(b"");
         let text = |text: &'c str| Text::Borrowed(text.as_bytes());
         // Where nobody asks who calls, all are one. The configuration is refused that counts so.

@@ -39,7 +39,7 @@ impl Verifier for ByRoute {
         "a route"
     }
 
-    fn challenge(&self) -> &http::HeaderValue {
+    fn challenge(&self, _: &Origin) -> &http::HeaderValue {
         &self.0
     }
 }

@@ -16,9 +16,13 @@ mod files;
 mod grid;
 mod hostile;
 mod identity;
+mod introspection;
+mod issuer;
+mod jwt;
 mod limits;
 mod proxies;
 mod settings;
+mod streams;
 
 /// Keys of these tests.
 const BUYER: &str = "buyer-key";
