@@ -9,7 +9,7 @@ use super::upstreams::Upstream;
 use crate::own::health::{Board, Served};
 use crate::schema::Schema;
 use crate::tls::client::Connector;
-use crate::upstream::channel::{Channel, Settings};
+use crate::upstream::channel::Channel;
 use crate::upstream::report::Report;
 use crate::upstream::target::Target;
 
@@ -26,7 +26,6 @@ pub struct Live {
 struct Kept {
     name: String,
     targets: Vec<Target>,
-    settings: Settings,
     channel: Channel,
     connector: Option<Arc<Connector>>,
     /// Absent where its descriptors cannot be had.
@@ -44,17 +43,16 @@ impl Live {
             schema: catalogue.schema_of(position).cloned(),
             name: upstream.name.clone(),
             targets: upstream.targets.clone(),
-            settings: upstream.settings.clone(),
             channel: upstream.channel.clone(),
             connector: upstream.connector.clone(),
         });
         Self { upstreams: upstreams.collect(), reflections, board, served: Arc::new(served) }
     }
 
-    /// The channel of an upstream whose targets and settings are the same still.
-    pub(super) fn channel(&self, name: &str, targets: &[Target], settings: &Settings) -> Option<Channel> {
+    /// The channel of an upstream whose targets are the same still.
+    pub(super) fn channel(&self, name: &str, targets: &[Target]) -> Option<&Channel> {
         let kept = self.upstreams.iter().find(|kept| kept.name == name)?;
-        (kept.targets == targets && kept.settings == *settings).then(|| kept.channel.clone())
+        (kept.targets == targets).then_some(&kept.channel)
     }
 
     /// The targets of an upstream.
@@ -77,8 +75,9 @@ impl Live {
         self.upstreams.iter().map(|kept| (kept.name.as_str(), kept.channel.report()))
     }
 
-    /// Makes this generation the one that health tells of.
+    /// Makes this generation the one that health tells of, and whose settings hold for connections and targets.
     pub fn announce(&self) {
+        self.upstreams.iter().for_each(|kept| kept.channel.take_up());
         self.look();
         self.board.serve(Arc::clone(&self.served));
     }

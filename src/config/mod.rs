@@ -18,6 +18,7 @@ pub mod admin;
 mod braces;
 pub mod callers;
 pub mod descriptors;
+pub mod failing;
 pub mod files;
 pub mod grpc;
 pub mod http_rules;

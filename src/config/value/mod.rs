@@ -13,6 +13,7 @@ pub mod pattern;
 pub mod percent;
 pub mod plain;
 pub mod public_url;
+pub mod range;
 pub mod secret;
 pub mod size;
 
