@@ -39,4 +39,5 @@ mod streams;
 mod support;
 mod telemetry;
 mod tls;
+mod upstreams;
 mod websocket;
