@@ -1,5 +1,5 @@
-//! What one generation of the configuration hands to the next: the upstreams with their connections, and what
-//! upstreams told about themselves.
+//! What one generation of the configuration hands to the next: the upstreams with their connections, what upstreams
+//! told about themselves, and how much was called.
 
 use std::sync::Arc;
 
@@ -7,6 +7,8 @@ use super::descriptors::Catalogue;
 use super::reflections::Reflections;
 use super::upstreams::Upstream;
 use crate::own::health::{Board, Served};
+use crate::policy::limit::asking::Counts;
+use crate::policy::streams::current::{Current, Guards};
 use crate::schema::Schema;
 use crate::tls::client::Connector;
 use crate::upstream::channel::Channel;
@@ -19,6 +21,11 @@ pub struct Live {
     upstreams: Vec<Kept>,
     pub(super) reflections: Reflections,
     pub(super) board: Board,
+    /// How much was called.
+    pub(super) counts: Counts,
+    /// The guards that hold now, and those of this generation.
+    pub(super) current: Current,
+    guards: Arc<Guards>,
     served: Arc<Served>,
 }
 
@@ -38,6 +45,8 @@ impl Live {
         catalogue: &Catalogue,
         reflections: Reflections,
         (board, served): (Board, Served),
+        counts: Counts,
+        (current, guards): (Current, Guards),
     ) -> Self {
         let upstreams = upstreams.iter().enumerate().map(|(position, upstream)| Kept {
             schema: catalogue.schema_of(position).cloned(),
@@ -46,7 +55,15 @@ impl Live {
             channel: upstream.channel.clone(),
             connector: upstream.connector.clone(),
         });
-        Self { upstreams: upstreams.collect(), reflections, board, served: Arc::new(served) }
+        Self {
+            upstreams: upstreams.collect(),
+            reflections,
+            board,
+            counts,
+            current,
+            guards: Arc::new(guards),
+            served: Arc::new(served),
+        }
     }
 
     /// The channel of an upstream whose targets are the same still.
@@ -73,6 +90,12 @@ impl Live {
     /// What each upstream tells about its connections, by its name, in the order of the configuration.
     pub fn reports(&self) -> impl Iterator<Item = (&str, Report)> {
         self.upstreams.iter().map(|kept| (kept.name.as_str(), kept.channel.report()))
+    }
+
+    /// Holds the calls that go on against the policies of this generation, which is about to be served. To be called
+    /// before it is: a call that comes to it is not to be held against those of the one before.
+    pub fn govern(&self) {
+        self.current.replace(Arc::clone(&self.guards));
     }
 
     /// Makes this generation the one that health tells of, and whose settings hold for connections and targets.

@@ -7,6 +7,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderName, HeaderValue};
 
+use super::recall::Recall;
 use super::refusal::Reason;
 use super::verify::{One, Term, Verdict, Verifier, headers};
 use crate::call::Origin;
@@ -42,20 +43,25 @@ pub struct Key {
 }
 
 /// All keys.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Keys {
-    /// By the beginning of their hashes. Those are of no use to who does not know the key, so the time that it takes to
-    /// find one may be seen; the rest is compared in constant time.
-    by_hash: HashMap<u64, Vec<Key>>,
+    all: Vec<Key>,
+    /// Their positions by the beginning of their hashes. Those are of no use to who does not know the key, so the time
+    /// that it takes to find one may be seen; the rest is compared in constant time.
+    by_hash: HashMap<u64, Vec<usize>>,
+    /// The positions of those that have called.
+    recall: Recall,
 }
 
 impl FromIterator<Key> for Keys {
     fn from_iter<T: IntoIterator<Item = Key>>(keys: T) -> Self {
-        let mut all = Self::default();
-        for key in keys {
-            all.by_hash.entry(beginning(&key.hash)).or_default().push(key);
+        let all: Vec<_> = keys.into_iter().collect();
+        let mut by_hash = HashMap::<_, Vec<_>>::new();
+        for (position, key) in all.iter().enumerate() {
+            by_hash.entry(beginning(&key.hash)).or_default().push(position);
         }
-        all
+        let recall = Recall::new(all.len());
+        Self { all, by_hash, recall }
     }
 }
 
@@ -68,12 +74,24 @@ impl Keys {
         if key.is_empty() || key.len() > MAX_KEY {
             return Err(Reason::Invalid);
         }
+        let mark = self.recall.mark(key);
+        let position = match self.recall.find(&mark) {
+            Some(position) => position,
+            None => {
+                let position = self.position(key).ok_or(Reason::Invalid)?;
+                self.recall.note(mark, position);
+                position
+            }
+        };
+        let found = &self.all[position];
+        found.term.flaw().map_or(Ok(&found.identity), Err)
+    }
+
+    fn position(&self, key: &[u8]) -> Option<usize> {
         let digest = digest(&SHA256, key);
         let hash = digest.as_ref();
-        let candidates = self.by_hash.get(&beginning(hash)).map(Vec::as_slice).unwrap_or_default();
-        let found = candidates.iter().find(|key| verify_slices_are_equal(&key.hash, hash).is_ok());
-        let found = found.ok_or(Reason::Invalid)?;
-        found.term.flaw().map_or(Ok(&found.identity), Err)
+        let mut candidates = self.by_hash.get(&beginning(hash))?.iter().copied();
+        candidates.find(|position| verify_slices_are_equal(&self.all[*position].hash, hash).is_ok())
     }
 }
 

@@ -5,10 +5,12 @@
 //! rule          what a policy requires, allows, denies and passes on
 //! verify        how a caller shows who it is: one `Verifier` for each kind of proof
 //! api_key       keys, by their hashes            new_key   makes and reads the texts of keys
+//! recall        those that have called before
 //! password      names and passwords, by argon2
 //! certificate   what TLS told                    pattern   names with `*`
 //! refusal       why a call is refused, in words, and where that is counted
 //! limit         how much may be called
+//! streams       what bounds calls that last, and ends them when the caller may not call any more
 //! ```
 //!
 //! The order on every path: who is the caller (UNAUTHENTICATED), then may it call (PERMISSION_DENIED), and only then is
@@ -21,8 +23,10 @@ pub mod limit;
 pub mod new_key;
 pub mod password;
 pub mod pattern;
+mod recall;
 pub mod refusal;
 pub mod rule;
+pub mod streams;
 pub mod verify;
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub(super) struct Facts {
     upstreams: Vec<Located<String>>,
     /// The names of policies that sections refer to.
     policies: Vec<Located<String>>,
+    /// The names of plans that sections refer to.
+    plans: Vec<Located<String>>,
     /// Values that must not stand twice, by what they are, with the place of the first.
     once: HashMap<(&'static str, String), Option<Place>>,
 }
@@ -37,6 +39,11 @@ impl Reader<'_> {
         self.facts.policies.push(name.clone());
     }
 
+    /// Notes that a section refers to a plan, for [`Self::check_plans`].
+    pub(crate) fn refers_to_plan(&mut self, name: &Located<String>) {
+        self.facts.plans.push(name.clone());
+    }
+
     /// Reports the names that sections refer to and that no upstream has.
     pub(crate) fn check_upstreams<T>(&mut self, upstreams: &Named<T>) {
         let references = std::mem::take(&mut self.facts.upstreams);
@@ -46,14 +53,30 @@ impl Reader<'_> {
     /// Reports the names that sections refer to and that no policy has.
     pub(crate) fn check_policies<T>(&mut self, policies: Option<&Named<T>>) {
         let references = std::mem::take(&mut self.facts.policies);
-        if let Some(policies) = policies {
-            let known: Vec<_> = policies.names().collect();
-            return self.check_names("policy", "policies", &known, &references);
+        let hint = "Say under `policies` who may call: `policies: {NAME: {require: {any: [api_key: {}]}}}`.";
+        self.check_optional(("policy", "policies"), policies, &references, hint);
+    }
+
+    /// Reports the names that sections refer to and that no plan has.
+    pub(crate) fn check_plans<T>(&mut self, plans: Option<&Named<T>>) {
+        let references = std::mem::take(&mut self.facts.plans);
+        let hint = "Say under `plans` how much may be called: `plans: {NAME: {rates: [100/min]}}`.";
+        self.check_optional(("plan", "plans"), plans, &references, hint);
+    }
+
+    /// The same for a section that may be missing; the hint is for who has none.
+    fn check_optional<T>(
+        &mut self,
+        (what, all): (&str, &str),
+        known: Option<&Named<T>>,
+        references: &[Located<String>],
+        hint: &str,
+    ) {
+        if let Some(known) = known {
+            return self.check_names(what, all, &known.names().collect::<Vec<_>>(), references);
         }
-        for name in &references {
-            let hint =
-                "Say under `policies` who may call: `policies: {NAME: {require: {any: [api_key: {}]}}}`.";
-            let message = format!("There is no policy {}.", quote(name));
+        for name in references {
+            let message = format!("There is no {what} {}.", quote(name));
             self.problems.push(Problem::error(message).at(name.place).hint(hint));
         }
     }

@@ -2,7 +2,9 @@
 
 pub mod address;
 pub mod collector;
+pub mod counted;
 pub mod duration;
+pub mod flow;
 pub mod glob;
 pub mod moment;
 pub mod name;
@@ -14,6 +16,7 @@ pub mod percent;
 pub mod plain;
 pub mod public_url;
 pub mod range;
+pub mod rate;
 pub mod secret;
 pub mod size;
 

@@ -8,13 +8,14 @@ use http::header::{
     SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::request::Parts as Head;
 use http::{Method, Version};
 use hyper::ext::Protocol;
 
+use super::super::head::Head;
 use super::answers::Form;
 use crate::codec::query::pairs;
 use crate::front::caller::or_refusal;
+use crate::front::shown;
 use crate::snapshot::{ACCESS_TOKEN, Cors, TRAILERS};
 use crate::status::{Code, Status};
 
@@ -265,10 +266,10 @@ pub(super) fn check_origin(head: &Head, cors: Option<&Cors>) -> Result<(), Statu
     if origins.next().is_none() && (is_listed || is_same(head, origin)) {
         return Ok(());
     }
-    let shown: String = String::from_utf8_lossy(origin.as_bytes()).chars().take(100).collect();
     let text = format!(
-        "Scripts of the origin {shown:?} may not open this WebSocket. It must be one of `cors: {{origins: [...]}}` of the \
-         service."
+        "Scripts of the origin {:?} may not open this WebSocket. It must be one of `cors: {{origins: [...]}}` of the \
+         service.",
+        shown(origin)
     );
     Err(Status::caller(Code::PermissionDenied, text))
 }
