@@ -32,7 +32,7 @@ pub(super) struct Link {
     pub(super) state: State,
     /// Connections beside that of the state, since one takes no more streams than the target allows.
     pub(super) more: Vec<Arc<Connection>>,
-    /// Until when no further connection is opened; far away while one is being opened.
+    /// Until when no further connection is opened, as the last one could not be.
     closed: Option<Instant>,
     is_widening: bool,
     pub(super) failures: u32,

@@ -93,6 +93,8 @@ impl Pool {
         let health = health.filter(|_| Handle::try_current().is_ok());
         let mut watchman = self.watchman.lock().unwrap_or_else(PoisonError::into_inner);
         if watchman.as_ref().map(Watchman::settings) != health {
+            // Who is asked no more is well, which must not come after what others find out.
+            *watchman = None;
             *watchman = health.map(|health| Watchman::start(&self.group, &self.targets, health));
         }
     }
