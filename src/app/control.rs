@@ -303,6 +303,7 @@ impl Control {
             token: token.map(Arc::<Token>::new),
         });
         self.shared.current().live.announce();
+        self.shared.current().live.tend();
         let is_same = traffic.is_empty() && operators.is_empty();
         self.traffic.apply(traffic);
         self.operators.apply(operators);
@@ -402,6 +403,7 @@ impl Control {
             self.tasks.schedule.opened(name, report.opened);
         }
         current.live.look();
+        current.live.tend();
         let free = self.free();
         if !free.is_empty() {
             spawn_blocking(move || drop(free));

@@ -6,6 +6,7 @@ use std::thread::available_parallelism;
 
 use super::limits::Planned;
 use super::policies::header;
+use super::tokens::Tokens;
 use crate::call::identity::Identity;
 use crate::config::Config;
 use crate::config::callers::{self, Callers};
@@ -17,6 +18,8 @@ use crate::config::settings::collection::{Named, NonEmpty};
 use crate::config::value::moment::Moment;
 use crate::policy::api_key::{ApiKey, Key, Keys, parse_hash};
 use crate::policy::certificate::Certificate;
+use crate::policy::introspection::Introspection;
+use crate::policy::jwt::Jwt;
 use crate::policy::password::{self, Hash, User, Users};
 use crate::policy::pattern::Pattern;
 use crate::policy::verify::{Term, Verifier};
@@ -29,11 +32,13 @@ pub(super) struct Known<'c> {
     certificates: bool,
     /// The keys and users of the files, with their plans.
     pub(super) planned: Vec<Planned>,
+    /// Those who know tokens.
+    tokens: &'c Tokens,
 }
 
 impl<'c> Known<'c> {
     /// Reads the files of keys and users.
-    pub(super) fn of(config: &'c Config, problems: &mut Problems) -> Self {
+    pub(super) fn of(config: &'c Config, tokens: &'c Tokens, problems: &mut Problems) -> Self {
         let identity = &config.identity;
         let mut planned = Vec::new();
         let keys = identity.api_keys.as_ref();
@@ -47,6 +52,7 @@ impl<'c> Known<'c> {
                 .flat_map(|listener| &listener.tls)
                 .any(|tls| tls.client_ca.is_some()),
             planned,
+            tokens,
         }
     }
 
@@ -89,6 +95,11 @@ impl<'c> Known<'c> {
                     return lacks("certificates of callers, but no listener does", hint, None);
                 }
                 Some(Arc::new(certificate(wanted)))
+            }
+            // That there is none of the name was reported before.
+            Proof::Jwt(name) => Some(Arc::new(Jwt(Arc::clone(self.tokens.issuer(name)?)))),
+            Proof::Introspection(name) => {
+                Some(Arc::new(Introspection(Arc::clone(self.tokens.introspector(name)?))))
             }
         }
     }

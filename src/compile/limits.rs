@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::identity::Known;
 use super::policies::header;
+use super::store::Shared;
 use crate::config::Config;
 use crate::config::place::Located;
 use crate::config::plan::{self, Plan, PolicyRate};
@@ -17,15 +18,15 @@ use crate::config::value::{counted, rate};
 use crate::policy::limit::asking::{Counters, Counts};
 use crate::policy::limit::budget::{Allowed, Budget, ByPlan, Limits};
 use crate::policy::limit::flight::{Ceiling, Priority};
-use crate::policy::limit::store::{Quota, Rate, Store, Window};
+use crate::policy::limit::store::{Quota, Rate, Window};
 use crate::policy::limit::subject::CountedBy;
 use crate::policy::rule::Policy;
 
 /// Who counts, with what was counted before.
-pub(super) fn counters(config: &Config, counts: &Counts) -> Counters {
+pub(super) fn counters(config: &Config, (counts, shared): (&Counts, &Shared)) -> Counters {
     let most = config.rate_limits.max_in_flight.as_ref();
     Counters {
-        store: Arc::clone(&counts.memory) as Arc<dyn Store>,
+        store: shared.store(&counts.memory),
         calls: Arc::clone(&counts.calls),
         ceiling: most.map(|most| Ceiling::new(Arc::clone(&counts.flight), most.value)),
     }

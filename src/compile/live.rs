@@ -1,14 +1,16 @@
 //! What one generation of the configuration hands to the next: the upstreams with their connections, what upstreams
-//! told about themselves, and how much was called.
+//! told about themselves, how much was called, and the keys of those who sign tokens.
 
 use std::sync::Arc;
 
 use super::descriptors::Catalogue;
+use super::policies::Lasting;
 use super::reflections::Reflections;
 use super::upstreams::Upstream;
 use crate::own::health::{Board, Served};
-use crate::policy::limit::asking::Counts;
-use crate::policy::streams::current::{Current, Guards};
+use crate::policy::introspection;
+use crate::policy::jwt::source;
+use crate::policy::streams::current::Guards;
 use crate::schema::Schema;
 use crate::tls::client::Connector;
 use crate::upstream::channel::Channel;
@@ -21,10 +23,8 @@ pub struct Live {
     upstreams: Vec<Kept>,
     pub(super) reflections: Reflections,
     pub(super) board: Board,
-    /// How much was called.
-    pub(super) counts: Counts,
-    /// The guards that hold now, and those of this generation.
-    pub(super) current: Current,
+    /// What policy knows, and the guards of this generation.
+    pub(super) policy: Lasting,
     guards: Arc<Guards>,
     served: Arc<Served>,
 }
@@ -45,8 +45,8 @@ impl Live {
         catalogue: &Catalogue,
         reflections: Reflections,
         (board, served): (Board, Served),
-        counts: Counts,
-        (current, guards): (Current, Guards),
+        policy: Lasting,
+        guards: Guards,
     ) -> Self {
         let upstreams = upstreams.iter().enumerate().map(|(position, upstream)| Kept {
             schema: catalogue.schema_of(position).cloned(),
@@ -59,8 +59,7 @@ impl Live {
             upstreams: upstreams.collect(),
             reflections,
             board,
-            counts,
-            current,
+            policy,
             guards: Arc::new(guards),
             served: Arc::new(served),
         }
@@ -95,7 +94,7 @@ impl Live {
     /// Holds the calls that go on against the policies of this generation, which is about to be served. To be called
     /// before it is: a call that comes to it is not to be held against those of the one before.
     pub fn govern(&self) {
-        self.current.replace(Arc::clone(&self.guards));
+        self.policy.current.replace(Arc::clone(&self.guards));
     }
 
     /// Makes this generation the one that health tells of, and whose settings hold for connections and targets.
@@ -109,6 +108,16 @@ impl Live {
     pub fn look(&self) {
         let away = self.upstreams.iter().filter(|kept| kept.channel.report().is_away());
         self.board.away(away.map(|kept| kept.name.as_str().into()).collect());
+    }
+
+    /// Asks issuers for their keys where it is time for that, in tasks of the present runtime.
+    pub fn tend(&self) {
+        self.policy.tokens.tend();
+    }
+
+    /// What is told of issuers of tokens, and of those who are asked about tokens.
+    pub fn identities(&self) -> (Vec<source::Report>, Vec<introspection::Report>) {
+        self.policy.tokens.reports()
     }
 
     /// What health tells.

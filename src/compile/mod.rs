@@ -21,8 +21,10 @@ mod policies;
 pub mod reflections;
 mod routes;
 mod services;
+mod store;
 mod streams;
 pub mod tls;
+mod tokens;
 mod upstreams;
 
 #[cfg(test)]
@@ -78,10 +80,9 @@ pub fn compile(
     terms: Terms<'_>,
 ) -> (Option<Compiled>, Vec<PathBuf>) {
     let listeners = tls::listeners(config, problems);
-    let counts = terms.live.map(|live| live.counts.clone()).unwrap_or_default();
-    let current = terms.live.map(|live| live.current.clone()).unwrap_or_default();
+    let lasting = terms.live.map(|live| live.policy.clone()).unwrap_or_default();
     let policies = match terms.guarded {
-        true => policies::build(config, &counts, current.clone(), problems),
+        true => policies::build(config, lasting, terms.cores, problems),
         false => Policies::default(),
     };
     let upstreams = upstreams::build(config, problems, terms.cores, terms.live);
@@ -122,7 +123,11 @@ pub fn compile(
     let comments = if config.documents.comments.value { Comments::Written } else { Comments::LeftOut };
     let tls = Tls {
         listeners,
-        upstreams: upstreams.iter().filter_map(|upstream| upstream.connector.clone()).collect(),
+        clients: upstreams
+            .iter()
+            .filter_map(|upstream| upstream.connector.clone())
+            .chain(policies.lasting.shared.connector.clone())
+            .collect(),
     };
     let snapshot = Snapshot {
         methods,
@@ -144,14 +149,9 @@ pub fn compile(
         return (None, files);
     }
     let served = own::served(config, &snapshot);
-    let live = Live::new(
-        &upstreams,
-        &catalogue,
-        terms.reflections,
-        (board, served),
-        counts,
-        (current, policies.guards.take()),
-    );
+    let guards = policies.guards.take();
+    let live =
+        Live::new(&upstreams, &catalogue, terms.reflections, (board, served), policies.lasting, guards);
     (Some(Compiled { snapshot, live }), files)
 }
 

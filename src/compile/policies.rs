@@ -9,7 +9,9 @@ use http::HeaderName;
 use super::identity::{Known, claims, texts};
 use super::limits::{self, Plans, weight};
 use super::services::{Exposed, spoken};
+use super::store::Shared;
 use super::streams;
+use super::tokens::Tokens;
 use crate::call::Dialect;
 use crate::call::network::{Network, Networks};
 use crate::call::service::CallService;
@@ -36,15 +38,30 @@ pub(super) struct Policies {
     counters: Arc<Counters>,
     /// The same for what is not to be refused for the calls of others.
     apart: Arc<Counters>,
-    /// The guards that hold now, and those that are made here.
-    current: Current,
+    /// The guards that are made here.
     pub(super) guards: RefCell<Guards>,
     /// What callers may tell of themselves.
     pub(super) access: Access,
+    /// What the next generation takes over.
+    pub(super) lasting: Lasting,
 }
 
-/// Reads the files of keys and users, and makes policies of what is written.
-pub(super) fn build(config: &Config, counts: &Counts, current: Current, problems: &mut Problems) -> Policies {
+/// What policy knows beyond a generation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lasting {
+    /// How much was called.
+    counts: Counts,
+    /// The store that others share.
+    pub(super) shared: Shared,
+    /// The guards that hold now.
+    pub(super) current: Current,
+    /// Those who know tokens.
+    pub(super) tokens: Tokens,
+}
+
+/// Reads the files of keys and users, and makes policies of what is written. What was known `before` stays, as far as it
+/// means the same still.
+pub(super) fn build(config: &Config, before: Lasting, cores: usize, problems: &mut Problems) -> Policies {
     for listener in config.listeners.iter().filter(|listener| listener.proxy_protocol.value) {
         if config.trusted_proxies.is_empty() {
             let text = "The listener is for proxies that speak the PROXY protocol, but none is trusted.";
@@ -53,7 +70,10 @@ pub(super) fn build(config: &Config, counts: &Counts, current: Current, problems
         }
     }
     let identity = &config.identity;
-    let known = Known::of(config, problems);
+    let Lasting { counts, shared, current, tokens } = before;
+    let shared = Shared::build(config, &shared, &counts.memory, cores, problems);
+    let tokens = Tokens::build(config, &tokens, problems);
+    let known = Known::of(config, &tokens, problems);
     let plans = Plans::of(config);
     let named: HashMap<_, _> = (config.policies.iter().flat_map(|policies| policies.iter()))
         .map(|(name, policy)| {
@@ -66,7 +86,7 @@ pub(super) fn build(config: &Config, counts: &Counts, current: Current, problems
         limits::check_weights(settings, &named, problems);
     }
     limits::review(config, &known, problems);
-    let counters = limits::counters(config, counts);
+    let counters = limits::counters(config, (&counts, &shared));
     let key_header = identity.api_keys.iter().filter_map(|keys| header(&keys.header));
     let asserted =
         named.values().flat_map(|policy| policy.claims.iter().map(|(_, name)| name).chain(&policy.address));
@@ -78,7 +98,6 @@ pub(super) fn build(config: &Config, counts: &Counts, current: Current, problems
         reserved: reserved.into(),
         apart: Arc::new(Counters { ceiling: None, ..counters.clone() }),
         counters: Arc::new(counters),
-        current,
         guards: RefCell::default(),
         access: Access {
             key_query: identity
@@ -93,6 +112,7 @@ pub(super) fn build(config: &Config, counts: &Counts, current: Current, problems
                 },
             },
         },
+        lasting: Lasting { counts, shared, current, tokens },
     }
 }
 
@@ -109,7 +129,7 @@ impl Policies {
         }
         let mut policies: Vec<_> = holding.iter().map(|used| used.name.value.clone()).collect();
         policies.dedup();
-        let (reserved, current) = (Arc::clone(&self.reserved), self.current.clone());
+        let (reserved, current) = (Arc::clone(&self.reserved), self.lasting.current.clone());
         let guard = Guard::following(current, rules, reserved, Arc::clone(counters), endpoint.service);
         self.guards.borrow_mut().add(endpoint.method.path.as_str(), &guard);
         let service: Arc<dyn CallService> = Arc::new(guard);

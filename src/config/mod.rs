@@ -38,9 +38,11 @@ pub mod route;
 pub mod schema;
 pub mod service;
 pub mod settings;
+pub mod store;
 pub mod stream;
 pub mod telemetry;
 pub mod tls;
+pub mod tokens;
 pub mod upstream;
 pub mod value;
 pub mod websocket;
@@ -126,7 +128,7 @@ settings! {
         telemetry: Telemetry = Telemetry::default(),
     }
     later { versions }
-    check check(upstreams, policies, plans)
+    check check(upstreams, policies, plans, identity)
     example SMALLEST
 }
 
@@ -203,7 +205,11 @@ impl Config {
         upstreams: Option<&Named<Upstream>>,
         policies: Option<&Option<Named<Policy>>>,
         plans: Option<&Option<Named<Plan>>>,
+        identity: Option<&Identity>,
     ) {
+        if let Some(identity) = identity {
+            reader.check_tokens(identity.jwt.as_ref(), identity.introspection.as_ref());
+        }
         if let Some(policies) = policies {
             reader.check_policies(policies.as_ref());
         }

@@ -12,6 +12,7 @@ use super::schema::Schemas;
 use super::settings::Setting;
 use super::settings::declare::settings;
 use super::settings::read::Reader;
+use super::store::{OnStoreError, Store};
 use super::value::counted::CountedBy;
 use super::value::rate::{Quota, Rate};
 
@@ -53,8 +54,13 @@ settings! {
         /// How many calls may go on at a time in this process, those of all callers together. Callers whose plan has the
         /// priority low are refused from 80 % of it on, normal ones from 90 % on. As many as there come without this.
         max_in_flight: Option<Located<u32>> = None => 1..=10_000_000,
+        /// Where rates and quotas are counted: in the `memory` of this process, or in Redis, so that several count as
+        /// one. Calls at a time are always counted in this process.
+        store: Store = Store::Memory,
+        /// What happens to calls while the store does not answer: `local` counts them in this process alone, `deny`
+        /// refuses them with UNAVAILABLE, which is 503 in HTTP.
+        on_store_error: Located<OnStoreError> = OnStoreError::Local.into(),
     }
-    later { store, on_store_error }
 }
 
 /// How much the callers of a policy may call: `by_plan`, or a mapping.

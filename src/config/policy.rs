@@ -61,8 +61,12 @@ settings! {
         basic: Basic(UserProof),
         /// A certificate that the caller has shown in TLS, signed by the `client_ca` of the listener.
         certificate: Certificate(CertificateProof),
+        /// A token of an issuer of `identity.jwt`, by its name.
+        jwt: Jwt(Located<String>),
+        /// A token that one of `identity.introspection` knows, by its name.
+        introspection: Introspection(Located<String>),
     }
-    later { jwt, introspection }
+    check check
 }
 
 settings! {
@@ -245,6 +249,16 @@ fn nobody(reader: &mut Reader<'_>, example: &str) {
     let text = format!("{} names nobody.", reader.path());
     let hint = format!("Write whom it means, such as `{example}`, or remove it.");
     let _: Option<()> = reader.error(Problem::error(text).hint(hint));
+}
+
+impl Proof {
+    fn check(&self, reader: &mut Reader<'_>) {
+        match self {
+            Self::Jwt(name) => reader.refers_to_issuer(name),
+            Self::Introspection(name) => reader.refers_to_introspection(name),
+            Self::ApiKey(_) | Self::Basic(_) | Self::Certificate(_) => {}
+        }
+    }
 }
 
 impl Use {

@@ -289,12 +289,15 @@ impl Refusal<'_> {
         let require = policy.and_then(|policy| policy.require.as_ref());
         let proofs = || require.iter().flat_map(|require| &require.proofs);
         let all = require.is_some_and(|require| require.all);
-        let wanted: Vec<_> = proofs().map(|proof| proof.wanted()).collect();
+        let mut wanted: Vec<_> = proofs().map(|proof| proof.wanted()).collect();
+        wanted.dedup();
         let status = reason.status(&wanted.join(if all { " and " } else { ", or " }), &exceeded);
-        let challenges: Vec<HeaderValue> = match status.http() {
-            401 => proofs().map(|proof| proof.challenge().clone()).collect(),
+        let mut challenges: Vec<HeaderValue> = match status.http() {
+            401 => proofs().map(|proof| proof.challenge(origin).clone()).collect(),
             _ => Vec::new(),
         };
+        // Several issuers are asked for with the same words.
+        challenges.dedup();
         let hints = Hints { challenges, retry_after: reason.wait(&exceeded) };
         Reply { hints, ..Reply::from(status) }
     }

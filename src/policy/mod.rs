@@ -7,6 +7,10 @@
 //! api_key       keys, by their hashes            new_key   makes and reads the texts of keys
 //! recall        those that have called before
 //! password      names and passwords, by argon2
+//! jwt           tokens that issuers sign, and their keys
+//! introspection tokens about which somebody is asked
+//! bearer        where tokens stand in a call              claims    what they say becomes an identity
+//! verdicts      what was found out about tokens           remote    asks issuers, by HTTP
 //! certificate   what TLS told                    pattern   names with `*`
 //! refusal       why a call is refused, in words, and where that is counted
 //! limit         how much may be called
@@ -17,16 +21,23 @@
 //! the message read. All policies that hold for a method on a route and in a dialect must agree.
 
 pub mod api_key;
+mod bearer;
 pub mod certificate;
+pub mod claims;
 pub mod guard;
+pub mod introspection;
+pub mod jwt;
 pub mod limit;
+pub mod meters;
 pub mod new_key;
 pub mod password;
 pub mod pattern;
 mod recall;
 pub mod refusal;
+pub mod remote;
 pub mod rule;
 pub mod streams;
+mod verdicts;
 pub mod verify;
 
 #[cfg(test)]

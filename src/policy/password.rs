@@ -288,7 +288,7 @@ impl Verifier for Basic {
         "a name and a password by HTTP Basic"
     }
 
-    fn challenge(&self) -> &HeaderValue {
+    fn challenge(&self, _: &Origin) -> &HeaderValue {
         &self.challenge
     }
 

@@ -24,6 +24,8 @@ pub enum Reason {
     Several,
     /// The caller cannot be asked for more now: too much of that goes on.
     Busy,
+    /// Whoever knows the caller does not answer.
+    Unreachable,
     /// The caller is known and lacks what the method asks for.
     Forbidden,
     /// The caller's address may not call.
@@ -61,13 +63,14 @@ pub struct Exceeded {
 
 impl Reason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Missing,
         Self::Invalid,
         Self::Expired,
         Self::Revoked,
         Self::Several,
         Self::Busy,
+        Self::Unreachable,
         Self::Forbidden,
         Self::Address,
         Self::Plan,
@@ -91,6 +94,7 @@ impl Reason {
             Self::Revoked => "revoked",
             Self::Several => "several",
             Self::Busy => "busy",
+            Self::Unreachable => "unreachable",
             Self::Forbidden => "forbidden",
             Self::Address => "address",
             Self::Plan => "plan",
@@ -128,8 +132,12 @@ impl Reason {
                 unknown("The call offers several credentials of one kind, of which one is to be sent")
             }
             Self::Busy => {
-                unavailable("Too many passwords are being checked at the moment. Call again in a second.")
+                unavailable("Too many credentials are being checked at the moment. Call again in a second.")
             }
+            Self::Unreachable => unavailable(
+                "It cannot be found out at the moment who calls, as the issuer of the credentials does not answer. Call \
+                 again in a few seconds.",
+            ),
             Self::Forbidden => denied(
                 "The caller is known, but may not call this: it lacks a role, scope or claim that is asked for.",
             ),

@@ -113,8 +113,12 @@ impl Require {
             match shown.answer.take().unwrap_or_else(|| proof.verify(origin)) {
                 Verdict::Known(identity) if self.all => join(&mut shown.known, identity),
                 Verdict::Absent if !self.all => {}
-                // What was offered and is wrong says more than what was not.
-                Verdict::Refused(reason) if !self.all => shown.refused = shown.refused.or(Some(reason)),
+                // What was offered and is wrong says more than what was not, and why says more than that it is.
+                Verdict::Refused(reason) if !self.all => {
+                    if matches!(shown.refused, None | Some(Reason::Invalid)) {
+                        shown.refused = Some(reason);
+                    }
+                }
                 decided => return decided,
             }
             shown.count += 1;

@@ -211,7 +211,7 @@ impl Verifier for Slow {
         "patience"
     }
 
-    fn challenge(&self) -> &HeaderValue {
+    fn challenge(&self, _: &Origin) -> &HeaderValue {
         static CHALLENGE: HeaderValue = HeaderValue::from_static("Patience");
         &CHALLENGE
     }

@@ -107,15 +107,15 @@ pub enum ProxyHeader {
 pub struct Tls {
     /// One for each listener of the configuration, in their order; absent for those without TLS.
     pub listeners: Vec<Option<Arc<Acceptor>>>,
-    /// Those of the upstreams that have targets with TLS.
-    pub upstreams: Vec<Arc<Connector>>,
+    /// Those of the upstreams that have targets with TLS, and of the store of limits.
+    pub clients: Vec<Arc<Connector>>,
 }
 
 impl Tls {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &dyn Reload> {
         let listeners = self.listeners.iter().flatten().map(|acceptor| &**acceptor as &dyn Reload);
-        listeners.chain(self.upstreams.iter().map(|connector| &**connector as &dyn Reload))
+        listeners.chain(self.clients.iter().map(|connector| &**connector as &dyn Reload))
     }
 }
 

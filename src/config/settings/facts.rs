@@ -24,6 +24,9 @@ pub(super) struct Facts {
     policies: Vec<Located<String>>,
     /// The names of plans that sections refer to.
     plans: Vec<Located<String>>,
+    /// The names of issuers of tokens, and of those who know tokens, that sections refer to.
+    issuers: Vec<Located<String>>,
+    introspections: Vec<Located<String>>,
     /// Values that must not stand twice, by what they are, with the place of the first.
     once: HashMap<(&'static str, String), Option<Place>>,
 }
@@ -44,6 +47,16 @@ impl Reader<'_> {
         self.facts.plans.push(name.clone());
     }
 
+    /// Notes that a section refers to an issuer of tokens, for [`Self::check_tokens`].
+    pub(crate) fn refers_to_issuer(&mut self, name: &Located<String>) {
+        self.facts.issuers.push(name.clone());
+    }
+
+    /// The same for somebody who knows what tokens mean.
+    pub(crate) fn refers_to_introspection(&mut self, name: &Located<String>) {
+        self.facts.introspections.push(name.clone());
+    }
+
     /// Reports the names that sections refer to and that no upstream has.
     pub(crate) fn check_upstreams<T>(&mut self, upstreams: &Named<T>) {
         let references = std::mem::take(&mut self.facts.upstreams);
@@ -54,20 +67,38 @@ impl Reader<'_> {
     pub(crate) fn check_policies<T>(&mut self, policies: Option<&Named<T>>) {
         let references = std::mem::take(&mut self.facts.policies);
         let hint = "Say under `policies` who may call: `policies: {NAME: {require: {any: [api_key: {}]}}}`.";
-        self.check_optional(("policy", "policies"), policies, &references, hint);
+        self.check_some("policy", "policies", policies, &references, hint);
     }
 
     /// Reports the names that sections refer to and that no plan has.
     pub(crate) fn check_plans<T>(&mut self, plans: Option<&Named<T>>) {
         let references = std::mem::take(&mut self.facts.plans);
         let hint = "Say under `plans` how much may be called: `plans: {NAME: {rates: [100/min]}}`.";
-        self.check_optional(("plan", "plans"), plans, &references, hint);
+        self.check_some("plan", "plans", plans, &references, hint);
     }
 
-    /// The same for a section that may be missing; the hint is for who has none.
-    fn check_optional<T>(
+    /// Reports the names that sections refer to and that no issuer of tokens has, and nobody who knows tokens.
+    pub(crate) fn check_tokens<T, U>(
         &mut self,
-        (what, all): (&str, &str),
+        issuers: Option<&Named<T>>,
+        introspections: Option<&Named<U>>,
+    ) {
+        let references = std::mem::take(&mut self.facts.issuers);
+        let hint =
+            "Say who it is: `identity: {jwt: {NAME: {issuer: https://id.example, audience: [shop]}}}`.";
+        self.check_some("issuer of tokens", "issuers under `identity.jwt`", issuers, &references, hint);
+        let references = std::mem::take(&mut self.facts.introspections);
+        let hint = "Say who it is: `identity: {introspection: {NAME: {url: https://id.example/introspect, client_id: \
+                    gateway, client_secret: file:secret}}}`.";
+        let all = "names under `identity.introspection`";
+        self.check_some("introspection", all, introspections, &references, hint);
+    }
+
+    /// Reports the names that none has of those that there may be. `hint` is for when there is none at all.
+    fn check_some<T>(
+        &mut self,
+        what: &str,
+        all: &str,
         known: Option<&Named<T>>,
         references: &[Located<String>],
         hint: &str,

@@ -4,6 +4,7 @@ pub mod address;
 pub mod collector;
 pub mod counted;
 pub mod duration;
+pub mod endpoint;
 pub mod flow;
 pub mod glob;
 pub mod moment;
@@ -17,6 +18,7 @@ pub mod plain;
 pub mod public_url;
 pub mod range;
 pub mod rate;
+pub mod redis_url;
 pub mod secret;
 pub mod size;
 

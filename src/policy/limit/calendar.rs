@@ -11,10 +11,17 @@ const DAY: u64 = 24 * 60 * 60;
 /// The days in 400 years.
 const ERA: u64 = 146_097;
 
-/// Of the number that is kept, the bits for what is used; the rest are those of the window.
-const USED_BITS: u32 = 44;
-/// The most that can be told apart.
-const MAX_USED: u64 = (1 << USED_BITS) - 1;
+/// Of the number that is kept, the bits for what is used; the rest are those of the window: enough for days up to the year
+/// 9999.
+pub(super) const USED_BITS: u32 = 41;
+/// The most of a quota that can be told apart.
+pub const MAX_USED: u64 = (1 << USED_BITS) - 1;
+
+/// What is kept of a quota of which so much is used in the window of this number.
+pub const fn kept(number: u64, used: u64) -> u64 {
+    let used = if used < MAX_USED { used } else { MAX_USED };
+    number << USED_BITS | used
+}
 
 /// What time it is.
 #[derive(Clone, Copy, Debug)]

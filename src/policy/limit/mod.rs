@@ -5,6 +5,7 @@
 //! budget    what a plan or a policy lets callers do, and what they are told of it
 //! subject   by what calls are counted
 //! store     what is counted, and the seam to whoever does: one `Store` for each place where counts are kept
+//! redis     counts that several gateways share
 //! memory    the store of this process      table     its counts, in memory that has a bound
 //! gcra      rates, pure                    calendar  quotas of days and months, pure
 //! calls     how many calls of a subject go on at a time
@@ -18,6 +19,7 @@ pub mod calls;
 pub mod flight;
 pub mod gcra;
 pub mod memory;
+pub mod redis;
 pub mod store;
 pub mod subject;
 mod table;

@@ -58,7 +58,7 @@ impl Verifier for Told {
         "a word"
     }
 
-    fn challenge(&self) -> &HeaderValue {
+    fn challenge(&self, _: &Origin) -> &HeaderValue {
         static CHALLENGE: HeaderValue = HeaderValue::from_static("Word");
         &CHALLENGE
     }

@@ -1,11 +1,14 @@
 //! Every dialect, every kind of call, every reason: the same rule holds for all.
 
+use serde_json::json;
 use transom::call::Dialect;
 use transom::policy::refusal::Reason;
 
 use super::calls::{Kind, Outcome, call, carries, outcome, request};
+use super::issuer::{Signer, claims, jwks};
 use super::{BUYER, Counting, DRAINED, EXPIRED, PASSWORD, Place, REVOKED, SPENT, VISITOR, WRONG_PASSWORD};
 use crate::support::client::Answer;
+use crate::support::gateway::Gateway;
 
 /// Where a reason is proved for every dialect and kind of call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub(super) enum Proof {
     Streams,
     /// With what limits calls before they begin.
     Limits,
+    /// With those who say what tokens mean.
+    Issuers,
     /// Where it is made up what cannot be made in time over a wire.
     Units,
 }
@@ -30,6 +35,7 @@ pub(super) const fn proof(reason: Reason) -> Proof {
         Reason::Expired | Reason::Revoked => Proof::Streams,
         Reason::Streams | Reason::Duration | Reason::Messages | Reason::Bytes => Proof::Streams,
         Reason::Plan | Reason::Rate | Reason::Quota | Reason::Concurrency | Reason::Shed => Proof::Limits,
+        Reason::Unreachable => Proof::Issuers,
         Reason::Busy | Reason::Uncounted => Proof::Units,
     }
 }
@@ -51,10 +57,15 @@ enum Case {
     Key,
     KeyInQuery,
     Password,
+    ExpiredToken,
+    ForgedToken,
+    TokenOfWrongRole,
+    SeveralTokens,
+    Token,
 }
 
 impl Case {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 19] = [
         Self::Nothing,
         Self::UnknownKey,
         Self::ExpiredKey,
@@ -69,12 +80,22 @@ impl Case {
         Self::Key,
         Self::KeyInQuery,
         Self::Password,
+        Self::ExpiredToken,
+        Self::ForgedToken,
+        Self::TokenOfWrongRole,
+        Self::SeveralTokens,
+        Self::Token,
     ];
 
     /// The header and the query that show who calls.
     const fn credentials(self) -> (Option<(&'static str, &'static str)>, Option<&'static str>) {
         match self {
-            Self::Nothing => (None, None),
+            Self::Nothing
+            | Self::ExpiredToken
+            | Self::ForgedToken
+            | Self::TokenOfWrongRole
+            | Self::SeveralTokens
+            | Self::Token => (None, None),
             Self::UnknownKey => (Some(("x-api-key", "nobody's")), None),
             Self::ExpiredKey => (Some(("x-api-key", EXPIRED)), None),
             Self::RevokedKey => (Some(("x-api-key", REVOKED)), None),
@@ -90,6 +111,20 @@ impl Case {
         }
     }
 
+    /// The token that shows who calls, and whether it is sent twice.
+    fn token(self, [good, forger]: [&Signer; 2]) -> Option<(String, bool)> {
+        match self {
+            Self::ExpiredToken => Some((good.token(&claims("id", &json!({"exp": 1}))), false)),
+            Self::ForgedToken => Some((forger.token(&claims("id", &json!({}))), false)),
+            Self::TokenOfWrongRole => {
+                Some((good.token(&claims("id", &json!({"roles": ["visitor"]}))), false))
+            }
+            Self::SeveralTokens => Some((good.token(&claims("id", &json!({}))), true)),
+            Self::Token => Some((good.token(&claims("id", &json!({}))), false)),
+            _ => None,
+        }
+    }
+
     const fn expected(self) -> Outcome {
         match self {
             Self::Nothing
@@ -98,10 +133,13 @@ impl Case {
             | Self::RevokedKey
             | Self::UnknownKeyInQuery
             | Self::KeyInHeaderAndQuery
-            | Self::WrongPassword => Outcome::Unauthenticated,
-            Self::WrongRole | Self::BlockedAddress => Outcome::PermissionDenied,
+            | Self::WrongPassword
+            | Self::ExpiredToken
+            | Self::ForgedToken
+            | Self::SeveralTokens => Outcome::Unauthenticated,
+            Self::WrongRole | Self::BlockedAddress | Self::TokenOfWrongRole => Outcome::PermissionDenied,
             Self::OverRate | Self::OverQuota => Outcome::ResourceExhausted,
-            Self::Key | Self::KeyInQuery | Self::Password => Outcome::Answered,
+            Self::Key | Self::KeyInQuery | Self::Password | Self::Token => Outcome::Answered,
         }
     }
 
@@ -134,15 +172,24 @@ fn told(answer: &Answer) -> Option<(String, bool, bool)> {
 async fn one_policy_holds_on_every_path() {
     let place = Place::new();
     let backend = Counting::start();
-    let gateway = place.gateway(
+    let signers = [Signer::new("k"), Signer::new("k")];
+    let signers = signers.each_ref();
+    place.write("jwks.json", &jwks(&signers[..1]));
+    let issuer = format!(
+        "jwt: {{main: {{issuer: id, audience: [shop], jwks: 'file:{}'}}}}",
+        place.file("jwks.json").display()
+    );
+    let config = place.config(
         &backend.address,
         "trusted_proxies: [127.0.0.1]\n\
-         policies:\n  partners:\n    require: {any: [api_key: {}, basic: {}]}\n    allow: {roles: [buyer]}\n    \
+         policies:\n  partners:\n    require: {any: [api_key: {}, basic: {}, jwt: main]}\n    allow: {roles: [buyer]}\n    \
          deny: {ips: [203.0.113.0/24]}\n    rate: {by_plan: {default: open}}\n\
          plans: {open: {rates: [1000000/s]}, spent: {rates: [1/day]}, drained: {quotas: [1/month]}}\n\
          services: [{service: '**', policy: [partners]}]\n\
          telemetry: {access_log: json, log: 'info,transom::policy=debug'}\n",
     );
+    let gateway =
+        Gateway::with_config(&config.replacen("identity: {", &format!("identity: {{{issuer}, "), 1));
     for key in [SPENT, DRAINED] {
         let headers = [("x-api-key", key), ("x-forwarded-for", "198.51.100.1")];
         let first = call(gateway.address(), &request(Dialect::Rest, Kind::Unary), &headers, None).await;
@@ -154,8 +201,12 @@ async fn one_policy_holds_on_every_path() {
             for case in Case::ALL {
                 let before = backend.count();
                 let (header, query) = case.credentials();
+                let token = case.token(signers).map(|(token, twice)| (format!("Bearer {token}"), twice));
+                let bearer = token.iter().flat_map(|(token, twice)| {
+                    std::iter::repeat_n(("authorization", token.as_str()), if *twice { 2 } else { 1 })
+                });
                 let headers: Vec<_> =
-                    header.into_iter().chain([("x-forwarded-for", case.address())]).collect();
+                    header.into_iter().chain(bearer).chain([("x-forwarded-for", case.address())]).collect();
                 let answer = call(gateway.address(), &request(dialect, kind), &headers, query).await;
                 let name = format!("{dialect} {kind:?} {case:?}: {answer:?}");
                 assert_eq!(outcome(dialect, kind, &answer), case.expected(), "{name}");
@@ -167,11 +218,11 @@ async fn one_policy_holds_on_every_path() {
         }
     }
     // SOAP carries two of the four kinds.
-    assert_eq!(refused, (6 * 4 + 2) * 11);
+    assert_eq!(refused, (6 * 4 + 2) * 15);
     gateway.wait_for_log("\"principal\":\"legacy\"");
     let log = gateway.log();
     assert!(log.contains("\"reason\":\"forbidden\",\"principal\":\"visitor\""), "{log}");
-    for secret in ["-key", "nobody", "bGVnYWN5"] {
+    for secret in ["-key", "nobody", "bGVnYWN5", "eyJ"] {
         assert!(!log.contains(secret), "{secret}: {log}");
     }
 }

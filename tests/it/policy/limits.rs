@@ -9,7 +9,7 @@ use super::calls::{Kind, call, request};
 use super::{BUYER, Counting, Place, SPENT, VISITOR};
 use crate::support::client::{Answer, Version, send};
 use crate::support::gateway::{Gateway, transom};
-use crate::support::raw_backend::{self, item, status};
+use crate::support::raw_backend::{self, item};
 use crate::support::stream;
 
 const PLANS: &str =
