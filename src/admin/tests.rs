@@ -51,8 +51,16 @@ impl Gateway for Site {
     }
 
     fn upstreams(&self) -> Vec<(String, Report)> {
-        let target = TargetReport { target: "http://shop:1".into(), open: 2, ..TargetReport::default() };
-        vec![("shop".into(), Report { opened: 5, targets: vec![target] })]
+        let target = TargetReport {
+            target: "http://shop:1".into(),
+            open: 2,
+            in_flight: 3,
+            failed_calls: 4,
+            ejected_for: Some(Duration::from_millis(1500)),
+            healthy: true,
+            ..TargetReport::default()
+        };
+        vec![("shop".into(), Report { opened: 5, in_flight: 3, pending: 1, targets: vec![target] })]
     }
 
     fn identities(&self) -> (Vec<source::Report>, Vec<introspection::Report>) {
@@ -119,8 +127,11 @@ async fn every_path_has_its_answer() {
             "/upstreams",
             200,
             json!([{
-                "name": "shop", "methods": 0, "missing": null, "opened": 5,
-                "targets": [{ "target": "http://shop:1", "open": 2, "opening": 0, "resting": 0, "failures": 0 }],
+                "name": "shop", "methods": 0, "missing": null, "opened": 5, "in_flight": 3, "pending": 1,
+                "targets": [{
+                    "target": "http://shop:1", "open": 2, "opening": 0, "resting": 0, "failures": 0, "in_flight": 3,
+                    "failed_calls": 4, "ejected_for_ms": 1500, "healthy": true,
+                }],
             }]),
         ),
         (

@@ -24,6 +24,10 @@ pub(super) async fn answer(State(gateway): State<Arc<dyn Gateway>>) -> Response 
                     "opening": target.opening,
                     "resting": target.resting,
                     "failures": target.failures,
+                    "in_flight": target.in_flight,
+                    "failed_calls": target.failed_calls,
+                    "ejected_for_ms": target.ejected_for.map(|left| left.as_millis() as u64),
+                    "healthy": target.healthy,
                 })
             })
             .collect();
@@ -32,6 +36,8 @@ pub(super) async fn answer(State(gateway): State<Arc<dyn Gateway>>) -> Response 
             "methods": methods,
             "missing": missing.map(|missing| &missing.reason),
             "opened": report.opened,
+            "in_flight": report.in_flight,
+            "pending": report.pending,
             "targets": targets,
         })
     });

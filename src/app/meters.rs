@@ -16,7 +16,7 @@ use crate::telemetry::metrics::text::{self, Head, Kind};
 use crate::telemetry::metrics::{self, Metric, Tally};
 use crate::telemetry::process::Process;
 use crate::telemetry::trace::export::SPANS;
-use crate::upstream::meters::CONNECTIONS as UPSTREAM_CONNECTIONS;
+use crate::upstream::meters as upstream;
 
 /// All metrics, in the text format 0.0.4 of Prometheus.
 pub fn render() -> String {
@@ -44,7 +44,13 @@ pub fn render() -> String {
         &SOCKET_CLOSES,
         &CODEC_ERRORS,
         &CLIENT,
-        &UPSTREAM_CONNECTIONS,
+        &upstream::CONNECTIONS,
+        &upstream::RETRIES,
+        &upstream::DENIED,
+        &upstream::EJECTIONS,
+        &upstream::EJECTED,
+        &upstream::UNHEALTHY,
+        &upstream::TRIPPED,
         &LINES,
         &SPANS,
     ])

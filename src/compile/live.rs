@@ -13,7 +13,7 @@ use crate::policy::jwt::source;
 use crate::policy::streams::current::Guards;
 use crate::schema::Schema;
 use crate::tls::client::Connector;
-use crate::upstream::channel::{Channel, Settings};
+use crate::upstream::channel::Channel;
 use crate::upstream::report::Report;
 use crate::upstream::target::Target;
 
@@ -33,7 +33,6 @@ pub struct Live {
 struct Kept {
     name: String,
     targets: Vec<Target>,
-    settings: Settings,
     channel: Channel,
     connector: Option<Arc<Connector>>,
     /// Absent where its descriptors cannot be had.
@@ -53,7 +52,6 @@ impl Live {
             schema: catalogue.schema_of(position).cloned(),
             name: upstream.name.clone(),
             targets: upstream.targets.clone(),
-            settings: upstream.settings.clone(),
             channel: upstream.channel.clone(),
             connector: upstream.connector.clone(),
         });
@@ -67,10 +65,10 @@ impl Live {
         }
     }
 
-    /// The channel of an upstream whose targets and settings are the same still.
-    pub(super) fn channel(&self, name: &str, targets: &[Target], settings: &Settings) -> Option<Channel> {
+    /// The channel of an upstream whose targets are the same still.
+    pub(super) fn channel(&self, name: &str, targets: &[Target]) -> Option<&Channel> {
         let kept = self.upstreams.iter().find(|kept| kept.name == name)?;
-        (kept.targets == targets && kept.settings == *settings).then(|| kept.channel.clone())
+        (kept.targets == targets).then_some(&kept.channel)
     }
 
     /// The targets of an upstream.
@@ -99,8 +97,9 @@ impl Live {
         self.policy.current.replace(Arc::clone(&self.guards));
     }
 
-    /// Makes this generation the one that health tells of.
+    /// Makes this generation the one that health tells of, and whose settings hold for connections and targets.
     pub fn announce(&self) {
+        self.upstreams.iter().for_each(|kept| kept.channel.take_up());
         self.look();
         self.board.serve(Arc::clone(&self.served));
     }

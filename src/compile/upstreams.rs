@@ -2,30 +2,40 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
+
 use super::live::Live;
 use super::tls;
 use crate::call::service::CallService;
 use crate::config::Config;
+use crate::config::failing;
+use crate::config::place::Located;
 use crate::config::problem::{Problem, Problems};
 use crate::config::upstream;
 use crate::config::value::address;
+use crate::status::Code;
 use crate::tls::client::Connector;
-use crate::upstream::channel::{Channel, Settings};
+use crate::upstream::channel::Channel;
+use crate::upstream::decide::balance::Balance;
+use crate::upstream::decide::circuit::Circuit;
+use crate::upstream::decide::health::Health;
+use crate::upstream::decide::outlier::Outliers;
+use crate::upstream::decide::retry::Retries;
+use crate::upstream::settings::Settings;
 use crate::upstream::target::Target;
 
 /// An upstream of the configuration, ready to be called.
 pub(super) struct Upstream {
     pub(super) name: String,
     pub(super) targets: Vec<Target>,
-    pub(super) settings: Settings,
     pub(super) channel: Channel,
     pub(super) service: Arc<dyn CallService>,
     /// What opens TLS to its targets, if one of them has it.
     pub(super) connector: Option<Arc<Connector>>,
 }
 
-/// Builds every upstream, in the order of the configuration. One whose targets and settings are those of the last
-/// generation keeps its connections; nothing else is connected yet.
+/// Builds every upstream, in the order of the configuration. One whose targets are those of the last
+/// generation keeps its connections and what is known of the targets; nothing else is connected yet.
 pub(super) fn build(
     config: &Config,
     problems: &mut Problems,
@@ -36,19 +46,95 @@ pub(super) fn build(
     for (name, upstream) in config.upstreams.iter() {
         let connector = tls::connector(upstream, problems).map(|loaded| kept(name, loaded, live));
         let targets = targets(upstream, connector.as_ref(), problems);
-        let settings = Settings {
-            timeout: upstream.timeout.value,
-            connect_timeout: upstream.connect_timeout.value,
-            max_message: config.codec.message.as_usize(),
-            idle: upstream.stream_idle_timeout.value,
+        let settings = settings(upstream, config.codec.message.as_usize(), problems);
+        let kept = live.and_then(|live| live.channel(name, &targets));
+        let channel = match kept {
+            Some(kept) => kept.tuned(settings),
+            None => Channel::new(name.as_str(), targets.clone(), settings, cores),
         };
-        let kept = live.and_then(|live| live.channel(name, &targets, &settings));
-        let channel =
-            kept.unwrap_or_else(|| Channel::new(name.as_str(), targets.clone(), settings.clone(), cores));
         let service = Arc::new(channel.clone());
-        built.push(Upstream { name: name.value.clone(), targets, settings, channel, service, connector });
+        built.push(Upstream { name: name.value.clone(), targets, channel, service, connector });
     }
     built
+}
+
+fn settings(upstream: &upstream::Upstream, max_message: usize, problems: &mut Problems) -> Settings {
+    Settings {
+        timeout: upstream.timeout.value,
+        connect_timeout: upstream.connect_timeout.value,
+        max_message,
+        idle: upstream.stream_idle_timeout.value,
+        balance: balance(&upstream.balance, problems),
+        outliers: upstream.outliers.as_ref().map(outliers),
+        circuit: upstream.circuit.as_ref().map(circuit).unwrap_or_default(),
+        retries: upstream.retries.as_ref().map(retries).unwrap_or_default(),
+        health: upstream.health.as_ref().map(health),
+    }
+}
+
+fn balance(balance: &failing::Balance, problems: &mut Problems) -> Balance {
+    match balance {
+        failing::Balance::Plain(shares) => match shares.value {
+            failing::Shares::LeastRequest => Balance::LeastRequest,
+            failing::Shares::RoundRobin => Balance::RoundRobin,
+        },
+        failing::Balance::Common(failing::Common::ConsistentHash(hashed)) => {
+            match HeaderName::from_bytes(hashed.header.as_bytes()) {
+                Ok(name) => Balance::ConsistentHash(name),
+                Err(error) => {
+                    problems.push(Problem::error(format!("{error}.")).at(hashed.header.place));
+                    Balance::LeastRequest
+                }
+            }
+        }
+    }
+}
+
+const fn outliers(outliers: &failing::Outliers) -> Outliers {
+    Outliers {
+        consecutive_failures: outliers.consecutive_failures.value,
+        eject_for: outliers.eject_for.value,
+        max_ejected: outliers.max_ejected.value.millionths(),
+    }
+}
+
+fn circuit(circuit: &failing::Circuit) -> Circuit {
+    let bound = |bound: &Option<Located<u32>>| bound.as_ref().map_or(u32::MAX, |bound| bound.value);
+    Circuit { max_in_flight: bound(&circuit.max_in_flight), max_pending: bound(&circuit.max_pending) }
+}
+
+fn retries(retries: &failing::Retries) -> Retries {
+    Retries {
+        attempts: retries.attempts.value,
+        on: retries.on.iter().map(|code| code_of(code.value)).collect(),
+        backoff: retries.backoff.first,
+        max_backoff: retries.backoff.longest,
+        budget: retries.budget.millionths(),
+        attempt_timeout: retries.attempt_timeout.as_ref().map(|time| time.value),
+        unsafe_methods: retries.r#unsafe.value,
+    }
+}
+
+const fn code_of(code: failing::RetryCode) -> Code {
+    match code {
+        failing::RetryCode::Unavailable => Code::Unavailable,
+        failing::RetryCode::ResourceExhausted => Code::ResourceExhausted,
+        failing::RetryCode::Aborted => Code::Aborted,
+        failing::RetryCode::DeadlineExceeded => Code::DeadlineExceeded,
+        failing::RetryCode::Unknown => Code::Unknown,
+        failing::RetryCode::Internal => Code::Internal,
+        failing::RetryCode::Cancelled => Code::Cancelled,
+    }
+}
+
+fn health(health: &failing::Health) -> Health {
+    Health {
+        service: health.grpc.as_ref().map(|service| service.value.clone()).unwrap_or_default(),
+        interval: health.interval.value,
+        timeout: health.timeout.value,
+        unhealthy: health.unhealthy.value,
+        healthy: health.healthy.value,
+    }
 }
 
 /// What opens TLS to an upstream: what did so before if its settings are the same, so that the channel stays too. It

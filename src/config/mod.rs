@@ -19,6 +19,7 @@ mod braces;
 pub mod callers;
 pub mod descriptors;
 pub mod documents;
+pub mod failing;
 pub mod files;
 pub mod grpc;
 pub mod http_rules;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::descriptors::Descriptors;
+use super::failing::{Balance, Circuit, Health, Outliers, Retries, warn};
 use super::limits::DAY;
 use super::place::Located;
 use super::problem::Problem;
@@ -19,8 +20,8 @@ const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 settings! {
     /// A gRPC backend: the URL of its only target, or a mapping.
     pub struct Upstream, short for [targets] {
-        /// Where the backend is reached: `http://host:port`, `https://host:port` or `unix:/path`. Calls go to each
-        /// in turn.
+        /// Where the backend is reached: `http://host:port`, `https://host:port` or `unix:/path`. `balance`
+        /// says how they share the calls.
         targets: NonEmpty<Located<Target>>,
         /// Where the descriptors of this upstream come from, in place of those at the top of the file.
         descriptors: Vec<Descriptors> = Vec::new(),
@@ -33,9 +34,19 @@ settings! {
         stream_idle_timeout: Located<Duration> = STREAM_IDLE_TIMEOUT.into() => Duration::from_secs(1)..=DAY,
         /// How `https` targets are trusted. Without, by the authorities that the system trusts.
         tls: Option<UpstreamTls> = None,
+        /// Which of the targets a call goes to: `least_request` (of two targets the one with fewer calls in flight),
+        /// `round_robin`, or `{consistent_hash: {header: NAME}}`.
+        balance: Balance = Balance::default(),
+        /// How targets are asked for their health. They are not if this is left out.
+        health: Option<Health> = None,
+        /// When targets are left alone because calls to them fail. They are not if this is left out.
+        outliers: Option<Outliers> = None,
+        /// How many calls there may be at a time. As many as come if this is left out.
+        circuit: Option<Circuit> = None,
+        /// Which calls are sent again, beside those that a backend cannot have acted on.
+        retries: Option<Retries> = None,
     }
-    later { balance, health, outliers, circuit, retries }
-    check check(targets, tls)
+    check check(targets, tls, timeout, balance, outliers, retries)
     example "Write the URL of the backend, such as http://127.0.0.1:50051, or `targets: [URL, URL]`."
 }
 
@@ -49,22 +60,82 @@ impl Upstream {
             connect_timeout: CONNECT_TIMEOUT.into(),
             stream_idle_timeout: STREAM_IDLE_TIMEOUT.into(),
             tls: None,
+            balance: Balance::default(),
+            health: None,
+            outliers: None,
+            circuit: None,
+            retries: None,
         }
     }
 
-    /// Reports settings of TLS that nothing uses: somebody who wrote them expects encryption.
     fn check(
         reader: &mut Reader<'_>,
         targets: Option<&NonEmpty<Located<Target>>>,
         tls: Option<&Option<UpstreamTls>>,
+        timeout: Option<&Located<Duration>>,
+        balance: Option<&Balance>,
+        outliers: Option<&Option<Outliers>>,
+        retries: Option<&Option<Retries>>,
     ) {
-        let (Some(targets), Some(Some(_))) = (targets, tls) else { return };
-        if targets.iter().all(|target| !matches!(target.value, Target::Tls { .. })) {
-            let message =
-                format!("{} has settings of TLS, but no target that begins with https://.", reader.path());
-            let problem = Problem::error(message).at(targets.first().and_then(|target| target.place));
-            let _: Option<()> =
-                reader.error(problem.hint("Write the target with https://, or remove `tls`."));
+        if let Some(targets) = targets {
+            check_tls(reader, targets, tls.and_then(Option::as_ref));
+            check_shares(reader, targets.len(), balance, outliers.and_then(Option::as_ref));
         }
+        if let (Some(timeout), Some(Some(retries))) = (timeout, retries) {
+            check_times(reader, timeout.value, retries);
+        }
+    }
+}
+
+/// Reports settings of TLS that nothing uses: somebody who wrote them expects encryption.
+fn check_tls(reader: &mut Reader<'_>, targets: &[Located<Target>], tls: Option<&UpstreamTls>) {
+    if tls.is_none() {
+        return;
+    }
+    if targets.iter().all(|target| !matches!(target.value, Target::Tls { .. })) {
+        let message =
+            format!("{} has settings of TLS, but no target that begins with https://.", reader.path());
+        let problem = Problem::error(message).at(targets.first().and_then(|target| target.place));
+        let _: Option<()> = reader.error(problem.hint("Write the target with https://, or remove `tls`."));
+    }
+}
+
+/// Warns of settings that need several targets.
+fn check_shares(
+    reader: &mut Reader<'_>,
+    count: usize,
+    balance: Option<&Balance>,
+    outliers: Option<&Outliers>,
+) {
+    if let Some(place) = balance.and_then(Balance::place).filter(|_| count == 1) {
+        let text = format!("{} has one target, so that there is nothing to balance.", reader.path());
+        warn(reader, Problem::warning(text).at(place).hint("Add targets, or remove `balance`."));
+    }
+    if let Some(outliers) = outliers {
+        let part = outliers.max_ejected.millionths();
+        if count as u64 * u64::from(part) < 1_000_000 {
+            let text = format!(
+                "{} never leaves a target alone: `max_ejected` of {count} is less than one.",
+                reader.path()
+            );
+            let hint = "Add targets, write a larger `max_ejected`, or remove `outliers`.";
+            let place = outliers.max_ejected.place.or(outliers.consecutive_failures.place);
+            warn(reader, Problem::warning(text).at(place.or(outliers.eject_for.place)).hint(hint));
+        }
+    }
+}
+
+/// Warns of retries that come after the end.
+fn check_times(reader: &mut Reader<'_>, timeout: Duration, retries: &Retries) {
+    let path = reader.path();
+    if let Some(attempt) = retries.attempt_timeout.as_ref().filter(|attempt| attempt.value >= timeout) {
+        let text = format!("{path} ends calls before the `attempt_timeout` of `retries` has passed.");
+        let hint = "Write an `attempt_timeout` that is shorter than `timeout`, so that there is time for another attempt.";
+        warn(reader, Problem::warning(text).at(attempt.place).hint(hint));
+    }
+    if retries.backoff.first >= timeout {
+        let text = format!("{path} ends calls before the first pause of `retries` has passed.");
+        let hint = "Write a `backoff` that begins with less than `timeout`.";
+        warn(reader, Problem::warning(text).at(retries.backoff.place).hint(hint));
     }
 }

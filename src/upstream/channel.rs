@@ -5,72 +5,56 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
-use tokio::time::Instant;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::{Instant, sleep};
 
 use crate::call::deadline::before;
 use crate::call::service::{BoxFuture, CallService};
 use crate::call::{self, Body, Call, Encodings, Messages, Reply};
 use crate::status::{Code, Status};
+use crate::telemetry::random;
 use crate::telemetry::trace::context::LENGTH;
 use crate::telemetry::trace::span::Traced;
 
-use super::exchange::Exchange;
-use super::fault::{Again, Failure, Told, late, unopened, unreachable};
+use super::decide::balance::{Balance, hash};
+use super::decide::retry::{Cause, Next, Pushback, Tries};
+use super::exchange::{Bounds, Exchange};
+use super::fault::{Failure, Told, full, hung, late, unopened};
 use super::frames::Terms;
 use super::http2::handle::{Stream, Turn};
 use super::http2::hpack::Request;
 use super::http2::piece::Piece;
 use super::http2::reason::Error;
+use super::links::{Choice, Lease, Wish};
 use super::meters::Attempt;
-use super::pool::{Lease, Pool};
+use super::pool::Pool;
 use super::report::Report;
 use super::request::{
     ACCEPT_ENCODING, CONSTANT, ENCODING, TIMEOUT, TRACEPARENT, Timeout, crosses, crosses_without_parent,
     framed,
 };
+use super::settings::Settings;
 use super::target::Target;
 use super::upload::Upload;
 use super::watch::Watch;
 use super::{core, stream};
 
-/// How often one call is sent at most, all reasons taken together.
-const TRIES: usize = 3;
+/// What a backend may say about when a call is sent again.
+static PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
-/// What bounds the calls of a [`Channel`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// How long a backend may take for one call, counted from when the request is complete. A call's
-    /// own deadline may be earlier, never later. It does not bound streaming answers. Default 15 s.
-    pub timeout: Duration,
-    /// How long connecting to one target may take, all its addresses and the name lookup together.
-    /// Default 1 s.
-    pub connect_timeout: Duration,
-    /// The largest message in either direction, in bytes. Default 4 MiB.
-    pub max_message: usize,
-    /// How long a stream may go without a message in either direction. Default 15 min.
-    pub idle: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(15),
-            connect_timeout: Duration::from_secs(1),
-            max_message: 4 * 1024 * 1024,
-            idle: Duration::from_secs(15 * 60),
-        }
-    }
-}
-
-/// An upstream: carries calls to its targets in turn.
+/// An upstream: carries calls to its targets.
 ///
 /// One channel serves all cores; it is cheap to clone. Each core opens one connection per target when
-/// calls first need it (see [`core::enter`]) and replaces it when it ends. A target that cannot be
-/// reached is left out for 20 ms to 1 s; when none can, calls fail at once with UNAVAILABLE. A call
-/// is sent again, at most twice and within its deadline, only when the backend cannot have acted on it:
+/// calls first need it (see [`core::enter`]) and replaces it when it ends; up to seven more where the target takes no
+/// further streams. A target that cannot be reached is left out for 20 ms to 1 s; when none can, calls fail at once with
+/// UNAVAILABLE. Targets whose calls fail one after the other are left alone for longer where [`Settings::outliers`] says
+/// so, and those that say that they are not well where [`Settings::health`] does; when no other is there, they are used
+/// all the same.
+///
+/// A call is sent again, at most twice and within its deadline, when the backend cannot have acted on it:
 /// it was not sent, the stream was refused (once), or it lies above the last stream of a GOAWAY. A
-/// method that is declared idempotent is also sent again when the connection broke before an answer.
+/// method that is declared idempotent is also sent again when the connection broke before an answer, and as
+/// [`Settings::retries`] says; nothing of an answer has reached the caller then.
 ///
 /// Messages of statuses made here are for callers and name no address; those are in the log.
 ///
@@ -97,8 +81,21 @@ impl Channel {
     /// A channel to `targets` for an application with `cores` runtimes. Nothing is connected yet.
     /// `name` stands in the log.
     pub fn new(name: impl Into<Arc<str>>, targets: Vec<Target>, settings: Settings, cores: usize) -> Self {
-        let pool = Arc::new(Pool::new(name.into(), targets, settings.connect_timeout, cores));
+        let pool = Arc::new(Pool::new(name.into(), targets, settings.rules(), cores));
         Self { shared: Arc::new(Shared { pool, settings }) }
+    }
+
+    /// A channel to the same targets by other settings. It shares the connections and what is known of the targets. What
+    /// concerns them holds once it is [taken up](Self::take_up).
+    pub fn tuned(&self, settings: Settings) -> Self {
+        Self { shared: Arc::new(Shared { pool: Arc::clone(&self.shared.pool), settings }) }
+    }
+
+    /// Lets the settings hold for everything that is shared with other channels, and begins to ask targets for their
+    /// health where that is wanted and there is a runtime.
+    pub fn take_up(&self) {
+        let settings = &self.shared.settings;
+        self.shared.pool.retune(&settings.rules(), settings.health.as_ref());
     }
 
     /// What its connections are doing now.
@@ -116,10 +113,12 @@ impl fmt::Debug for Channel {
 impl CallService for Channel {
     fn call(&self, call: Call) -> BoxFuture<Reply> {
         let shared = Arc::clone(&self.shared);
+        let key = shared.key(&call);
         let Call { method, metadata, deadline, encodings, trace, body, .. } = call;
         let (started, input) = (Instant::now(), Input::Stream(None));
         let (parent, attempt) = (None, None);
-        let mut work = Try { method, metadata, encodings, input, started, deadline, trace, parent, attempt };
+        let mut work =
+            Try { method, metadata, encodings, input, started, deadline, key, trace, parent, attempt };
         // A block, as the future of a function keeps what it is given twice, and this one is moved.
         Box::pin(async move { shared.answer(&mut work, body).await.unwrap_or_else(Reply::from) })
     }
@@ -133,6 +132,8 @@ struct Try {
     input: Input,
     started: Instant,
     deadline: Option<Instant>,
+    /// What it has in common with calls that go to the same target.
+    key: Option<u64>,
     trace: Option<Traced>,
     /// The value of `traceparent`, if it is not among the metadata as it came.
     parent: Option<[u8; LENGTH]>,
@@ -148,9 +149,9 @@ enum Input {
 }
 
 impl Try {
-    fn begin(&mut self, started: Instant, upstream: &str) {
+    fn begin(&mut self, started: Instant, upstream: &str, before: u32) {
         let trace = self.trace.as_ref().and_then(Traced::sampled);
-        self.attempt = Some(Attempt::begin(started, trace, &self.method, upstream));
+        self.attempt = Some(Attempt::begin(started, trace, &self.method, upstream, before));
     }
 
     /// Notes where the try goes, and tells the backend the place in the trace.
@@ -204,6 +205,14 @@ impl Drop for Try {
     }
 }
 
+/// A try that failed, and what goes on.
+struct Failed<'a> {
+    target: usize,
+    outcome: Result<Reply, Failure>,
+    tries: &'a mut Tries,
+    wish: &'a mut Wish,
+}
+
 impl Shared {
     async fn answer(&self, work: &mut Try, body: Body) -> Result<Reply, Status> {
         if let Body::Refused(status) = body {
@@ -230,53 +239,153 @@ impl Shared {
 
     async fn send(&self, work: &mut Try) -> Result<Reply, Status> {
         let slot = core::slot(self.pool.cores());
-        let mut refused = None;
-        let mut tries = 1;
-        work.begin(work.started, self.pool.name());
+        let mut wish = Wish::new(work.method.idempotent, work.key);
+        let mut tries = Tries::first();
+        work.begin(work.started, self.pool.name(), 0);
         loop {
-            let lease = match self.pool.acquire(slot, refused) {
-                Some(lease) => Some(lease),
+            let lease = match self.pool.acquire(slot, &self.settings.balance, &wish, tries.count == 1) {
+                Choice::Up(lease) => Ok(lease),
+                Choice::Full => Err(full()),
                 // What seldom happens is kept apart, so that the future of a call is small.
-                None => Box::pin(Arc::clone(&self.pool).wait(slot, refused)).await,
+                _ => Box::pin(Arc::clone(&self.pool).wait(slot, &self.settings.balance, wish)).await,
             };
-            let Some(lease) = lease else {
-                work.end(Code::Unavailable);
-                return Err(unreachable());
-            };
-            let target = lease.target;
+            let lease = lease.inspect_err(|status| work.end(status.code()))?;
+            let target = lease.target();
             work.sent_to(self.pool.target(target));
-            let failure = match self.exchange(slot, lease, work).await {
-                Ok(mut reply) => {
+            match self.exchange(slot, lease, work, tries).await {
+                Ok(mut reply) if reply.status.is_ok() => {
+                    self.pool.group().succeeded(target);
                     work.replied(&mut reply);
                     return Ok(reply);
                 }
-                Err(failure) => failure,
-            };
-            work.end(failure.status.code());
-            let again = match failure.again {
-                Again::No => false,
-                Again::Refused => refused.replace(target).is_none(),
-                Again::Unsent => true,
-                Again::Lost => work.method.idempotent,
-            };
-            let told = self.told(target, work);
-            if !again || tries == TRIES || !work.is_whole() {
-                told.warn(&failure, tries);
-                return Err(failure.status);
+                outcome => {
+                    let failed = Failed { target, outcome, tries: &mut tries, wish: &mut wish };
+                    if let Some(outcome) = Box::pin(self.failed(work, failed)).await {
+                        return outcome;
+                    }
+                }
             }
-            told.again(&failure, tries);
-            tries += 1;
-            work.begin(Instant::now(), self.pool.name());
         }
+    }
+
+    /// What comes of a try that failed; nothing if there is another one.
+    async fn failed(&self, work: &mut Try, failed: Failed<'_>) -> Option<Result<Reply, Status>> {
+        let Failed { target, outcome, tries, wish } = failed;
+        let (is_blamed, cause) = match &outcome {
+            Ok(reply) => {
+                let code = reply.status.code();
+                let pushback = Pushback::read(reply.trailers.get(&PUSHBACK).map(HeaderValue::as_bytes));
+                (code == Code::Unavailable, Some(Cause::Answered(code, pushback)))
+            }
+            Err(failure) => (failure.blames_the_target(), failure.again.cause()),
+        };
+        let group = self.pool.group();
+        if is_blamed {
+            group.failed(target);
+        } else if outcome.is_ok() {
+            group.succeeded(target);
+        }
+        let told = self.told(target, work);
+        let count = tries.count;
+        let pause = cause.filter(|_| work.is_whole()).and_then(|cause| self.pause(cause, tries, work));
+        let Some(pause) = pause else {
+            return Some(match outcome {
+                Ok(mut reply) => {
+                    work.replied(&mut reply);
+                    Ok(reply)
+                }
+                Err(failure) => {
+                    work.end(failure.status.code());
+                    told.warn(&failure, count);
+                    Err(failure.status)
+                }
+            });
+        };
+        let (status, why) = match outcome {
+            Ok(reply) => (reply.status, None),
+            Err(failure) => (failure.status, failure.cause),
+        };
+        work.end(status.code());
+        told.again(&status, why.as_ref(), count);
+        wish.avoid(target);
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
+        work.begin(Instant::now(), self.pool.name(), count);
+        None
+    }
+
+    /// How long to wait until the call is sent again, if it is. Not when its deadline would have passed, nor when too many
+    /// calls are sent again already.
+    fn pause(&self, cause: Cause, tries: &mut Tries, work: &Try) -> Option<Duration> {
+        let (rules, group) = (&self.settings.retries, self.pool.group());
+        let random = (random::next() >> 32) as u32;
+        let Next::Again { pause, paid } = tries.next(cause, rules, work.method.idempotent, random) else {
+            return None;
+        };
+        if !pause.is_zero() && work.deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
+            return None;
+        }
+        if paid && !group.take(rules.budget) {
+            return None;
+        }
+        if matches!(cause, Cause::Lost { .. }) && !paid {
+            group.spend();
+        }
+        group.meters().sent_again(cause);
+        Some(pause)
     }
 
     fn told(&self, target: usize, work: &Try) -> Told {
         Told { pool: Arc::clone(&self.pool), target, method: Arc::clone(&work.method) }
     }
 
-    /// One try on one connection.
-    async fn exchange(&self, slot: usize, lease: Lease, work: &mut Try) -> Result<Reply, Failure> {
-        let target = lease.target;
+    /// What a call has in common with others that go to the same target.
+    fn key(&self, call: &Call) -> Option<u64> {
+        let Balance::ConsistentHash(name) = &self.settings.balance else { return None };
+        let head = || call.origin.headers.as_ref()?.get(name);
+        call.metadata.get(name).or_else(head).map(|value| hash(value.as_bytes()))
+    }
+
+    /// One try on one connection. Where another target may be asked, its answer is waited for only so long.
+    async fn exchange(
+        &self,
+        slot: usize,
+        lease: Lease,
+        work: &mut Try,
+        tries: Tries,
+    ) -> Result<Reply, Failure> {
+        let rules = &self.settings.retries;
+        match rules.attempt_timeout {
+            Some(time)
+                if tries.may_hang(rules, work.method.idempotent)
+                    && matches!(work.input, Input::Message(_)) =>
+            {
+                Box::pin(self.impatient(slot, lease, work, time)).await
+            }
+            _ => self.patient(slot, lease, work).await,
+        }
+    }
+
+    /// Gives up the try after this time, if the budget allows another one.
+    async fn impatient(
+        &self,
+        slot: usize,
+        lease: Lease,
+        work: &mut Try,
+        time: Duration,
+    ) -> Result<Reply, Failure> {
+        let until = Instant::now().checked_add(time);
+        let mut answer = pin!(self.patient(slot, lease, work));
+        match before(until, answer.as_mut()).await {
+            Some(outcome) => outcome,
+            None if self.pool.group().take(self.settings.retries.budget) => Err(hung(time)),
+            None => answer.await,
+        }
+    }
+
+    async fn patient(&self, slot: usize, lease: Lease, work: &mut Try) -> Result<Reply, Failure> {
+        let target = lease.target();
         let mut exchange = self.open(slot, lease, work).await?;
         let terms = Terms { limit: self.settings.max_message, compressed: work.encodings.accepted.is_some() };
         if work.method.server_streaming {
@@ -287,11 +396,10 @@ impl Shared {
     }
 
     /// Opens a stream and begins to send.
-    async fn open(&self, slot: usize, lease: Lease, work: &mut Try) -> Result<Exchange, Failure> {
-        let sender = &lease.connection.sender;
-        let turn = match sender.try_turn() {
+    async fn open(&self, slot: usize, mut lease: Lease, work: &mut Try) -> Result<Exchange, Failure> {
+        let turn = match lease.connection.sender.try_turn() {
             Ok(Some(turn)) => Ok(turn),
-            Ok(None) => Box::pin(sender.turn()).await,
+            Ok(None) => Box::pin(Arc::clone(&self.pool).turn(slot, &mut lease)).await?,
             Err(error) => Err(error),
         };
         let turn = turn.map_err(|error| self.unopened(slot, &lease, error))?;
@@ -306,12 +414,15 @@ impl Shared {
                 Some(Upload::start(stream.sink(), messages, self.settings.max_message, activity))
             }
         };
-        Ok(Exchange::new(lease, stream, upload, work.deadline, watch))
+        let own = work.started.checked_add(self.settings.timeout);
+        let is_own = !work.method.is_streaming() && work.deadline == own;
+        let bounds = Bounds { started: work.started, deadline: work.deadline, is_own };
+        Ok(Exchange::new(lease, stream, upload, bounds, watch))
     }
 
     fn unopened(&self, slot: usize, lease: &Lease, error: Error) -> Failure {
         if !matches!(error, Error::HeadersTooLarge { .. }) {
-            self.pool.retire(slot, lease);
+            self.pool.retire(slot, &lease.connection);
         }
         unopened(error)
     }
@@ -320,8 +431,8 @@ impl Shared {
     fn begin(&self, turn: Turn, lease: &Lease, work: &Try) -> Result<Result<Stream, Error>, Status> {
         let timeout = work.timeout()?.map(Timeout::new);
         let request = Request {
-            secure: self.pool.target(lease.target).tls().is_some(),
-            authority: self.pool.target(lease.target).authority(),
+            secure: self.pool.target(lease.target()).tls().is_some(),
+            authority: self.pool.target(lease.target()).authority(),
             path: work.method.path.as_str(),
             constant: CONSTANT,
             varying: [

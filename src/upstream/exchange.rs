@@ -12,11 +12,11 @@ use tokio::time::{Instant, timeout_at};
 use crate::call::Reply;
 use crate::status::{Code, Status};
 
-use super::fault::{Failure, stream_error};
+use super::fault::{Again, Failure, stream_error};
 use super::frames::Terms;
 use super::http2::engine::Event;
 use super::http2::handle::Stream;
-use super::pool::Lease;
+use super::links::Lease;
 use super::response::{Reading, no_status};
 use super::upload::Upload;
 use super::watch::Watch;
@@ -31,29 +31,41 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// allows on the connection, which are often no more than 100, so with more of them new calls use another
 /// connection.
 const MAX_WAITING: u32 = 40;
+/// How long a backend may be silent at least before that is its fault: deadlines of callers may be as short as they like.
+const SILENCE: Duration = Duration::from_millis(100);
 /// A backend whose own timer for the deadline fires first resets the call up to this much earlier.
 const CLOCK_SLACK: Duration = Duration::from_millis(5);
 
 /// A call on its stream. When it is dropped before its end, the call is cancelled.
 pub(super) struct Exchange {
     lease: Lease,
-    deadline: Option<Instant>,
+    bounds: Bounds,
     /// Absent once the call has ended.
     live: Option<Live>,
 }
 
+/// How long a call may take.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) started: Instant,
+    /// What the backend was told.
+    pub(super) deadline: Option<Instant>,
+    /// Whether the caller would wait longer, so that it is the time that a backend may take.
+    pub(super) is_own: bool,
+}
+
 impl Exchange {
-    /// `deadline` is the one that the backend was told; `upload` is what sends a stream of messages; `watch` is for
+    /// `bounds` are those that the backend was told; `upload` is what sends a stream of messages; `watch` is for
     /// calls that nobody else keeps within a bound of time.
     pub(super) const fn new(
         lease: Lease,
         stream: Stream,
         upload: Option<Upload>,
-        deadline: Option<Instant>,
+        bounds: Bounds,
         watch: Option<Box<Watch>>,
     ) -> Self {
         let live = Live { stream, upload, is_answered: false, watch, given_up: false };
-        Self { lease, deadline, live: Some(live) }
+        Self { lease, bounds, live: Some(live) }
     }
 
     /// Reads the answer of a method that gives one message.
@@ -88,7 +100,15 @@ impl Exchange {
     /// Waits for the next event of the answer.
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Failure>> {
         let Some(live) = &mut self.live else { return Poll::Ready(Err(no_status().into())) };
-        let event = ready!(live.poll_event(cx)).map_err(|failure| at_deadline(failure, self.deadline))?;
+        let event = match ready!(live.poll_event(cx)) {
+            Ok(event) => event,
+            Err(mut failure) => {
+                if let Again::Lost { served } = &mut failure.again {
+                    *served = self.lease.connection.has_served();
+                }
+                return Poll::Ready(Err(at_deadline(failure, self.bounds.deadline)));
+            }
+        };
         if matches!(event, Event::Head(_)) {
             self.lease.served();
         }
@@ -109,6 +129,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let Some(live) = self.live.take() else { return };
         let now = Instant::now();
+        if is_late(&self.bounds, &live, now) {
+            self.lease.late();
+        }
         let reset_at = self.lease.connection.resets.reserve(now);
         if reset_at <= now {
             // Dropping `live` resets the stream with CANCEL.
@@ -123,6 +146,15 @@ impl Drop for Exchange {
             });
         }
     }
+}
+
+/// Whether a backend did not answer in the time that it has, or was silent on the whole connection for as long as the
+/// caller would wait. That it takes longer than a caller likes is no fault of it.
+fn is_late(bounds: &Bounds, live: &Live, now: Instant) -> bool {
+    let is_silent = || now.duration_since(bounds.started) >= SILENCE && live.stream.is_silent();
+    bounds.deadline.is_some_and(|deadline| deadline <= now)
+        && !live.is_answered
+        && (bounds.is_own || is_silent())
 }
 
 /// A backend cancels a call whose deadline has passed on its side.

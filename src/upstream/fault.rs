@@ -9,6 +9,7 @@ use tracing::field::display;
 use crate::call::Method;
 use crate::status::{Code, Fault, Status, http as table};
 
+use super::decide::retry::Cause;
 use super::http2::reason::{Error, Reason};
 use super::pool::Pool;
 use super::target::Target;
@@ -31,8 +32,32 @@ pub(super) enum Again {
     Refused,
     /// The request surely did not reach the backend's code.
     Unsent,
-    /// The connection broke before an answer, so only an idempotent method may be sent again.
-    Lost,
+    /// The connection broke before an answer, so only an idempotent method may be sent again. `served` says whether the
+    /// backend had answered on it before.
+    Lost { served: bool },
+    /// There was no answer in the time of an attempt, and another one may be made.
+    Hung,
+}
+
+impl Again {
+    /// Why the call could be sent again, if it could.
+    pub(super) const fn cause(self) -> Option<Cause> {
+        match self {
+            Self::No => None,
+            Self::Refused => Some(Cause::Refused),
+            Self::Unsent => Some(Cause::Unsent),
+            Self::Lost { served } => Some(Cause::Lost { served }),
+            Self::Hung => Some(Cause::Hung),
+        }
+    }
+}
+
+impl Failure {
+    /// Whether it is the target that fails. What becomes of a connection is noted with the connection.
+    pub(super) fn blames_the_target(&self) -> bool {
+        let is_answer = self.cause.is_none() && !self.status.is_retryable();
+        self.again == Again::Hung || is_answer && self.status.code() == Code::Unavailable
+    }
 }
 
 /// What the log says a call was.
@@ -46,7 +71,7 @@ pub(super) struct Told {
 impl Told {
     /// Notes that a call failed for good. What is wrong with the caller's messages is no warning: anybody
     /// could fill the log with it.
-    pub(super) fn warn(&self, failure: &Failure, tries: usize) {
+    pub(super) fn warn(&self, failure: &Failure, tries: u32) {
         let (upstream, target, method) = self.names();
         let (status, cause) = (&failure.status, failure.cause.as_ref().map(display));
         if status.fault() == Fault::Caller {
@@ -57,9 +82,9 @@ impl Told {
     }
 
     /// Notes that a call failed and is sent once more.
-    pub(super) fn again(&self, failure: &Failure, tries: usize) {
+    pub(super) fn again(&self, status: &Status, cause: Option<&Error>, tries: u32) {
         let (upstream, target, method) = self.names();
-        let (status, cause) = (&failure.status, failure.cause.as_ref().map(display));
+        let cause = cause.map(display);
         tracing::debug!(upstream, %target, method, tries, %status, cause, "a call is sent again");
     }
 
@@ -94,6 +119,25 @@ pub(super) fn unreachable() -> Status {
         "No backend of this service can be reached at the moment; try again shortly.",
     )
     .with_retry()
+}
+
+/// There was no answer in the time of an attempt.
+pub(super) fn hung(time: Duration) -> Failure {
+    let text = format!("The backend did not answer within {} ms.", time.as_millis());
+    let status = Status::backend(Code::DeadlineExceeded, text);
+    Failure { status, again: Again::Hung, cause: None }
+}
+
+/// There are as many calls with the backends as there may be.
+pub(super) fn full() -> Status {
+    let text = "This service has as many calls in flight as it may; try again shortly.";
+    Status::backend(Code::Unavailable, text).with_retry()
+}
+
+/// As many calls wait for the backends as may.
+pub(super) fn crowded() -> Status {
+    let text = "As many calls wait for this service as may; try again shortly.";
+    Status::backend(Code::Unavailable, text).with_retry()
 }
 
 /// The backend answered with an HTTP status other than 200 and without a `grpc-status`.
@@ -147,7 +191,7 @@ fn classify(error: &Error) -> (Status, Again) {
         }
         Error::Broken(_) | Error::Full | Error::HeadersTooLarge { .. } => {
             let text = "The connection to the backend broke before it answered in full.";
-            (Status::backend(Code::Unavailable, text), Again::Lost)
+            (Status::backend(Code::Unavailable, text), Again::Lost { served: false })
         }
     }
 }

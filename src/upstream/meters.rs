@@ -7,16 +7,99 @@ use std::task::{Context, Poll, ready};
 use futures_util::Stream;
 use tokio::time::Instant;
 
+use super::decide::retry::Cause;
 use super::target::{Place, Target};
 use crate::call::{Method, Part, Replies};
 use crate::status::Code;
-use crate::telemetry::metrics::{Family, Level};
+use crate::telemetry::metrics::{Count, Family, Level};
 use crate::telemetry::trace::context::Context as TraceContext;
 use crate::telemetry::trace::span::{Kind, Open, Trace};
 
 /// Connections to backends that are open.
 pub static CONNECTIONS: Family<Level> =
     Family::new("transom_upstream_connections", "Connections to backends that are open.", &["upstream"]);
+
+/// Calls that were sent again.
+pub static RETRIES: Family<Count> = Family::new(
+    "transom_upstream_retries_total",
+    "Calls that were sent again to a backend, by why.",
+    &["upstream", "reason"],
+);
+
+/// Calls that were not.
+pub static DENIED: Family<Count> = Family::new(
+    "transom_upstream_retries_denied_total",
+    "Calls that were not sent again because the budget for that was used up.",
+    &["upstream"],
+);
+
+/// How often a target was left alone.
+pub static EJECTIONS: Family<Count> = Family::new(
+    "transom_upstream_ejections_total",
+    "How often a target was left alone because calls to it failed.",
+    &["upstream"],
+);
+
+/// Targets that are left alone.
+pub static EJECTED: Family<Level> = Family::new(
+    "transom_upstream_targets_ejected",
+    "Targets that are left alone because calls to them failed.",
+    &["upstream"],
+);
+
+/// Targets that are not well.
+pub static UNHEALTHY: Family<Level> = Family::new(
+    "transom_upstream_targets_unhealthy",
+    "Targets that are left out because of what they say of their health.",
+    &["upstream"],
+);
+
+/// Calls that failed at once.
+pub static TRIPPED: Family<Count> = Family::new(
+    "transom_upstream_circuit_open_total",
+    "Calls that failed at once because there were too many, by the bound that was met.",
+    &["upstream", "bound"],
+);
+
+/// What is counted of one upstream beside its calls.
+pub(super) struct Meters {
+    pub(super) connections: Arc<Level>,
+    pub(super) denied: Arc<Count>,
+    pub(super) ejections: Arc<Count>,
+    pub(super) ejected: Arc<Level>,
+    pub(super) unhealthy: Arc<Level>,
+    /// By the bound of calls in flight, and of those that wait.
+    pub(super) tripped: [Arc<Count>; 2],
+    retries: [Arc<Count>; REASONS.len()],
+}
+
+const REASONS: [&str; 5] = ["unsent", "refused", "lost", "answered", "hung"];
+
+impl Meters {
+    pub(super) fn new(upstream: &str) -> Self {
+        Self {
+            connections: CONNECTIONS.series(&[upstream]),
+            denied: DENIED.series(&[upstream]),
+            ejections: EJECTIONS.series(&[upstream]),
+            ejected: EJECTED.series(&[upstream]),
+            unhealthy: UNHEALTHY.series(&[upstream]),
+            tripped: ["in_flight", "pending"].map(|bound| TRIPPED.series(&[upstream, bound])),
+            retries: REASONS.map(|reason| RETRIES.series(&[upstream, reason])),
+        }
+    }
+
+    /// A call is sent again.
+    pub(super) fn sent_again(&self, cause: Cause) {
+        let reason = match cause {
+            Cause::Unsent => 0,
+            Cause::Refused => 1,
+            Cause::Lost { .. } => 2,
+            Cause::Answered(..) => 3,
+            Cause::Hung => 4,
+        };
+        self.retries[reason].add(1);
+    }
+}
 
 /// A try that goes on. How it ends must be said; see [`Attempt::end`].
 pub(super) struct Attempt {
@@ -26,7 +109,14 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    pub(super) fn begin(started: Instant, trace: Option<&Trace>, method: &Method, upstream: &str) -> Self {
+    /// `before` says how many tries of the call there were.
+    pub(super) fn begin(
+        started: Instant,
+        trace: Option<&Trace>,
+        method: &Method,
+        upstream: &str,
+        before: u32,
+    ) -> Self {
         let span = trace.map(|trace| {
             let name = rpc_method(method).to_owned();
             let mut open = trace.begin(name.clone(), Kind::Client);
@@ -34,6 +124,9 @@ impl Attempt {
             span.set("rpc.system.name", "grpc");
             span.set("rpc.method", name);
             span.set("transom.upstream", upstream.to_owned());
+            if before > 0 {
+                span.set("transom.resend_count", i64::from(before));
+            }
             open
         });
         Self { started, span }

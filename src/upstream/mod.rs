@@ -9,10 +9,12 @@
 
 pub mod channel;
 pub mod core;
+pub mod decide;
 pub mod http2;
 pub mod meters;
 pub mod reflection;
 pub mod report;
+pub mod settings;
 pub mod target;
 
 mod connect;
@@ -20,6 +22,9 @@ mod counted;
 mod exchange;
 mod fault;
 mod frames;
+mod group;
+mod health;
+mod links;
 mod pool;
 mod request;
 mod response;

@@ -1,11 +1,17 @@
 //! What an upstream can tell about its connections.
 
+use std::time::Duration;
+
 /// The connections of an upstream at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// How many connections were opened since the upstream exists. It grows when a backend was away and is
     /// back.
     pub opened: u64,
+    /// Calls that are with a target.
+    pub in_flight: u32,
+    /// Calls that wait for a connection, or for a target that takes no more of them at a time.
+    pub pending: u32,
     /// Each target, in the order of the configuration.
     pub targets: Vec<TargetReport>,
 }
@@ -17,7 +23,7 @@ impl Report {
     }
 }
 
-/// The connections to one target; each core has at most one that takes new calls.
+/// The connections to one target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetReport {
     /// Where it is, as the configuration writes it.
@@ -32,4 +38,12 @@ pub struct TargetReport {
     pub failures: u32,
     /// Whether it could not be reached when that was tried, which was not long ago, and there is no connection.
     pub away: bool,
+    /// Calls that are with it.
+    pub in_flight: u32,
+    /// Calls that failed by its fault since it last answered one.
+    pub failed_calls: u32,
+    /// For how long it is left alone, as calls to it failed. No time at all: until a call has tried it.
+    pub ejected_for: Option<Duration>,
+    /// Whether it is well by its own word, or was not asked.
+    pub healthy: bool,
 }

@@ -40,4 +40,5 @@ mod streams;
 mod support;
 mod telemetry;
 mod tls;
+mod upstreams;
 mod websocket;

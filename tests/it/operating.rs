@@ -29,7 +29,7 @@ fn the_page_about_who_may_call_works() {
 }
 
 /// Types the steps of a page that uses these ports, and says how many there are.
-fn type_in(page: &str, ports: &[&str]) -> usize {
+pub(crate) fn type_in(page: &str, ports: &[&str]) -> usize {
     let mut page = std::fs::read_to_string(root().join(page)).unwrap();
     for (port, free) in ports.iter().zip(free_ports(ports.len())) {
         assert!(page.contains(port), "{port} is not on the page");

@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import os
+import signal
 import sys
 import threading
 from concurrent import futures
@@ -10,6 +11,7 @@ from concurrent import futures
 import grpc
 from google.protobuf import empty_pb2
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -204,6 +206,35 @@ def stored(pieces):
     return response
 
 
+class Moods(grpc.ServerInterceptor):
+    """What the server is told by signals: SIGUSR1 turns over what it says of its health, SIGUSR2 whether calls fail."""
+
+    def __init__(self, fails):
+        self.fails = fails
+        self.is_well = True
+        self.health = health.HealthServicer()
+        signal.signal(signal.SIGUSR1, self.turn_health)
+        signal.signal(signal.SIGUSR2, self.turn_calls)
+
+    def turn_health(self, *_):
+        self.is_well = not self.is_well
+        status = health_pb2.HealthCheckResponse.SERVING if self.is_well else health_pb2.HealthCheckResponse.NOT_SERVING
+        self.health.set("", status)
+
+    def turn_calls(self, *_):
+        self.fails = not self.fails
+
+    def intercept_service(self, continuation, details):
+        handler = continuation(details)
+        if not self.fails or not details.method.startswith("/echo.") or not handler.unary_unary:
+            return handler
+        return grpc.unary_unary_rpc_method_handler(
+            lambda request, context: context.abort(grpc.StatusCode.UNAVAILABLE, "Told to fail."),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
 class RawHandler(grpc.GenericRpcHandler):
     """Serves echo.v1.Raw without a serializer for the answer."""
 
@@ -228,6 +259,7 @@ def main():
     parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"), help="speak TLS")
     parser.add_argument("--ping", type=int, metavar="MS", help="ping clients so often, and leave those that do not answer")
     parser.add_argument("--client-ca", help="refuse clients without a certificate of this authority")
+    parser.add_argument("--unavailable", action="store_true", help="answer UNAVAILABLE to every call")
     arguments = parser.parse_args()
     port = arguments.port
 
@@ -237,7 +269,9 @@ def main():
         options += [("grpc.keepalive_time_ms", arguments.ping), ("grpc.keepalive_timeout_ms", 10 * arguments.ping)]
         options += [("grpc.keepalive_permit_without_calls", 1), ("grpc.http2.max_pings_without_data", 0)]
     pool = futures.ThreadPoolExecutor(max_workers=512)
-    server = grpc.server(pool, handlers=[RawHandler()], options=options)
+    moods = Moods(arguments.unavailable)
+    server = grpc.server(pool, handlers=[RawHandler()], interceptors=[moods], options=options)
+    health_pb2_grpc.add_HealthServicer_to_server(moods.health, server)
     notes = Notes()
     services.add_EchoServicer_to_server(Echo(notes), server)
     streams = Streams(notes)

@@ -126,7 +126,7 @@ descriptors:
 ";
 
 const UPSTREAM: &str = "    \
-    # Several targets are taken in turn. How long a unary call may take, and making a connection:
+    # Several targets share the calls (docs/upstreams.md). How long a unary call may take, and making a connection:
     #timeout: 15s
     #connect_timeout: 1s
 

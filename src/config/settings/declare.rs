@@ -26,6 +26,14 @@
 //! A reader reports everything that is wrong with its section before it gives up, so that a file is
 //! mended in one go.
 
+/// The name of a key whose field is called so: one that is a word of Rust is written `r#word`.
+pub(crate) const fn key(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    }
+}
+
 /// See the documentation of the module.
 macro_rules! settings {
     (
@@ -52,7 +60,7 @@ macro_rules! settings {
             const SHAPE: $crate::config::schema::Shape = $crate::config::schema::Shape {
                 name: stringify!($name),
                 description: &[$($doc),+],
-                keys: &[$(stringify!($field)),+],
+                keys: &[$($crate::config::settings::declare::key(stringify!($field))),+],
                 later: &[$($(stringify!($later)),+)?],
                 short: $crate::config::settings::declare::settings!(@short $($short)? $([$shorts])?),
                 example: $crate::config::settings::declare::settings!(@option $($example)?),
@@ -71,11 +79,11 @@ macro_rules! settings {
                 $(
                     let $field: Option<$ty> = section.read(
                         reader,
-                        stringify!($field),
+                        $crate::config::settings::declare::key(stringify!($field)),
                         $crate::config::settings::declare::settings!(@option $($default)?),
                     );
                     $(let $field = $field.and_then(|value| {
-                        reader.bounds(stringify!($field), value, &$bounds)
+                        reader.bounds($crate::config::settings::declare::key(stringify!($field)), value, &$bounds)
                     });)?
                 )+
                 $(Self::$check(reader, $($part.as_ref()),+);)?
@@ -88,7 +96,7 @@ macro_rules! settings {
                         let default: Option<$ty> =
                             $crate::config::settings::declare::settings!(@option $($default)?);
                         $crate::config::schema::Property {
-                            key: stringify!($field),
+                            key: $crate::config::settings::declare::key(stringify!($field)),
                             description: &[$($field_doc),+],
                             schema: <$ty as $crate::config::settings::Setting>::schema(schemas),
                             required: default.is_none(),
@@ -105,7 +113,7 @@ macro_rules! settings {
                 let mut section = serde_json::Map::new();
                 $(
                     if let Some(value) = $crate::config::settings::Setting::written(&self.$field) {
-                        section.insert(stringify!($field).to_owned(), value);
+                        section.insert($crate::config::settings::declare::key(stringify!($field)).to_owned(), value);
                     }
                 )+
                 Some(serde_json::Value::Object(section))

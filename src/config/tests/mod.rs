@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::descriptors::Descriptors;
+use super::failing::{Balance, Common, RetryCode, Shares};
 use super::limits::Encodings;
 use super::load::parse;
 use super::place::Place;
@@ -170,6 +171,39 @@ fn every_key_is_read() {
     assert_eq!(users.descriptors[0].upstream().unwrap().value, "users");
     let timeouts = (users.timeout.value, users.connect_timeout.value);
     assert_eq!(timeouts, (Duration::from_millis(1500), Duration::from_millis(300)));
+    let Balance::Common(Common::ConsistentHash(hashed)) = &users.balance else {
+        panic!("{:?}", users.balance)
+    };
+    assert_eq!(&**hashed.header, "x-user");
+    let health = users.health.as_ref().unwrap();
+    assert_eq!(health.grpc.as_ref().unwrap().value, "users.v1.Users");
+    assert_eq!((health.interval.value, health.timeout.value), (secs(2), Duration::from_millis(500)));
+    assert_eq!((health.unhealthy.value, health.healthy.value), (3, 2));
+    let outliers = users.outliers.as_ref().unwrap();
+    assert_eq!((outliers.consecutive_failures.value, outliers.eject_for.value), (3, secs(10)));
+    assert_eq!(outliers.max_ejected.millionths(), 340_000);
+    let circuit = users.circuit.as_ref().unwrap();
+    let bounds = [&circuit.max_in_flight, &circuit.max_pending].map(|bound| bound.as_ref().unwrap().value);
+    assert_eq!(bounds, [100, 10]);
+    let retries = users.retries.as_ref().unwrap();
+    let codes: Vec<_> = retries.on.iter().map(|code| code.value).collect();
+    assert_eq!(
+        (retries.attempts.value, codes),
+        (3, vec![RetryCode::Unavailable, RetryCode::ResourceExhausted])
+    );
+    let (first, longest) = (Duration::from_millis(10), Duration::from_millis(500));
+    assert_eq!((retries.backoff.first, retries.backoff.longest), (first, longest));
+    assert_eq!((retries.budget.millionths(), retries.r#unsafe.value), (100_000, true));
+    assert_eq!(retries.attempt_timeout.as_ref().unwrap().value, Duration::from_millis(400));
+    let orders = config.upstreams.find("orders").unwrap();
+    assert_eq!(orders.balance, Balance::Plain(Shares::RoundRobin.into()));
+    let retries = orders.retries.as_ref().unwrap();
+    assert_eq!(
+        (retries.attempts.value, retries.budget.millionths(), retries.r#unsafe.value),
+        (2, 200_000, false)
+    );
+    assert_eq!((retries.on.len(), retries.on[0].value), (1, RetryCode::Unavailable));
+    assert!(retries.attempt_timeout.is_none());
 
     let tls = config.listeners[1].tls.as_ref().unwrap();
     assert_eq!((&**tls.certificate, tls.key.written_as()), (Path::new("/etc/transom/a.crt"), "/run/a.key"));
@@ -243,7 +277,7 @@ fn every_leaf_keeps_its_place() {
     assert_eq!(text(config.routes[0].path.place), "\"/v1/orders/{id}\"");
     assert_eq!(text(config.http.body.place), "8MiB");
     let position = problems.sources.position(config.routes[1].call.place.unwrap());
-    assert_eq!(position, Some(("transom.yaml", 51, 11)));
+    assert_eq!(position, Some(("transom.yaml", 70, 11)));
 }
 
 /// What YAML takes for a number, a truth value or nothing else than a text stays what was written.

@@ -16,6 +16,7 @@ pub mod pattern;
 pub mod percent;
 pub mod plain;
 pub mod public_url;
+pub mod range;
 pub mod rate;
 pub mod redis_url;
 pub mod secret;

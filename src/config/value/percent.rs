@@ -21,6 +21,16 @@ impl Percent {
     /// One percent.
     pub const ONE: Self = Self(UNIT);
 
+    /// So many percent.
+    pub const fn of(percent: u8) -> Self {
+        Self(percent as u64 * UNIT)
+    }
+
+    /// The part in millionths.
+    pub const fn millionths(self) -> u32 {
+        (self.0 / 1_000) as u32
+    }
+
     /// The part as a number from 0 to 1.
     pub fn ratio(self) -> f64 {
         self.0 as f64 / (100 * UNIT) as f64
@@ -89,5 +99,8 @@ mod tests {
         ]);
         let ratio = |text| Percent::parse(text, Path::new("")).unwrap().ratio();
         assert_eq!((ratio("100%"), ratio("1%"), ratio("0%")), (1.0, 0.01, 0.0));
+        let parse = |text| Percent::parse(text, Path::new("")).unwrap();
+        assert_eq!((parse("50%"), parse("1%")), (Percent::of(50), Percent::ONE));
+        assert_eq!((parse("100%").millionths(), parse("0.5%").millionths()), (1_000_000, 5_000));
     }
 }

@@ -67,6 +67,30 @@ impl<S: Series> Metric for Family<S> {
     }
 }
 
+/// A counter.
+#[derive(Debug, Default)]
+pub struct Count(PerCore<AtomicU64>);
+
+impl Count {
+    /// Adds to it.
+    pub fn add(&self, amount: u64) {
+        self.0.mine().fetch_add(amount, Relaxed);
+    }
+
+    /// The present value.
+    pub fn value(&self) -> u64 {
+        self.0.all().map(|cell| cell.load(Relaxed)).sum()
+    }
+}
+
+impl Series for Count {
+    const KIND: Kind = Kind::Counter;
+
+    fn render(&self, name: &str, labels: &str, out: &mut String) {
+        line(out, name, "", labels, self.value());
+    }
+}
+
 /// A level: how many of something there are.
 #[derive(Debug, Default)]
 pub struct Level(PerCore<AtomicU64>);
@@ -106,6 +130,18 @@ impl Drop for HeldLevel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counters_go_up() {
+        static FAMILY: Family<Count> = Family::new("events_total", "Events.", &["of"]);
+        let count = FAMILY.series(&["a"]);
+        count.add(2);
+        count.add(3);
+        let mut text = String::new();
+        FAMILY.render(&mut text);
+        let expected = "# HELP events_total Events.\n# TYPE events_total counter\nevents_total{of=\"a\"} 5\n";
+        assert_eq!((count.value(), &*text), (5, expected));
+    }
 
     #[test]
     fn series_live_as_long_as_they_are_held() {

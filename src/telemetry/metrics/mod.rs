@@ -18,7 +18,7 @@ mod tally;
 pub mod text;
 
 pub use durations::{BOUNDS, Dimension, Durations, Time};
-pub use family::{Family, Level, Series};
+pub use family::{Count, Family, HeldLevel, Level, Series};
 pub use per_core::PerCore;
 pub use tally::{Held, Tally};
 

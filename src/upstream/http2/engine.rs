@@ -64,6 +64,8 @@ pub struct Engine {
     end: Option<Error>,
     /// Whether anything came at all.
     pub(super) heard: bool,
+    /// How often something came.
+    pub(super) arrivals: u32,
     woken: Vec<Waker>,
     driver: Option<Waker>,
     is_driver_woken: bool,
@@ -149,6 +151,7 @@ impl Engine {
             empty: 0,
             end: None,
             heard: false,
+            arrivals: 0,
             woken: Vec::new(),
             driver: None,
             is_driver_woken: false,
@@ -167,6 +170,13 @@ impl Engine {
     /// Whether there is nothing left to do: no more streams are opened, and none is there.
     pub fn is_finished(&self) -> bool {
         (self.end.is_some() || self.is_let_go) && self.slots.is_empty() && self.open == 0
+    }
+
+    /// Opens no stream until the peer has said how many it takes.
+    pub(super) fn hold(&mut self) {
+        if !self.heard {
+            self.peer.max_streams = 0;
+        }
     }
 
     /// Nobody is left who would open streams.

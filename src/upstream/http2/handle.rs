@@ -48,6 +48,11 @@ impl Sender {
         Self { shared }
     }
 
+    /// Opens no stream until the peer has said how many it takes.
+    pub fn hold(&self) {
+        self.shared.with(Engine::hold);
+    }
+
     /// The right to open a stream, if the peer takes one right now and nobody waits for that.
     ///
     /// # Errors
@@ -102,8 +107,11 @@ impl Turn {
     /// When the connection takes no more streams, or no such headers. Nothing was sent.
     pub fn open(mut self, request: &Request<'_>, piece: Option<Piece>) -> Result<Stream, Error> {
         let shared = self.shared.take().ok_or(Error::Full)?;
-        let id = shared.with(|engine| engine.open(request, piece))?;
-        Ok(Stream { shared, id })
+        let (id, arrivals) = shared.with(|engine| {
+            let id = engine.open(request, piece)?;
+            Ok((id, engine.arrivals))
+        })?;
+        Ok(Stream { shared, id, arrivals })
     }
 }
 
@@ -120,6 +128,8 @@ impl Drop for Turn {
 pub struct Stream {
     shared: Arc<Shared>,
     id: u32,
+    /// How often something had come on the connection when the stream was opened.
+    arrivals: u32,
 }
 
 impl Stream {
@@ -135,6 +145,11 @@ impl Stream {
     /// comes.
     pub fn discard(&mut self, go_on: bool) {
         self.shared.with(|engine| engine.discard(self.id, go_on));
+    }
+
+    /// Whether nothing at all has come on the connection since the stream was opened.
+    pub fn is_silent(&self) -> bool {
+        self.shared.with(|engine| engine.arrivals == self.arrivals)
     }
 
     /// Where the content of the request goes, if it did not come with the headers.

@@ -34,6 +34,7 @@ impl Engine {
     /// What ends the connection. The engine has failed then and says so to the peer, and must get nothing more.
     pub fn receive(&mut self, input: &[u8]) -> Result<usize, Flaw> {
         let mut used = 0;
+        self.arrivals = self.arrivals.wrapping_add(1);
         while let Some((&head, rest)) = input[used..].split_first_chunk::<HEAD>() {
             let head = Head::parse(head);
             let outcome = if head.length > MAX_FRAME {

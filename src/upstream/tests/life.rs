@@ -499,7 +499,8 @@ async fn calls_wait_for_a_free_stream() {
     let target = backend_with(builder, move |stream| {
         let running = Arc::clone(&running);
         async move {
-            assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0);
+            // One on each connection, of which there are no more than eight.
+            assert!(running.fetch_add(1, Ordering::SeqCst) < 8);
             tokio::task::yield_now().await;
             running.fetch_sub(1, Ordering::SeqCst);
             echo(stream).await;
@@ -508,7 +509,7 @@ async fn calls_wait_for_a_free_stream() {
     .await;
     let channel = channel(vec![target]);
     assert_echo(&ask(&channel, "first").await, b"first");
-    let calls = (0..10).map(|index| ask(&channel, vec![index; 30_000]));
+    let calls = (0..30).map(|index| ask(&channel, vec![index; 30_000]));
     for (index, reply) in futures_util::future::join_all(calls).await.into_iter().enumerate() {
         assert_echo(&reply, &vec![index as u8; 30_000]);
     }

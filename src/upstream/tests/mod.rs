@@ -15,9 +15,11 @@ use crate::call::service::CallService;
 use crate::call::{Body, Call, Dialect, Encodings, Method, Origin, Reply};
 use crate::status::{Code, Status};
 
-use super::channel::{Channel, Settings};
+use super::channel::Channel;
+use super::settings::Settings;
 use super::target::Target;
 
+mod failing;
 mod faults;
 mod life;
 mod peers;

@@ -4,7 +4,7 @@ mod access_log;
 mod log_levels;
 mod metrics;
 mod operations;
-mod scrape;
+pub(crate) mod scrape;
 mod traces;
 
 use std::net::SocketAddr;

@@ -11,17 +11,22 @@ use crate::support::gateway::{listening, transom};
 use crate::support::process::Server;
 
 /// A running gateway with an admin listener.
-pub(super) struct Metered {
-    pub(super) server: Server,
-    pub(super) metrics: SocketAddr,
-    _folder: TempDir,
+pub(crate) struct Metered {
+    pub(crate) server: Server,
+    pub(crate) metrics: SocketAddr,
+    folder: TempDir,
 }
 
 impl Metered {
     /// In front of what the reflection of these backends shows.
-    pub(super) fn in_front_of(backends: &[(&str, SocketAddr)]) -> Self {
+    pub(crate) fn in_front_of(backends: &[(&str, SocketAddr)]) -> Self {
         let upstreams: String =
             backends.iter().map(|(name, address)| format!("  {name}: http://{address}\n")).collect();
+        Self::with_upstreams(&upstreams)
+    }
+
+    /// In front of the upstreams of a configuration.
+    pub(crate) fn with_upstreams(upstreams: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("transom.yaml");
         let listeners = "listeners: [{address: 127.0.0.1:0}]\nadmin: 127.0.0.1:0\n";
@@ -32,22 +37,31 @@ impl Metered {
         let server = Server::start(command, listening);
         server.wait_for("operators are listened to");
         let metrics = server.printed().lines().find_map(operators).unwrap();
-        Self { server, metrics, _folder: folder }
+        Self { server, metrics, folder: folder }
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    /// Adds a line to the settings of the last upstream, and waits until the process has taken it up.
+    pub(crate) fn reload_with(&self, setting: &str) {
+        let file = self.folder.path().join("transom.yaml");
+        let config = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, config.replace("services:", &format!("    {setting}\nservices:"))).unwrap();
+        self.server.hang_up();
+        self.server.wait_for("\"reloaded\"");
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
     /// The metrics as text.
-    pub(super) async fn text(&self) -> String {
+    pub(crate) async fn text(&self) -> String {
         let answer = client::get(self.metrics, "/metrics").await;
         assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
         String::from_utf8(answer.body.to_vec()).unwrap()
     }
 
     /// The metrics by name and labels, as they are written.
-    pub(super) async fn values(&self) -> Values {
+    pub(crate) async fn values(&self) -> Values {
         let text = self.text().await;
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         Values(
@@ -68,16 +82,16 @@ fn operators(line: &str) -> Option<SocketAddr> {
 
 /// What metrics said at one moment.
 #[derive(Debug)]
-pub(super) struct Values(pub(super) BTreeMap<String, f64>);
+pub(crate) struct Values(pub(crate) BTreeMap<String, f64>);
 
 impl Values {
     /// The value of a series; 0 if there is none.
-    pub(super) fn of(&self, series: &str) -> f64 {
+    pub(crate) fn of(&self, series: &str) -> f64 {
         self.0.get(series).copied().unwrap_or(0.0)
     }
 
     /// All values of a metric together, with all its labels.
-    pub(super) fn sum(&self, name: &str) -> f64 {
+    pub(crate) fn sum(&self, name: &str) -> f64 {
         let of_name = |key: &&String| key.split('{').next() == Some(name);
         self.0.keys().filter(of_name).map(|key| self.0[key]).sum()
     }

@@ -1,0 +1,230 @@
+//! `balance`, `health`, `outliers`, `circuit` and `retries` of an upstream: which target a call goes to, and what happens
+//! when targets fail.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::limits::DAY;
+use super::node::{Node, Value};
+use super::place::Located;
+use super::problem::Problem;
+use super::schema::Schemas;
+use super::settings::Setting;
+use super::settings::collection::NonEmpty;
+use super::settings::declare::settings;
+use super::settings::read::Reader;
+use super::value::name::RequestKey;
+use super::value::percent::Percent;
+use super::value::range::Pauses;
+
+const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
+const EJECT_FOR: Duration = Duration::from_secs(30);
+const BACKOFF: Pauses = Pauses { first: Duration::from_millis(25), longest: Duration::from_secs(1) };
+
+/// Which of the targets a call goes to: a word, or a mapping.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Balance {
+    /// By what is in flight, or in turn.
+    Plain(Located<Shares>),
+    /// By something that calls have in common.
+    Common(Common),
+}
+
+settings! {
+    /// How targets share the calls.
+    pub enum Shares {
+        /// Of two targets the one with fewer calls in flight.
+        "least_request" => LeastRequest,
+        /// One after the other.
+        "round_robin" => RoundRobin,
+    }
+}
+
+settings! {
+    /// Calls that have something in common go to the same target.
+    pub enum Common {
+        /// By the hash of something. A target with a quarter more calls in flight than its share is passed over.
+        consistent_hash: ConsistentHash(Hashed),
+    }
+}
+
+settings! {
+    /// What calls have in common.
+    pub struct Hashed {
+        /// The metadata whose value they have in common, as it goes upstream. Calls without it go where fewer are in
+        /// flight.
+        header: Located<RequestKey>,
+    }
+    example "Write `consistent_hash: {header: x-user}`."
+}
+
+settings! {
+    /// How targets are asked for their health, by gRPC (grpc.health.v1).
+    pub struct Health {
+        /// The service that is asked for. The whole server if this is left out.
+        grpc: Option<Located<String>> = None,
+        /// How often each target is asked.
+        interval: Located<Duration> = HEALTH_INTERVAL.into() => Duration::from_millis(100)..=Duration::from_secs(3600),
+        /// How long an answer may take.
+        timeout: Located<Duration> = HEALTH_TIMEOUT.into() => Duration::from_millis(10)..=Duration::from_secs(60),
+        /// After how many bad answers in a row a target is left out.
+        unhealthy: Located<u32> = 2.into() => 1..=100,
+        /// After how many good answers in a row it is back.
+        healthy: Located<u32> = 1.into() => 1..=100,
+    }
+    check check(interval, timeout)
+}
+
+settings! {
+    /// When targets are left alone because calls to them fail.
+    pub struct Outliers {
+        /// After how many failures in a row: UNAVAILABLE, or no answer in time.
+        consecutive_failures: Located<u32> = 5.into() => 1..=1000,
+        /// For how long the first time. Each further time adds as much, up to ten times.
+        eject_for: Located<Duration> = EJECT_FOR.into() => Duration::from_millis(100)..=Duration::from_secs(3600),
+        /// How many of the targets at most.
+        max_ejected: Located<Percent> = Percent::of(50).into(),
+    }
+}
+
+settings! {
+    /// How many calls there may be at a time. Further ones fail at once with UNAVAILABLE, which is 503 in HTTP.
+    pub struct Circuit {
+        /// Calls that are with the backends. As many as come if this is left out.
+        max_in_flight: Option<Located<u32>> = None => 1..=10_000_000,
+        /// Calls that wait for a connection, or for a backend that takes no more of them at a time. As many as come if
+        /// this is left out.
+        max_pending: Option<Located<u32>> = None => 1..=10_000_000,
+    }
+    check check(max_in_flight, max_pending)
+}
+
+settings! {
+    /// Which calls are sent again, beside those that a backend cannot have acted on.
+    pub struct Retries {
+        /// How often a call is sent in all.
+        attempts: Located<u32> = 2.into() => 2..=10,
+        /// After which answers.
+        on: NonEmpty<Located<RetryCode>> = NonEmpty::new(RetryCode::Unavailable.into(), []),
+        /// The pause before the second time, and the longest one; each is twice as long as the one before, but for a
+        /// random part.
+        backoff: Located<Pauses> = BACKOFF.into(),
+        /// How many of the calls of the last ten seconds may be sent again. Three a second may in any case.
+        budget: Located<Percent> = Percent::of(20).into(),
+        /// How long an answer is waited for until another target is asked, where there is another attempt. To the end of
+        /// `timeout` if this is left out.
+        attempt_timeout: Option<Located<Duration>> = None => Duration::from_millis(1)..=DAY,
+        /// Whether methods are sent again, too, that are not declared to be NO_SIDE_EFFECTS or IDEMPOTENT.
+        r#unsafe: Located<bool> = false.into(),
+    }
+    check check(budget)
+}
+
+settings! {
+    /// A code after which a call may be sent again.
+    pub enum RetryCode {
+        /// The service cannot be reached at the moment.
+        "UNAVAILABLE" => Unavailable,
+        /// Something is used up.
+        "RESOURCE_EXHAUSTED" => ResourceExhausted,
+        /// The call lost a conflict with another one.
+        "ABORTED" => Aborted,
+        /// The backend's own deadline has passed.
+        "DEADLINE_EXCEEDED" => DeadlineExceeded,
+        /// An error without a better code.
+        "UNKNOWN" => Unknown,
+        /// The backend has a defect.
+        "INTERNAL" => Internal,
+        /// The backend took the call back.
+        "CANCELLED" => Cancelled,
+    }
+}
+
+impl Default for Balance {
+    fn default() -> Self {
+        Self::Plain(Shares::LeastRequest.into())
+    }
+}
+
+impl Setting for Balance {
+    const WHAT: &'static str =
+        "one of the words `least_request`, `round_robin`, or a mapping with the key `consistent_hash`";
+
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Text(text) if text == "consistent_hash" => {
+                let message = format!("{} does not say what calls have in common.", reader.path());
+                let hint = "Write `balance: {consistent_hash: {header: x-user}}`.";
+                reader.error(Problem::error(message).at(node.place).hint(hint))
+            }
+            Value::Map(_) => Common::read(node, reader).map(Self::Common),
+            _ => Located::read(node, reader).map(Self::Plain),
+        }
+    }
+
+    fn schema(schemas: &mut Schemas) -> Json {
+        json!({ "anyOf": [Shares::schema(schemas), Common::schema(schemas)] })
+    }
+
+    fn written(&self) -> Option<Json> {
+        match self {
+            Self::Plain(shares) => shares.written(),
+            Self::Common(common) => common.written(),
+        }
+    }
+}
+
+impl Balance {
+    /// Where it is written.
+    pub fn place(&self) -> Option<super::place::Place> {
+        match self {
+            Self::Plain(shares) => shares.place,
+            Self::Common(Common::ConsistentHash(hashed)) => hashed.header.place,
+        }
+    }
+}
+
+impl Health {
+    fn check(
+        reader: &mut Reader<'_>,
+        interval: Option<&Located<Duration>>,
+        timeout: Option<&Located<Duration>>,
+    ) {
+        let (Some(interval), Some(timeout)) = (interval, timeout) else { return };
+        if timeout.value > interval.value {
+            let text = format!("{} waits longer for an answer than until the next question.", reader.path());
+            let hint = "Write a `timeout` that is not longer than `interval`.";
+            warn(reader, Problem::warning(text).at(timeout.place.or(interval.place)).hint(hint));
+        }
+    }
+}
+
+impl Circuit {
+    fn check(
+        reader: &mut Reader<'_>,
+        in_flight: Option<&Option<Located<u32>>>,
+        pending: Option<&Option<Located<u32>>>,
+    ) {
+        if let (Some(None), Some(None)) = (in_flight, pending) {
+            let text = format!("{} has no bound.", reader.path());
+            let hint = "Write `circuit: {max_in_flight: 1000}`, or remove it.";
+            warn(reader, Problem::warning(text).hint(hint));
+        }
+    }
+}
+
+impl Retries {
+    fn check(reader: &mut Reader<'_>, budget: Option<&Located<Percent>>) {
+        if let Some(budget) = budget.filter(|budget| budget.millionths() == 0) {
+            let text = format!("{} allows no call to be sent again.", reader.path());
+            let hint = "Write a `budget` above 0%, or remove `retries`.";
+            warn(reader, Problem::warning(text).at(budget.place).hint(hint));
+        }
+    }
+}
+
+pub(super) fn warn(reader: &mut Reader<'_>, problem: Problem) {
+    let _: Option<()> = reader.error(problem);
+}

@@ -1,0 +1,330 @@
+//! What all cores know of an upstream together: the calls that are with each target, which targets are left alone, and
+//! how many calls there may be.
+//!
+//! A call that is answered costs some counting here and no lock.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::decide::balance::hash;
+use super::decide::budget::{Budget, Window};
+use super::decide::circuit::{Circuit, Gauge};
+use super::decide::outlier::{Change, Outliers, Record};
+use super::meters::Meters;
+use super::report::{Report, TargetReport};
+use super::target::Target;
+use crate::telemetry::metrics::HeldLevel;
+
+/// What may change while the connections stay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rules {
+    pub(super) outliers: Option<Outliers>,
+    pub(super) circuit: Circuit,
+    pub(super) connect_timeout: Duration,
+}
+
+/// The targets of one upstream.
+pub(super) struct Group {
+    name: Arc<str>,
+    members: Box<[Member]>,
+    /// What times are counted from.
+    epoch: Instant,
+    rules: Mutex<Rules>,
+    max_in_flight: AtomicU32,
+    max_pending: AtomicU32,
+    in_flight: Gauge,
+    pending: Gauge,
+    /// How many targets are left alone.
+    ejected: AtomicUsize,
+    budget: Budget,
+    /// The calls that began, for each core.
+    requests: Box<[Requests]>,
+    meters: Meters,
+}
+
+#[derive(Default)]
+#[repr(align(128))]
+struct Requests(Window);
+
+/// One target.
+#[repr(align(128))]
+struct Member {
+    target: String,
+    /// The hash of its name.
+    seed: u64,
+    in_flight: AtomicU32,
+    /// What there is to look at, which for most targets and most of the time is nothing.
+    marks: AtomicU8,
+    record: Mutex<Known>,
+}
+
+/// There was a failure since the last answer.
+const FAILING: u8 = 1;
+/// It is left alone.
+const EJECTED: u8 = 2;
+/// It says itself that it is not well, or nothing.
+const UNHEALTHY: u8 = 4;
+
+#[derive(Default)]
+struct Known {
+    record: Record,
+    /// Where it is counted that the target is left alone, or not well.
+    ejected: Option<HeldLevel>,
+    unhealthy: Option<HeldLevel>,
+}
+
+impl Member {
+    fn new(target: &Target) -> Self {
+        let target = target.to_string();
+        Self {
+            seed: hash(target.as_bytes()),
+            target,
+            in_flight: AtomicU32::new(0),
+            marks: AtomicU8::new(0),
+            record: Mutex::default(),
+        }
+    }
+
+    fn has(&self, marks: u8) -> bool {
+        self.marks.load(Relaxed) & marks != 0
+    }
+
+    fn mark(&self, mark: u8, is_set: bool) {
+        if is_set {
+            self.marks.fetch_or(mark, Relaxed);
+        } else {
+            self.marks.fetch_and(!mark, Relaxed);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that waits for a connection or for a stream.
+pub(super) struct Pending<'a>(&'a Gauge);
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+impl Group {
+    /// The targets of an upstream, for `slots` cores.
+    pub(super) fn new(name: Arc<str>, targets: &[Target], rules: Rules, slots: usize) -> Self {
+        Self {
+            members: targets.iter().map(Member::new).collect(),
+            epoch: Instant::now(),
+            max_in_flight: AtomicU32::new(rules.circuit.max_in_flight),
+            max_pending: AtomicU32::new(rules.circuit.max_pending),
+            in_flight: Gauge::default(),
+            pending: Gauge::default(),
+            ejected: AtomicUsize::new(0),
+            budget: Budget::default(),
+            requests: (0..slots).map(|_| Requests::default()).collect(),
+            meters: Meters::new(&name),
+            rules: Mutex::new(rules),
+            name,
+        }
+    }
+
+    pub(super) const fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(super) const fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    pub(super) fn connect_timeout(&self) -> Duration {
+        self.rules().connect_timeout
+    }
+
+    fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes on by other rules. What is in flight and what is known of targets stays; targets are left alone no longer
+    /// where that is not done any more.
+    pub(super) fn retune(&self, rules: &Rules) {
+        self.max_in_flight.store(rules.circuit.max_in_flight, Relaxed);
+        self.max_pending.store(rules.circuit.max_pending, Relaxed);
+        *self.rules() = rules.clone();
+        if rules.outliers.is_none() {
+            for member in &self.members {
+                let mut known = member.lock();
+                if known.record.pardon() {
+                    self.ejected.fetch_sub(1, Relaxed);
+                }
+                known.ejected = None;
+                member.mark(FAILING | EJECTED, false);
+            }
+        }
+    }
+
+    /// A time as the decisions count it, in milliseconds.
+    pub(super) fn time(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.epoch);
+        since.as_secs() * 1_000 + u64::from(since.subsec_millis())
+    }
+
+    fn now(&self) -> u64 {
+        self.time(Instant::now())
+    }
+
+    /// Counts a call that begins now on a core.
+    pub(super) fn began(&self, slot: usize, now: u64) {
+        self.requests[slot].0.add(now / 1_000);
+    }
+
+    /// Takes one of the calls that may be sent again, if there is one left.
+    pub(super) fn take(&self, millionths: u32) -> bool {
+        let second = self.now() / 1_000;
+        let requests = self.requests.iter().map(|requests| requests.0.sum(second)).sum();
+        let is_taken = self.budget.take(second, requests, millionths);
+        if !is_taken {
+            self.meters.denied.add(1);
+        }
+        is_taken
+    }
+
+    /// Counts a call that is sent again whatever is left.
+    pub(super) fn spend(&self) {
+        self.budget.note(self.now() / 1_000);
+    }
+
+    /// How many calls are with a target.
+    pub(super) fn load(&self, target: usize) -> u32 {
+        self.members[target].in_flight.load(Relaxed)
+    }
+
+    /// The hash of a target's name.
+    pub(super) fn seed(&self, target: usize) -> u64 {
+        self.members[target].seed
+    }
+
+    /// Counts a call to a target, until [`Group::leave`]. False when there are as many of the upstream as there may be.
+    pub(super) fn enter(&self, target: usize) -> bool {
+        if !self.in_flight.enter(self.max_in_flight.load(Relaxed)) {
+            self.meters.tripped[0].add(1);
+            return false;
+        }
+        self.members[target].in_flight.fetch_add(1, Relaxed);
+        true
+    }
+
+    /// Counts a call once more, whatever bound there is.
+    pub(super) fn again(&self, target: usize) {
+        let _ = self.in_flight.enter(u32::MAX);
+        self.members[target].in_flight.fetch_add(1, Relaxed);
+    }
+
+    /// The call has ended.
+    pub(super) fn leave(&self, target: usize) {
+        self.members[target].in_flight.fetch_sub(1, Relaxed);
+        self.in_flight.leave();
+    }
+
+    /// Counts a call that waits. `None` when as many do as may.
+    pub(super) fn pend(&self) -> Option<Pending<'_>> {
+        if self.pending.enter(self.max_pending.load(Relaxed)) {
+            return Some(Pending(&self.pending));
+        }
+        self.meters.tripped[1].add(1);
+        None
+    }
+
+    /// Whether a target is neither left alone nor unwell.
+    pub(super) fn is_usable(&self, target: usize) -> bool {
+        !self.members[target].has(EJECTED | UNHEALTHY)
+    }
+
+    /// Whether some target is left alone.
+    pub(super) fn has_ejected(&self) -> bool {
+        self.ejected.load(Relaxed) != 0
+    }
+
+    /// Lets this call try a target that is left alone, if it is time for that.
+    pub(super) fn probe(&self, target: usize, now: u64, may_be_repeated: bool) -> bool {
+        let member = &self.members[target];
+        member.has(EJECTED) && !member.has(UNHEALTHY) && member.lock().record.probe(now, may_be_repeated)
+    }
+
+    /// A call was answered.
+    pub(super) fn succeeded(&self, target: usize) {
+        let member = &self.members[target];
+        if !member.has(FAILING | EJECTED) {
+            return;
+        }
+        let mut known = member.lock();
+        let change = known.record.succeeded(self.now());
+        member.mark(FAILING, false);
+        if change == Change::Returned {
+            member.mark(EJECTED, false);
+            known.ejected = None;
+            self.ejected.fetch_sub(1, Relaxed);
+            let (upstream, target) = (&*self.name, &*member.target);
+            tracing::info!(upstream, target, "a backend answers again and has its calls back");
+        }
+    }
+
+    /// A call failed by the target's fault.
+    pub(super) fn failed(&self, target: usize) {
+        let Some(rules) = self.rules().outliers else { return };
+        let member = &self.members[target];
+        let most = rules.most(self.members.len());
+        let may_eject = || {
+            let another = |ejected: usize| (ejected < most).then(|| ejected + 1);
+            self.ejected.fetch_update(Relaxed, Relaxed, another).is_ok()
+        };
+        let mut known = member.lock();
+        let change = known.record.failed(self.now(), &rules, may_eject);
+        member.mark(FAILING, true);
+        if let Change::Ejected { milliseconds, again } = change {
+            member.mark(EJECTED, true);
+            known.ejected.get_or_insert_with(|| self.meters.ejected.hold());
+            self.meters.ejections.add(1);
+            let (upstream, target, failures) = (&*self.name, &*member.target, known.record.failures());
+            tracing::warn!(
+                upstream,
+                target,
+                failures,
+                milliseconds,
+                again,
+                "calls to a backend fail one after the other, so it is left alone for a while"
+            );
+        }
+    }
+
+    /// What a target says of itself has changed.
+    pub(super) fn health(&self, target: usize, is_healthy: bool) {
+        let member = &self.members[target];
+        let mut known = member.lock();
+        member.mark(UNHEALTHY, !is_healthy);
+        known.unhealthy = (!is_healthy).then(|| self.meters.unhealthy.hold());
+    }
+
+    /// Adds what is known here to a report.
+    pub(super) fn complete(&self, report: &mut Report) {
+        let now = self.now();
+        report.in_flight = self.in_flight.value();
+        report.pending = self.pending.value();
+        for (member, target) in self.members.iter().zip(&mut report.targets) {
+            self.complete_target(member, target, now);
+        }
+    }
+
+    fn complete_target(&self, member: &Member, report: &mut TargetReport, now: u64) {
+        let known = member.lock();
+        report.in_flight = member.in_flight.load(Relaxed);
+        report.healthy = !member.has(UNHEALTHY);
+        report.failed_calls = known.record.failures();
+        report.ejected_for =
+            known.record.until().map(|until| Duration::from_millis(until.saturating_sub(now)));
+    }
+}

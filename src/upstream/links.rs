@@ -1,0 +1,382 @@
+//! The connections of one core to the targets of an upstream, and the choice among them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::decide::backoff::pause;
+use super::decide::balance::{Balance, Candidate, consistent, least_request};
+use super::exchange::Resets;
+use super::group::Group;
+use super::http2::handle::Sender;
+use crate::telemetry::random;
+
+const FIRST_REST: Duration = Duration::from_millis(20);
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
+/// How many connections of a core there are at most to one target.
+const MOST: usize = 8;
+
+/// What belongs to one core.
+pub(super) struct Core {
+    turn: usize,
+    pub(super) next_id: u64,
+    pub(super) links: Box<[Link]>,
+}
+
+/// What a core has of one target.
+#[derive(Default)]
+pub(super) struct Link {
+    pub(super) state: State,
+    /// Connections beside that of the state, since one takes no more streams than the target allows.
+    pub(super) more: Vec<Arc<Connection>>,
+    /// Until when no further connection is opened, as the last one could not be.
+    closed: Option<Instant>,
+    is_widening: bool,
+    pub(super) failures: u32,
+    /// When the last of them was.
+    pub(super) failed: Option<Instant>,
+}
+
+#[derive(Default)]
+pub(super) enum State {
+    #[default]
+    Idle,
+    Opening,
+    Up(Arc<Connection>),
+    Resting(Instant),
+}
+
+/// A connection that is up.
+pub(super) struct Connection {
+    pub(super) sender: Sender,
+    /// How often calls may be cancelled.
+    pub(super) resets: Resets,
+    pub(super) target: usize,
+    id: u64,
+    served: AtomicBool,
+    group: Arc<Group>,
+}
+
+impl Connection {
+    /// Whether the backend ever answered on it.
+    pub(super) fn has_served(&self) -> bool {
+        self.served.load(Relaxed)
+    }
+}
+
+/// A connection for a call, which counts as in flight as long as this is there.
+pub(super) struct Lease {
+    pub(super) connection: Arc<Connection>,
+}
+
+impl Lease {
+    /// `None` when the upstream has as many calls in flight as it may.
+    fn new(connection: &Arc<Connection>) -> Option<Self> {
+        let connection = Arc::clone(connection);
+        connection.group.enter(connection.target).then(|| Self { connection })
+    }
+
+    pub(super) fn target(&self) -> usize {
+        self.connection.target
+    }
+
+    /// Notes that the backend answered on this connection.
+    pub(super) fn served(&self) {
+        if !self.connection.has_served() {
+            self.connection.served.store(true, Relaxed);
+        }
+    }
+
+    /// Notes that the backend did not answer in time.
+    pub(super) fn late(&self) {
+        self.connection.group.failed(self.connection.target);
+    }
+
+    /// Another connection to the same target for the same call.
+    pub(super) fn change(&mut self, connection: Arc<Connection>) {
+        self.connection = connection;
+    }
+}
+
+impl Clone for Lease {
+    /// Counts as another call.
+    fn clone(&self) -> Self {
+        let connection = Arc::clone(&self.connection);
+        connection.group.again(connection.target);
+        Self { connection }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.connection.group.leave(self.connection.target);
+    }
+}
+
+/// What a call asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    /// Targets that have failed it, by their bits; those beyond the 64th are forgotten.
+    avoid: u64,
+    /// Whether it may be sent again if it fails.
+    pub(super) is_repeatable: bool,
+    /// What it has to do with a target, where such calls go together.
+    pub(super) key: Option<u64>,
+}
+
+impl Wish {
+    pub(super) const fn new(is_repeatable: bool, key: Option<u64>) -> Self {
+        Self { avoid: 0, is_repeatable, key }
+    }
+
+    /// Prefers other targets from now on.
+    pub(super) fn avoid(&mut self, target: usize) {
+        self.avoid |= 1_u64.checked_shl(target as u32).unwrap_or(0);
+    }
+
+    fn avoids(&self, target: usize) -> bool {
+        target < 64 && self.avoid >> target & 1 == 1
+    }
+}
+
+/// What comes of a wish.
+pub(super) enum Choice {
+    Up(Lease),
+    /// There will be a connection, or not.
+    Opening,
+    /// No target can be reached.
+    Nothing,
+    /// The upstream has as many calls in flight as it may.
+    Full,
+}
+
+/// One way to look at the targets.
+enum Pick<'a> {
+    Up(&'a Arc<Connection>),
+    /// The target is being connected to.
+    Opening,
+    Nobody,
+}
+
+impl Core {
+    pub(super) fn new(index: usize, targets: usize) -> Self {
+        Self { turn: index, next_id: 0, links: (0..targets).map(|_| Link::default()).collect() }
+    }
+
+    /// Marks the targets that are to be connected to, and lists them.
+    pub(super) fn open(&mut self, opening: &mut Vec<usize>, now: Instant) {
+        self.turn = self.turn.wrapping_add(1);
+        for (target, link) in self.links.iter_mut().enumerate() {
+            if link.connection().is_some_and(|connection| connection.resets.is_crowded()) {
+                link.release();
+            }
+            if link.may_open(now) {
+                link.state = State::Opening;
+                opening.push(target);
+            }
+        }
+    }
+
+    /// A connection is up.
+    pub(super) fn up(&mut self, target: usize, sender: Sender, group: &Arc<Group>, is_further: bool) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        let served = AtomicBool::new(false);
+        let (group, resets) = (Arc::clone(group), Resets::new());
+        let connection = Arc::new(Connection { sender, resets, target, id, served, group });
+        let link = &mut self.links[target];
+        if is_further {
+            link.is_widening = false;
+        }
+        if is_further && matches!(link.state, State::Up(_) | State::Opening) {
+            link.more.push(connection);
+        } else {
+            link.state = State::Up(connection);
+        }
+        id
+    }
+
+    /// A connection could not be opened. Says for how long the target is left alone; no time for a further one, as there
+    /// are others.
+    pub(super) fn failed(&mut self, target: usize, is_further: bool) -> Duration {
+        let link = &mut self.links[target];
+        if is_further {
+            link.is_widening = false;
+            link.closed = Some(Instant::now() + LONGEST_REST);
+            return Duration::ZERO;
+        }
+        link.rest()
+    }
+
+    /// Nobody opens a connection any more that was to be opened.
+    pub(super) fn given_up(&mut self, target: usize, is_further: bool) {
+        let link = &mut self.links[target];
+        if is_further {
+            link.is_widening = false;
+        } else {
+            link.state = State::Idle;
+        }
+    }
+
+    /// Whether a further connection to a target is to be opened, which is marked then.
+    pub(super) fn widens(&mut self, target: usize) -> bool {
+        let link = &mut self.links[target];
+        let may = !link.is_widening
+            && matches!(link.state, State::Up(_))
+            && link.more.len() + 1 < MOST
+            && link.closed.is_none_or(|closed| closed <= Instant::now());
+        link.is_widening |= may;
+        may
+    }
+
+    /// Chooses for a call: a target that is due to be tried, else one that is usable and has not failed it, else one that
+    /// is usable, else any.
+    pub(super) fn choose(&self, group: &Group, balance: &Balance, wish: &Wish, now: u64) -> Choice {
+        if group.has_ejected()
+            && let Some(connection) = self.due(group, wish, now)
+        {
+            return up(connection);
+        }
+        let usable = |target| group.is_usable(target);
+        let is_fresh = |target| usable(target) && !wish.avoids(target);
+        let mut pick = self.pick(group, balance, wish, is_fresh);
+        if matches!(pick, Pick::Nobody) && wish.avoid != 0 && self.is_opening(is_fresh) {
+            return Choice::Opening;
+        }
+        if matches!(pick, Pick::Nobody) {
+            pick = self.pick(group, balance, wish, usable);
+        }
+        if matches!(pick, Pick::Nobody) && !self.is_opening(usable) {
+            pick = self.pick(group, balance, wish, |target| !wish.avoids(target));
+            if matches!(pick, Pick::Nobody) {
+                pick = self.pick(group, balance, wish, |_| true);
+            }
+        }
+        match pick {
+            Pick::Up(connection) => up(connection),
+            Pick::Opening => Choice::Opening,
+            Pick::Nobody if self.is_opening(|_| true) => Choice::Opening,
+            Pick::Nobody => Choice::Nothing,
+        }
+    }
+
+    /// A target that was left alone and that this call may try.
+    fn due(&self, group: &Group, wish: &Wish, now: u64) -> Option<&Arc<Connection>> {
+        let up = self.links.iter().filter_map(Link::connection);
+        let mut wanted = up.filter(|connection| !wish.avoids(connection.target));
+        wanted.find(|connection| group.probe(connection.target, now, wish.is_repeatable))
+    }
+
+    fn is_opening(&self, may: impl Fn(usize) -> bool) -> bool {
+        let is_opening = |link: &Link| matches!(link.state, State::Opening);
+        self.links.iter().enumerate().any(|(target, link)| is_opening(link) && may(target))
+    }
+
+    fn pick(&self, group: &Group, balance: &Balance, wish: &Wish, may: impl Fn(usize) -> bool) -> Pick<'_> {
+        if let (Balance::ConsistentHash(_), Some(key)) = (balance, wish.key) {
+            return self.owner(group, key, may);
+        }
+        let up =
+            || self.links.iter().filter_map(Link::connection).filter(|connection| may(connection.target));
+        let count = up().count();
+        let place = match (count, balance) {
+            (0 | 1, _) => 0,
+            (_, Balance::RoundRobin) => self.turn % count,
+            _ => {
+                let load = |place| up().nth(place).map_or(u32::MAX, |up| group.load(up.target));
+                least_request(count, self.turn, random::next(), load)
+            }
+        };
+        up().nth(place).map_or(Pick::Nobody, Pick::Up)
+    }
+
+    /// The target that a key belongs to. One that is being connected to is waited for.
+    fn owner(&self, group: &Group, key: u64, may: impl Fn(usize) -> bool) -> Pick<'_> {
+        let there = |link: &Link| matches!(link.state, State::Up(_) | State::Opening);
+        let there = self.links.iter().enumerate().filter(|(target, link)| there(link) && may(*target));
+        let candidates =
+            there.map(|(index, _)| Candidate { index, seed: group.seed(index), load: group.load(index) });
+        match consistent(key, candidates).map(|index| &self.links[index]) {
+            Some(link) => link.connection().map_or(Pick::Opening, Pick::Up),
+            None => Pick::Nobody,
+        }
+    }
+}
+
+fn up(connection: &Arc<Connection>) -> Choice {
+    Lease::new(connection).map_or(Choice::Full, Choice::Up)
+}
+
+impl Link {
+    fn may_open(&self, now: Instant) -> bool {
+        match self.state {
+            State::Idle => true,
+            State::Resting(until) => now >= until,
+            State::Opening | State::Up(_) => false,
+        }
+    }
+
+    /// The connection that takes the next call.
+    const fn connection(&self) -> Option<&Arc<Connection>> {
+        match &self.state {
+            State::Up(connection) => Some(connection),
+            _ => None,
+        }
+    }
+
+    /// All connections that take calls.
+    pub(super) fn all(&self) -> Vec<Arc<Connection>> {
+        self.connection().into_iter().chain(&self.more).map(Arc::clone).collect()
+    }
+
+    /// Lets another connection take the next call.
+    pub(super) fn prefer(&mut self, connection: &Arc<Connection>) {
+        if let State::Up(first) = &mut self.state
+            && let Some(other) = self.more.iter_mut().find(|other| Arc::ptr_eq(other, connection))
+        {
+            std::mem::swap(first, other);
+        }
+    }
+
+    /// Forgets a connection. Says whether the backend ever answered on it, if it was still known.
+    pub(super) fn forget(&mut self, connection: u64) -> Option<bool> {
+        if self.connection().is_some_and(|first| first.id == connection) {
+            return Some(self.release());
+        }
+        let place = self.more.iter().position(|other| other.id == connection)?;
+        Some(self.more.swap_remove(place).has_served())
+    }
+
+    /// Lets the connection go and says whether the backend ever answered on it.
+    fn release(&mut self) -> bool {
+        let served = self.connection().is_some_and(|connection| connection.has_served());
+        if served {
+            self.failures = 0;
+            self.failed = None;
+        }
+        self.state = self.more.pop().map_or(State::Idle, State::Up);
+        served
+    }
+
+    /// Keeps calls away from the target for a while, unless there is another connection, and says for how long.
+    pub(super) fn rest(&mut self) -> Duration {
+        let random = (random::next() >> 32) as u32;
+        let rest = pause(FIRST_REST, LONGEST_REST, self.failures, random);
+        self.failures = self.failures.saturating_add(1);
+        let now = Instant::now();
+        self.failed = Some(now);
+        if !matches!(self.state, State::Up(_)) {
+            self.state = State::Resting(now + rest);
+        }
+        rest
+    }
+}
+
+impl Connection {
+    pub(super) const fn id(&self) -> u64 {
+        self.id
+    }
+}
