@@ -20,6 +20,8 @@ const TRACED: &str = "traced.yaml";
 const SEEN: &str = "seen.yaml";
 /// The same as the first, for callers with an API key.
 const GUARDED: &str = "guarded.yaml";
+/// With a route that is made of three.
+const AGGREGATE: &str = "aggregate.yaml";
 
 /// One kind of request.
 pub(crate) struct Case {
@@ -85,6 +87,15 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             answer: Answer::Message(file("mixed_200.wire")?),
             expected: file("mixed_200.json")?,
             config: GUARDED,
+            times: 1000,
+        },
+        Case {
+            // To be compared with three of "small GET": at most 0.8 of them.
+            name: "aggregate of three",
+            request: get("/v1/shops/central/boards/3538602242"),
+            answer: Answer::Message(file("mixed_200.wire")?),
+            expected: aggregated(&file("mixed_200.json")?),
+            config: AGGREGATE,
             times: 1000,
         },
         Case {
@@ -184,6 +195,12 @@ fn xml(corpus: &Path, name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
 fn post_xml(path: &str, xml: &[u8]) -> Vec<u8> {
     let fields = format!("content-type: application/xml\r\ncontent-length: {}\r\n", xml.len());
     [head("POST", path, &fields).as_bytes(), xml].concat()
+}
+
+/// An order as each of three parts.
+fn aggregated(order: &[u8]) -> Vec<u8> {
+    let part = |name: &str| [b"\"", name.as_bytes(), b"\":", order].concat();
+    [b"{", &["first", "second", "third"].map(part).join(&b","[..])[..], b"}"].concat()
 }
 
 /// The head of a request, with what clients usually send.

@@ -73,10 +73,9 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Policies {
 }
 
 impl Policies {
-    /// Lays what a service's settings name around one of its methods.
-    pub(super) fn around(&self, settings: &Settings, endpoint: Endpoint) -> Endpoint {
-        let holding: Vec<_> =
-            settings.policy.iter().filter(|used| is_for(used, name_of(&endpoint))).collect();
+    /// Lays what a service's settings name for a method around it.
+    pub(super) fn around(&self, settings: &Settings, method: &str, endpoint: Endpoint) -> Endpoint {
+        let holding: Vec<_> = settings.policy.iter().filter(|used| is_for(used, method)).collect();
         let rules: Vec<_> = holding.iter().filter_map(|used| self.rule(used)).collect();
         if rules.is_empty() && self.reserved.is_empty() {
             return endpoint;
