@@ -51,15 +51,7 @@ fn print_table(snapshot: &Snapshot) {
     });
     let services = soap(snapshot).map(|(path, method, endpoint)| {
         let dialect = Dialect::Soap.name().to_owned();
-        [
-            "POST".to_owned(),
-            path,
-            method,
-            "-".to_owned(),
-            dialect,
-            upstreams(endpoint),
-            "-".to_owned(),
-        ]
+        ["POST".to_owned(), path, method, "-".to_owned(), dialect, upstreams(endpoint), "-".to_owned()]
     });
     let titles = ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES"].map(str::to_owned);
     output::table(&std::iter::once(titles).chain(rows).chain(services).collect::<Vec<_>>());

@@ -82,7 +82,8 @@ pub fn compile(
     let mut loading = Loading {
         reflections: &terms.reflections,
         lenient: terms.lenient,
-        keeps_files: config.grpc.reflection.value || config.routes.iter().any(|route| route.aggregate.is_some()),
+        keeps_files: config.grpc.reflection.value
+            || config.routes.iter().any(|route| route.aggregate.is_some()),
         problems,
         files: Vec::new(),
         missing: Vec::new(),
@@ -94,7 +95,8 @@ pub fn compile(
     }
     let is_complete = missing.is_empty();
     let composed = aggregate::composed(config, problems);
-    let offered = services::Offered { upstreams: &upstreams, catalogue: &catalogue, composed: &composed, is_complete };
+    let offered =
+        services::Offered { upstreams: &upstreams, catalogue: &catalogue, composed: &composed, is_complete };
     let mut exposed = services::expose(config, &offered, &policies, problems);
     let plain = Settings::everything();
     let kitchen = Kitchen { config, plain: &plain, policies: &policies, is_complete };

@@ -225,7 +225,10 @@ impl Builder<'_> {
             return self.problems.push(Problem::error(text).at(place).hint(hint));
         };
         let (body, response_body) = (&*rule.body, &*rule.response_body);
-        self.add(method, &Mapping { verb, template, body, response_body, place, hint: Some(ANNOTATION), streamed: None });
+        self.add(
+            method,
+            &Mapping { verb, template, body, response_body, place, hint: Some(ANNOTATION), streamed: None },
+        );
     }
 
     fn add(&mut self, method: &Exposed<'_>, mapping: &Mapping<'_>) {

@@ -71,7 +71,14 @@ pub(super) fn write_error(
         let details = details_text(&settings.schema, &hidden.details, MAX_LOGGED);
         let request_id = metadata.get("x-request-id").and_then(|id| id.to_str().ok());
         let (method, part, status, details) = (&*settings.method, &*name, &*hidden.status, &*details);
-        tracing::warn!(request_id, method, part, status, details, "a part of a backend's error was not shown");
+        tracing::warn!(
+            request_id,
+            method,
+            part,
+            status,
+            details,
+            "a part of a backend's error was not shown"
+        );
     }
     if let Some(item) = item {
         name.push_str(&format!("[{item}]"));
@@ -91,4 +98,3 @@ pub(super) fn write_error(
     }
     length.end(out);
 }
-

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use http::HeaderValue;
+use tokio::time::Instant;
 
 use super::mask::Mask;
 use super::run::Run;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub method: Box<str>,
     /// How long the answers of all parts together may be, and how long all requests of one part may be, in bytes.
     pub limit: usize,
+    /// How long all may take once the request is there, unless the answer is a stream with parts that are streams.
+    pub patience: Option<Duration>,
     /// What callers may read of the errors of parts.
     pub exposure: Exposure,
     /// The schema of the details of errors, for the log.
@@ -119,7 +122,8 @@ impl Plan {
     /// A plan of parts, which must not need one another in a circle. It is answered as a whole.
     pub fn new(settings: Settings, parts: Vec<Part>) -> Self {
         let needs: Vec<_> = parts.iter().map(Part::needs).collect();
-        let is_needed = (0..parts.len()).map(|part| needs.iter().flatten().any(|need| *need == part)).collect();
+        let is_needed =
+            (0..parts.len()).map(|part| needs.iter().flatten().any(|need| *need == part)).collect();
         Self { shared: Arc::new(Shared { settings, parts, needs, is_needed }), form: Form::Whole }
     }
 
@@ -147,6 +151,8 @@ impl CallService for Plan {
                 Ok(request) => request,
                 Err(status) => return status.into(),
             };
+            let patience = shared.patience(form).and_then(|patience| Instant::now().checked_add(patience));
+            call.deadline = call.deadline.into_iter().chain(patience).min();
             let mut run = Run::new(shared, call, request, form);
             if form == Form::Whole {
                 return run.whole().await;
@@ -165,6 +171,14 @@ impl CallService for Plan {
             });
             Reply { stream: Some(Box::pin(parts)), ..Reply::from(Status::ok()) }
         })
+    }
+}
+
+impl Shared {
+    fn patience(&self, form: Form) -> Option<Duration> {
+        let is_endless =
+            form == Form::AsTheyCome && self.parts.iter().any(|part| part.method.server_streaming);
+        self.settings.patience.filter(|_| !is_endless)
     }
 }
 

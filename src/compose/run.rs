@@ -20,6 +20,9 @@ use crate::call::service::BoxFuture;
 use crate::call::{self, Body, Call, Encodings, Origin, Replies, Reply};
 use crate::status::{Code, Status};
 
+/// How much an answer tells of what went wrong, in bytes. Errors that do not fit are left out.
+const MAX_ERRORS: usize = 1 << 20;
+
 /// A call of a plan. Dropping it cancels the calls of the parts.
 pub(super) struct Run {
     shared: Arc<Shared>,
@@ -395,7 +398,7 @@ impl Run {
         for failure in &self.failures {
             let length = out.len();
             write_error(settings, parts, failure, &self.call.metadata, &mut out);
-            if out.len() - start > settings.limit {
+            if out.len() - start > MAX_ERRORS {
                 out.truncate(length);
                 break;
             }
@@ -533,9 +536,7 @@ impl<'r> Roots<'r> for View<'r> {
         match root {
             Root::Request => each(&Pieces::One(&self.run.request)),
             Root::Part(part) => match &self.run.states[part] {
-                State::Done(answers) => {
-                    answers.iter().try_for_each(|answer| each(&Pieces::One(&answer.raw)))
-                }
+                State::Done(answers) => answers.iter().try_for_each(|answer| each(&Pieces::One(&answer.raw))),
                 _ => Ok(()),
             },
             Root::Item => match &self.item {

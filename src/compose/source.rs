@@ -185,11 +185,7 @@ fn walk<'w>(steps: &[Step], message: &Pieces<'w>, values: &mut Vec<Value<'w>>) -
 }
 
 /// The content of a message whose tag was read; nothing if the tag is no message's.
-fn content<'w>(
-    reader: &mut Reader<'w>,
-    number: u32,
-    wire_type: WireType,
-) -> Result<Option<&'w [u8]>, Error> {
+fn content<'w>(reader: &mut Reader<'w>, number: u32, wire_type: WireType) -> Result<Option<&'w [u8]>, Error> {
     Ok(match wire_type {
         WireType::Len => Some(reader.bytes()?),
         WireType::StartGroup => {

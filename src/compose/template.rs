@@ -96,11 +96,7 @@ impl Template {
     }
 
     /// The request in wire form, unless it is longer than `limit` bytes.
-    pub(super) fn write<'w>(
-        &self,
-        roots: &impl Roots<'w>,
-        limit: usize,
-    ) -> Result<Option<Vec<u8>>, Broken> {
+    pub(super) fn write<'w>(&self, roots: &impl Roots<'w>, limit: usize) -> Result<Option<Vec<u8>>, Broken> {
         let mut out = Vec::new();
         let fits = write(&self.0, roots, limit, &mut out)?;
         Ok((fits && out.len() <= limit).then_some(out))

@@ -208,7 +208,8 @@ fn template(node: &Node, reader: &mut Reader<'_>, depth: usize) -> Option<Templa
         Value::Null => TemplateValue::Null,
         Value::Text(text) => self::text(text, node, reader)?,
         Value::List(items) => {
-            let items: Vec<_> = items.iter().map(|item| template(item, reader, depth + 1)).collect();
+            let read = |(index, item)| reader.within_index(index, |reader| template(item, reader, depth + 1));
+            let items: Vec<_> = items.iter().enumerate().map(read).collect();
             TemplateValue::List(items.into_iter().collect::<Option<_>>()?)
         }
         Value::Map(_) => {

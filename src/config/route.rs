@@ -78,7 +78,8 @@ fn check_parts(reader: &mut Reader<'_>, parts: &Named<AggregatePart>) {
     let mut folded: HashMap<String, &Located<String>> = HashMap::new();
     for (name, _) in parts.iter() {
         if !is_name(name) {
-            let text = format!("{} cannot be the name of a part, as that is a field of the answer.", quote(name));
+            let text =
+                format!("{} cannot be the name of a part, as that is a field of the answer.", quote(name));
             let hint = format!("Write letters, digits and `_`: {}.", name.replace(['-', '.'], "_"));
             error(text, name, None, hint);
         } else if matches!(name.as_str(), "errors" | "item") {

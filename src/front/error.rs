@@ -14,8 +14,8 @@ use crate::codec::json::write_value::push_string;
 use crate::codec::xml;
 use crate::schema::Schema;
 use crate::snapshot::{Endpoint, EndpointOptions};
-use crate::status::exposure::{Exposure, Hidden};
 use crate::status::Status;
+use crate::status::exposure::{Exposure, Hidden};
 
 /// How much of hidden details the log gets, in bytes: a stack trace is long, and nobody reads more.
 const MAX_LOGGED: usize = 16 << 10;

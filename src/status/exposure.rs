@@ -26,8 +26,7 @@ impl Exposure {
     pub fn split(self, status: Status) -> (Status, Option<Hidden>) {
         let is_hidden =
             |detail: &Detail| detail.type_url.ends_with("/google.rpc.DebugInfo") && !self.debug_info;
-        let hides_message =
-            status.code() == Code::Unknown && !self.unknown && !status.message().is_empty();
+        let hides_message = status.code() == Code::Unknown && !self.unknown && !status.message().is_empty();
         let hides = hides_message || status.details().iter().any(is_hidden);
         if status.fault() != Fault::Backend || !hides {
             return (status, None);

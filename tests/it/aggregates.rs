@@ -123,7 +123,12 @@ async fn clients_of_every_dialect_get_it() {
     run(python("tests/python/dashboard_clients.py").arg(setting.gateway.address().to_string()));
     let answer = setting.get_as("/v1/dashboard/ann", "application/xml").await;
     let text = String::from_utf8_lossy(&answer.body).into_owned();
-    assert!(text.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<GetDashboardResponse xmlns=\"urn:shop.v1\""), "{text}");
+    assert!(
+        text.starts_with(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<GetDashboardResponse xmlns=\"urn:shop.v1\""
+        ),
+        "{text}"
+    );
     assert!(text.contains("name>User ann</") && text.contains("cents>300</"), "{text}");
     let connect = [("content-type", "application/json"), ("connect-protocol-version", "1")];
     let path = "/shop.v1.Dashboards/GetDashboard";
@@ -150,7 +155,10 @@ async fn what_fails_is_told_and_no_more_than_may_be() {
             error["details"] = details;
         }
         assert_eq!(answer["errors"], json!([error, needs("prices"), needs("offers")]));
-        assert_eq!((&answer["orders"], &answer["user"]["name"]), (&Value::Null, &json!(format!("User {user}"))));
+        assert_eq!(
+            (&answer["orders"], &answer["user"]["name"]),
+            (&Value::Null, &json!(format!("User {user}")))
+        );
     }
     setting.gateway.wait_for_log("a secret of the backend");
     setting.gateway.wait_for_log("a stack trace");
@@ -252,7 +260,8 @@ async fn requests_are_made_of_what_parts_need() {
     assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (502, &json!(8)));
     let search = async |body: Value| client::post(setting.gateway.address(), "/v1/search", &body).await;
     let answer = search(json!({ "ids": ["a", "b", "a"], "detail": "FULL" })).await.json();
-    let names: Vec<_> = answer["found"].as_array().unwrap().iter().map(|user| &user["address"]["city"]).collect();
+    let names: Vec<_> =
+        answer["found"].as_array().unwrap().iter().map(|user| &user["address"]["city"]).collect();
     assert_eq!((names, &answer["orders"]), (vec!["Linz"; 3], &Value::Null));
     let filter = json!({ "city": "Graz", "states": ["OPEN"] });
     let answer = search(json!({ "withOrders": true, "filter": filter })).await.json();
@@ -282,12 +291,18 @@ async fn policies_hold_for_the_route_and_for_each_part() {
     let guarded = DASHBOARD.replace("/v1/dashboard", "/v1/guarded").replace("shop.v1", "guarded.v1");
     let setting = Setting::with(&format!("{DASHBOARD}{}", guarded.trim_start_matches('\n')), &more, services);
     let ask = async |path: &str, key: Option<&'static str>| {
-        let headers: Vec<_> = key.into_iter().map(|key| ("x-api-key", key)).chain([("x-tenant", "t1")]).collect();
+        let headers: Vec<_> =
+            key.into_iter().map(|key| ("x-api-key", key)).chain([("x-tenant", "t1")]).collect();
         client::send(setting.gateway.address(), Version::Http1, "GET", path, &headers, "").await
     };
     // The route is open, its parts are not.
     let codes = |answer: &Value| -> Vec<i64> {
-        answer["errors"].as_array().into_iter().flatten().map(|error| error["code"].as_i64().unwrap()).collect()
+        answer["errors"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|error| error["code"].as_i64().unwrap())
+            .collect()
     };
     let answer = ask("/v1/dashboard/ann", None).await.json();
     assert_eq!((codes(&answer), &answer["orders"]), (vec![16, 9, 9], &Value::Null));
@@ -326,11 +341,17 @@ async fn parts_come_as_they_are_ready() {
         let answer = setting.get_as("/v1/dashboard/ann", accept).await;
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
         let is_lines = accept.starts_with("application");
-        let lines = text.lines().filter_map(|line| if is_lines { Some(line) } else { line.strip_prefix("data: ") });
+        let lines =
+            text.lines().filter_map(|line| if is_lines { Some(line) } else { line.strip_prefix("data: ") });
         let messages: Vec<Value> = lines.filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let names: Vec<_> = messages.iter().filter_map(|message| message.as_object()?.keys().next()).collect();
+        let names: Vec<_> =
+            messages.iter().filter_map(|message| message.as_object()?.keys().next()).collect();
         assert_eq!(names[..2], ["user", "orders"], "{text}");
-        assert_eq!(messages.iter().filter(|message| message.as_object().unwrap().len() == 1).count(), 4, "{text}");
+        assert_eq!(
+            messages.iter().filter(|message| message.as_object().unwrap().len() == 1).count(),
+            4,
+            "{text}"
+        );
     }
     // Who would rather have JSON gets one answer.
     let answer = setting.get_as("/v1/dashboard/ann", "application/json, text/event-stream;q=0.5").await;
@@ -338,7 +359,10 @@ async fn parts_come_as_they_are_ready() {
     // An error is an element behind what was told already, or the status.
     let answer = setting.get_as("/v1/dashboard/failing", "application/x-ndjson").await;
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
-    assert!(text.contains("{\"errors\":[{\"part\":\"orders\",\"code\":14,\"message\":\"The orders are away.\""), "{text}");
+    assert!(
+        text.contains("{\"errors\":[{\"part\":\"orders\",\"code\":14,\"message\":\"The orders are away.\""),
+        "{text}"
+    );
     assert_eq!(setting.get_as("/v1/dashboard/missing", "application/x-ndjson").await.status.as_u16(), 404);
 
     // As one answer, a stream is a list.
@@ -382,9 +406,14 @@ async fn operators_see_the_parts() {
     let file = file.to_str().unwrap();
     let routes = String::from_utf8(run(&mut transom(&["routes", "-c", file])).stdout).unwrap();
     let line = routes.lines().find(|line| line.contains("/v1/dashboard/{user_id}")).unwrap();
-    assert!(line.contains("shop.v1.Dashboards/GetDashboard") && line.contains("users,orders,offers"), "{line}");
-    let routes: Value = serde_json::from_slice(&run(&mut transom(&["routes", "--json", "-c", file])).stdout).unwrap();
-    let route = routes.as_array().unwrap().iter().find(|route| route["path"] == "/v1/dashboard/{user_id}").unwrap();
+    assert!(
+        line.contains("shop.v1.Dashboards/GetDashboard") && line.contains("users,orders,offers"),
+        "{line}"
+    );
+    let routes: Value =
+        serde_json::from_slice(&run(&mut transom(&["routes", "--json", "-c", file])).stdout).unwrap();
+    let route =
+        routes.as_array().unwrap().iter().find(|route| route["path"] == "/v1/dashboard/{user_id}").unwrap();
     let part = json!({ "name": "orders", "method": "dashboard.v1.Orders/ListOrders", "upstream": "orders", "optional": true });
     assert_eq!(route["parts"][1], part);
 

@@ -33,7 +33,8 @@ impl<'a> Fields<'a> {
                     other.text(),
                     typed.text()
                 );
-                let hint = "Give one of the two another name, such as the name of the field that it is written to.";
+                let hint =
+                    "Give one of the two another name, such as the name of the field that it is written to.";
                 problems.push(Problem::error(text).at(place).related(*told, "the first").hint(hint));
                 return None;
             }

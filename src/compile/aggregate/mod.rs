@@ -20,9 +20,9 @@ use crate::config::service::{Expose, Service as Settings};
 use crate::config::settings::collection::Named;
 use crate::config::value::name::{MethodName, Verb};
 use crate::route::template::Template;
+use crate::schema::Schema;
 use crate::schema::files::{Files, Published, are_same};
 use crate::schema::load::is_built_in;
-use crate::schema::Schema;
 use crate::snapshot::{self, Endpoint};
 use crate::status::exposure::Exposure;
 use crate::wire::writer;
@@ -176,7 +176,9 @@ impl<'c> Kitchen<'_, 'c> {
             if streams.client_streaming || (streams.server_streaming && settings.for_each.is_some()) {
                 let (text, hint) = match streams.client_streaming {
                     true => ("takes a stream of messages", "Name a method that takes one message."),
-                    false => ("answers with a stream", "Leave `for_each` out, or name a method that answers once."),
+                    false => {
+                        ("answers with a stream", "Leave `for_each` out, or name a method that answers once.")
+                    }
                 };
                 let text = format!("The method {method} {text}, so it cannot be such a part.");
                 problems.push(Problem::error(text).at(settings.call.place).hint(hint));
@@ -205,7 +207,8 @@ impl<'c> Kitchen<'_, 'c> {
     ) -> Option<Vec<Exposed<'c>>> {
         let place = routes.first()?.composed.place();
         if catalogue.defines(name) {
-            let text = format!("The service {name} is defined by an upstream, so no route can be a method of it.");
+            let text =
+                format!("The service {name} is defined by an upstream, so no route can be a method of it.");
             problems.push(Problem::error(text).at(place).hint("Choose a service of another name."));
             return None;
         }
@@ -227,7 +230,8 @@ impl<'c> Kitchen<'_, 'c> {
                 [(Form::Whole, method.clone()), (Form::AsTheyCome, describe::streamed(method))]
             {
                 let place = method_place(&schema, name, &method)?;
-                let endpoint = self.endpoint(&schema, place, settings, ready, plan.as_form(form), problems)?;
+                let endpoint =
+                    self.endpoint(&schema, place, settings, ready, plan.as_form(form), problems)?;
                 made.push(Exposed { endpoint: Arc::new(endpoint), settings, upstream, place });
             }
         }
@@ -245,10 +249,8 @@ impl<'c> Kitchen<'_, 'c> {
         let settings = plan::Settings {
             method: ready.composed.name.to_string().into(),
             limit: self.config.codec.message.as_usize(),
-            exposure: Exposure {
-                unknown: exposes(Expose::Unknown),
-                debug_info: exposes(Expose::DebugInfo),
-            },
+            patience: self.patience(ready),
+            exposure: Exposure { unknown: exposes(Expose::Unknown), debug_info: exposes(Expose::DebugInfo) },
             schema: Arc::clone(schema),
         };
         Plan::new(settings, parts)
@@ -268,10 +270,6 @@ impl<'c> Kitchen<'_, 'c> {
         let mut endpoint = endpoint(self.config, settings, None, Arc::new(plan), &subject, problems)?;
         let streams = endpoint.method.server_streaming;
         endpoint.options.write.outer_nulls = !streams;
-        // A stream may last as long as its parts do.
-        let is_endless = streams && ready.parts.iter().any(|part| part.endpoint.method.server_streaming);
-        let patience = || self.patience(ready).filter(|_| !is_endless);
-        endpoint.options.timeout = endpoint.options.timeout.or_else(patience);
         endpoint.parts = ready.parts.iter().map(described).collect();
         // What holds for a route holds in whichever form it is answered.
         let mut endpoint = self.policies.around(settings, &ready.composed.name.method, endpoint);
@@ -346,11 +344,8 @@ fn library(
         let name = &*part.endpoint.upstream;
         upstreams.entry(part.upstream).or_insert_with(|| (name, Vec::new())).1.push(part);
     }
-    let services: std::collections::HashSet<_> = routes
-        .iter()
-        .flat_map(|ready| &ready.parts)
-        .map(|part| part.endpoint.service().to_owned())
-        .collect();
+    let services: std::collections::HashSet<_> =
+        routes.iter().flat_map(|ready| &ready.parts).map(|part| part.endpoint.service().to_owned()).collect();
     let mut library = Library::default();
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
     for (upstream, (owner, parts)) in upstreams {
@@ -363,7 +358,8 @@ fn library(
                 Some(_) if is_built_in(&name) => {}
                 Some(_) => {
                     let first = owners.get(&name).copied().unwrap_or_default();
-                    let text = format!("The upstreams {first:?} and {owner:?} define the file {name} differently.");
+                    let text =
+                        format!("The upstreams {first:?} and {owner:?} define the file {name} differently.");
                     let hint = "Parts of one service need types that go together. Give both upstreams one version of the \
                                 file, or make routes of different services of them: `name: package.Service/Method`.";
                     problems.push(Problem::error(text).at(place).hint(hint));
@@ -466,4 +462,3 @@ fn method_place(schema: &Schema, service: &str, method: &str) -> Option<(usize, 
     let position = methods.iter().position(|table| schema.text(table.name()) == method)?;
     Some((place, position))
 }
-

@@ -15,12 +15,14 @@ pub(super) fn check(parts: &[Part<'_>], planned: &[plan::Part], problems: &mut P
                 quote(own.name),
                 quote(need.name)
             );
-            let problem = Problem::error(text).at(own.name.place).related(need.settings.optional.place, "here");
+            let problem =
+                Problem::error(text).at(own.name.place).related(need.settings.optional.place, "here");
             problems.push(problem.hint("Make both optional, or both required."));
         }
     }
     if let Some(circle) = circle(&needs) {
-        let names: Vec<_> = circle.iter().chain(circle.first()).map(|part| quote(parts[*part].name)).collect();
+        let names: Vec<_> =
+            circle.iter().chain(circle.first()).map(|part| quote(parts[*part].name)).collect();
         let text = format!("These parts need one another in a circle: {}.", names.join(" needs "));
         let first = circle.first().map(|part| &parts[*part]);
         let mut problem = Problem::error(text).at(first.and_then(|part| part.name.place));

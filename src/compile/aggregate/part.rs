@@ -122,11 +122,7 @@ impl<'a> Reading<'a, '_> {
 }
 
 /// The list of the request that `for_each` names.
-fn inferred_list(
-    each: &Located<Reference>,
-    fields: &Fields<'_>,
-    problems: &mut Problems,
-) -> Option<Source> {
+fn inferred_list(each: &Located<Reference>, fields: &Fields<'_>, problems: &mut Problems) -> Option<Source> {
     if each.fields().is_empty() && fields.find(each.root()).is_none() && each.root() != "item" {
         let text = format!("Nothing says what the items of {} are.", quote(&each.to_string()));
         let hint = "Write `\"{item}\"` into the field of the part's request that they are for.";

@@ -69,7 +69,13 @@ impl<'a> Reading<'a, '_> {
         joined(pieces)
     }
 
-    fn field(&mut self, schema: &'a Schema, field: &'a Field, template: &'a Template, pieces: &mut Vec<Piece>) {
+    fn field(
+        &mut self,
+        schema: &'a Schema,
+        field: &'a Field,
+        template: &'a Template,
+        pieces: &mut Vec<Piece>,
+    ) {
         let typed = Typed::of(schema, field);
         match &template.value {
             Value::Reference(reference) => {
@@ -86,7 +92,8 @@ impl<'a> Reading<'a, '_> {
                 self.problems.push(problem.hint("Write its values between [ and ]."));
             }
             _ if typed.shape == Shape::Map && has_reference(template) => {
-                let text = format!("A reference cannot stand in the map {}.", quote(schema.text(field.name())));
+                let text =
+                    format!("A reference cannot stand in the map {}.", quote(schema.text(field.name())));
                 let hint = "Take a whole map from elsewhere, or write values that are always the same.";
                 self.problems.push(Problem::error(text).at(first_reference(template)).hint(hint));
             }
@@ -96,7 +103,13 @@ impl<'a> Reading<'a, '_> {
     }
 
     /// An element of a list.
-    fn element(&mut self, schema: &'a Schema, field: &'a Field, template: &'a Template, pieces: &mut Vec<Piece>) {
+    fn element(
+        &mut self,
+        schema: &'a Schema,
+        field: &'a Field,
+        template: &'a Template,
+        pieces: &mut Vec<Piece>,
+    ) {
         match &template.value {
             Value::Reference(reference) => {
                 let typed = Typed::of(schema, field).element();
@@ -107,7 +120,13 @@ impl<'a> Reading<'a, '_> {
     }
 
     /// A single value, of a field that may be a list.
-    fn value(&mut self, schema: &'a Schema, field: &'a Field, template: &'a Template, pieces: &mut Vec<Piece>) {
+    fn value(
+        &mut self,
+        schema: &'a Schema,
+        field: &'a Field,
+        template: &'a Template,
+        pieces: &mut Vec<Piece>,
+    ) {
         let typed = Typed::of(schema, field);
         let plain = match field.kind() {
             Kind::Message(id) if schema.message(id).well_known().is_none() => Some(id),
@@ -167,11 +186,14 @@ impl<'a> Reading<'a, '_> {
     ) -> Option<Piece> {
         let (source, found) = self.find(reference, place, Some(typed))?;
         let Some(widen) = found.fits(&typed) else {
-            let text = format!("{} is {}, but the field takes {}.", show(reference), found.text(), typed.text());
+            let text =
+                format!("{} is {}, but the field takes {}.", show(reference), found.text(), typed.text());
             let hint = match (found.shape, typed.shape) {
                 (Shape::Many, Shape::One) => "A part can be called for each value of a list: `for_each`.",
-                _ => "Take a value of the same type, or one that loses nothing: int32 for int64, uint32 for uint64, an \
-                      enum for a number.",
+                _ => {
+                    "Take a value of the same type, or one that loses nothing: int32 for int64, uint32 for uint64, an \
+                      enum for a number."
+                }
             };
             self.problems.push(Problem::error(text).at(place).hint(hint));
             return None;
@@ -226,8 +248,10 @@ impl<'a> Reading<'a, '_> {
                 Some((Source { root: Root::Item, steps }, typed))
             }
             Item::Inferred(_) if !reference.fields().is_empty() => {
-                let text = format!("Nothing says which fields the items have that {} names.", show(reference));
-                let hint = "Write `\"{item}\"` into a field of their type, or take the list from another part.";
+                let text =
+                    format!("Nothing says which fields the items have that {} names.", show(reference));
+                let hint =
+                    "Write `\"{item}\"` into a field of their type, or take the list from another part.";
                 self.problems.push(Problem::error(text).at(place).hint(hint));
                 None
             }
@@ -239,7 +263,8 @@ impl<'a> Reading<'a, '_> {
             }
             Item::None => {
                 let text = format!("There is no item here that {} could name.", show(reference));
-                let hint = "Write `for_each: \"{PART.LIST}\"` with the part that is to be called for each item.";
+                let hint =
+                    "Write `for_each: \"{PART.LIST}\"` with the part that is to be called for each item.";
                 self.problems.push(Problem::error(text).at(place).hint(hint));
                 None
             }
@@ -382,10 +407,7 @@ fn value_json(typed: Typed<'_>, template: &Template) -> Json {
     }
 }
 
-fn object<'t>(
-    fields: &[(Located<String>, Template)],
-    typed: impl Fn(&str) -> Option<Typed<'t>>,
-) -> Json {
+fn object<'t>(fields: &[(Located<String>, Template)], typed: impl Fn(&str) -> Option<Typed<'t>>) -> Json {
     let member = |(name, value): &(Located<String>, Template)| {
         let value = typed(name).map_or_else(|| guessed(value), |typed| json(typed, value));
         (name.value.clone(), value)

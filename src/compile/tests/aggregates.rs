@@ -43,7 +43,7 @@ fn config(protos: &str, routes: &str) -> (String, Vec<(String, String)>) {
     let mut files = Vec::new();
     for (port, name) in protos.split_whitespace().enumerate() {
         upstreams.push_str(&format!(
-            "  {name}: {{targets: [\"http://127.0.0.1:{}\"], descriptors: [{{protos: {{include: [{name}], files: [\"main.proto\"]}}}}]}}\n",
+            "  {name}: {{targets: [\"http://127.0.0.1:{}\"], descriptors: [{{protos: {{include: [{name}], files: [\"{name}.proto\"]}}}}]}}\n",
             port + 1
         ));
         let main = match name {
@@ -57,7 +57,7 @@ fn config(protos: &str, routes: &str) -> (String, Vec<(String, String)>) {
             "twice" => ("other.proto", COMMON.to_owned()),
             _ => ("common.proto", COMMON.to_owned()),
         };
-        files.push((format!("{name}/main.proto"), main));
+        files.push((format!("{name}/{name}.proto"), main));
         files.push((format!("{name}/{common}"), text));
     }
     (format!("upstreams:\n{upstreams}services: [\"**\"]\nroutes:\n{routes}"), files)
@@ -69,7 +69,6 @@ async fn compile(protos: &str, routes: &str) -> (Option<Snapshot>, String) {
     for (name, text) in files {
         let file = folder.path().join(&name);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        // Two upstreams cannot have one name for their main file.
         std::fs::write(file, text).unwrap();
     }
     let (snapshot, problems) = compiled(&yaml, folder.path()).await;
@@ -133,17 +132,30 @@ async fn routes_become_methods() {
     };
     assert_eq!(
         fields(method.input()),
-        ["id=1:String", "tag=2:String", "city=3:String", "token=4:Bytes", "ids=5:String*", "with_each=6:Bool"]
+        [
+            "id=1:String",
+            "tag=2:String",
+            "city=3:String",
+            "token=4:Bytes",
+            "ids=5:String*",
+            "with_each=6:Bool"
+        ]
     );
     let part_error = "errors=100:transom.routes.GetV1UsersIdAllResponse.PartError*";
     assert_eq!(
         fields(method.output()),
-        ["user=1:a.v1.User", "orders=2:b.v1.OrderList", "each=3:a.v1.User*", "events=4:b.v1.Item*", part_error]
+        [
+            "user=1:a.v1.User",
+            "orders=2:b.v1.OrderList",
+            "each=3:a.v1.User*",
+            "events=4:b.v1.Item*",
+            part_error
+        ]
     );
     assert!(!method.is_idempotent() && !method.server_streaming());
     let streamed = &snapshot.methods["transom.routes.Routes/GetV1UsersIdAllParts"].endpoint;
-    assert!(streamed.method.server_streaming && streamed.options.timeout.is_none());
-    assert_eq!(own.endpoint.options.timeout.unwrap().as_secs(), 15);
+    assert!(streamed.method.server_streaming && !streamed.options.write.outer_nulls);
+    assert!(own.endpoint.options.write.outer_nulls);
     assert_eq!(own.endpoint.upstreams(), ["a", "b"]);
     assert_eq!(snapshot.services.find("transom.routes.Routes").unwrap().routes.len(), 2);
 }
@@ -160,13 +172,14 @@ async fn settings_come_from_patterns() {
         std::fs::write(file, text).unwrap();
     }
     for (services, timeout, dialects) in [
-        ("[a.v1.*]", 15, 7),
-        ("[a.v1.*, {service: my.v1.Things, timeout: 3s, dialects: [rest, grpc]}]", 3, 2),
+        ("[a.v1.*]", None, 7),
+        ("[a.v1.*, {service: my.v1.Things, timeout: 3s, dialects: [rest, grpc]}]", Some(3), 2),
     ] {
         let yaml = yaml.replace("[\"**\"]", services);
         let (snapshot, problems) = compiled(&yaml, folder.path()).await;
         assert!(problems.is_empty(), "{problems}");
         let endpoint = &snapshot.unwrap().methods["my.v1.Things/Get"].endpoint;
-        assert_eq!((endpoint.options.timeout.unwrap().as_secs(), endpoint.dialects.len()), (timeout, dialects));
+        let found = endpoint.options.timeout.map(|timeout| timeout.as_secs());
+        assert_eq!((found, endpoint.dialects.len()), (timeout, dialects));
     }
 }

@@ -105,6 +105,7 @@ fn settings(limit: usize) -> Settings {
     Settings {
         method: "test.v1.Routes/Get".into(),
         limit,
+        patience: None,
         exposure: Exposure::default(),
         schema: Arc::new(Schema::load(&[]).unwrap()),
     }

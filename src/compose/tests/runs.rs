@@ -56,7 +56,10 @@ fn a_part_starts_in_the_poll_that_completes_what_it_needs() {
     ];
     let mut running = Running::new(parts, PLENTY, text(1, "me"));
     assert_eq!([user.count(), slow.count(), offers.count()], [1, 1, 0]);
-    assert_eq!((&user.requests()[0][..], &*user.0.lock().unwrap()[0].route), (&text(1, "me")[..], "/test.v1.Service/user"));
+    assert_eq!(
+        (&user.requests()[0][..], &*user.0.lock().unwrap()[0].route),
+        (&text(1, "me")[..], "/test.v1.Service/user")
+    );
     user.answer(0, text(1, "gold"));
     running.poll_pending();
     assert_eq!(offers.requests(), [text(1, "gold")], "though another part is slow");
@@ -250,11 +253,13 @@ fn sizes_are_bounded_together() {
 
     // Requests for items are made before any is called.
     let [list, each] = [(); 2].map(|()| Script::default());
-    let mut running = Running::new(fan(&list, &each, 8, 10, true), 20, "");
+    let mut parts = fan(&list, &each, 8, 10, true);
+    parts[1].request.0.push(Piece::Constant(text(2, "xx")));
+    let running = Running::new(parts, 20, "");
     list.answer(0, names(&["aaa", "bbb", "ccc", "ddd"]));
-    let Poll::Ready(reply) = running.poll() else { panic!("it waits") };
-    assert!(errors(&reply.message.bytes).is_empty(), "{reply:?}");
-    assert!(reply.status.is_ok() || each.count() > 0);
+    let expected = "The requests of the part \"each\" are longer than 20 bytes together.";
+    assert_eq!(errors(&running.answer()), [error("each", Code::ResourceExhausted, expected)]);
+    assert_eq!(each.count(), 0);
 }
 
 #[test]
@@ -268,7 +273,10 @@ fn answers_that_are_no_messages_fail_their_part() {
                 byte 1.";
     assert_eq!(errors(&reply.message.bytes), [error("offers", Code::Internal, text)]);
 
-    let request = Plan::new(settings(PLENTY), vec![Part { request: copy(source(Root::Request, [text_step(1)])), ..part("a", 1, &user) }]);
+    let request = Plan::new(
+        settings(PLENTY),
+        vec![Part { request: copy(source(Root::Request, [text_step(1)])), ..part("a", 1, &user) }],
+    );
     let mut running = Running(request.call(call(vec![0x0a, 5, b'x'])));
     let Poll::Ready(reply) = running.poll() else { panic!("it waits") };
     assert_eq!((reply.status.code(), reply.status.http()), (Code::InvalidArgument, 400));

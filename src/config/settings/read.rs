@@ -80,6 +80,11 @@ impl<'a> Reader<'a> {
         self.within(Step::Key(key.to_owned()), read)
     }
 
+    /// Reads an entry of a list.
+    pub(crate) fn within_index<T>(&mut self, index: usize, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.within(Step::Index(index), read)
+    }
+
     pub(super) fn within_short<T>(&mut self, short: bool, read: impl FnOnce(&mut Self) -> T) -> T {
         let outer = self.short;
         self.short |= short;
