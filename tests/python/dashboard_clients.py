@@ -27,6 +27,8 @@ def by_grpc():
     pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
     methods = pool.FindServiceByName(SERVICE).methods_by_name
     check(sorted(methods), ["GetDashboard", "GetDashboardParts"])
+    # What the parts are of is known as well, by the same files.
+    check(sorted(pool.FindServiceByName("dashboard.v1.Users").methods_by_name), ["GetUser"])
     method = methods["GetDashboard"]
     request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
     check([field.name for field in method.input_type.fields], ["user_id"])

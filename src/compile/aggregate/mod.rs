@@ -308,13 +308,15 @@ fn plan<'p>(ready: &'p Ready<'_>, problems: &mut Problems) -> Planned<'p> {
     let template = Template::parse(&route.path).ok();
     let variables: Vec<String> =
         template.iter().flat_map(Template::variables).map(ToString::to_string).collect();
+    let before = problems.errors();
     let parts = part::parts(&ready.parts, &mut fields, problems);
+    let is_read = problems.errors() == before;
     for name in &variables {
         let place = route.path.place;
         if ready.parts.iter().any(|part| part.name.value == *name) {
             let text = format!("{} is both a part and a variable of the path.", quote(name));
             problems.push(Problem::error(text).at(place).hint("Give one of the two another name."));
-        } else if fields.find(name).is_none() {
+        } else if is_read && fields.find(name).is_none() {
             let text = format!("No part takes the variable {{{name}}} of the path.");
             let hint = format!("Write `\"{{{name}}}\"` into the request of a part, or put `*` in its place.");
             problems.push(Problem::error(text).at(place).hint(hint));
@@ -327,6 +329,8 @@ fn plan<'p>(ready: &'p Ready<'_>, problems: &mut Problems) -> Planned<'p> {
 /// The files that define the types of parts, by their names.
 #[derive(Default)]
 struct Library {
+    /// The names of the upstreams that they are of.
+    upstreams: Vec<String>,
     files: BTreeMap<String, Bytes>,
     /// For each type the file that it is in.
     types: BTreeMap<String, String>,
@@ -349,9 +353,10 @@ fn library(
     let mut library = Library::default();
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
     for (upstream, (owner, parts)) in upstreams {
+        library.upstreams.push(format!("{owner:?}"));
         let published = Published::new(&catalogue.files_of(upstream), services.clone());
         for id in published.all() {
-            let (name, wire) = (published.name(id), published.bytes(id));
+            let (name, wire) = (published.name(id), published.whole_bytes(id));
             match library.files.get(&name) {
                 Some(other) if are_same(other, &wire) => {}
                 // Whoever brings its own copy of what everybody has is as good as anybody.
@@ -446,7 +451,11 @@ fn load(
         Ok(schema) => Some((Arc::new(schema), Files::new([set.into()]))),
         Err(error) => {
             for problem in error.problems {
-                let text = format!("The types of the parts do not go together: {problem}.");
+                let upstreams = match &*library.upstreams {
+                    [first, .., last] if library.upstreams.len() == 2 => format!("{first} and {last}"),
+                    all => all.join(", "),
+                };
+                let text = format!("The types of the parts, of {upstreams}, do not go together: {problem}.");
                 let hint = "Give the route a name that nothing has, `name: package.Service/Method`, or the upstreams \
                             descriptors that define each type once.";
                 problems.push(Problem::error(text).at(place).hint(hint));

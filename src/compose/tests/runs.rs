@@ -254,7 +254,7 @@ fn sizes_are_bounded_together() {
     // Requests for items are made before any is called.
     let [list, each] = [(); 2].map(|()| Script::default());
     let mut parts = fan(&list, &each, 8, 10, true);
-    parts[1].request.0.push(Piece::Constant(text(2, "xx")));
+    parts[1].request.0.push(Piece::Constant(super::text(2, "xx")));
     let running = Running::new(parts, 20, "");
     list.answer(0, names(&["aaa", "bbb", "ccc", "ddd"]));
     let expected = "The requests of the part \"each\" are longer than 20 bytes together.";

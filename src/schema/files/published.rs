@@ -180,6 +180,11 @@ impl Published {
         self.files.get(id.0 as usize).map_or(&[], |entry| &entry.dependencies)
     }
 
+    /// A file, a `FileDescriptorProto`, with all that is in it, also what nobody may know.
+    pub fn whole_bytes(&self, id: FileId) -> Bytes {
+        self.files.get(id.0 as usize).map(|entry| entry.wire.clone()).unwrap_or_default()
+    }
+
     /// A file, a `FileDescriptorProto`: in its own bytes, or without the services that nobody may know.
     pub fn bytes(&self, id: FileId) -> Bytes {
         let Some(Entry { wire, .. }) = self.files.get(id.0 as usize) else { return Bytes::new() };
