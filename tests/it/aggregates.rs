@@ -45,7 +45,9 @@ const DASHBOARD: &str = r#"
 
 impl Setting {
     fn new(routes: &str, more: &str) -> Self {
-        Self::with(routes, more, "  - dashboard.v1.*\n  - shop.v1.*\n")
+        let services = "  - {service: dashboard.v1.Users, upstream: users}\n  - {service: dashboard.v1.Orders, upstream: \
+                        orders}\n  - {service: dashboard.v1.Offers, upstream: offers}\n  - shop.v1.*\n";
+        Self::with(routes, more, services)
     }
 
     fn with(routes: &str, more: &str, services: &str) -> Self {
@@ -289,9 +291,10 @@ async fn policies_hold_for_the_route_and_for_each_part() {
          sellers: {{require: {{any: [api_key: {{}}]}}, allow: {{roles: [seller]}}}}\n",
         keys.display()
     );
-    let services = "  - dashboard.v1.Users\n  - {service: dashboard.v1.Orders, policy: [sellers]}\n  - {service: \
-                    dashboard.v1.Offers, metadata: {request: [x-tenant]}, policy: [known]}\n  - {service: shop.v1.*, \
-                    metadata: {request: [x-tenant]}}\n  - {service: guarded.v1.*, policy: [known]}\n";
+    let services = "  - {service: dashboard.v1.Users, upstream: users}\n  - {service: dashboard.v1.Orders, upstream: orders, \
+                    policy: [sellers]}\n  - {service: dashboard.v1.Offers, upstream: offers, metadata: {request: \
+                    [x-tenant]}, policy: [known]}\n  - {service: shop.v1.*, metadata: {request: [x-tenant]}}\n  - {service: \
+                    guarded.v1.*, policy: [known]}\n";
     let guarded = DASHBOARD.replace("/v1/dashboard", "/v1/guarded").replace("shop.v1", "guarded.v1");
     let setting = Setting::with(&format!("{DASHBOARD}{}", guarded.trim_start_matches('\n')), &more, services);
     let ask = async |path: &str, key: Option<&'static str>| {
@@ -400,8 +403,9 @@ async fn operators_see_the_parts() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("transom.yaml");
     let config = format!(
-        "upstreams:\n  users: http://{}\n  orders: http://{}\n  offers: http://{}\nservices: [dashboard.v1.Users, \
-         dashboard.v1.Orders, dashboard.v1.Offers]\nroutes:{DASHBOARD}",
+        "upstreams:\n  users: http://{}\n  orders: http://{}\n  offers: http://{}\nservices: [{{service: \
+         dashboard.v1.Users, upstream: users}}, {{service: dashboard.v1.Orders, upstream: orders}}, {{service: \
+         dashboard.v1.Offers, upstream: offers}}]\nroutes:{DASHBOARD}",
         setting._others[0].address(),
         setting.orders.address(),
         setting._others[1].address()
