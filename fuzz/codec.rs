@@ -172,6 +172,7 @@ fn write_with(schema: &Schema, id: MessageId, wire: &[u8], options: &WriteOption
 
 fn written(id: MessageId, wire: &[u8], choice: u8) -> Option<Vec<u8>> {
     let options = WriteOptions {
+        outer_nulls: false,
         proto_names: choice & 0x40 != 0,
         emit_defaults: choice & EMIT_DEFAULTS != 0,
         enum_numbers: choice & 0x10 != 0,

@@ -63,6 +63,7 @@ fn front() -> Front {
         full_name: "echo.v1.Echo/Echo".into(),
         upstream: "echo".into(),
         policies: Vec::new(),
+        parts: Vec::new(),
         dialects: vec![Dialect::Soap],
         options: EndpointOptions::default(),
     };

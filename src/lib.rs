@@ -23,6 +23,8 @@ pub mod cli;
 #[cfg(feature = "gateway")]
 pub mod compile;
 #[cfg(feature = "gateway")]
+pub mod compose;
+#[cfg(feature = "gateway")]
 pub mod config;
 #[cfg(feature = "gateway")]
 pub mod demo;

@@ -24,6 +24,8 @@ const GUARDED: &str = "guarded.yaml";
 const KEYED: &str = "keyed.yaml";
 /// That again, with two rates that the caller does not reach.
 const LIMITED: &str = "limited.yaml";
+/// With a route that is made of three.
+const AGGREGATE: &str = "aggregate.yaml";
 
 /// One kind of request.
 pub(crate) struct Case {
@@ -107,6 +109,15 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             answer: Answer::Message(file("mixed_200.wire")?),
             expected: file("mixed_200.json")?,
             config: LIMITED,
+            times: 1000,
+        },
+        Case {
+            // To be compared with three of "small GET": at most 0.8 of them.
+            name: "aggregate of three",
+            request: get("/v1/shops/central/boards/3538602242"),
+            answer: Answer::Message(file("mixed_200.wire")?),
+            expected: aggregated(&file("mixed_200.json")?),
+            config: AGGREGATE,
             times: 1000,
         },
         Case {
@@ -206,6 +217,12 @@ fn xml(corpus: &Path, name: &str) -> Result<Vec<u8>, Box<dyn Error>> {
 fn post_xml(path: &str, xml: &[u8]) -> Vec<u8> {
     let fields = format!("content-type: application/xml\r\ncontent-length: {}\r\n", xml.len());
     [head("POST", path, &fields).as_bytes(), xml].concat()
+}
+
+/// An order as each of three parts.
+fn aggregated(order: &[u8]) -> Vec<u8> {
+    let part = |name: &str| [b"\"", name.as_bytes(), b"\":", order].concat();
+    [b"{", &["first", "second", "third"].map(part).join(&b","[..])[..], b"}"].concat()
 }
 
 /// The head of a request, with what clients usually send.

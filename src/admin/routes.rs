@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::Gateway;
 use crate::call::Dialect;
-use crate::snapshot::{Endpoint, Snapshot};
+use crate::snapshot::{Endpoint, Part, Snapshot};
 
 /// The names of the dialects in which a method is served: REST by its routes, the others by its own path.
 /// SOAP has no streams of requests.
@@ -63,10 +63,19 @@ pub fn ways(snapshot: &Snapshot) -> Vec<Way<'_>> {
     ways
 }
 
+fn part(part: &Part) -> Json {
+    json!({
+        "name": part.name,
+        "method": part.method,
+        "upstream": part.upstream,
+        "optional": part.is_optional,
+    })
+}
+
 /// Every way to reach a method, for programs.
 pub fn routes(snapshot: &Snapshot) -> Json {
     let routes = ways(snapshot).into_iter().map(|Way { verb, path, endpoint }| {
-        json!({
+        let mut route = json!({
             "verb": verb,
             "path": path,
             "method": endpoint.full_name,
@@ -77,7 +86,11 @@ pub fn routes(snapshot: &Snapshot) -> Json {
             "policies": endpoint.policies,
             "client_streaming": endpoint.method.client_streaming,
             "server_streaming": endpoint.method.server_streaming,
-        })
+        });
+        if !endpoint.parts.is_empty() {
+            route["parts"] = endpoint.parts.iter().map(part).collect();
+        }
+        route
     });
     let soap = soap(snapshot).map(|(path, method, endpoint)| {
         json!({

@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     let text = format!(
-        "listeners:\n  - address: {}\nupstreams:\n  demo: http://{backend}\nservices:\n  - bookstore.v1.*\n  - chat.v1.*\n",
+        "listeners:\n  - address: {}\nupstreams:\n  demo: http://{backend}\nservices:\n  - bookstore.v1.*\n  - chat.v1.*\n{DASHBOARD}",
         arguments.address
     );
     let shown = text.clone();
@@ -67,6 +67,16 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
     }
 }
+
+/// A route that answers with what two services say.
+const DASHBOARD: &str = r#"routes:
+  - path: /v1/dashboard/{name=shelves/*}
+    method: GET
+    aggregate:
+      shelf: { call: bookstore.v1.Bookstore/GetShelf, request: { name: "{name}" } }
+      books: { call: bookstore.v1.Bookstore/ListBooks, request: { parent: "{shelf.name}", order: PRICE }, select: [books.title] }
+      talk: { call: chat.v1.Chat/ListMessages, when: "{room}", request: { room: "{room}" }, optional: true }
+"#;
 
 /// Runs the backend on a thread of its own until the process ends.
 fn start_backend(address: SocketAddr) -> std::io::Result<SocketAddr> {
@@ -115,6 +125,9 @@ Try, in another terminal:
 
   A method without annotation, by its gRPC name:
     curl '{url}/bookstore.v1.Bookstore/CountBooks' --json '{{\"filter\": {{\"genres\": [\"SCIENCE_FICTION\"]}}}}'
+
+  One answer from two services, of which one may fail:
+    curl '{url}/v1/dashboard/shelves/crime?room=attic'
 
   An error, with the field that is wrong:
     curl '{url}/v1/shelves/fiction/books' --json '{{\"title\": 7}}'

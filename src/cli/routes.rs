@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{Source, output};
 use crate::admin::routes::{Way, dialects, routes, soap, ways};
 use crate::call::Dialect;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Endpoint, Snapshot};
 
 /// The arguments of `transom routes`.
 #[derive(clap::Args, Debug)]
@@ -45,22 +45,19 @@ fn print_table(snapshot: &Snapshot) {
             endpoint.full_name.clone(),
             streams.to_owned(),
             dialects(endpoint).join(","),
-            endpoint.upstream().unwrap_or("-").to_owned(),
+            upstreams(endpoint),
             if endpoint.policies.is_empty() { "-".to_owned() } else { endpoint.policies.join(",") },
         ]
     });
     let services = soap(snapshot).map(|(path, method, endpoint)| {
         let dialect = Dialect::Soap.name().to_owned();
-        [
-            "POST".to_owned(),
-            path,
-            method,
-            "-".to_owned(),
-            dialect,
-            endpoint.upstream().unwrap_or("-").to_owned(),
-            "-".to_owned(),
-        ]
+        ["POST".to_owned(), path, method, "-".to_owned(), dialect, upstreams(endpoint), "-".to_owned()]
     });
     let titles = ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES"].map(str::to_owned);
     output::table(&std::iter::once(titles).chain(rows).chain(services).collect::<Vec<_>>());
+}
+
+fn upstreams(endpoint: &Endpoint) -> String {
+    let names = endpoint.upstreams();
+    if names.is_empty() { "-".to_owned() } else { names.join(",") }
 }

@@ -66,6 +66,17 @@ impl Catalogue {
         (0..self.rules.len()).filter(is_first).flat_map(|index| self.rules[index].values())
     }
 
+    /// Adds what is described by nobody else, and returns its position, which is behind those of all upstreams.
+    pub(super) fn add(&mut self, schema: &Arc<Schema>, files: Files) -> usize {
+        self.described.push(Some(Described { schema: Arc::clone(schema), files }));
+        self.described.len() - 1
+    }
+
+    /// Whether there is a service of this name.
+    pub(super) fn defines(&self, service: &str) -> bool {
+        self.described.iter().flatten().any(|described| described.schema.service(service).is_some())
+    }
+
     pub(super) fn first_schema(&self) -> Option<&Arc<Schema>> {
         self.described.iter().flatten().next().map(|described| &described.schema)
     }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::config::problem::Problems;
+use crate::config::service::Service as Settings;
 use crate::document::comments::Comments;
 use crate::schema::Schema;
 use crate::snapshot::service::{Documents, Services};
 use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
 
+mod aggregate;
 pub mod changes;
 mod descriptors;
 mod identity;
@@ -30,6 +32,7 @@ mod upstreams;
 #[cfg(test)]
 mod tests;
 
+use aggregate::Kitchen;
 use changes::Generation;
 use descriptors::Loading;
 use live::Live;
@@ -89,18 +92,25 @@ pub fn compile(
     let mut loading = Loading {
         reflections: &terms.reflections,
         lenient: terms.lenient,
-        keeps_files: config.grpc.reflection.enabled.value,
+        keeps_files: config.grpc.reflection.enabled.value
+            || config.routes.iter().any(|route| route.aggregate.is_some()),
         problems,
         files: Vec::new(),
         missing: Vec::new(),
     };
-    let catalogue = descriptors::load(config, &mut loading);
+    let mut catalogue = descriptors::load(config, &mut loading);
     let (files, missing) = (loading.files, loading.missing);
     if problems.errors() > 0 {
         return (None, files);
     }
     let is_complete = missing.is_empty();
-    let mut exposed = services::expose(config, &upstreams, &catalogue, &policies, is_complete, problems);
+    let composed = aggregate::composed(config, problems);
+    let offered =
+        services::Offered { upstreams: &upstreams, catalogue: &catalogue, composed: &composed, is_complete };
+    let mut exposed = services::expose(config, &offered, &policies, problems);
+    let plain = Settings::everything();
+    let kitchen = Kitchen { config, plain: &plain, policies: &policies, is_complete };
+    kitchen.expose(&composed, &mut catalogue, &mut exposed, problems);
     let board = terms.live.map(|live| live.board.clone()).unwrap_or_default();
     let own = Own::new(config);
     own.expose(config, &catalogue, &policies, &board, &mut exposed, problems);

@@ -85,7 +85,7 @@ impl Own {
                 let subject = Subject { schema: &SCHEMA, service, method };
                 let endpoint = endpoint(config, settings, None, answers, &subject, problems);
                 exposed.extend(endpoint.map(|endpoint| Exposed {
-                    endpoint: Arc::new(policies.around(settings, endpoint)),
+                    endpoint: Arc::new(policies.around(settings, SCHEMA.text(method.name()), endpoint)),
                     settings,
                     upstream: usize::MAX,
                     place: (place, position),
@@ -114,7 +114,14 @@ fn sources(exposed: &[Exposed<'_>], catalogue: &Catalogue) -> Vec<Source> {
         }
         let is_own = Arc::ptr_eq(&method.endpoint.schema, &SCHEMA);
         let files = if is_own { FILES.clone() } else { catalogue.files_of(method.upstream) };
-        let services = HashSet::from([method.service().to_owned()]);
+        let mut services = HashSet::from([method.service().to_owned()]);
+        if !method.endpoint.parts.is_empty() {
+            // The files of its parts are to be the same as those of their upstreams, for clients that know both.
+            let names = exposed.iter().map(Exposed::service);
+            services.extend(
+                names.filter(|name| method.endpoint.schema.service(name).is_some()).map(str::to_owned),
+            );
+        }
         let position = if is_own { usize::MAX } else { method.upstream };
         sources.insert(position, (Source { files, services }, schema));
     }

@@ -117,10 +117,9 @@ pub(super) fn build(config: &Config, before: Lasting, cores: usize, problems: &m
 }
 
 impl Policies {
-    /// Lays what a service's settings name around one of its methods.
-    pub(super) fn around(&self, settings: &Settings, endpoint: Endpoint) -> Endpoint {
-        let holding: Vec<_> =
-            settings.policy.iter().filter(|used| is_for(used, name_of(&endpoint))).collect();
+    /// Lays what a service's settings name for a method around it.
+    pub(super) fn around(&self, settings: &Settings, method: &str, endpoint: Endpoint) -> Endpoint {
+        let holding: Vec<_> = settings.policy.iter().filter(|used| is_for(used, method)).collect();
         let rules = self.rules(&holding);
         // The gateway says that it is well also when it has a lot to do.
         let counters = if endpoint.upstream().is_some() { &self.counters } else { &self.apart };

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::aggregate::{name_of, streamed_name_of};
 use super::descriptors::Catalogue;
 use super::services::Exposed;
 use crate::call::Dialect;
@@ -13,6 +14,7 @@ use crate::config::place::Place;
 use crate::config::problem::{Problem, Problems, quote};
 use crate::config::route;
 use crate::config::service::{HttpMapping, Unknown};
+use crate::config::settings::word::nearest;
 use crate::config::value::name::Verb;
 use crate::route::table::{Inserted, Table};
 use crate::route::template::Template;
@@ -28,6 +30,8 @@ struct Mapping<'a> {
     place: Option<Place>,
     /// What to do when it is wrong, where the place does not show it.
     hint: Option<&'static str>,
+    /// The method that streams what the method answers.
+    streamed: Option<&'a Exposed<'a>>,
 }
 
 /// The place is that of the service's pattern, as the proto file may not be at hand.
@@ -68,6 +72,17 @@ pub(super) fn build(
     (builder.methods, builder.table)
 }
 
+/// A method that is called and that no service exposes.
+pub(super) fn not_exposed<'n>(name: &str, exposed: impl Iterator<Item = &'n str>) -> Problem {
+    let known: Vec<_> = exposed.collect();
+    let hint = "Check its name, and that `services` has a pattern for its service.";
+    let hint = match nearest(name, &known) {
+        Some(near) => format!("Did you mean `{near}`? {hint}"),
+        None => hint.to_owned(),
+    };
+    Problem::error(format!("The method {name} is not exposed.")).hint(hint)
+}
+
 /// Whether a method has routes at all: REST, with JSON or XML.
 fn is_routed(method: &Exposed<'_>) -> bool {
     method.endpoint.speaks(Dialect::Rest) || method.endpoint.speaks(Dialect::Xml)
@@ -75,20 +90,23 @@ fn is_routed(method: &Exposed<'_>) -> bool {
 
 impl Builder<'_> {
     fn configured(&mut self, route: &route::Route, exposed: &[Exposed<'_>]) {
-        let name = route.call.to_string();
+        let (name, place) = match &route.call {
+            Some(call) => (call.to_string(), call.place),
+            None => (name_of(route).to_string(), route.path.place),
+        };
         let Some(method) = exposed.iter().find(|exposed| exposed.endpoint.full_name == name) else {
-            if !self.is_complete {
-                // The upstream that defines it may be the one that could not be asked.
-                return;
+            // The upstream that defines it may be the one that could not be asked, and of what cannot be aggregated
+            // was told already what is wrong with it.
+            if self.is_complete && route.call.is_some() {
+                let names = exposed.iter().map(|exposed| &*exposed.endpoint.full_name);
+                self.problems.push(not_exposed(&name, names).at(place));
             }
-            let text = format!("The method {name} is not exposed.");
-            let hint = "Check its name, and that `services` has a pattern for its service.";
-            return self.problems.push(Problem::error(text).at(route.call.place).hint(hint));
+            return;
         };
         if !is_routed(method) {
             let text = format!("The method {name} is not served as REST, so it can have no route.");
             let hint = "Add rest or xml to the `dialects` of its service.";
-            return self.problems.push(Problem::error(text).at(route.call.place).hint(hint));
+            return self.problems.push(Problem::error(text).at(place).hint(hint));
         }
         let text = |value: &Option<crate::config::place::Located<String>>| {
             value.as_ref().map_or_else(String::new, |value| value.value.clone())
@@ -105,6 +123,10 @@ impl Builder<'_> {
             response_body: &response_body,
             place: route.path.place,
             hint: None,
+            streamed: route.aggregate.as_ref().and_then(|_| {
+                let name = streamed_name_of(route).to_string();
+                exposed.iter().find(|exposed| exposed.endpoint.full_name == name)
+            }),
         };
         self.add(method, &mapping);
     }
@@ -166,6 +188,7 @@ impl Builder<'_> {
                     response_body: &binding.response_body,
                     place: Some(binding.place),
                     hint: None,
+                    streamed: None,
                 };
                 self.add(method, &mapping);
             }
@@ -186,6 +209,7 @@ impl Builder<'_> {
                     response_body: "",
                     place,
                     hint: None,
+                    streamed: None,
                 };
                 self.add(method, &mapping);
             }
@@ -201,7 +225,10 @@ impl Builder<'_> {
             return self.problems.push(Problem::error(text).at(place).hint(hint));
         };
         let (body, response_body) = (&*rule.body, &*rule.response_body);
-        self.add(method, &Mapping { verb, template, body, response_body, place, hint: Some(ANNOTATION) });
+        self.add(
+            method,
+            &Mapping { verb, template, body, response_body, place, hint: Some(ANNOTATION), streamed: None },
+        );
     }
 
     fn add(&mut self, method: &Exposed<'_>, mapping: &Mapping<'_>) {
@@ -221,10 +248,12 @@ impl Builder<'_> {
         };
         let variables: Vec<_> = template.variables().iter().map(ToString::to_string).collect();
         let rule = Rule { variables: &variables, body: mapping.body, response_body: mapping.response_body };
-        let route = match self.route(method, rule, mapping.template) {
+        let mut route = match self.route(method, rule, mapping.template) {
             Ok(route) => route,
             Err(error) => return self.problems.push(fault(format!("{error}."))),
         };
+        let streamed = mapping.streamed.and_then(|method| self.route(method, rule, mapping.template).ok());
+        route.streamed = streamed.map(Arc::new);
         // A method on WebSockets has been looked at as a whole.
         if *route.binding.body() != Body::Whole && !method.endpoint.speaks(Dialect::WebSocket) {
             self.check_key(method, mapping.template);

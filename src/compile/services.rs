@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 
+use super::aggregate::Composed;
 use super::descriptors::Catalogue;
 use super::own;
 use super::policies::Policies;
@@ -47,28 +48,40 @@ impl Exposed<'_> {
     }
 }
 
-/// Matches every service that an upstream defines with the most specific pattern. `is_complete` says whether the
-/// descriptors of all upstreams are there.
+/// What there is to be exposed.
+pub(super) struct Offered<'o, 'c> {
+    pub(super) upstreams: &'o [Upstream],
+    pub(super) catalogue: &'o Catalogue,
+    /// The methods that routes are, which get the settings of patterns as well.
+    pub(super) composed: &'o [Composed<'c>],
+    /// Whether the descriptors of all upstreams are there.
+    pub(super) is_complete: bool,
+}
+
+/// The settings of a service and their position: those of the most specific pattern.
+pub(super) fn settings_of<'c>(config: &'c Config, service: &str) -> Option<(usize, &'c Settings)> {
+    config
+        .services
+        .iter()
+        .enumerate()
+        .filter(|(_, settings)| settings.service.matches(service))
+        .max_by_key(|(_, settings)| settings.service.specificity())
+}
+
+/// Matches every service that an upstream defines with the most specific pattern.
 pub(super) fn expose<'c>(
     config: &'c Config,
-    upstreams: &[Upstream],
-    catalogue: &Catalogue,
+    offered: &Offered<'_, 'c>,
     policies: &Policies,
-    is_complete: bool,
     problems: &mut Problems,
 ) -> Vec<Exposed<'c>> {
+    let Offered { upstreams, catalogue, composed, is_complete } = *offered;
     let mut offers = offers(upstreams, catalogue);
     offer_own(config, upstreams, catalogue, &mut offers);
     let mut exposed = Vec::new();
     let mut is_used = vec![false; config.services.iter().count()];
     for (name, candidates) in &offers {
-        let best = config
-            .services
-            .iter()
-            .enumerate()
-            .filter(|(_, settings)| settings.service.matches(name))
-            .max_by_key(|(_, settings)| settings.service.specificity());
-        let Some((index, settings)) = best else { continue };
+        let Some((index, settings)) = settings_of(config, name) else { continue };
         let before = problems.errors();
         if settings.upstream.as_ref().is_some_and(|wanted| is_missing(&wanted.value, upstreams, catalogue)) {
             continue;
@@ -82,7 +95,8 @@ pub(super) fn expose<'c>(
             let subject = Subject { schema: &offer.schema, service, method };
             let answers = Arc::clone(&upstream.service);
             let endpoint = endpoint(config, settings, Some(&upstream.name), answers, &subject, problems);
-            let endpoint = endpoint.map(|endpoint| Arc::new(policies.around(settings, endpoint)));
+            let name = offer.schema.text(method.name());
+            let endpoint = endpoint.map(|endpoint| Arc::new(policies.around(settings, name, endpoint)));
             exposed.extend(endpoint.map(|endpoint| Exposed {
                 endpoint,
                 settings,
@@ -90,6 +104,9 @@ pub(super) fn expose<'c>(
                 place: (offer.service, position),
             }));
         }
+    }
+    for (index, _) in composed.iter().filter_map(|method| settings_of(config, &method.name.service)) {
+        is_used[index] = true;
     }
     // What is not defined here may be defined by an upstream that could not be asked, about which there is a word.
     if is_complete {
@@ -218,6 +235,7 @@ pub(super) fn endpoint(
         full_name,
         upstream: upstream.unwrap_or_default().to_owned(),
         policies: Vec::new(),
+        parts: Vec::new(),
         dialects: settings.dialects.iter().map(|dialect| spoken(dialect.value)).collect(),
         options: options(config, settings),
     })

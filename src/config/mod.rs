@@ -15,6 +15,7 @@
 use std::path::Path;
 
 pub mod admin;
+pub mod aggregate;
 mod braces;
 pub mod callers;
 pub mod descriptors;

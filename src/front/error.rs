@@ -12,13 +12,14 @@ use super::representation::{Name, Text};
 use super::request_id::{REQUEST_ID, made_up};
 use crate::call::Hints;
 use crate::call::identity::Noted;
-use crate::codec::json::status::{write_details, write_status};
+use crate::codec::json::status::{details_text, write_details, write_status};
 use crate::codec::json::write::WriteOptions;
 use crate::codec::json::write_value::push_string;
 use crate::codec::xml;
 use crate::schema::Schema;
 use crate::snapshot::{Endpoint, EndpointOptions};
-use crate::status::{Code, Detail, Fault, Status};
+use crate::status::Status;
+use crate::status::exposure::{Exposure, Hidden};
 
 /// How much of hidden details the log gets, in bytes: a stack trace is long, and nobody reads more.
 const MAX_LOGGED: usize = 16 << 10;
@@ -129,24 +130,6 @@ fn write_problem(schema: &Schema, status: &Status, options: &WriteOptions, text:
     text.push(b'}');
 }
 
-/// The part of a backend's error that the caller does not get.
-pub(super) struct Hidden {
-    status: String,
-    details: Vec<Detail>,
-}
-
-impl Hidden {
-    /// Writes it to the log, under the name by which the caller can ask for it.
-    pub(super) fn log(&self, schema: &Schema, method: &str, request_id: &str) {
-        let mut details = Vec::new();
-        write_details(schema, &self.details, &WriteOptions::default(), &mut details);
-        let details = String::from_utf8_lossy(details.get(..MAX_LOGGED).unwrap_or(&details));
-        // As text and not by Display: a backend's line breaks must not look like lines of the log.
-        let (status, details) = (&*self.status, &*details);
-        tracing::warn!(request_id, method, status, details, "a part of a backend's error was not shown");
-    }
-}
-
 /// Says of an error which message of a stream it belongs to.
 pub(super) fn numbered(status: &Status, number: usize) -> Status {
     let text = format!("Message {number} of the stream: {}", status.message());
@@ -165,26 +148,22 @@ pub(super) fn conceal(
     let (status, hidden) = for_caller(status, &endpoint.options);
     if let Some(hidden) = hidden {
         let id = request_id.cloned().unwrap_or_else(made_up);
-        hidden.log(&endpoint.schema, &endpoint.full_name, id.to_str().unwrap_or_default());
+        log(&hidden, &endpoint.schema, &endpoint.full_name, id.to_str().unwrap_or_default());
         fields.insert(REQUEST_ID, id);
     }
     status
 }
 
-/// Splits a failure into what the caller may read and the rest. A backend's UNKNOWN usually is an
-/// exception that nobody meant for the outside, and `google.rpc.DebugInfo` holds stack traces.
+/// Splits a failure into what the caller may read and the rest.
 pub(super) fn for_caller(status: Status, options: &EndpointOptions) -> (Status, Option<Hidden>) {
-    let is_hidden =
-        |detail: &Detail| detail.type_url.ends_with("/google.rpc.DebugInfo") && !options.expose_debug_info;
-    let hides_message =
-        status.code() == Code::Unknown && !options.expose_unknown && !status.message().is_empty();
-    let hides = hides_message || status.details().iter().any(is_hidden);
-    if status.fault() != Fault::Backend || !hides {
-        return (status, None);
-    }
-    let (details, shown): (Vec<_>, Vec<_>) = status.details().iter().cloned().partition(is_hidden);
-    let message = if hides_message { "The backend failed." } else { status.message() };
-    let cut = Status::backend(status.code(), message).with_http(status.http());
-    let cut = shown.into_iter().fold(cut, Status::with_detail);
-    (cut, Some(Hidden { status: status.to_string(), details }))
+    let exposure = Exposure { unknown: options.expose_unknown, debug_info: options.expose_debug_info };
+    exposure.split(status)
+}
+
+/// Writes what was hidden to the log, under the name by which the caller can ask for it.
+pub(super) fn log(hidden: &Hidden, schema: &Schema, method: &str, request_id: &str) {
+    let details = details_text(schema, &hidden.details, MAX_LOGGED);
+    // As text and not by Display: a backend's line breaks must not look like lines of the log.
+    let (status, details) = (&*hidden.status, &*details);
+    tracing::warn!(request_id, method, status, details, "a part of a backend's error was not shown");
 }

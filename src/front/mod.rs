@@ -136,8 +136,12 @@ impl Front {
         match snapshot.routes.find(head.method.as_str(), head.uri.path()) {
             Found::Match { route, captures } => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
-                let dialect = wish.dialect(&route.target().endpoint);
-                let route = seen.found(route.target(), dialect, &mut caller);
+                let route = match &route.target().streamed {
+                    Some(streamed) if stream::is_wanted(&head.headers) => streamed,
+                    _ => route.target(),
+                };
+                let dialect = wish.dialect(&route.endpoint);
+                let route = seen.found(route, dialect, &mut caller);
                 let parts = rest::Parts { head, values, caller, wish, dialect };
                 rest::answer(route, parts, body, &snapshot.limits).await
             }

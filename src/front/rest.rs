@@ -139,7 +139,7 @@ impl<'a> Teller<'a> {
         self.metadata(reply.metadata, reply.trailers, &mut answer);
         error::hint(reply.hints, answer.headers_mut());
         if let Some((hidden, id)) = hidden.zip(id) {
-            hidden.log(&endpoint.schema, &endpoint.full_name, id.to_str().unwrap_or_default());
+            error::log(&hidden, &endpoint.schema, &endpoint.full_name, id.to_str().unwrap_or_default());
             answer.headers_mut().insert(REQUEST_ID, id);
         }
         answer

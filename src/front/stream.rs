@@ -66,12 +66,22 @@ pub(super) enum Form {
     Raw,
 }
 
+/// The media types of streams of messages.
+const STREAMS: [&str; 3] = [EVENTS, "application/x-ndjson", "application/ndjson"];
+const EVENTS: &str = "text/event-stream";
+
+/// Whether the caller asks for a stream of messages before anything else.
+pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+    let [events, lines, other_lines] = STREAMS;
+    let names = [events, lines, other_lines, "application/json", "application/xml", "text/xml"];
+    preferred(headers, &names).is_some_and(|name| STREAMS.contains(&name))
+}
+
 impl Form {
     /// The form that the service fixes; else the one that the caller asks for in Accept, an array if it does not. What
     /// is no JSON stands for itself. A fixed form is also the answer for those whose Accept leaves it out: RFC 9110
     /// section 12.5.1 allows that, and it is what they would be told to ask for.
     pub(super) fn of_request(headers: &HeaderMap, route: &Route, text: Text) -> Self {
-        const EVENTS: &str = "text/event-stream";
         if route.binding.gives_raw() {
             return Self::Raw;
         }
@@ -86,7 +96,7 @@ impl Form {
             Some(StreamForm::Lines) => return Self::Lines,
             Some(StreamForm::Events) => return Self::Events,
         }
-        match preferred(headers, &[EVENTS, "application/x-ndjson", "application/ndjson"]) {
+        match preferred(headers, &STREAMS) {
             Some(EVENTS) => Self::Events,
             Some(_) => Self::Lines,
             None => Self::Array,
@@ -435,7 +445,7 @@ impl Streamed {
         let (status, hidden) = error::for_caller(status, &endpoint.options);
         if let Some(hidden) = hidden {
             let id = self.request_id.to_str().unwrap_or_default();
-            hidden.log(&endpoint.schema, &endpoint.full_name, id);
+            error::log(&hidden, &endpoint.schema, &endpoint.full_name, id);
         }
         if let Form::Xml(_) = self.form {
             self.text.extend_from_slice(b"<error>");

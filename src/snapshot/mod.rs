@@ -57,9 +57,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The methods of upstreams that are exposed, without those that the gateway answers itself.
+    /// The methods of upstreams that are exposed, and those that are made of them, without those that the gateway answers
+    /// itself.
     pub fn exposed(&self) -> impl Iterator<Item = &Arc<Route>> {
-        self.methods.values().filter(|own| own.endpoint.upstream().is_some())
+        let is_own = |own: &Endpoint| own.upstream().is_none() && own.parts.is_empty();
+        self.methods.values().filter(move |own| !is_own(&own.endpoint))
     }
 
     /// Whether the gateway is of use: one upstream that is missing is no reason to take the others away.
@@ -194,6 +196,8 @@ pub struct Route {
     pub binding: Binding,
     /// The path template, for logs and metrics.
     pub template: Arc<str>,
+    /// The route that answers in its place who wants a stream, where the method has another one for that.
+    pub streamed: Option<Arc<Route>>,
     meters: Meters,
 }
 
@@ -201,7 +205,7 @@ impl Route {
     /// A route of a method.
     pub fn new(endpoint: Arc<Endpoint>, binding: Binding, template: &str) -> Self {
         let meters = Meters::new(template, &endpoint.full_name);
-        Self { endpoint, binding, template: template.into(), meters }
+        Self { endpoint, binding, template: template.into(), streamed: None, meters }
     }
 
     /// Where its requests in a dialect are counted.
@@ -224,16 +228,42 @@ pub struct Endpoint {
     pub upstream: String,
     /// The names of the policies that hold for it, in some dialect or on some route at least; open without any.
     pub policies: Vec<String>,
+    /// What it is made of, where it is made of several methods.
+    pub parts: Vec<Part>,
     /// The dialects in which it is served.
     pub dialects: Vec<Dialect>,
     /// How it is presented.
     pub options: EndpointOptions,
 }
 
+/// A part of what an aggregated method answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The name of its field.
+    pub name: String,
+    /// The full name of the method that is called.
+    pub method: String,
+    /// The name of its upstream.
+    pub upstream: String,
+    /// Whether the whole is answered without it if it fails.
+    pub is_optional: bool,
+}
+
 impl Endpoint {
     /// The name of the upstream, unless the gateway answers itself.
     pub fn upstream(&self) -> Option<&str> {
         Some(&*self.upstream).filter(|name| !name.is_empty())
+    }
+
+    /// The names of all upstreams that it needs, each once.
+    pub fn upstreams(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for name in self.upstream().into_iter().chain(self.parts.iter().map(|part| &*part.upstream)) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// The full name of its service.

@@ -8,6 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 
 pub mod details;
+pub mod exposure;
 pub mod http;
 pub mod rpc;
 

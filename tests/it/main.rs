@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "here a panic is how a test fails")]
 #![allow(clippy::print_stderr, reason = "what a failed test prints is its report")]
 
+mod aggregates;
 mod cli;
 mod clients;
 mod compression;

@@ -38,6 +38,15 @@ async fn chat() {
 }
 
 #[tokio::test]
+async fn dashboard() {
+    let [bookstore, chat] = [(); 2].map(|()| format!("http://{}", backend::bookstore()));
+    let environment =
+        [("TRANSOM_ADDRESS", "127.0.0.1:0"), ("BOOKSTORE_URL", &bookstore), ("CHAT_URL", &chat)];
+    let gateway = Gateway::with_file(&root().join("examples/dashboard/transom.yaml"), &environment);
+    replay("examples/dashboard/requests.http", gateway.address(), Version::Http1).await;
+}
+
+#[tokio::test]
 async fn reflection() {
     let server = backend::python_server("examples/reflection/server.py");
     let gateway = Gateway::in_front_of(&[server.address()]);

@@ -37,6 +37,13 @@ pub fn write_details(schema: &Schema, details: &[Detail], options: &WriteOptions
     text.push(b']');
 }
 
+/// The details of a status as a list, cut after so many bytes: for the log.
+pub fn details_text(schema: &Schema, details: &[Detail], most: usize) -> String {
+    let mut text = Vec::new();
+    write_details(schema, details, &WriteOptions::default(), &mut text);
+    String::from_utf8_lossy(text.get(..most).unwrap_or(&text)).into_owned()
+}
+
 fn write_opaque(detail: &Detail, text: &mut Vec<u8>) {
     use base64::Engine;
 

@@ -163,3 +163,26 @@ fn what_cannot_be_written_is_named_with_its_field() {
         assert_eq!(text, b"before");
     }
 }
+
+#[test]
+fn unset_messages_of_the_outermost_are_null_where_that_is_wanted() {
+    let schema = schema();
+    let request = id(&schema, "bookstore.v1.CreateBookRequest");
+    let list = id(&schema, "bookstore.v1.ListBooksRequest");
+    let options = WriteOptions { outer_nulls: true, ..WriteOptions::default() };
+    let table: [(MessageId, &[u8], &str); 6] = [
+        (list, b"", r#"{"filter":null,"readMask":null}"#),
+        (list, b"\x0a\x01p", r#"{"parent":"p","filter":null,"readMask":null}"#),
+        // In a message within, nothing is null.
+        (list, b"\x22\x00", r#"{"filter":{},"readMask":null}"#),
+        (list, b"\x22\x00\x32\x00", r#"{"filter":{},"readMask":""}"#),
+        // The same in the slow way, which a field takes that comes twice.
+        (list, b"\x0a\x01p\x0a\x01q\x22\x00", r#"{"parent":"q","filter":{},"readMask":null}"#),
+        (request, b"", r#"{"book":null}"#),
+    ];
+    for (message, wire, expected) in table {
+        let mut text = Vec::new();
+        write(&schema, message, wire, &options, &mut text).unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
+    }
+}

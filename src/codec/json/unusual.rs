@@ -28,7 +28,7 @@ impl<'a> Writer<'a, '_> {
                 self.out.truncate(start);
             }
         }
-        if self.options.emit_defaults {
+        if self.writes_unset() {
             self.defaults(fields, |_, position| {
                 index.binary_search_by_key(&position, |occurrence| usize::from(occurrence.position)).is_ok()
             });

@@ -22,6 +22,8 @@ pub struct WriteOptions {
     pub proto_names: bool,
     /// Write unset fields without presence, empty lists and empty maps too.
     pub emit_defaults: bool,
+    /// Write `null` for messages that the outermost message has room for and that are not set.
+    pub outer_nulls: bool,
     /// Enum values as numbers.
     pub enum_numbers: bool,
     /// How many messages may lie inside one another, the outermost included.
@@ -35,6 +37,7 @@ impl Default for WriteOptions {
         Self {
             proto_names: false,
             emit_defaults: false,
+            outer_nulls: false,
             enum_numbers: false,
             max_depth: 100,
             max_text: 64 << 20,
@@ -251,7 +254,7 @@ impl<'a> Writer<'a, '_> {
             }
             self.field(field, wire_type, &mut wire).map_err(|stop| self.in_field(stop, field))?;
         }
-        if self.options.emit_defaults {
+        if self.writes_unset() {
             self.defaults(fields, |writer, position| {
                 let word = if are_many { writer.seen[base + position / 64] } else { few };
                 word & (1 << (position % 64)) != 0
@@ -365,22 +368,27 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
-    /// The members for unset fields without presence.
+    /// Whether any unset field of the message that is open is written.
+    #[inline]
+    pub(super) const fn writes_unset(&self) -> bool {
+        self.options.emit_defaults || (self.options.outer_nulls && self.depth == 1)
+    }
+
+    /// The members for unset fields: those without presence, and single messages where these are `null`.
     pub(super) fn defaults(&mut self, fields: &'a [Field], is_set: impl Fn(&Self, usize) -> bool) {
+        let nulls = self.options.outer_nulls && self.depth == 1;
         for (position, field) in fields.iter().enumerate() {
             if is_set(self, position) {
                 continue;
             }
-            match field.cardinality() {
-                Cardinality::Singular(Presence::Implicit) => {
-                    self.member_key(field);
-                    self.default_value(field);
-                }
-                Cardinality::Singular(_) => {}
-                Cardinality::Repeated { .. } | Cardinality::Map => {
-                    self.member_key(field);
-                    self.default_value(field);
-                }
+            let is_written = match field.cardinality() {
+                Cardinality::Singular(Presence::Implicit) => self.options.emit_defaults,
+                Cardinality::Singular(_) => nulls && matches!(field.kind(), Kind::Message(_)),
+                Cardinality::Repeated { .. } | Cardinality::Map => self.options.emit_defaults,
+            };
+            if is_written {
+                self.member_key(field);
+                self.default_value(field);
             }
         }
     }

@@ -4,6 +4,8 @@ use std::env::VarError;
 use std::net::TcpListener;
 use std::path::Path;
 
+mod aggregates;
+
 use super::reflections::PATIENCE;
 use super::*;
 use crate::config::load::parse;

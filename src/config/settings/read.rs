@@ -28,7 +28,7 @@ pub(super) enum Step {
 
 /// What readers share: where they are, where problems go, and what variables and paths mean.
 pub struct Reader<'a> {
-    pub(super) problems: &'a mut Problems,
+    pub(in crate::config) problems: &'a mut Problems,
     /// Absent where `${` is plain text.
     environment: Option<&'a Environment<'a>>,
     pub(super) base: &'a Path,
@@ -73,6 +73,16 @@ impl<'a> Reader<'a> {
         let result = read(self);
         self.steps.pop();
         result
+    }
+
+    /// Reads the value of a key.
+    pub(crate) fn within_key<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.within(Step::Key(key.to_owned()), read)
+    }
+
+    /// Reads an entry of a list.
+    pub(crate) fn within_index<T>(&mut self, index: usize, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.within(Step::Index(index), read)
     }
 
     pub(super) fn within_short<T>(&mut self, short: bool, read: impl FnOnce(&mut Self) -> T) -> T {
@@ -147,7 +157,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The entries of a mapping.
-    pub(super) fn entries<'n>(&mut self, node: &'n Node, hint: &str) -> Option<&'n [(Key, Node)]> {
+    pub(crate) fn entries<'n>(&mut self, node: &'n Node, hint: &str) -> Option<&'n [(Key, Node)]> {
         let path = self.path();
         let message = match &node.value {
             Value::Map(entries) => return Some(entries),
@@ -158,7 +168,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reports the keys that stand twice.
-    pub(super) fn unique(&mut self, entries: &[(Key, Node)]) -> bool {
+    pub(crate) fn unique(&mut self, entries: &[(Key, Node)]) -> bool {
         let mut seen = HashMap::new();
         let mut unique = true;
         for (key, _) in entries {

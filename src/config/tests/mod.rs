@@ -2,6 +2,7 @@ use std::env::VarError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::aggregate::TemplateValue;
 use super::descriptors::Descriptors;
 use super::failing::{Balance, Common, RetryCode, Shares};
 use super::limits::Encodings;
@@ -50,6 +51,11 @@ fn config(yaml: &str) -> Config {
     }
 }
 
+/// A text whose lines are broken by its length.
+fn unbroken(text: &str) -> String {
+    text.split_whitespace().filter(|word| *word != "|").collect::<Vec<_>>().join(" ")
+}
+
 /// What a dialect says in the query of its own cannot be an API key, in whatever case it is written.
 #[test]
 fn api_keys_have_a_name_of_their_own_in_the_query() {
@@ -71,8 +77,7 @@ fn api_keys_have_a_name_of_their_own_in_the_query() {
         let said = rendered(&format!("{SMALLEST}identity: {{api_keys: {{file: k, query: {name}}}}}\n"));
         let expected =
             format!("names the parameter \"{name}\" of the query, which has another meaning already.");
-        let words: Vec<_> = said.split_whitespace().filter(|word| *word != "|").collect();
-        assert!(words.join(" ").contains(&expected), "{said}");
+        assert!(unbroken(&said).contains(&expected), "{said}");
     }
     config(&format!("{SMALLEST}identity: {{api_keys: {{file: k, query: messages}}}}\n"));
 }
@@ -229,10 +234,11 @@ fn every_key_is_read() {
     assert_eq!((&**shop.metadata.request[0], shop.metadata.response.len()), ("x-tenant", 2));
     assert_eq!((merged.json.names.value, merged.json.defaults.value), (Names::Camel, Defaults::Emit));
 
-    let [get, create] = config.routes.as_slice() else { panic!("{:?}", config.routes) };
+    let [get, create, dashboard] = config.routes.as_slice() else { panic!("{:?}", config.routes) };
     assert_eq!((get.path.as_str(), &get.method.value), ("/v1/orders/{id}", &Verb::Is("GET".to_owned())));
     assert_eq!((create.path.as_str(), &create.method.value), ("/v1/${literal}", &Verb::Any));
-    assert_eq!(create.call.to_string(), "shop.v1.Orders/CreateOrder");
+    assert_eq!(create.call.as_ref().unwrap().to_string(), "shop.v1.Orders/CreateOrder");
+    check_dashboard(dashboard);
     assert_eq!(create.body.as_deref().map(String::as_str), Some("order"));
 
     assert_eq!((config.http.uri.bytes(), config.http.query_parameters.value), (4096, 17));
@@ -264,6 +270,40 @@ fn every_key_is_read() {
     assert_eq!(telemetry.log.as_ref().unwrap().value, "info,h2=warn");
 }
 
+fn check_dashboard(route: &super::route::Route) {
+    assert!(route.call.is_none());
+    assert_eq!(route.name.as_ref().unwrap().to_string(), "shop.v1.Dashboards/GetDashboard");
+    let parts = route.aggregate.as_ref().unwrap();
+    let user = parts.find("user").unwrap();
+    assert!(!user.optional.value && user.when.is_none() && user.select.is_empty() && user.timeout.is_none());
+    assert_eq!((user.at_once.value, user.max_items.value), (8, 100));
+    let request = |part: &super::aggregate::AggregatePart| {
+        super::settings::Setting::written(part.request.as_ref().unwrap()).unwrap()
+    };
+    let expected = serde_json::json!({ "id": "{user_id}", "view": "FULL", "tags": ["a", "{b}", "{c}"] });
+    assert_eq!(request(user), expected);
+    let [(_, id), (_, _), (_, tags)] = &*user.request.as_ref().unwrap().0 else { panic!("{user:?}") };
+    assert!(
+        matches!(&id.value, TemplateValue::Reference(id) if id.root() == "user_id" && id.fields().is_empty())
+    );
+    // What is written twice, or comes from a variable, is no reference.
+    let TemplateValue::List(tags) = &tags.value else { panic!("{tags:?}") };
+    assert!(tags.iter().all(|tag| matches!(tag.value, TemplateValue::Text(_))), "{tags:?}");
+
+    let prices = parts.find("prices").unwrap();
+    assert_eq!(
+        request(prices),
+        serde_json::json!({ "sku": "{item.sku}", "near": { "city": "{user.address.city}" }, "note": null })
+    );
+    assert!(prices.optional.value);
+    assert_eq!(prices.timeout.as_ref().unwrap().value, Duration::from_millis(300));
+    assert_eq!(prices.when.as_ref().unwrap().to_string(), "{user.premium}");
+    assert_eq!(prices.for_each.as_ref().unwrap().fields(), ["items"]);
+    assert_eq!((prices.at_once.value, prices.max_items.value), (2, 50));
+    let select: Vec<_> = prices.select.iter().map(|path| path.as_str()).collect();
+    assert_eq!(select, ["price", "shop.name"]);
+}
+
 #[test]
 fn every_leaf_keeps_its_place() {
     let (config, problems) = read(FULL).unwrap();
@@ -276,7 +316,7 @@ fn every_leaf_keeps_its_place() {
     assert_eq!(text(config.services[0].service.place), "\"**\"");
     assert_eq!(text(config.routes[0].path.place), "\"/v1/orders/{id}\"");
     assert_eq!(text(config.http.body.place), "8MiB");
-    let position = problems.sources.position(config.routes[1].call.place.unwrap());
+    let position = problems.sources.position(config.routes[1].call.as_ref().unwrap().place.unwrap());
     assert_eq!(position, Some(("transom.yaml", 70, 11)));
 }
 

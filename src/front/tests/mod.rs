@@ -138,6 +138,7 @@ impl Setting {
                 full_name: format!("echo.v1.Echo/{name}"),
                 upstream: "echo".into(),
                 policies: Vec::new(),
+                parts: Vec::new(),
                 dialects: dialects.to_vec(),
                 options: options.clone(),
             })

@@ -422,6 +422,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
             full_name: "files.Files/Any".into(),
             upstream: "files".into(),
             policies: Vec::new(),
+            parts: Vec::new(),
             dialects: vec![Dialect::Rest],
             options: EndpointOptions::default(),
         };

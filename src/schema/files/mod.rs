@@ -14,11 +14,13 @@ use crate::wire::writer;
 
 mod find;
 mod published;
+mod same;
 
 #[cfg(test)]
 mod tests;
 
 pub use published::{FileId, Published};
+pub use same::are_same;
 
 /// `FileDescriptorSet.file`.
 const FILE: u32 = 1;

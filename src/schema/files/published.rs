@@ -123,6 +123,16 @@ impl Published {
         }
     }
 
+    /// All of its files.
+    pub fn all(&self) -> impl Iterator<Item = FileId> {
+        (0..self.files.len()).filter_map(|id| u32::try_from(id).ok()).map(FileId)
+    }
+
+    /// The name of a file.
+    pub fn name(&self, id: FileId) -> String {
+        self.files.get(id.0 as usize).map_or_else(String::new, |entry| read(&entry.wire).name.to_owned())
+    }
+
     /// The file of a name.
     pub fn by_name(&self, name: &str) -> Option<FileId> {
         self.by_name.get(name).copied().map(FileId)
@@ -168,6 +178,11 @@ impl Published {
     /// The files that a file imports.
     pub fn imports(&self, id: FileId) -> &[FileId] {
         self.files.get(id.0 as usize).map_or(&[], |entry| &entry.dependencies)
+    }
+
+    /// A file, a `FileDescriptorProto`, with all that is in it, also what nobody may know.
+    pub fn whole_bytes(&self, id: FileId) -> Bytes {
+        self.files.get(id.0 as usize).map(|entry| entry.wire.clone()).unwrap_or_default()
     }
 
     /// A file, a `FileDescriptorProto`: in its own bytes, or without the services that nobody may know.

@@ -32,6 +32,12 @@ pub const BUILT_IN: &[u8] = include_bytes!("../../../descriptors/builtin.binpb")
 /// The services that Transom answers itself: `grpc.health` and `grpc.reflection`, made from `protos/grpc`.
 pub const OWN: &[u8] = include_bytes!("../../../descriptors/own.binpb");
 
+/// Whether a file is one of those that everybody has.
+pub fn is_built_in(name: &str) -> bool {
+    let files = descriptor::FileSet::read(BUILT_IN).map(|set| set.files).unwrap_or_default();
+    files.iter().any(|file| descriptor::File::read(file).is_ok_and(|file| file.name == name))
+}
+
 /// Positions of fields and values are kept in 16 bits.
 const MAX_MEMBERS: usize = u16::MAX as usize - 1;
 
@@ -243,7 +249,7 @@ fn top_level(file: &descriptor::File<'_>) -> Vec<String> {
 }
 
 /// The JSON name that `protoc` gives a field.
-fn lower_camel(name: &str) -> String {
+pub(super) fn lower_camel(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut upper = false;
     for char in name.chars() {
