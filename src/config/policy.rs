@@ -7,7 +7,7 @@ use super::service::Dialect;
 use super::settings::collection::{Named, NonEmpty};
 use super::settings::declare::settings;
 use super::settings::read::Reader;
-use super::stream::{Messages, Streams};
+use super::stream::{Messages, OpenStreams};
 use super::value::name::RequestKey;
 use super::value::network::Network;
 
@@ -29,7 +29,7 @@ settings! {
         messages: Option<Messages> = None,
         /// How many calls with streams and on WebSockets a caller may have at a time, and for how long, such as
         /// `{max: 10, duration: 1h}`.
-        streams: Option<Streams> = None,
+        streams: Option<OpenStreams> = None,
         /// What is known of the caller and goes upstream as metadata: `sub`, `owner`, `plan`, `roles`, `scope` or a claim
         /// of the caller's key or user, and the name of the metadata. What a caller sends under that name is removed, from
         /// calls of every service.
@@ -165,7 +165,7 @@ impl Policy {
         deny: Option<&Option<Deny>>,
         rate: Option<&Option<PolicyRate>>,
         messages: Option<&Option<Messages>>,
-        streams: Option<&Option<Streams>>,
+        streams: Option<&Option<OpenStreams>>,
         claims: Option<&Option<Named<Located<RequestKey>>>>,
         address: Option<&Option<Located<RequestKey>>>,
     ) {
@@ -208,7 +208,7 @@ impl Policy {
             self.claims_to_metadata.iter().flat_map(|claims| claims.iter().map(|(name, _)| name.place));
         let rate = self.rate.iter().filter_map(|rate| rate.0.needs_identity());
         let messages = self.messages.iter().filter_map(Messages::needs_identity);
-        let streams = self.streams.iter().filter_map(Streams::needs_identity);
+        let streams = self.streams.iter().filter_map(OpenStreams::needs_identity);
         allow.chain(claims).chain(rate).chain(messages).chain(streams).next()
     }
 }

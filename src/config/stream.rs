@@ -14,7 +14,7 @@ use super::value::rate::Rate;
 settings! {
     /// How many calls that last a caller may have, and for how long. Those are calls with streams, and all on
     /// WebSockets.
-    pub struct Streams {
+    pub struct OpenStreams {
         /// Whose they are: `principal` is the key, user or certificate that was shown, `owner` whom that belongs to, `ip`
         /// the address (of IPv6 its network of 64 bits), `claim NAME` a claim of the caller, `header NAME` a header, and
         /// `everybody` counts all of them together.
@@ -57,7 +57,7 @@ settings! {
     }
 }
 
-impl Streams {
+impl OpenStreams {
     fn check(
         reader: &mut Reader<'_>,
         max: Option<&Option<Located<u32>>>,
