@@ -48,6 +48,7 @@ pub(super) struct Occurrence {
 }
 
 impl Occurrence {
+    #[inline(always)]
     pub(super) fn reader<'w>(&self, wire: Reader<'w>) -> Reader<'w> {
         Reader::at(wire.wire(), self.offset as usize)
     }
@@ -102,6 +103,7 @@ pub(super) fn only(mut index: Vec<Occurrence>, position: usize) -> Vec<Occurrenc
 }
 
 /// The one field that lies on the wire, if there is just one.
+#[inline(always)]
 pub(super) fn lone(
     message: &Message,
     mut wire: Reader<'_>,
@@ -218,6 +220,7 @@ pub(super) fn values_of(
 }
 
 /// Whether null is a value of this kind rather than its absence.
+#[inline]
 pub(super) fn takes_null(schema: &Schema, kind: Kind) -> bool {
     match kind {
         Kind::Enum(id) => schema.enumeration(id).is_null(),

@@ -18,6 +18,7 @@ const NANOS: u64 = 2 << 3 | WireType::Varint.bits();
 
 impl Time {
     /// From the content of a message, in which groups may lie `groups` deep in one another.
+    #[inline(always)]
     pub(super) fn read(mut wire: Reader<'_>, groups: usize) -> Result<Self, Error> {
         let mut time = Self { seconds: 0, nanos: 0 };
         // The usual order first; the loop takes what is left.
@@ -38,6 +39,7 @@ impl Time {
     }
 
     /// Appends the content of a message.
+    #[inline(always)]
     pub(super) fn write(self, out: &mut Vec<u8>) {
         for (number, value) in [(1, self.seconds), (2, self.nanos.into())] {
             if value != 0 {

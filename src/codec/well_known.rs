@@ -21,6 +21,7 @@ pub(super) mod any {
     pub(in crate::codec) const VALUE: u32 = 2;
 
     /// The type URL and the bytes of an Any, in which groups may lie `groups` deep in one another.
+    #[inline(always)]
     pub(in crate::codec) fn read<'w>(
         mut wire: Reader<'w>,
         groups: usize,
