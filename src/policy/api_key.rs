@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::recall::Recall;
 use super::refusal::Reason;
-use super::verify::{One, Term, Verdict, Verifier, headers};
+use super::verify::{Term, Verdict, Verifier};
 use crate::call::Origin;
 use crate::call::credential::Credential;
 use crate::call::identity::Identity;
@@ -127,17 +127,20 @@ impl ApiKey {
 
 impl Verifier for ApiKey {
     fn verify(&self, origin: &Origin) -> Verdict {
-        let sent =
-            headers(origin).flat_map(|headers| headers.get_all(&self.header)).map(HeaderValue::as_bytes);
-        let others = origin.credentials.iter().filter_map(|credential| match credential {
+        let sent = origin.headers.as_deref().map(|headers| headers.get_all(&self.header));
+        let mut sent = sent.iter().flatten().map(HeaderValue::as_bytes);
+        let mut others = origin.credentials.iter().filter_map(|credential| match credential {
             Credential::ApiKey(key) => Some(key.as_bytes()),
             Credential::Password { .. } | Credential::Bearer(_) => None,
         });
-        let key = match One::of(sent.chain(others)) {
-            One::None => return Verdict::Absent,
-            One::Several => return Verdict::Refused(Reason::Several),
-            One::Single(key) => key,
+        let key = match (sent.next(), others.next()) {
+            (None, None) => return Verdict::Absent,
+            (Some(key), None) | (None, Some(key)) => key,
+            (Some(_), Some(_)) => return Verdict::Refused(Reason::Several),
         };
+        if sent.next().or_else(|| others.next()).is_some() {
+            return Verdict::Refused(Reason::Several);
+        }
         match self.keys.find(key) {
             Ok(identity) if is_of(identity, &self.owners) => Verdict::Known(Arc::clone(identity)),
             Ok(_) => Verdict::Refused(Reason::Invalid),

@@ -1,15 +1,14 @@
 //! Which keys were found before, so that a key is looked up by its SHA-256 hash once and not for every call.
 //!
-//! A key is recalled by a mark of 128 bits that depends on secrets of this process: nobody else can tell which texts have
-//! the same mark, and no mark ever leaves the table. What is forgotten, or never fitted in, is looked up again.
+//! A key is recalled by a mark of 128 bits, made by SipHash with a secret of this table: nobody can tell which texts have the
+//! same mark as a key that they do not know, and no mark ever leaves the table. What never fitted in is looked up again.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::OnceLock;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::rand;
 
-/// How many keys are recalled at most, a power of two. Each takes 40 bytes.
+/// How many keys are recalled at most, a power of two. Each takes 32 bytes.
 const MAX_SLOTS: usize = 1 << 17;
 /// How many places there are for a key.
 const PLACES: usize = 4;
@@ -17,8 +16,7 @@ const PLACES: usize = 4;
 /// The keys that were found, by their marks. It is only ever added to, and dropped together with the keys.
 #[derive(Debug)]
 pub(super) struct Recall {
-    hashers: [RandomState; 2],
-    secret: [u8; 16],
+    secret: RandomState,
     /// As many as a power of two.
     slots: Box<[OnceLock<(Mark, usize)>]>,
 }
@@ -30,18 +28,18 @@ impl Recall {
     /// Room for so many keys, within bounds.
     pub(super) fn new(keys: usize) -> Self {
         let count = keys.saturating_mul(2).min(MAX_SLOTS).next_power_of_two();
-        let mut secret = [0; 16];
-        // The hashers have secrets of their own, but theirs may be alike.
-        let _ = rand::fill(&mut secret);
-        let hashers = [RandomState::new(), RandomState::new()];
-        Self { hashers, secret, slots: std::iter::repeat_with(OnceLock::new).take(count).collect() }
+        let slots = std::iter::repeat_with(OnceLock::new).take(count).collect();
+        Self { secret: RandomState::new(), slots }
     }
 
     /// The mark of a key.
     pub(super) fn mark(&self, key: &[u8]) -> Mark {
-        let [first, second] = &self.hashers;
-        let (first, second) = (first.hash_one(key), second.hash_one((self.secret, key)));
-        (u128::from(first) << 64 | u128::from(second)).to_be_bytes()
+        let mut hasher = self.secret.build_hasher();
+        hasher.write(key);
+        let first = hasher.finish();
+        // The hash of the key with one byte more, of which the first one tells nothing.
+        hasher.write_u8(0xff);
+        (u128::from(first) << 64 | u128::from(hasher.finish())).to_be_bytes()
     }
 
     /// What was noted for a mark.

@@ -203,7 +203,7 @@ pub(super) fn query(text: &str) -> (Query, Result<(), Status>) {
         // What cannot be decoded stays, and is refused with the rest.
         match pairs(part, 1).next().and_then(Result::ok) {
             Some((name, value)) if name == ACCESS_TOKEN => {
-                let token = token(&value, query.access_token.take());
+                let token = token(&value, query.access_token.take().is_some());
                 query.access_token = or_refusal(token.map(Some), &mut check);
             }
             Some((name, value)) if name == TRAILERS => {
@@ -221,8 +221,8 @@ pub(super) fn query(text: &str) -> (Query, Result<(), Status>) {
     (query, check)
 }
 
-fn token(value: &str, before: Option<String>) -> Result<String, Status> {
-    if value.is_empty() || value.len() > MAX_TOKEN || before.is_some() {
+fn token(value: &str, is_again: bool) -> Result<String, Status> {
+    if value.is_empty() || value.len() > MAX_TOKEN || is_again {
         return Err(wrong(&format!(
             "The query parameter {ACCESS_TOKEN} must stand once at most, with a token of at most {MAX_TOKEN} bytes."
         )));

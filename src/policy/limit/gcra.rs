@@ -160,14 +160,16 @@ mod tests {
             let (mut now, mut full, mut admitted) = (SECOND, 0, 0_u64);
             let start = now;
             for step in 0..10_000_u64 {
-                now += step * step % 977 * (seconds * SECOND / u64::from(count) / 1_000 + 1);
+                now += step * step % 977 * (seconds * SECOND / u64::from(count) / 1_000).max(1);
                 while let Ok(next) = gcra.take(full, now, 1) {
                     (full, admitted) = (next, admitted + 1);
                 }
                 let elapsed = u128::from(now - start) * u128::from(count) / u128::from(seconds * SECOND);
                 let most = u128::from(burst) + elapsed;
                 assert!(u128::from(admitted) <= most, "{admitted} of {most}");
-                assert!(u128::from(admitted) * 1000 + 2000 >= most * 999, "{admitted} of {most}");
+                // One that may not wait for the next step is lost.
+                let is_enough = burst == 1 || u128::from(admitted) * 1000 + 2000 >= most * 999;
+                assert!(is_enough, "{admitted} of {most}");
             }
         }
     }

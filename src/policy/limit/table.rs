@@ -175,7 +175,7 @@ fn room(places: &[Place], key: Key, now: &Now) -> Room {
 
 #[cfg(test)]
 mod tests {
-    use super::super::calendar::Date;
+    use super::super::calendar::{Date, USED_BITS};
     use super::*;
 
     fn now(nanos: u64) -> Now {
@@ -251,13 +251,13 @@ mod tests {
         let today = 1_800_000_000 / 86_400;
         let quota = |number| Key::new(mixed(number), Tag::Day);
         for number in 1..=100 {
-            table.set(quota(number), today << 44 | 10_000, &now(1));
+            table.set(quota(number), today << USED_BITS | 10_000, &now(1));
         }
         for number in 101..10 * MAX_PLACES as u64 {
-            table.set(quota(number), today << 44 | 1, &now(1));
+            table.set(quota(number), today << USED_BITS | 1, &now(1));
         }
         for number in 1..=100 {
-            assert_eq!(table.count(quota(number)), today << 44 | 10_000, "{number}");
+            assert_eq!(table.count(quota(number)), today << USED_BITS | 10_000, "{number}");
         }
     }
 }

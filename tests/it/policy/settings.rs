@@ -257,12 +257,9 @@ fn what_is_wrong_is_said() {
         ),
         (
             format!("policies: {{a: {{rate: by_plan}}}}\n{}", all("[a]")),
-            "This version of Transom does not support the key `rate` yet.",
+            "The policy \"a\" goes by plans, but there are none.",
         ),
-        (
-            "plans: {free: {}}\nservices: ['**']\n".into(),
-            "This version of Transom does not support the key `plans` yet.",
-        ),
+        ("plans: {free: {}}\nservices: ['**']\n".into(), "`plans.free` limits nothing."),
         (
             format!("policies: {{a: {{require: {{any: [certificate: {{}}]}}}}}}\n{}", all("[a]")),
             "A policy asks for certificates of callers, but no listener does.",
