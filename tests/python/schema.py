@@ -4,10 +4,21 @@ Prints each file that does not fit with what is wrong, and fails then.
 """
 
 import json
+import re
 import sys
 
 import yaml
 from jsonschema import Draft202012Validator
+
+
+class Loader(yaml.SafeLoader):
+    """Reads true and false as YAML 1.2 does: `on` is a text, and the key of a setting."""
+
+
+BOOL = "tag:yaml.org,2002:bool"
+resolvers = yaml.SafeLoader.yaml_implicit_resolvers.items()
+Loader.yaml_implicit_resolvers = {first: [one for one in those if one[0] != BOOL] for first, those in resolvers}
+Loader.add_implicit_resolver(BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 def main():
@@ -18,7 +29,7 @@ def main():
     failed = False
     for name in sys.argv[2:]:
         with open(name, encoding="utf-8") as file:
-            document = yaml.safe_load(file)
+            document = yaml.load(file, Loader)
         for error in validator.iter_errors(document):
             print(f"{name}: {error.json_path}: {error.message}")
             failed = True

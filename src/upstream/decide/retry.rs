@@ -157,6 +157,10 @@ impl Tries {
             Cause::Lost { .. } if is_repeatable && (is_first || has_more) => {
                 Next::Again { pause: Duration::ZERO, paid: true }
             }
+            // For the caller it is UNAVAILABLE.
+            Cause::Lost { .. } if rules.unsafe_methods && rules.on.has(Code::Unavailable) && has_more => {
+                Next::Again { pause: Duration::ZERO, paid: true }
+            }
             Cause::Answered(code, pushback)
                 if rules.on.has(code) && has_more && (is_repeatable || rules.unsafe_methods) =>
             {
@@ -222,6 +226,10 @@ mod tests {
         assert_eq!(run(&[served], &rules, false), [Next::Stop]);
         assert_eq!(run(&[served, served, served], &rules, true), [FREE, PAID, Next::Stop]);
         assert_eq!(run(&[fresh, served, fresh], &rules, true), [PAID, FREE, Next::Stop]);
+        let rules = Retries { unsafe_methods: true, ..self::rules() };
+        assert_eq!(run(&[served, fresh, served], &rules, false), [PAID, PAID, Next::Stop]);
+        let rules = Retries { on: [Code::Aborted].into_iter().collect(), ..rules };
+        assert_eq!(run(&[served], &rules, false), [Next::Stop]);
     }
 
     #[test]
