@@ -22,6 +22,10 @@ const SEEN: &str = "seen.yaml";
 const GUARDED: &str = "guarded.yaml";
 /// With a route that is made of three.
 const AGGREGATE: &str = "aggregate.yaml";
+/// The same without a word to the backend about the caller.
+const KEYED: &str = "keyed.yaml";
+/// That again, with two rates that the caller does not reach.
+const LIMITED: &str = "limited.yaml";
 
 /// One kind of request.
 pub(crate) struct Case {
@@ -96,6 +100,24 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             answer: Answer::Message(file("mixed_200.wire")?),
             expected: aggregated(&file("mixed_200.json")?),
             config: AGGREGATE,
+            times: 1000,
+        },
+        Case {
+            name: "small GET, with a key alone",
+            request: head("GET", "/v1/shops/central/orders/3538602242", &format!("x-api-key: {KEY}\r\n"))
+                .into_bytes(),
+            answer: Answer::Message(file("mixed_200.wire")?),
+            expected: file("mixed_200.json")?,
+            config: KEYED,
+            times: 1000,
+        },
+        Case {
+            name: "small GET, with a key and a limit",
+            request: head("GET", "/v1/shops/central/orders/3538602242", &format!("x-api-key: {KEY}\r\n"))
+                .into_bytes(),
+            answer: Answer::Message(file("mixed_200.wire")?),
+            expected: file("mixed_200.json")?,
+            config: LIMITED,
             times: 1000,
         },
         Case {

@@ -8,6 +8,7 @@
 //! | `GET /routes` | every route |
 //! | `GET /config` | the effective configuration, with the places of secrets in place of them |
 //! | `GET /upstreams` | targets and what the connections to them do |
+//! | `GET /identity` | where keys of issuers are asked for, how many there are, and who does not answer |
 //! | `GET /metrics` | what Prometheus scrapes, as text |
 //! | `GET /log`, `PUT /log` | what is logged; a filter such as `info,transom::upstream=debug` as body holds at once |
 //! | `POST /reload` | loads the configuration anew: 200, or 422 with everything that is wrong |
@@ -30,6 +31,8 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::{Value as Json, json};
 
 use crate::call::service::BoxFuture;
+use crate::policy::introspection;
+use crate::policy::jwt::source;
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::text;
 use crate::upstream::report::Report;
@@ -38,6 +41,7 @@ pub mod guard;
 pub mod routes;
 
 mod health;
+mod identity;
 mod log;
 mod reload;
 mod upstreams;
@@ -62,6 +66,9 @@ pub trait Gateway: Send + Sync + 'static {
 
     /// What each upstream tells about its connections, by its name.
     fn upstreams(&self) -> Vec<(String, Report)>;
+
+    /// What is told of issuers of tokens, and of those who are asked about tokens.
+    fn identities(&self) -> (Vec<source::Report>, Vec<introspection::Report>);
 
     /// All metrics in the text format of Prometheus.
     fn metrics(&self) -> String;
@@ -99,6 +106,7 @@ impl Admin {
             .route("/routes", get(routes::answer))
             .route("/config", get(config))
             .route("/upstreams", get(upstreams::answer))
+            .route("/identity", get(identity::answer))
             .route("/metrics", get(metrics))
             .route("/log", get(log::show).put(log::change))
             .route("/reload", post(reload::answer))
@@ -164,7 +172,7 @@ async fn config(State(gateway): State<Arc<dyn Gateway>>) -> Response {
 async fn nowhere() -> Response {
     refused(
         404,
-        "There is nothing here. There are /livez, /readyz, /routes, /config, /upstreams, /metrics, /log and /reload.",
+        "There is nothing here. There are /livez, /readyz, /routes, /config, /upstreams, /identity, /metrics, /log and /reload.",
     )
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt, Empty};
 
@@ -25,7 +25,7 @@ impl Gateway for Site {
         let limits = Limits { body: 1, body_pause: Duration::ZERO, request: Duration::ZERO, message: 1 };
         Arc::new(Snapshot {
             services: Default::default(),
-            documents: Default::default(),
+            documents: Some(Default::default()),
             public_url: None,
             access: Default::default(),
             methods: HashMap::new(),
@@ -53,6 +53,19 @@ impl Gateway for Site {
     fn upstreams(&self) -> Vec<(String, Report)> {
         let target = TargetReport { target: "http://shop:1".into(), open: 2, ..TargetReport::default() };
         vec![("shop".into(), Report { opened: 5, targets: vec![target] })]
+    }
+
+    fn identities(&self) -> (Vec<source::Report>, Vec<introspection::Report>) {
+        let issuer = source::Report {
+            name: "main".into(),
+            place: Some("https://id/keys".into()),
+            keys: 2,
+            answered: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(7)),
+            failure: None,
+        };
+        let place = "https://id/introspect".into();
+        let failure = Some("https://id/introspect answered with 500".into());
+        (vec![issuer], vec![introspection::Report { name: "old".into(), place, failure }])
     }
 
     fn metrics(&self) -> String {
@@ -110,6 +123,20 @@ async fn every_path_has_its_answer() {
                 "targets": [{ "target": "http://shop:1", "open": 2, "opening": 0, "resting": 0, "failures": 0 }],
             }]),
         ),
+        (
+            "GET",
+            "/identity",
+            200,
+            json!({
+                "jwt": [{
+                    "name": "main", "place": "https://id/keys", "keys": 2, "answered": 7, "failure": null,
+                }],
+                "introspection": [{
+                    "name": "old", "place": "https://id/introspect",
+                    "failure": "https://id/introspect answered with 500",
+                }],
+            }),
+        ),
         ("POST", "/reload", 200, json!({ "reloaded": true, "generation": 3, "errors": [], "warnings": [] })),
         (
             "GET",
@@ -124,7 +151,7 @@ async fn every_path_has_its_answer() {
             "/",
             404,
             message(
-                "There is nothing here. There are /livez, /readyz, /routes, /config, /upstreams, /metrics, /log and /reload.",
+                "There is nothing here. There are /livez, /readyz, /routes, /config, /upstreams, /identity, /metrics, /log and /reload.",
             ),
         ),
     ] {

@@ -291,6 +291,7 @@ impl Control {
         // Where a socket stays, what speaks TLS on it does too, and its files are looked after.
         *tls = traffic.tls.clone();
         let generation = self.shared.current().generation + 1;
+        compiled.live.govern();
         self.tasks.retired.push(self.shared.handle.swap(compiled.snapshot));
         self.traffic
             .server()
@@ -302,6 +303,7 @@ impl Control {
             token: token.map(Arc::<Token>::new),
         });
         self.shared.current().live.announce();
+        self.shared.current().live.tend();
         let is_same = traffic.is_empty() && operators.is_empty();
         self.traffic.apply(traffic);
         self.operators.apply(operators);
@@ -401,6 +403,7 @@ impl Control {
             self.tasks.schedule.opened(name, report.opened);
         }
         current.live.look();
+        current.live.tend();
         let free = self.free();
         if !free.is_empty() {
             spawn_blocking(move || drop(free));

@@ -14,20 +14,16 @@ use crate::compile::live::Live;
 use crate::compile::reflections::{Failure, PATIENCE, Reflections};
 use crate::compile::{Compiled, Terms, compile, tls};
 use crate::config::Config;
-use crate::config::files::read_named;
-use crate::config::place::{Located, Sources};
+use crate::config::files::read_secret;
+use crate::config::place::Sources;
 use crate::config::problem::{Problem, Problems};
 use crate::config::reload::BreakingChanges;
-use crate::config::value::secret::Secret;
 use crate::schema::diff::Change;
 use crate::snapshot::Snapshot;
 
 /// How long a target may take to tell its descriptors at the start, where others wait to be served. It is asked again
 /// with more patience.
 const FIRST_PATIENCE: Duration = Duration::from_secs(3);
-
-/// The largest file of a token, in bytes.
-const MAX_TOKEN: u64 = 4_096;
 
 /// The files that a generation is made of.
 pub(super) struct Watches {
@@ -186,9 +182,7 @@ fn report(config: &Config, changes: Vec<Change>, problems: &mut Problems) {
 /// Reads the token of the admin listener.
 fn token(config: &Config, problems: &mut Problems) -> Option<Token> {
     let secret = config.admin.as_ref()?.token.as_ref()?;
-    let text = read_secret(secret, problems)?;
-    match Token::new(text.strip_suffix(b"\n").map_or(&*text, |text| text.strip_suffix(b"\r").unwrap_or(text)))
-    {
+    match Token::new(&read_secret(secret, problems)?) {
         Ok(token) => Some(token),
         Err(error) => {
             let hint = "Make one with `openssl rand -hex 32`, for example.";
@@ -199,23 +193,5 @@ fn token(config: &Config, problems: &mut Problems) -> Option<Token> {
             );
             None
         }
-    }
-}
-
-fn read_secret(secret: &Located<Secret>, problems: &mut Problems) -> Option<Vec<u8>> {
-    match &secret.value {
-        Secret::File(path) => {
-            let path = Located { value: path.clone(), place: secret.place };
-            read_named(&path, MAX_TOKEN, problems)
-        }
-        Secret::Variable(name) => match std::env::var(name) {
-            Ok(text) => Some(text.into_bytes()),
-            Err(_) => {
-                let text = format!("The environment variable `{name}` is not set, or not in UTF-8.");
-                problems
-                    .push(Problem::error(text).at(secret.place).hint("Set it, or name a file: file:PATH."));
-                None
-            }
-        },
     }
 }

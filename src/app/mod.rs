@@ -214,6 +214,7 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
     let (methods, routes) = (snapshot.exposed().count(), snapshot.routes.routes().len());
     let open = snapshot.open().count();
     compiled.live.announce();
+    compiled.live.tend();
     let current = Current {
         generation: 1,
         config: Arc::clone(&config),

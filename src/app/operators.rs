@@ -18,6 +18,8 @@ use crate::compile::live::Live;
 use crate::config::Config;
 use crate::config::problem::{Problem, Problems, Severity};
 use crate::config::settings::Setting;
+use crate::policy::introspection;
+use crate::policy::jwt::source;
 use crate::server::refusal::Refusal;
 use crate::server::{Handler, Peer};
 use crate::snapshot::Snapshot;
@@ -99,6 +101,10 @@ impl Gateway for View {
     fn upstreams(&self) -> Vec<(String, Report)> {
         let current = self.0.current.load();
         current.live.reports().map(|(name, report)| (name.to_owned(), report)).collect()
+    }
+
+    fn identities(&self) -> (Vec<source::Report>, Vec<introspection::Report>) {
+        self.0.current.load().live.identities()
     }
 
     fn metrics(&self) -> String {

@@ -15,6 +15,8 @@ use crate::config::Config;
 use crate::config::descriptors::{Descriptors, Protos};
 use crate::config::files::proto_files;
 use crate::config::problem::Problems;
+use crate::config::store::Store;
+use crate::config::value::endpoint::KeysAt;
 use crate::config::value::secret::Secret;
 
 /// What is looked at.
@@ -115,14 +117,32 @@ pub(super) fn named(config: &Config) -> Vec<Item> {
         Descriptors::Reflection(_) => None,
     });
     let token = config.admin.as_ref().and_then(|admin| admin.token.as_ref());
-    let token = token.and_then(|token| match &token.value {
-        Secret::File(path) => Some(Item::File(path.to_path_buf())),
-        Secret::Variable(_) => None,
-    });
+    let token = token.map(|token| &token.value);
     let identity = &config.identity;
     let callers = identity.api_keys.iter().map(|keys| &keys.file);
     let callers = callers.chain(identity.basic.iter().map(|basic| &basic.file));
-    descriptors.chain(token).chain(callers.map(|path| Item::File(path.to_path_buf()))).collect()
+    let issuers = identity.jwt.iter().flat_map(|named| named.iter().map(|(_, issuer)| issuer));
+    let knowing = identity.introspection.iter().flat_map(|named| named.iter().map(|(_, knowing)| knowing));
+    let secrets = token
+        .into_iter()
+        .chain(issuers.clone().flat_map(|issuer| &issuer.secret).map(|secret| &secret.value));
+    let secrets = secrets.chain(knowing.clone().map(|knowing| &knowing.client_secret.value));
+    let passwords = match &config.rate_limits.store {
+        Store::Redis(redis) => [redis.password.as_ref(), redis.sentinel_password.as_ref()],
+        Store::Memory => [None, None],
+    };
+    let secrets = secrets.chain(passwords.into_iter().flatten().map(|password| &password.value));
+    let secrets = secrets.filter_map(|secret| match secret {
+        Secret::File(path) => Some(path),
+        Secret::Variable(_) => None,
+    });
+    let keys = issuers.clone().flat_map(|issuer| &issuer.jwks).filter_map(|keys| match &keys.value {
+        KeysAt::File(path) => Some(path),
+        KeysAt::Url(_) => None,
+    });
+    let authorities = issuers.flat_map(|issuer| &issuer.ca).chain(knowing.flat_map(|knowing| &knowing.ca));
+    let files = callers.chain(authorities).map(|path| &path.value).chain(secrets).chain(keys);
+    descriptors.chain(files.map(|path| Item::File(path.to_path_buf()))).collect()
 }
 
 /// A number that changes with what is looked at. The time of the last change of a file's status is part of it,

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use super::told::RateLimit;
 
 /// Who calls, by credentials that were found to be good.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub struct Identity {
     pub scopes: Vec<Box<str>>,
     /// What else is said about it, each by a name, with one value or several.
     pub claims: BTreeMap<Box<str>, Vec<Box<str>>>,
+    /// From when on what was shown holds no more, where that is known. Streams end then.
+    pub expires: Option<SystemTime>,
 }
 
 impl Identity {
@@ -38,6 +43,7 @@ impl Identity {
     pub fn join(&mut self, other: &Self) {
         self.owner = self.owner.take().or_else(|| other.owner.clone());
         self.plan = self.plan.take().or_else(|| other.plan.clone());
+        self.expires = self.expires.into_iter().chain(other.expires).min();
         for (mine, theirs) in [(&mut self.roles, &other.roles), (&mut self.scopes, &other.scopes)] {
             for value in theirs {
                 if !mine.contains(value) {
@@ -51,19 +57,33 @@ impl Identity {
     }
 }
 
-/// Where policy notes who calls. It is written once.
+/// Where policy notes who calls, and what the caller is told of its limits. Each is written once.
 #[derive(Debug, Default)]
-pub struct Noted(OnceLock<Arc<Identity>>);
+pub struct Noted {
+    identity: OnceLock<Arc<Identity>>,
+    limits: OnceLock<Vec<RateLimit>>,
+}
 
 impl Noted {
     /// Notes who calls, unless that was noted before.
     pub fn note(&self, identity: Arc<Identity>) {
-        let _ = self.0.set(identity);
+        let _ = self.identity.set(identity);
     }
 
     /// Who calls, if that is known.
     pub fn identity(&self) -> Option<&Arc<Identity>> {
-        self.0.get()
+        self.identity.get()
+    }
+
+    /// Notes where the caller stands with each of its limits, unless that was noted before.
+    pub fn tell(&self, limits: Vec<RateLimit>) {
+        let _ = self.limits.set(limits);
+    }
+
+    /// Where the caller stands with each of its limits; nothing as long as that is not known. Answers of every dialect
+    /// carry it in their headers, whatever they answer.
+    pub fn limits(&self) -> &[RateLimit] {
+        self.limits.get().map(Vec::as_slice).unwrap_or_default()
     }
 }
 
@@ -91,8 +111,10 @@ mod tests {
             roles: texts(&["buyer", "admin"]),
             scopes: texts(&["read"]),
             claims: [("region".into(), texts(&["us"])), ("team".into(), texts(&["a", "b"]))].into(),
+            expires: Some(SystemTime::UNIX_EPOCH),
         };
         first.join(&second);
+        assert_eq!(first.expires, second.expires, "the earlier end is that of both");
         for (name, expected) in [
             ("sub", &["key"][..]),
             ("owner", &["acme"]),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::config::problem::Problems;
 use crate::config::service::Service as Settings;
+use crate::document::comments::Comments;
 use crate::schema::Schema;
 use crate::snapshot::service::{Documents, Services};
 use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
@@ -15,13 +16,17 @@ mod aggregate;
 pub mod changes;
 mod descriptors;
 mod identity;
+mod limits;
 pub mod live;
 mod own;
 mod policies;
 pub mod reflections;
 mod routes;
 mod services;
+mod store;
+mod streams;
 pub mod tls;
+mod tokens;
 mod upstreams;
 
 #[cfg(test)]
@@ -31,6 +36,7 @@ use aggregate::Kitchen;
 use changes::Generation;
 use descriptors::Loading;
 use live::Live;
+use own::Own;
 use policies::Policies;
 pub use policies::networks;
 use reflections::Reflections;
@@ -77,12 +83,16 @@ pub fn compile(
     terms: Terms<'_>,
 ) -> (Option<Compiled>, Vec<PathBuf>) {
     let listeners = tls::listeners(config, problems);
-    let policies = if terms.guarded { policies::build(config, problems) } else { Policies::default() };
+    let lasting = terms.live.map(|live| live.policy.clone()).unwrap_or_default();
+    let policies = match terms.guarded {
+        true => policies::build(config, lasting, terms.cores, problems),
+        false => Policies::default(),
+    };
     let upstreams = upstreams::build(config, problems, terms.cores, terms.live);
     let mut loading = Loading {
         reflections: &terms.reflections,
         lenient: terms.lenient,
-        keeps_files: config.grpc.reflection.value
+        keeps_files: config.grpc.reflection.enabled.value
             || config.routes.iter().any(|route| route.aggregate.is_some()),
         problems,
         files: Vec::new(),
@@ -102,15 +112,15 @@ pub fn compile(
     let kitchen = Kitchen { config, plain: &plain, policies: &policies, is_complete };
     kitchen.expose(&composed, &mut catalogue, &mut exposed, problems);
     let board = terms.live.map(|live| live.board.clone()).unwrap_or_default();
-    let settings = own::settings();
-    own::expose(config, &settings, &catalogue, &board, &mut exposed, problems);
+    let own = Own::new(config);
+    own.expose(config, &catalogue, &policies, &board, &mut exposed, problems);
     let (methods, routes) = routes::build(config, &exposed, &catalogue, is_complete, problems);
     if problems.errors() > 0 {
         return (None, files);
     }
     // In the order in which they are declared.
-    let own = exposed.iter().filter_map(|exposed| methods.get(&exposed.endpoint.full_name));
-    let services = Services::of(own.cloned());
+    let declared = exposed.iter().filter_map(|exposed| methods.get(&exposed.endpoint.full_name));
+    let services = Services::of(declared.cloned());
     let schema = catalogue.first_schema().cloned().unwrap_or_else(built_in);
     let http = &config.http;
     let limits = Limits {
@@ -120,14 +130,19 @@ pub fn compile(
         message: config.codec.message.as_usize(),
     };
     let sockets = sockets(config);
+    let comments = if config.documents.comments.value { Comments::Written } else { Comments::LeftOut };
     let tls = Tls {
         listeners,
-        upstreams: upstreams.iter().filter_map(|upstream| upstream.connector.clone()).collect(),
+        clients: upstreams
+            .iter()
+            .filter_map(|upstream| upstream.connector.clone())
+            .chain(policies.lasting.shared.connector.clone())
+            .collect(),
     };
     let snapshot = Snapshot {
         methods,
         services,
-        documents: Documents::default(),
+        documents: config.documents.enabled.value.then(|| Documents::new(comments)),
         public_url: config.public_url.as_ref().map(|url| url.as_str().to_owned()),
         routes,
         schema,
@@ -138,13 +153,15 @@ pub fn compile(
         missing,
     };
     if terms.guarded {
-        policies::review(config, &exposed, &snapshot, problems);
+        policies::review(config, &own.all(), &exposed, &snapshot, problems);
     }
     if problems.errors() > 0 {
         return (None, files);
     }
     let served = own::served(config, &snapshot);
-    let live = Live::new(&upstreams, &catalogue, terms.reflections, (board, served));
+    let guards = policies.guards.take();
+    let live =
+        Live::new(&upstreams, &catalogue, terms.reflections, (board, served), policies.lasting, guards);
     (Some(Compiled { snapshot, live }), files)
 }
 

@@ -10,6 +10,7 @@ use super::place::Located;
 use super::problem::{Problem, Problems, quote};
 use super::value::glob::{Part, matches};
 use super::value::path::FilePath;
+use super::value::secret::Secret;
 
 /// The most directory entries that one pattern looks at.
 const MAX_VISITED: usize = 100_000;
@@ -24,6 +25,42 @@ pub fn read_named(path: &Located<FilePath>, max: u64, problems: &mut Problems) -
 /// Like [`read_named`], for a file that is text in UTF-8. A byte order mark is kept.
 pub fn read_named_text(path: &Located<FilePath>, max: u64, problems: &mut Problems) -> Option<String> {
     reported(path, read(path, max).and_then(utf8), problems)
+}
+
+/// The largest file of a secret, in bytes.
+const MAX_SECRET: u64 = 4_096;
+
+/// Reads a secret, without a line break at its end. When there is nothing, an error was added.
+pub fn read_secret(secret: &Located<Secret>, problems: &mut Problems) -> Option<Vec<u8>> {
+    let mut text = match &secret.value {
+        Secret::File(path) => {
+            read_named(&Located { value: path.clone(), place: secret.place }, MAX_SECRET, problems)?
+        }
+        Secret::Variable(name) => match std::env::var(name) {
+            Ok(text) => text.into_bytes(),
+            Err(_) => {
+                let text = format!("The environment variable `{name}` is not set, or not in UTF-8.");
+                let hint = "Set it, or name a file: file:PATH.";
+                problems.push(Problem::error(text).at(secret.place).hint(hint));
+                return None;
+            }
+        },
+    };
+    let line =
+        text.strip_suffix(b"\n").map_or(text.len(), |text| text.strip_suffix(b"\r").unwrap_or(text).len());
+    text.truncate(line);
+    Some(text)
+}
+
+/// The same for one that is text.
+pub fn read_secret_text(secret: &Located<Secret>, problems: &mut Problems) -> Option<String> {
+    let text = String::from_utf8(read_secret(secret, problems)?).ok().filter(|text| !text.is_empty());
+    if text.is_none() {
+        let message = "The secret is empty, or not text in UTF-8.";
+        let hint = "Write the password alone into the file or the variable.";
+        problems.push(Problem::error(message).at(secret.place).hint(hint));
+    }
+    text
 }
 
 fn reported<T>(path: &Located<FilePath>, read: Result<T, Reason>, problems: &mut Problems) -> Option<T> {

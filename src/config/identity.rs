@@ -2,8 +2,10 @@
 
 use super::place::Located;
 use super::problem::Problem;
+use super::settings::collection::Named;
 use super::settings::declare::settings;
 use super::settings::read::Reader;
+use super::tokens::{Introspection, Jwt};
 use super::value::name::RequestKey;
 use super::value::path::FilePath;
 
@@ -29,8 +31,11 @@ settings! {
         api_keys: Option<ApiKeys> = None,
         /// Names and passwords, by HTTP Basic or as a UsernameToken of WS-Security.
         basic: Option<Basic> = None,
+        /// Issuers of signed tokens (JWT), by names of your choice: OpenID Connect providers and others.
+        jwt: Option<Named<Jwt>> = None,
+        /// Who is asked what tokens mean (RFC 7662), by names of your choice.
+        introspection: Option<Named<Introspection>> = None,
     }
-    later { jwt, introspection }
 }
 
 settings! {

@@ -89,7 +89,7 @@ impl Verifier for Certificate {
         "a client certificate in TLS"
     }
 
-    fn challenge(&self) -> &HeaderValue {
+    fn challenge(&self, _: &Origin) -> &HeaderValue {
         // RFC 9110 asks for one with every 401, and none is registered for this.
         static CHALLENGE: HeaderValue = HeaderValue::from_static("ClientCertificate realm=\"Transom\"");
         &CHALLENGE

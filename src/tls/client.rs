@@ -1,4 +1,4 @@
-//! TLS towards an upstream.
+//! TLS towards an upstream, and towards those who say who callers are.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,16 +15,37 @@ use super::live::{Live, Outcome, Reload, Source};
 use super::pair::{self, Files};
 use super::provider;
 
-/// HTTP/2 in ALPN; gRPC has no other protocol.
-const H2: &[u8] = b"h2";
+/// What is spoken through the connection, as ALPN calls it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/2, which must be agreed on: gRPC has no other protocol.
+    #[default]
+    Http2,
+    /// HTTP/1.1, which is what is meant where nothing is agreed on.
+    Http1,
+    /// Something that is not agreed on.
+    Other,
+}
 
-/// How backends are trusted and what they are shown.
+impl Protocol {
+    const fn name(self) -> Option<&'static [u8]> {
+        match self {
+            Self::Http2 => Some(b"h2"),
+            Self::Http1 => Some(b"http/1.1"),
+            Self::Other => None,
+        }
+    }
+}
+
+/// How the other side is trusted and what it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// The authorities that sign the certificates of backends. Without, those that the system trusts.
     pub ca: Option<PathBuf>,
     /// The certificate that is shown to backends that ask for one.
     pub certificate: Option<Files>,
+    /// What is spoken with them.
+    pub protocol: Protocol,
 }
 
 /// Opens TLS on connections to backends, by what its files held when they were last good.
@@ -47,7 +68,7 @@ impl Connector {
         self.0.replace(&other.0);
     }
 
-    /// Does the handshake with a backend that must have a certificate for `name` and speak HTTP/2. It is not
+    /// Does the handshake with a backend that must have a certificate for `name` and speak the protocol. It is not
     /// bounded in time.
     ///
     /// # Errors
@@ -56,12 +77,14 @@ impl Connector {
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
-        let config = Arc::clone(&self.0.current().built);
+        let current = self.0.current();
+        let config = Arc::clone(&current.built);
         let stream = TlsConnector::from(config).connect(name, io).await.map_err(explained)?;
-        if stream.get_ref().1.alpn_protocol() == Some(H2) {
-            Ok(stream)
-        } else {
-            Err(io::Error::new(io::ErrorKind::InvalidData, NO_HTTP2))
+        match (current.source.protocol, stream.get_ref().1.alpn_protocol()) {
+            // A server that is offered one protocol and knows ALPN takes this one or refuses.
+            (Protocol::Http1 | Protocol::Other, _) => Ok(stream),
+            (Protocol::Http2, agreed) if agreed == Protocol::Http2.name() => Ok(stream),
+            (Protocol::Http2, _) => Err(io::Error::new(io::ErrorKind::InvalidData, NO_HTTP2)),
         }
     }
 }
@@ -131,7 +154,7 @@ impl Source for Settings {
                 builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(pair?.0)))
             }
         };
-        config.alpn_protocols = vec![H2.to_vec()];
+        config.alpn_protocols = self.protocol.name().map(<[u8]>::to_vec).into_iter().collect();
         Some(Arc::new(config))
     }
 }

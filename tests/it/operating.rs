@@ -25,7 +25,7 @@ fn the_page_for_operators_works() {
 
 #[test]
 fn the_page_about_who_may_call_works() {
-    assert!(type_in("docs/access.md", &[":8080", ":8081", ":50051"]) > 15);
+    assert!(type_in("docs/access.md", &[":8080", ":8081", ":9400", ":9901", ":50051"]) > 20);
 }
 
 #[test]
@@ -39,6 +39,7 @@ fn type_in(page: &str, ports: &[&str]) -> usize {
     for (port, free) in ports.iter().zip(free_ports(ports.len())) {
         assert!(page.contains(port), "{port} is not on the page");
         page = page.replace(port, &format!(":{free}"));
+        page = page.replace(&format!("--port {}", &port[1..]), &format!("--port {free}"));
     }
     let folder = tempfile::tempdir().unwrap();
     for name in ["examples", "protos", "contrib"] {
@@ -108,7 +109,8 @@ struct Shell {
 impl Shell {
     fn start(folder: &Path) -> Self {
         let binary = Path::new(env!("CARGO_BIN_EXE_transom")).parent().unwrap();
-        let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+        let python = root().join(".venv/bin");
+        let path = format!("{}:{}:{}", binary.display(), python.display(), std::env::var("PATH").unwrap());
         let mut process = Command::new("bash")
             .current_dir(folder)
             .env("PATH", path)

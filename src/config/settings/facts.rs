@@ -22,6 +22,11 @@ pub(super) struct Facts {
     upstreams: Vec<Located<String>>,
     /// The names of policies that sections refer to.
     policies: Vec<Located<String>>,
+    /// The names of plans that sections refer to.
+    plans: Vec<Located<String>>,
+    /// The names of issuers of tokens, and of those who know tokens, that sections refer to.
+    issuers: Vec<Located<String>>,
+    introspections: Vec<Located<String>>,
     /// Values that must not stand twice, by what they are, with the place of the first.
     once: HashMap<(&'static str, String), Option<Place>>,
 }
@@ -37,6 +42,21 @@ impl Reader<'_> {
         self.facts.policies.push(name.clone());
     }
 
+    /// Notes that a section refers to a plan, for [`Self::check_plans`].
+    pub(crate) fn refers_to_plan(&mut self, name: &Located<String>) {
+        self.facts.plans.push(name.clone());
+    }
+
+    /// Notes that a section refers to an issuer of tokens, for [`Self::check_tokens`].
+    pub(crate) fn refers_to_issuer(&mut self, name: &Located<String>) {
+        self.facts.issuers.push(name.clone());
+    }
+
+    /// The same for somebody who knows what tokens mean.
+    pub(crate) fn refers_to_introspection(&mut self, name: &Located<String>) {
+        self.facts.introspections.push(name.clone());
+    }
+
     /// Reports the names that sections refer to and that no upstream has.
     pub(crate) fn check_upstreams<T>(&mut self, upstreams: &Named<T>) {
         let references = std::mem::take(&mut self.facts.upstreams);
@@ -46,14 +66,48 @@ impl Reader<'_> {
     /// Reports the names that sections refer to and that no policy has.
     pub(crate) fn check_policies<T>(&mut self, policies: Option<&Named<T>>) {
         let references = std::mem::take(&mut self.facts.policies);
-        if let Some(policies) = policies {
-            let known: Vec<_> = policies.names().collect();
-            return self.check_names("policy", "policies", &known, &references);
+        let hint = "Say under `policies` who may call: `policies: {NAME: {require: {any: [api_key: {}]}}}`.";
+        self.check_some("policy", "policies", policies, &references, hint);
+    }
+
+    /// Reports the names that sections refer to and that no plan has.
+    pub(crate) fn check_plans<T>(&mut self, plans: Option<&Named<T>>) {
+        let references = std::mem::take(&mut self.facts.plans);
+        let hint = "Say under `plans` how much may be called: `plans: {NAME: {rates: [100/min]}}`.";
+        self.check_some("plan", "plans", plans, &references, hint);
+    }
+
+    /// Reports the names that sections refer to and that no issuer of tokens has, and nobody who knows tokens.
+    pub(crate) fn check_tokens<T, U>(
+        &mut self,
+        issuers: Option<&Named<T>>,
+        introspections: Option<&Named<U>>,
+    ) {
+        let references = std::mem::take(&mut self.facts.issuers);
+        let hint =
+            "Say who it is: `identity: {jwt: {NAME: {issuer: https://id.example, audience: [shop]}}}`.";
+        self.check_some("issuer of tokens", "issuers under `identity.jwt`", issuers, &references, hint);
+        let references = std::mem::take(&mut self.facts.introspections);
+        let hint = "Say who it is: `identity: {introspection: {NAME: {url: https://id.example/introspect, client_id: \
+                    gateway, client_secret: file:secret}}}`.";
+        let all = "names under `identity.introspection`";
+        self.check_some("introspection", all, introspections, &references, hint);
+    }
+
+    /// Reports the names that none has of those that there may be. `hint` is for when there is none at all.
+    fn check_some<T>(
+        &mut self,
+        what: &str,
+        all: &str,
+        known: Option<&Named<T>>,
+        references: &[Located<String>],
+        hint: &str,
+    ) {
+        if let Some(known) = known {
+            return self.check_names(what, all, &known.names().collect::<Vec<_>>(), references);
         }
-        for name in &references {
-            let hint =
-                "Say under `policies` who may call: `policies: {NAME: {require: {any: [api_key: {}]}}}`.";
-            let message = format!("There is no policy {}.", quote(name));
+        for name in references {
+            let message = format!("There is no {what} {}.", quote(name));
             self.problems.push(Problem::error(message).at(name.place).hint(hint));
         }
     }

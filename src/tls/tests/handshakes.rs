@@ -29,7 +29,7 @@ impl Place {
             min_version: MinVersion::Tls12,
             handshake_timeout: Duration::from_secs(10),
         };
-        let client = client::Settings { ca: Some(ca), certificate: None };
+        let client = client::Settings { ca: Some(ca), ..client::Settings::default() };
         Self { folder, settings, client }
     }
 

@@ -35,9 +35,11 @@ async fn files_are_read_again_and_what_is_wrong_changes_nothing() {
     let files = written(&one, folder.path(), "a");
     let ca = authority.write(folder.path(), "ca");
     let acceptor = Acceptor::load(settings(files.clone()), &mut Vec::new()).unwrap();
-    let connector =
-        Connector::load(client::Settings { ca: Some(ca.clone()), certificate: None }, &mut Vec::new())
-            .unwrap();
+    let connector = Connector::load(
+        client::Settings { ca: Some(ca.clone()), ..client::Settings::default() },
+        &mut Vec::new(),
+    )
+    .unwrap();
     assert_eq!(acceptor.files(), [files.certificate.clone(), files.key.clone()]);
     assert_eq!(connector.files(), [ca]);
     assert_eq!(acceptor.reload(), Ok(vec![]));
@@ -68,7 +70,8 @@ async fn another_takes_over_with_its_files() {
     let authority = Authority::new("Authority");
     let ca = authority.write(folder.path(), "ca");
     let connector =
-        Connector::load(client::Settings { ca: Some(ca), certificate: None }, &mut Vec::new()).unwrap();
+        Connector::load(client::Settings { ca: Some(ca), ..client::Settings::default() }, &mut Vec::new())
+            .unwrap();
     let (one, two) = (authority.issue(&["a.example"]), authority.issue(&["a.example"]));
     let load = |leaf: &Leaf, name: &str| {
         Acceptor::load(settings(written(leaf, folder.path(), name)), &mut Vec::new()).unwrap()

@@ -75,6 +75,11 @@ impl Gateway {
         self.server.printed()
     }
 
+    /// Waits until it has logged so many lines with this text.
+    pub(crate) fn wait_for_log_count(&self, text: &str, count: usize) {
+        self.server.wait_for_count(text, count);
+    }
+
     /// Waits until it has logged a line with this text.
     pub(crate) fn wait_for_log(&self, text: &str) {
         self.server.wait_for(text);
