@@ -84,8 +84,9 @@ impl Own {
                 let Some(answers) = answers else { continue };
                 let subject = Subject { schema: &SCHEMA, service, method };
                 let endpoint = endpoint(config, settings, None, answers, &subject, problems);
+                let name = SCHEMA.text(method.name());
                 exposed.extend(endpoint.map(|endpoint| Exposed {
-                    endpoint: Arc::new(policies.around(settings, SCHEMA.text(method.name()), endpoint)),
+                    endpoint: Arc::new(policies.around(settings, name, endpoint)),
                     settings,
                     upstream: usize::MAX,
                     place: (place, position),

@@ -122,7 +122,8 @@ impl Policies {
         let holding: Vec<_> = settings.policy.iter().filter(|used| is_for(used, method)).collect();
         let rules = self.rules(&holding);
         // The gateway says that it is well also when it has a lot to do.
-        let counters = if endpoint.upstream().is_some() { &self.counters } else { &self.apart };
+        let is_own = endpoint.upstream().is_none() && endpoint.parts.is_empty();
+        let counters = if is_own { &self.apart } else { &self.counters };
         if rules.is_empty() && self.reserved.is_empty() && counters.ceiling.is_none() {
             return endpoint;
         }

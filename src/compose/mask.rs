@@ -9,7 +9,7 @@ use crate::wire::writer::{self, Length};
 
 /// The fields of a message that are kept, by their numbers, each as a whole or with a mask for the messages in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mask(BTreeMap<u32, Option<Mask>>);
+pub struct Mask(BTreeMap<u32, Option<Self>>);
 
 impl Mask {
     /// Adds the field that a path of numbers leads to. What is kept as a whole stays so.

@@ -75,7 +75,7 @@ struct Step {
 }
 
 enum News {
-    Reply(Reply),
+    Reply(Box<Reply>),
     Message(Bytes),
     End(Status),
 }
@@ -85,7 +85,7 @@ impl Future for Running {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let news = match &mut self.work {
-            Work::Call(call) => call.as_mut().poll(cx).map(News::Reply),
+            Work::Call(call) => call.as_mut().poll(cx).map(|reply| News::Reply(Box::new(reply))),
             Work::Stream(replies) => replies.poll_next_unpin(cx).map(|part| match part {
                 Some(call::Part::Message(message)) => News::Message(message.bytes),
                 Some(call::Part::End(status, _)) => News::End(status),
@@ -246,20 +246,21 @@ impl Run {
     fn take(&mut self, step: Step) -> Result<(), Box<Reply>> {
         let Step { part, position, news } = step;
         match news {
-            News::Reply(reply) if !reply.status.is_ok() => self.call_failed(part, position, reply),
-            News::Reply(Reply { stream: Some(replies), .. }) => {
-                self.states[part] = State::Stream(Vec::new());
-                self.running.push(Running { part, position, work: Work::Stream(replies) });
-                Ok(())
-            }
-            News::Reply(reply) => self.answered(part, position, reply.message.bytes),
+            News::Reply(reply) if !reply.status.is_ok() => self.call_failed(part, position, *reply),
+            News::Reply(reply) => match reply.stream {
+                Some(replies) => {
+                    self.states[part] = State::Stream(Vec::new());
+                    self.running.push(Running { part, position, work: Work::Stream(replies) });
+                    Ok(())
+                }
+                None => self.answered(part, position, reply.message.bytes),
+            },
             News::Message(message) => self.answered(part, position, message),
             News::End(status) if !status.is_ok() => self.call_failed(part, position, Reply::from(status)),
             News::End(_) => {
                 let state = std::mem::replace(&mut self.states[part], State::Failed);
                 let answers = if let State::Stream(answers) = state { answers } else { Vec::new() };
-                self.states[part] = State::Done(answers);
-                self.has_news = true;
+                self.end(part, State::Done(answers));
                 Ok(())
             }
         }

@@ -197,7 +197,7 @@ pub struct Route {
     /// The path template, for logs and metrics.
     pub template: Arc<str>,
     /// The route that answers in its place who wants a stream, where the method has another one for that.
-    pub streamed: Option<Arc<Route>>,
+    pub streamed: Option<Arc<Self>>,
     meters: Meters,
 }
 

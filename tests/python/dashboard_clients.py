@@ -79,7 +79,7 @@ def by_soap():
 
 def by_websocket():
     for path in ["/v1/dashboard/ann", f"/ws/{SERVICE}/GetDashboard?userId=ann"]:
-        socket = connect(f"ws://{ADDRESS}{path}", subprotocols=["transom.json"], compression=None)
+        socket = connect(f"ws://{ADDRESS}{path}", subprotocols=["transom.json"], compression=None, legacy=True)
         answer = json.loads(socket.recv(timeout=60))
         check((answer["user"]["name"], answer["offers"]["offers"]), ("User ann", OFFERS))
         try:
@@ -87,7 +87,7 @@ def by_websocket():
             raise AssertionError("there is more than one answer")
         except ConnectionClosed as closed:
             check(closed.rcvd.code, 1000)
-    socket = connect(f"ws://{ADDRESS}/ws/{SERVICE}/GetDashboardParts?userId=ann", subprotocols=["transom.json"])
+    socket = connect(f"ws://{ADDRESS}/ws/{SERVICE}/GetDashboardParts?userId=ann", subprotocols=["transom.json"], legacy=True)
     parts = [key for message in socket for key in json.loads(message)]
     check(sorted(parts), ["offers", "orders", "prices", "user"])
 

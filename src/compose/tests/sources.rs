@@ -45,6 +45,9 @@ fn raw(fields: &[(u32, WireType, &[u8])]) -> Vec<u8> {
 const VARINT: WireType = WireType::Varint;
 const LEN: WireType = WireType::Len;
 
+/// The way to a value, a message, what is copied of it, and what that is about.
+type Case = (Vec<Step>, Vec<u8>, Vec<u8>, &'static str);
+
 #[test]
 fn values_are_found_however_they_lie() {
     let number = step(1, Layout::Varint, false);
@@ -52,80 +55,80 @@ fn values_are_found_however_they_lie() {
     let text = step(1, Layout::Bytes, false);
     let message = step(2, Layout::Message, false);
     let messages = step(2, Layout::Message, true);
-    let one_of = Step { others: Box::new([3]), ..message.clone() };
+    let one_of = Step { others: Box::new([3]), ..step(2, Layout::Message, false) };
     let inner = |content: &[u8]| raw(&[(1, LEN, content)]);
     let group =
         [raw(&[(2, WireType::StartGroup, b"")]), inner(b"g"), raw(&[(2, WireType::EndGroup, b"")])].concat();
     let nine = |content: &[u8]| raw(&[(9, LEN, content)]);
-    let cases: [(&[Step], Vec<u8>, Vec<u8>, &str); 15] = [
-        (&[number.clone()], raw(&[(1, VARINT, &[5])]), raw(&[(9, VARINT, &[5])]), "a number"),
+    let cases: [Case; 15] = [
+        (vec![number.clone()], raw(&[(1, VARINT, &[5])]), raw(&[(9, VARINT, &[5])]), "a number"),
         (
-            &[number.clone()],
+            vec![number.clone()],
             raw(&[(1, VARINT, &[5]), (1, VARINT, &[6])]),
             raw(&[(9, VARINT, &[6])]),
             "the last one",
         ),
-        (&[number.clone()], raw(&[(2, VARINT, &[5])]), vec![], "absent"),
-        (&[number], raw(&[(1, LEN, b"x")]), vec![], "of another wire type"),
-        (&[text.clone()], raw(&[(1, LEN, b"")]), nine(b""), "empty and there"),
+        (vec![number.clone()], raw(&[(2, VARINT, &[5])]), vec![], "absent"),
+        (vec![number], raw(&[(1, LEN, b"x")]), vec![], "of another wire type"),
+        (vec![text.clone()], raw(&[(1, LEN, b"")]), nine(b""), "empty and there"),
         (
-            &[numbers.clone()],
+            vec![numbers.clone()],
             raw(&[(1, VARINT, &[5]), (1, LEN, &[6, 7])]),
             [5_u8, 6, 7].map(|n| raw(&[(9, VARINT, &[n])])).concat(),
             "packed or not",
         ),
         (
-            &[message.clone(), text.clone()],
+            vec![message.clone(), text.clone()],
             raw(&[(2, LEN, &inner(b"a")), (2, LEN, &inner(b"b"))]),
             nine(b"b"),
             "the last of all pieces",
         ),
         (
-            &[message.clone(), text.clone()],
+            vec![message.clone(), text.clone()],
             raw(&[(2, LEN, &inner(b"a")), (2, LEN, b"")]),
             nine(b"a"),
             "in the first piece",
         ),
         (
-            &[message.clone()],
+            vec![message.clone()],
             raw(&[(2, LEN, b"\x08\x01"), (7, VARINT, &[1]), (2, LEN, b"\x10\x02")]),
             nine(b"\x08\x01\x10\x02"),
             "both pieces",
         ),
-        (&[message], group, nine(&inner(b"g")), "a group"),
+        (vec![message], group, nine(&inner(b"g")), "a group"),
         (
-            &[messages.clone(), text.clone()],
+            vec![messages.clone(), text.clone()],
             raw(&[(2, LEN, &inner(b"a")), (2, LEN, b""), (2, LEN, &inner(b"c"))]),
             [nine(b"a"), nine(b"c")].concat(),
             "in each message",
         ),
         (
-            &[messages.clone()],
+            vec![messages.clone()],
             raw(&[(2, LEN, b""), (2, LEN, b"")]),
             [nine(b""), nine(b"")].concat(),
             "all messages",
         ),
         (
-            &[messages, numbers],
+            vec![messages, numbers],
             raw(&[(2, LEN, &raw(&[(1, LEN, &[1, 2])])), (2, LEN, &raw(&[(1, VARINT, &[3])]))]),
             [1_u8, 2, 3].map(|n| raw(&[(9, VARINT, &[n])])).concat(),
             "lists in lists",
         ),
         (
-            &[one_of.clone(), text.clone()],
+            vec![one_of.clone(), text.clone()],
             raw(&[(2, LEN, &inner(b"a")), (3, VARINT, &[1])]),
             vec![],
             "replaced",
         ),
         (
-            &[one_of, text],
+            vec![one_of, text],
             raw(&[(2, LEN, &inner(b"a")), (3, VARINT, &[1]), (2, LEN, b"")]),
             vec![],
             "replaced and begun anew",
         ),
     ];
     for (steps, wire, expected, name) in cases {
-        assert_eq!(copied(steps, Widen::No, false, &wire), expected, "{name}");
+        assert_eq!(copied(&steps, Widen::No, false, &wire), expected, "{name}");
     }
 }
 
