@@ -99,12 +99,14 @@ async fn what_is_switched_off_is_not_there() {
     assert_eq!(call(setting.gateway.address(), CHECK, "{}").await.0, 404);
 }
 
-/// The echo server has no health: what it says of that shows who was asked.
+/// The echo server tells its health as a whole and not that of its services: what it says of one shows who was asked.
 #[tokio::test]
 async fn a_backends_own_health_is_exposed_by_name() {
     let setting = Setting::with("services: [\"**\", grpc.health.v1.Health]\n");
-    let (status, json) = call(setting.gateway.address(), CHECK, "{}").await;
-    assert_eq!((status, json), (501, json!({"code": "unimplemented", "message": "Method not found!"})));
+    let address = setting.gateway.address();
+    assert_eq!(call(address, CHECK, "{}").await, (200, json!({"status": "SERVING"})));
+    let (status, json) = call(address, CHECK, r#"{"service": "echo.v1.Echo"}"#).await;
+    assert_eq!((status, &json["code"]), (404, &json!("not_found")));
 }
 
 /// The inner gateway tells the outer one what it serves.
