@@ -125,12 +125,7 @@ async fn clients_of_every_dialect_get_it() {
     run(python("tests/python/dashboard_clients.py").arg(setting.gateway.address().to_string()));
     let answer = setting.get_as("/v1/dashboard/ann", "application/xml").await;
     let text = String::from_utf8_lossy(&answer.body).into_owned();
-    assert!(
-        text.starts_with(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<GetDashboardResponse xmlns=\"urn:shop.v1\""
-        ),
-        "{text}"
-    );
+    assert!(text.starts_with("<GetDashboardResponse xmlns=\"urn:shop.v1\""), "{text}");
     assert!(text.contains("name>User ann</") && text.contains("cents>300</"), "{text}");
     let connect = [("content-type", "application/json"), ("connect-protocol-version", "1")];
     let path = "/shop.v1.Dashboards/GetDashboard";
