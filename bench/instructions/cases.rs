@@ -20,6 +20,10 @@ const TRACED: &str = "traced.yaml";
 const SEEN: &str = "seen.yaml";
 /// The same as the first, for callers with an API key.
 const GUARDED: &str = "guarded.yaml";
+/// The same without a word to the backend about the caller.
+const KEYED: &str = "keyed.yaml";
+/// That again, with two rates that the caller does not reach.
+const LIMITED: &str = "limited.yaml";
 
 /// One kind of request.
 pub(crate) struct Case {
@@ -85,6 +89,24 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             answer: Answer::Message(file("mixed_200.wire")?),
             expected: file("mixed_200.json")?,
             config: GUARDED,
+            times: 1000,
+        },
+        Case {
+            name: "small GET, with a key alone",
+            request: head("GET", "/v1/shops/central/orders/3538602242", &format!("x-api-key: {KEY}\r\n"))
+                .into_bytes(),
+            answer: Answer::Message(file("mixed_200.wire")?),
+            expected: file("mixed_200.json")?,
+            config: KEYED,
+            times: 1000,
+        },
+        Case {
+            name: "small GET, with a key and a limit",
+            request: head("GET", "/v1/shops/central/orders/3538602242", &format!("x-api-key: {KEY}\r\n"))
+                .into_bytes(),
+            answer: Answer::Message(file("mixed_200.wire")?),
+            expected: file("mixed_200.json")?,
+            config: LIMITED,
             times: 1000,
         },
         Case {

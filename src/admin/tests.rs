@@ -25,7 +25,7 @@ impl Gateway for Site {
         let limits = Limits { body: 1, body_pause: Duration::ZERO, request: Duration::ZERO, message: 1 };
         Arc::new(Snapshot {
             services: Default::default(),
-            documents: Default::default(),
+            documents: Some(Default::default()),
             public_url: None,
             access: Default::default(),
             methods: HashMap::new(),

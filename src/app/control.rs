@@ -291,6 +291,7 @@ impl Control {
         // Where a socket stays, what speaks TLS on it does too, and its files are looked after.
         *tls = traffic.tls.clone();
         let generation = self.shared.current().generation + 1;
+        compiled.live.govern();
         self.tasks.retired.push(self.shared.handle.swap(compiled.snapshot));
         self.traffic
             .server()

@@ -25,9 +25,6 @@ use crate::snapshot::Snapshot;
 /// with more patience.
 const FIRST_PATIENCE: Duration = Duration::from_secs(3);
 
-/// The largest file of a token, in bytes.
-const MAX_TOKEN: u64 = 4_096;
-
 /// The files that a generation is made of.
 pub(super) struct Watches {
     /// Those for which everything is loaded anew.
@@ -185,7 +182,7 @@ fn report(config: &Config, changes: Vec<Change>, problems: &mut Problems) {
 /// Reads the token of the admin listener.
 fn token(config: &Config, problems: &mut Problems) -> Option<Token> {
     let secret = config.admin.as_ref()?.token.as_ref()?;
-    match Token::new(&read_secret(secret, MAX_TOKEN, problems)?) {
+    match Token::new(&read_secret(secret, problems)?) {
         Ok(token) => Some(token),
         Err(error) => {
             let hint = "Make one with `openssl rand -hex 32`, for example.";

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use super::observe::ACTIVE;
 use crate::call::meters::{CLIENT, SERVER};
 use crate::front::meters::{CODEC_ERRORS, MESSAGES, SOCKET_CLOSES, SOCKET_MESSAGES, SOCKETS, STREAMS};
+use crate::policy::limit::redis::health::{CONNECTIONS as STORE_CONNECTIONS, DEMANDS as STORE_DEMANDS};
 use crate::policy::meters::{ASKED, TOKENS};
 use crate::policy::refusal::REFUSED as POLICY_REFUSALS;
 use crate::server::access_log::LINES;
@@ -31,6 +32,8 @@ pub fn render() -> String {
         &POLICY_REFUSALS,
         &TOKENS,
         &ASKED,
+        &STORE_DEMANDS,
+        &STORE_CONNECTIONS,
         &ACTIVE,
         &REQUESTS,
         &SERVER,

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::config::descriptors::{Descriptors, Protos};
 use crate::config::files::proto_files;
 use crate::config::problem::Problems;
+use crate::config::store::Store;
 use crate::config::value::endpoint::KeysAt;
 use crate::config::value::secret::Secret;
 
@@ -126,6 +127,11 @@ pub(super) fn named(config: &Config) -> Vec<Item> {
         .into_iter()
         .chain(issuers.clone().flat_map(|issuer| &issuer.secret).map(|secret| &secret.value));
     let secrets = secrets.chain(knowing.clone().map(|knowing| &knowing.client_secret.value));
+    let passwords = match &config.rate_limits.store {
+        Store::Redis(redis) => [redis.password.as_ref(), redis.sentinel_password.as_ref()],
+        Store::Memory => [None, None],
+    };
+    let secrets = secrets.chain(passwords.into_iter().flatten().map(|password| &password.value));
     let secrets = secrets.filter_map(|secret| match secret {
         Secret::File(path) => Some(path),
         Secret::Variable(_) => None,

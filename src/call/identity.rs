@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use super::told::RateLimit;
+
 /// Who calls, by credentials that were found to be good.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -55,19 +57,33 @@ impl Identity {
     }
 }
 
-/// Where policy notes who calls. It is written once.
+/// Where policy notes who calls, and what the caller is told of its limits. Each is written once.
 #[derive(Debug, Default)]
-pub struct Noted(OnceLock<Arc<Identity>>);
+pub struct Noted {
+    identity: OnceLock<Arc<Identity>>,
+    limits: OnceLock<Vec<RateLimit>>,
+}
 
 impl Noted {
     /// Notes who calls, unless that was noted before.
     pub fn note(&self, identity: Arc<Identity>) {
-        let _ = self.0.set(identity);
+        let _ = self.identity.set(identity);
     }
 
     /// Who calls, if that is known.
     pub fn identity(&self) -> Option<&Arc<Identity>> {
-        self.0.get()
+        self.identity.get()
+    }
+
+    /// Notes where the caller stands with each of its limits, unless that was noted before.
+    pub fn tell(&self, limits: Vec<RateLimit>) {
+        let _ = self.limits.set(limits);
+    }
+
+    /// Where the caller stands with each of its limits; nothing as long as that is not known. Answers of every dialect
+    /// carry it in their headers, whatever they answer.
+    pub fn limits(&self) -> &[RateLimit] {
+        self.limits.get().map(Vec::as_slice).unwrap_or_default()
     }
 }
 

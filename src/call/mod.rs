@@ -9,6 +9,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -28,6 +29,7 @@ pub mod metadata;
 pub mod meters;
 pub mod network;
 pub mod service;
+pub mod told;
 
 use credential::Credential;
 use identity::{Identity, Noted};
@@ -124,14 +126,25 @@ pub struct Origin {
     pub credentials: Vec<Credential>,
     /// All headers of the request, only for a method whose policy decides by them.
     pub headers: Option<Arc<HeaderMap>>,
-    /// Where policy notes who calls, for those who observe it. Absent where there is no policy at all.
+    /// Where policy notes who calls and what it is told, for those who observe it. Absent where there is no policy at all.
     pub noted: Option<Arc<Noted>>,
+    /// Marks of what was checked of it before, by those who check; empty for a call that begins.
+    pub proven: Vec<[u8; 32]>,
 }
 
 impl Origin {
     /// The origin of a call of which no more is known.
     pub const fn new(dialect: Dialect, route: Arc<str>) -> Self {
-        Self { dialect, route, peer: None, tls: None, credentials: Vec::new(), headers: None, noted: None }
+        Self {
+            dialect,
+            route,
+            peer: None,
+            tls: None,
+            credentials: Vec::new(),
+            headers: None,
+            noted: None,
+            proven: Vec::new(),
+        }
     }
 
     /// Who calls, once policy has found it out.
@@ -193,6 +206,9 @@ pub enum Body {
     Pending(Pin<Box<dyn Future<Output = Result<Message, Status>> + Send>>),
     /// The messages of a method with client streaming, read and decoded as they are pulled.
     Stream(Messages),
+    /// Neither, as the front found something wrong with the request before: whoever asks for a message is told, and so
+    /// only who may call.
+    Refused(Box<Status>),
 }
 
 /// Messages that are made when they are pulled, and an error after which nothing comes:
@@ -208,18 +224,10 @@ impl Body {
         match self {
             Self::Message(message) => Ok(message),
             Self::Pending(future) => future.await,
+            Self::Refused(status) => Err(*status),
             Self::Stream(_) => {
                 Err(Status::gateway(Code::Internal, "A stream of messages came for a method that takes one."))
             }
-        }
-    }
-
-    /// The request of a method that takes one message, or a stream, with which something is wrong.
-    pub fn refused(status: Status, client_streaming: bool) -> Self {
-        if client_streaming {
-            Self::Stream(Box::pin(stream::iter([Err(status)])))
-        } else {
-            Self::Pending(Box::pin(std::future::ready(Err(status))))
         }
     }
 
@@ -228,6 +236,7 @@ impl Body {
         match self {
             Self::Message(message) => Box::pin(stream::iter([Ok(message)])),
             Self::Pending(future) => Box::pin(stream::once(future)),
+            Self::Refused(status) => Box::pin(stream::iter([Err(*status)])),
             Self::Stream(messages) => messages,
         }
     }
@@ -239,6 +248,7 @@ impl fmt::Debug for Body {
             Self::Message(message) => write!(f, "Message({} bytes)", message.bytes.len()),
             Self::Pending(_) => f.write_str("Pending"),
             Self::Stream(_) => f.write_str("Stream"),
+            Self::Refused(status) => write!(f, "Refused({status:?})"),
         }
     }
 }
@@ -265,6 +275,8 @@ pub struct Reply {
 pub struct Hints {
     /// How the caller may show who it is, where it has to (RFC 9110 section 11.6.1).
     pub challenges: Vec<HeaderValue>,
+    /// After how long the caller may call again (RFC 9110 section 10.2.3).
+    pub retry_after: Option<Duration>,
 }
 
 /// The rest of a streaming answer: messages as they are pulled and then exactly one [`Part::End`].

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::{FAILED, Source, output};
 use crate::call::Dialect;
 use crate::config::Config;
+use crate::document::comments::Comments;
 use crate::document::{wsdl, xsd};
 use crate::snapshot::Snapshot;
 use crate::snapshot::service::Service;
@@ -48,15 +49,16 @@ fn document(arguments: &Arguments, config: &Config, snapshot: &Snapshot) -> Resu
     }
     let table = service.table().ok_or_else(|| format!("The service {name} is not in the descriptors."))?;
     let schema = &service.schema;
+    let comments = if config.documents.comments.value { Comments::Written } else { Comments::LeftOut };
     let Some(package) = &arguments.xsd else {
-        return Ok(wsdl::of_service(schema, table, &format!("{}/soap/{name}", address(config))));
+        return Ok(wsdl::of_service(schema, table, &format!("{}/soap/{name}", address(config)), comments));
     };
     let location = |package: &str| format!("{name}?xsd={package}");
     if package == name {
-        return Ok(xsd::of_service(schema, table, &location));
+        return Ok(xsd::of_service(schema, table, &location, comments));
     }
     let types = xsd::types_of(schema, xsd::operations(table));
-    xsd::of_package(schema, &types, package, &location).ok_or_else(|| {
+    xsd::of_package(schema, &types, package, &location, comments).ok_or_else(|| {
         let packages: Vec<_> = types.keys().map(String::as_str).collect();
         format!("The service {name} uses no package {package}. It uses {}.", packages.join(", "))
     })

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 
 use super::field_path::{FieldPath, PathError};
+use super::fields::single_message;
 use super::http_body::{HttpBody, is_http_body};
 use super::json::error::WriteError;
 use super::json::read::{self, ReadOptions};
@@ -41,7 +42,7 @@ const MAX_SHOWN: usize = 200;
 /// What a request is bound by.
 #[derive(Clone, Debug)]
 pub struct BindingOptions {
-    /// How JSON bodies and the text of single values are read.
+    /// How JSON bodies and the text of single values are read; depth and unknown names of XML too.
     pub read: ReadOptions,
     /// Skip query parameters that name no field instead of refusing them.
     pub ignore_unknown_query: bool,
@@ -49,7 +50,7 @@ pub struct BindingOptions {
     pub max_parameters: usize,
     /// How many names the path of a query parameter or of a form's field may have.
     pub max_path: usize,
-    /// How many elements XML may have; its depth is that of JSON.
+    /// How many elements XML may have.
     pub max_elements: usize,
     /// How many messages may lie inside one another on the wire.
     pub max_depth: usize,
@@ -134,18 +135,14 @@ impl Binding {
             "" => None,
             name => Some(top_level(schema, output, name, "response_body")?),
         };
-        let singular = |field: &Field| match (field.cardinality(), field.kind()) {
-            (Cardinality::Singular(_), Kind::Message(id)) => Some(id),
-            _ => None,
-        };
         let taken = match &body {
             Body::None => None,
             Body::Whole => Some(input),
-            Body::Field(path) => singular(path.leaf(schema)),
+            Body::Field(path) => single_message(path.leaf(schema)),
         };
         let given = match response {
             None => Some(output),
-            Some(position) => singular(&schema.message(output).fields()[position]),
+            Some(position) => single_message(&schema.message(output).fields()[position]),
         };
         let [takes_raw, gives_raw] = [taken, given].map(|id| id.is_some_and(|id| is_http_body(schema, id)));
         Ok(Self { input, output, variables, body, takes_raw, response, gives_raw, options })
@@ -161,7 +158,7 @@ impl Binding {
         self.takes_raw
     }
 
-    /// Whether answers are those of [`Binding::raw_answer`] and not JSON.
+    /// Whether answers are those of [`Binding::raw_answer`] and not messages as JSON or XML.
     pub const fn gives_raw(&self) -> bool {
         self.gives_raw
     }
@@ -354,8 +351,7 @@ impl Binding {
     /// When the message is not valid protobuf.
     pub fn raw_answer<'w>(&self, schema: &Schema, wire: &'w [u8]) -> Result<HttpBody<'w>, Box<WriteError>> {
         let field = self.response.map(|position| schema.message(self.output).fields()[position].number());
-        HttpBody::read(wire, field)
-            .map_err(|error| WriteError::new(format!("this is no valid protobuf: {error}")))
+        Ok(HttpBody::read(wire, field)?)
     }
 
     /// Appends what the query says, where `body` is what it cannot say.

@@ -1,4 +1,4 @@
-//! `google.api.HttpBody`: a body of any kind, which is not JSON but stands for itself.
+//! `google.api.HttpBody`: a body of any kind, which is no message as JSON or XML but stands for itself.
 
 use crate::schema::{MessageId, Schema};
 use crate::wire::reader::{Error, Reader};

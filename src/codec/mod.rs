@@ -3,6 +3,7 @@
 
 pub mod binding;
 mod decimal;
+mod error;
 pub mod field_path;
 mod fields;
 pub mod http_body;

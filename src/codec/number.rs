@@ -13,6 +13,18 @@ pub(super) enum NumberError {
     Range,
 }
 
+impl NumberError {
+    /// What is wrong, where the number that `name` says is needed.
+    pub(super) fn text(self, name: &str) -> String {
+        let found = match self {
+            Self::Syntax => "text that is no number",
+            Self::Fraction => "a number with a fraction",
+            Self::Range => "a number that does not fit it",
+        };
+        format!("{name} is needed, found {found}")
+    }
+}
+
 /// The length of the JSON number at the start of `text`, zero if there is none (RFC 8259, section 6):
 /// `[ "-" ] ( "0" / digit1-9 *DIGIT ) [ "." 1*DIGIT ] [ ("e" / "E") [ "-" / "+" ] 1*DIGIT ]`.
 pub(super) fn token_length(text: &[u8]) -> usize {

@@ -1,12 +1,51 @@
 //! The text of `google.protobuf.Timestamp` (RFC 3339) and `google.protobuf.Duration`.
 
 use super::number;
+use crate::wire::WireType;
+use crate::wire::reader::{Error, Reader};
+use crate::wire::writer;
 
 /// Seconds and nanoseconds, as both messages hold them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Time {
     pub(super) seconds: i64,
     pub(super) nanos: i32,
+}
+
+/// The tags of both.
+const SECONDS: u64 = 1 << 3 | WireType::Varint.bits();
+const NANOS: u64 = 2 << 3 | WireType::Varint.bits();
+
+impl Time {
+    /// From the content of a message, in which groups may lie `groups` deep in one another.
+    pub(super) fn read(mut wire: Reader<'_>, groups: usize) -> Result<Self, Error> {
+        let mut time = Self { seconds: 0, nanos: 0 };
+        // The usual order first; the loop takes what is left.
+        if wire.take_tag(SECONDS) {
+            time.seconds = wire.varint()? as i64;
+        }
+        if wire.take_tag(NANOS) {
+            time.nanos = wire.varint()? as i32;
+        }
+        while !wire.is_at_end() {
+            match wire.tag()? {
+                (1, WireType::Varint) => time.seconds = wire.varint()? as i64,
+                (2, WireType::Varint) => time.nanos = wire.varint()? as i32,
+                (number, wire_type) => wire.skip(number, wire_type, groups)?,
+            }
+        }
+        Ok(time)
+    }
+
+    /// Appends the content of a message.
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        for (number, value) in [(1, self.seconds), (2, self.nanos.into())] {
+            if value != 0 {
+                writer::tag(out, number, WireType::Varint);
+                writer::varint(out, value as u64);
+            }
+        }
+    }
 }
 
 /// `0001-01-01T00:00:00Z`.

@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use super::limits::Planned;
 use super::policies::header;
 use super::tokens::Tokens;
 use crate::call::identity::Identity;
@@ -29,6 +30,8 @@ pub(super) struct Known<'c> {
     users: Option<(&'c Basic, Arc<Users>)>,
     /// Whether a listener asks for certificates.
     certificates: bool,
+    /// The keys and users of the files, with their plans.
+    pub(super) planned: Vec<Planned>,
     /// Those who know tokens.
     tokens: &'c Tokens,
 }
@@ -37,14 +40,18 @@ impl<'c> Known<'c> {
     /// Reads the files of keys and users.
     pub(super) fn of(config: &'c Config, tokens: &'c Tokens, problems: &mut Problems) -> Self {
         let identity = &config.identity;
+        let mut planned = Vec::new();
+        let keys = identity.api_keys.as_ref();
+        let users = identity.basic.as_ref();
         Self {
-            keys: identity.api_keys.as_ref().map(|keys| (keys, Arc::new(keys_of(keys, problems)))),
-            users: identity.basic.as_ref().map(|basic| (basic, Arc::new(users_of(basic, problems)))),
+            keys: keys.map(|keys| (keys, Arc::new(keys_of(keys, &mut planned, problems)))),
+            users: users.map(|basic| (basic, Arc::new(users_of(basic, &mut planned, problems)))),
             certificates: config
                 .listeners
                 .iter()
                 .flat_map(|listener| &listener.tls)
                 .any(|tls| tls.client_ca.is_some()),
+            planned,
             tokens,
         }
     }
@@ -116,8 +123,10 @@ fn certificate(wanted: &CertificateProof) -> Certificate {
     }
 }
 
-fn keys_of(settings: &ApiKeys, problems: &mut Problems) -> Keys {
+fn keys_of(settings: &ApiKeys, planned: &mut Vec<Planned>, problems: &mut Problems) -> Keys {
     let Callers { keys, .. } = callers::load(&settings.file, problems).unwrap_or_default();
+    let valid = keys.iter().filter(|key| key.revoked.is_none());
+    planned.extend(valid.map(|key| (key.id.clone(), key.plan.clone())));
     let made = keys.iter().filter_map(|key| {
         let Some(hash) = parse_hash(&key.hash) else {
             let text =
@@ -127,22 +136,17 @@ fn keys_of(settings: &ApiKeys, problems: &mut Problems) -> Keys {
             problems.push(Problem::error(text).at(key.hash.place).hint(hint));
             return None;
         };
-        let identity = Identity {
-            principal: key.id.as_str().into(),
-            owner: text(&key.owner),
-            plan: text(&key.plan),
-            roles: texts(&key.roles),
-            scopes: texts(&key.scopes),
-            claims: claims(&key.claims).collect(),
-            expires: key.expires.as_ref().map(|moment| moment.time()),
-        };
-        Some(Key { hash, identity: Arc::new(identity), term: term(&key.expires, &key.revoked) })
+        let lists = [&*key.roles, &*key.scopes];
+        let identity = identity(&key.id, &key.owner, &key.plan, lists, &key.claims, &key.expires);
+        Some(Key { hash, term: term(&identity, &key.revoked), identity })
     });
     made.collect()
 }
 
-fn users_of(settings: &Basic, problems: &mut Problems) -> Users {
+fn users_of(settings: &Basic, planned: &mut Vec<Planned>, problems: &mut Problems) -> Users {
     let Callers { users, .. } = callers::load(&settings.file, problems).unwrap_or_default();
+    let valid = users.iter().filter(|user| user.revoked.is_none());
+    planned.extend(valid.map(|user| (user.name.clone(), user.plan.clone())));
     let made = users.iter().filter_map(|user| {
         let hash = match Hash::parse(&user.password) {
             Ok(hash) => hash,
@@ -154,23 +158,35 @@ fn users_of(settings: &Basic, problems: &mut Problems) -> Users {
                 return None;
             }
         };
-        let name: Box<str> = user.name.as_str().into();
-        let identity = Identity {
-            principal: name.clone(),
-            owner: text(&user.owner),
-            plan: text(&user.plan),
-            roles: texts(&user.roles),
-            scopes: texts(&user.scopes),
-            claims: claims(&user.claims).collect(),
-            expires: user.expires.as_ref().map(|moment| moment.time()),
-        };
-        Some((name, User { hash, identity: Arc::new(identity), term: term(&user.expires, &user.revoked) }))
+        let lists = [&*user.roles, &*user.scopes];
+        let identity = identity(&user.name, &user.owner, &user.plan, lists, &user.claims, &user.expires);
+        Some((user.name.as_str().into(), User { hash, term: term(&identity, &user.revoked), identity }))
     });
     Users::new(made.collect(), available_parallelism().map_or(1, NonZero::get))
 }
 
-fn term(expires: &Option<Located<Moment>>, revoked: &Option<Located<Moment>>) -> Term {
-    Term { expires: expires.as_ref().map(|moment| moment.time()), revoked: revoked.is_some() }
+/// What a file says of a caller.
+fn identity(
+    name: &str,
+    owner: &Option<Located<String>>,
+    plan: &Option<Located<String>>,
+    [roles, scopes]: [&[Located<String>]; 2],
+    said: &Claims,
+    expires: &Option<Located<Moment>>,
+) -> Arc<Identity> {
+    Arc::new(Identity {
+        principal: name.into(),
+        owner: text(owner),
+        plan: text(plan),
+        roles: texts(roles),
+        scopes: texts(scopes),
+        claims: claims(said).collect(),
+        expires: expires.as_ref().map(|moment| moment.time()),
+    })
+}
+
+fn term(identity: &Identity, revoked: &Option<Located<Moment>>) -> Term {
+    Term { expires: identity.expires, revoked: revoked.is_some() }
 }
 
 pub(super) fn text(text: &Option<Located<String>>) -> Option<Box<str>> {

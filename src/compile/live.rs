@@ -1,15 +1,16 @@
-//! What one generation of the configuration hands to the next: the upstreams with their connections, what
-//! upstreams told about themselves, and the keys of those who sign tokens.
+//! What one generation of the configuration hands to the next: the upstreams with their connections, what upstreams
+//! told about themselves, how much was called, and the keys of those who sign tokens.
 
 use std::sync::Arc;
 
 use super::descriptors::Catalogue;
+use super::policies::Lasting;
 use super::reflections::Reflections;
-use super::tokens::Tokens;
 use super::upstreams::Upstream;
 use crate::own::health::{Board, Served};
 use crate::policy::introspection;
 use crate::policy::jwt::source;
+use crate::policy::streams::current::Guards;
 use crate::schema::Schema;
 use crate::tls::client::Connector;
 use crate::upstream::channel::{Channel, Settings};
@@ -22,8 +23,10 @@ pub struct Live {
     upstreams: Vec<Kept>,
     pub(super) reflections: Reflections,
     pub(super) board: Board,
+    /// What policy knows, and the guards of this generation.
+    pub(super) policy: Lasting,
+    guards: Arc<Guards>,
     served: Arc<Served>,
-    pub(super) tokens: Tokens,
 }
 
 #[derive(Clone, Debug)]
@@ -43,7 +46,8 @@ impl Live {
         catalogue: &Catalogue,
         reflections: Reflections,
         (board, served): (Board, Served),
-        tokens: Tokens,
+        policy: Lasting,
+        guards: Guards,
     ) -> Self {
         let upstreams = upstreams.iter().enumerate().map(|(position, upstream)| Kept {
             schema: catalogue.schema_of(position).cloned(),
@@ -53,7 +57,14 @@ impl Live {
             channel: upstream.channel.clone(),
             connector: upstream.connector.clone(),
         });
-        Self { upstreams: upstreams.collect(), reflections, board, served: Arc::new(served), tokens }
+        Self {
+            upstreams: upstreams.collect(),
+            reflections,
+            board,
+            policy,
+            guards: Arc::new(guards),
+            served: Arc::new(served),
+        }
     }
 
     /// The channel of an upstream whose targets and settings are the same still.
@@ -82,6 +93,12 @@ impl Live {
         self.upstreams.iter().map(|kept| (kept.name.as_str(), kept.channel.report()))
     }
 
+    /// Holds the calls that go on against the policies of this generation, which is about to be served. To be called
+    /// before it is: a call that comes to it is not to be held against those of the one before.
+    pub fn govern(&self) {
+        self.policy.current.replace(Arc::clone(&self.guards));
+    }
+
     /// Makes this generation the one that health tells of.
     pub fn announce(&self) {
         self.look();
@@ -96,12 +113,12 @@ impl Live {
 
     /// Asks issuers for their keys where it is time for that, in tasks of the present runtime.
     pub fn tend(&self) {
-        self.tokens.tend();
+        self.policy.tokens.tend();
     }
 
     /// What is told of issuers of tokens, and of those who are asked about tokens.
     pub fn identities(&self) -> (Vec<source::Report>, Vec<introspection::Report>) {
-        self.tokens.reports()
+        self.policy.tokens.reports()
     }
 
     /// What health tells.

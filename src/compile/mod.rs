@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::config::problem::Problems;
+use crate::document::comments::Comments;
 use crate::schema::Schema;
 use crate::snapshot::service::{Documents, Services};
 use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
@@ -13,12 +14,15 @@ use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
 pub mod changes;
 mod descriptors;
 mod identity;
+mod limits;
 pub mod live;
 mod own;
 mod policies;
 pub mod reflections;
 mod routes;
 mod services;
+mod store;
+mod streams;
 pub mod tls;
 mod tokens;
 mod upstreams;
@@ -29,6 +33,7 @@ mod tests;
 use changes::Generation;
 use descriptors::Loading;
 use live::Live;
+use own::Own;
 use policies::Policies;
 pub use policies::networks;
 use reflections::Reflections;
@@ -75,13 +80,16 @@ pub fn compile(
     terms: Terms<'_>,
 ) -> (Option<Compiled>, Vec<PathBuf>) {
     let listeners = tls::listeners(config, problems);
-    let policies =
-        if terms.guarded { policies::build(config, terms.live, problems) } else { Policies::default() };
+    let lasting = terms.live.map(|live| live.policy.clone()).unwrap_or_default();
+    let policies = match terms.guarded {
+        true => policies::build(config, lasting, terms.cores, problems),
+        false => Policies::default(),
+    };
     let upstreams = upstreams::build(config, problems, terms.cores, terms.live);
     let mut loading = Loading {
         reflections: &terms.reflections,
         lenient: terms.lenient,
-        keeps_files: config.grpc.reflection.value,
+        keeps_files: config.grpc.reflection.enabled.value,
         problems,
         files: Vec::new(),
         missing: Vec::new(),
@@ -94,15 +102,15 @@ pub fn compile(
     let is_complete = missing.is_empty();
     let mut exposed = services::expose(config, &upstreams, &catalogue, &policies, is_complete, problems);
     let board = terms.live.map(|live| live.board.clone()).unwrap_or_default();
-    let settings = own::settings();
-    own::expose(config, &settings, &catalogue, &board, &mut exposed, problems);
+    let own = Own::new(config);
+    own.expose(config, &catalogue, &policies, &board, &mut exposed, problems);
     let (methods, routes) = routes::build(config, &exposed, &catalogue, is_complete, problems);
     if problems.errors() > 0 {
         return (None, files);
     }
     // In the order in which they are declared.
-    let own = exposed.iter().filter_map(|exposed| methods.get(&exposed.endpoint.full_name));
-    let services = Services::of(own.cloned());
+    let declared = exposed.iter().filter_map(|exposed| methods.get(&exposed.endpoint.full_name));
+    let services = Services::of(declared.cloned());
     let schema = catalogue.first_schema().cloned().unwrap_or_else(built_in);
     let http = &config.http;
     let limits = Limits {
@@ -112,14 +120,19 @@ pub fn compile(
         message: config.codec.message.as_usize(),
     };
     let sockets = sockets(config);
+    let comments = if config.documents.comments.value { Comments::Written } else { Comments::LeftOut };
     let tls = Tls {
         listeners,
-        upstreams: upstreams.iter().filter_map(|upstream| upstream.connector.clone()).collect(),
+        clients: upstreams
+            .iter()
+            .filter_map(|upstream| upstream.connector.clone())
+            .chain(policies.lasting.shared.connector.clone())
+            .collect(),
     };
     let snapshot = Snapshot {
         methods,
         services,
-        documents: Documents::default(),
+        documents: config.documents.enabled.value.then(|| Documents::new(comments)),
         public_url: config.public_url.as_ref().map(|url| url.as_str().to_owned()),
         routes,
         schema,
@@ -130,13 +143,15 @@ pub fn compile(
         missing,
     };
     if terms.guarded {
-        policies::review(config, &exposed, &snapshot, problems);
+        policies::review(config, &own.all(), &exposed, &snapshot, problems);
     }
     if problems.errors() > 0 {
         return (None, files);
     }
     let served = own::served(config, &snapshot);
-    let live = Live::new(&upstreams, &catalogue, terms.reflections, (board, served), policies.tokens);
+    let guards = policies.guards.take();
+    let live =
+        Live::new(&upstreams, &catalogue, terms.reflections, (board, served), policies.lasting, guards);
     (Some(Compiled { snapshot, live }), files)
 }
 

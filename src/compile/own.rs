@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use super::descriptors::Catalogue;
+use super::policies::Policies;
 use super::services::{Exposed, Subject, endpoint};
 use crate::call::service::CallService;
 use crate::config::Config;
+use crate::config::grpc::OwnService;
 use crate::config::place::Located;
 use crate::config::problem::Problems;
 use crate::config::service::{Dialect, Service as Settings};
@@ -26,48 +28,69 @@ pub(super) static SCHEMA: LazyLock<Arc<Schema>> =
 pub(super) static FILES: LazyLock<Files> = LazyLock::new(|| Files::new([bytes::Bytes::from_static(OWN)]));
 
 /// Settings for the own services: they have no routes of REST, and Connect has JSON.
-pub(super) fn settings() -> Settings {
-    let others = [Dialect::GrpcWeb, Dialect::Connect].map(Located::from);
-    Settings { dialects: NonEmpty::new(Dialect::Grpc.into(), others), ..Settings::everything() }
+pub(super) struct Own {
+    health: Settings,
+    reflection: Settings,
 }
 
-/// Adds the own services that are switched on, unless the configuration exposes an upstream's in their place.
-pub(super) fn expose<'c>(
-    config: &'c Config,
-    settings: &'c Settings,
-    catalogue: &Catalogue,
-    board: &Board,
-    exposed: &mut Vec<Exposed<'c>>,
-    problems: &mut Problems,
-) {
-    let taken: HashSet<String> = exposed.iter().map(|method| method.service().to_owned()).collect();
-    let is_on = |name: &str| match name {
-        health::SERVICE => config.grpc.health.value,
-        _ => config.grpc.reflection.value,
-    };
-    let own = SCHEMA.services().iter().enumerate().filter(|(_, service)| {
-        let name = SCHEMA.text(service.name());
-        is_on(name) && !taken.contains(name)
-    });
-    let own: Vec<_> = own.collect();
-    let names: HashSet<_> = own.iter().map(|(_, service)| SCHEMA.text(service.name()).to_owned()).collect();
-    let shelf = Arc::new(Shelf::new(sources(exposed, catalogue), own_source(names)));
-    for (place, service) in own {
-        for (position, method) in service.methods().iter().enumerate() {
+impl Own {
+    pub(super) fn new(config: &Config) -> Self {
+        let settings = |own: &OwnService| {
+            let others = [Dialect::GrpcWeb, Dialect::Connect].map(Located::from);
+            let dialects = NonEmpty::new(Dialect::Grpc.into(), others);
+            Settings { dialects, policy: own.policy.clone(), ..Settings::everything() }
+        };
+        Self { health: settings(&config.grpc.health), reflection: settings(&config.grpc.reflection) }
+    }
+
+    /// The settings, each with the key of the configuration that says them.
+    pub(super) const fn all(&self) -> [(&'static str, &Settings); 2] {
+        [("grpc.health", &self.health), ("grpc.reflection", &self.reflection)]
+    }
+
+    /// Adds the own services that are switched on, unless the configuration exposes an upstream's in their place.
+    pub(super) fn expose<'c>(
+        &'c self,
+        config: &Config,
+        catalogue: &Catalogue,
+        policies: &Policies,
+        board: &Board,
+        exposed: &mut Vec<Exposed<'c>>,
+        problems: &mut Problems,
+    ) {
+        let taken: HashSet<String> = exposed.iter().map(|method| method.service().to_owned()).collect();
+        let is_on = |name: &str| match name {
+            health::SERVICE => config.grpc.health.enabled.value,
+            _ => config.grpc.reflection.enabled.value,
+        };
+        let own = SCHEMA.services().iter().enumerate().filter(|(_, service)| {
+            let name = SCHEMA.text(service.name());
+            is_on(name) && !taken.contains(name)
+        });
+        let own: Vec<_> = own.collect();
+        let names: HashSet<_> =
+            own.iter().map(|(_, service)| SCHEMA.text(service.name()).to_owned()).collect();
+        let shelf = Arc::new(Shelf::new(sources(exposed, catalogue), own_source(names)));
+        for (place, service) in own {
             let is_health = SCHEMA.text(service.name()) == health::SERVICE;
-            let answers: Option<Arc<dyn CallService>> = match is_health {
-                true => Health::new(board, SCHEMA.text(method.name())).map(|health| Arc::new(health) as _),
-                false => Some(Arc::new(Reflection::new(Arc::clone(&shelf)))),
-            };
-            let Some(answers) = answers else { continue };
-            let subject = Subject { schema: &SCHEMA, service, method };
-            let endpoint = endpoint(config, settings, None, answers, &subject, problems);
-            exposed.extend(endpoint.map(|endpoint| Exposed {
-                endpoint: Arc::new(endpoint),
-                settings,
-                upstream: usize::MAX,
-                place: (place, position),
-            }));
+            let settings = if is_health { &self.health } else { &self.reflection };
+            for (position, method) in service.methods().iter().enumerate() {
+                let answers: Option<Arc<dyn CallService>> = match is_health {
+                    true => {
+                        Health::new(board, SCHEMA.text(method.name())).map(|health| Arc::new(health) as _)
+                    }
+                    false => Some(Arc::new(Reflection::new(Arc::clone(&shelf)))),
+                };
+                let Some(answers) = answers else { continue };
+                let subject = Subject { schema: &SCHEMA, service, method };
+                let endpoint = endpoint(config, settings, None, answers, &subject, problems);
+                exposed.extend(endpoint.map(|endpoint| Exposed {
+                    endpoint: Arc::new(policies.around(settings, endpoint)),
+                    settings,
+                    upstream: usize::MAX,
+                    place: (place, position),
+                }));
+            }
         }
     }
 }
@@ -115,5 +138,11 @@ pub(super) fn served(config: &Config, snapshot: &Snapshot) -> Served {
             services.entry(name.to_owned()).or_insert(By::Nobody);
         }
     }
-    Served { is_ready: snapshot.is_ready(), services, may_be_listed: config.grpc.reflection.value }
+    Served { is_ready: snapshot.is_ready(), services, may_be_listed: may_be_listed(config) }
+}
+
+/// Whether whoever asks for health may see the names of services: not where reflection is more careful with them.
+fn may_be_listed(config: &Config) -> bool {
+    let reflection = &config.grpc.reflection;
+    reflection.enabled.value && reflection.policy.is_empty()
 }

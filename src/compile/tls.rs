@@ -3,26 +3,33 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::store::is_secure;
 use crate::config::Config;
 use crate::config::place::{Located, Place};
 use crate::config::problem::{Problem, Problems};
+use crate::config::store::{Redis, Store};
 use crate::config::tls::{ClientAuth, ListenerTls, TlsVersion, UpstreamTls};
 use crate::config::upstream::Upstream;
 use crate::config::value::address::Target;
 use crate::config::value::path::FilePath;
-use crate::tls::client::{self, Connector};
+use crate::tls::client::{self, Connector, Protocol};
 use crate::tls::defect::{Defect, Part};
 use crate::tls::live::Source;
 use crate::tls::server::{self, Acceptor};
 use crate::tls::{Files, server::MinVersion};
 
-/// The files of each listener and upstream that has some, without a look at them.
+/// The files of each listener and upstream, and of the store of limits, if it has some, without a look at them.
 pub fn watched(config: &Config) -> Vec<Vec<PathBuf>> {
     let listeners = config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
     let listeners = listeners.map(|tls| listener(tls).files());
     let upstreams = config.upstreams.iter().filter(|(_, upstream)| secure(upstream).is_some());
     let upstreams = upstreams.filter_map(|(_, upstream)| Some(settings(upstream.tls.as_ref()?).files()));
-    listeners.chain(upstreams).filter(|files| !files.is_empty()).collect()
+    let store = match &config.rate_limits.store {
+        Store::Redis(written) if is_secure(written) => written.tls.as_ref(),
+        _ => None,
+    };
+    let store = store.map(|tls| settings(tls).files());
+    listeners.chain(upstreams).chain(store).filter(|files| !files.is_empty()).collect()
 }
 
 /// One for each listener; absent for those without TLS, and after an error.
@@ -69,18 +76,33 @@ fn listener(tls: &ListenerTls) -> server::Settings {
 
 /// What opens TLS to the targets of an upstream, if one of them has it; absent after an error.
 pub(super) fn connector(upstream: &Upstream, problems: &mut Problems) -> Option<Arc<Connector>> {
-    let secure = secure(upstream)?;
-    let tls = upstream.tls.as_ref();
+    // The authorities of the system are named nowhere.
+    load(upstream.tls.as_ref(), Protocol::Http2, secure(upstream)?.place, problems)
+}
+
+/// What opens TLS to the store of limits, which is to have it; absent after an error.
+pub(super) fn store_connector(written: &Redis, problems: &mut Problems) -> Option<Arc<Connector>> {
+    let place = written.url.as_ref().and_then(|url| url.place);
+    load(written.tls.as_ref(), Protocol::Other, place, problems)
+}
+
+/// What is wrong and named nowhere is reported at `other`.
+fn load(
+    tls: Option<&UpstreamTls>,
+    protocol: Protocol,
+    other: Option<Place>,
+    problems: &mut Problems,
+) -> Option<Arc<Connector>> {
     let mut defects = Vec::new();
-    let connector = Connector::load(tls.map(settings).unwrap_or_default(), &mut defects);
+    let settings = client::Settings { protocol, ..tls.map(settings).unwrap_or_default() };
+    let connector = Connector::load(settings, &mut defects);
     for defect in defects {
         let named = tls.and_then(|tls| match defect.part {
             Part::Certificate(_) => place(&tls.certificate),
             Part::Key(_) => place(&tls.key),
             Part::Authorities => place(&tls.ca),
         });
-        // The authorities of the system are named nowhere.
-        problems.push(problem(defect, named.or(secure.place)));
+        problems.push(problem(defect, named.or(other)));
     }
     connector.map(Arc::new)
 }
@@ -93,7 +115,7 @@ pub(super) fn asking(
 ) -> Option<Arc<Connector>> {
     let settings = client::Settings {
         ca: ca.as_ref().map(|path| path.to_path_buf()),
-        protocol: client::Protocol::Http1,
+        protocol: Protocol::Http1,
         ..client::Settings::default()
     };
     let mut defects = Vec::new();
@@ -117,7 +139,7 @@ fn settings(tls: &UpstreamTls) -> client::Settings {
             .as_ref()
             .zip(tls.key.as_ref())
             .map(|(certificate, key)| files(certificate, key)),
-        protocol: client::Protocol::Http2,
+        protocol: Protocol::default(),
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::identity::{text, texts};
-use super::live::Live;
 use super::tls;
 use crate::config::Config;
 use crate::config::files::{read_named, read_secret};
@@ -23,9 +22,6 @@ use crate::policy::jwt::source::{self, Source};
 use crate::policy::jwt::token::kind;
 use crate::policy::jwt::{self, Issuer};
 use crate::policy::remote::{Remote, Url};
-
-/// The largest file of a secret, in bytes.
-const MAX_SECRET: u64 = 4_096;
 
 /// Those who know tokens, by their names.
 #[derive(Clone, Debug, Default)]
@@ -68,10 +64,8 @@ struct Reach {
 }
 
 impl Tokens {
-    /// Makes what the configuration names, or takes over what the last generation has of it. Nobody is asked yet.
-    pub(super) fn build(config: &Config, live: Option<&Live>, problems: &mut Problems) -> Self {
-        let none = Self::default();
-        let before = live.map_or(&none, |live| &live.tokens);
+    /// Makes what the configuration names, or takes over what there was of it `before`. Nobody is asked yet.
+    pub(super) fn build(config: &Config, before: &Self, problems: &mut Problems) -> Self {
         let (issuers, introspections) = (&config.identity.jwt, &config.identity.introspection);
         let issuers = issuers.iter().flat_map(|named| named.iter());
         let issuers =
@@ -142,7 +136,7 @@ impl Tokens {
         written: &tokens::Introspection,
         problems: &mut Problems,
     ) -> Option<KeptIntrospector> {
-        let secret = read_secret(&written.client_secret, MAX_SECRET, problems);
+        let secret = read_secret(&written.client_secret, problems);
         let place = written.url.place;
         let url = url(&written.url.to_string(), place, written.allow_http.value, problems)?;
         let (reach, remote) = reach(&url, place, &written.ca, written.allow_http.value, problems)?;
@@ -186,7 +180,7 @@ fn keys(
     let plain = written.allow_http.value;
     let (place, at) = match (&written.secret, &written.jwks) {
         (Some(secret), _) => {
-            let text = read_secret(secret, MAX_SECRET, problems)?;
+            let text = read_secret(secret, problems)?;
             let least =
                 algorithms.iter().filter_map(|algorithm| algorithm.secret()).map(|(_, least)| least).max();
             if text.len() < least.unwrap_or(0) {

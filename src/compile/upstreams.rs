@@ -54,7 +54,12 @@ pub(super) fn build(
 /// What opens TLS to an upstream: what did so before if its settings are the same, so that the channel stays too. It
 /// takes over what the files hold now.
 fn kept(name: &str, loaded: Arc<Connector>, live: Option<&Live>) -> Arc<Connector> {
-    match live.and_then(|live| live.connector(name)) {
+    same(live.and_then(|live| live.connector(name)), loaded)
+}
+
+/// What opened TLS before, with what the files hold now, if its settings are the same.
+pub(super) fn same(kept: Option<&Arc<Connector>>, loaded: Arc<Connector>) -> Arc<Connector> {
+    match kept {
         Some(kept) if kept.settings() == loaded.settings() => {
             kept.replace(&loaded);
             Arc::clone(kept)

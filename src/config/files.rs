@@ -27,11 +27,14 @@ pub fn read_named_text(path: &Located<FilePath>, max: u64, problems: &mut Proble
     reported(path, read(path, max).and_then(utf8), problems)
 }
 
-/// Reads a secret of at most `max` bytes, without a line break at its end. When there is nothing, an error was added.
-pub fn read_secret(secret: &Located<Secret>, max: u64, problems: &mut Problems) -> Option<Vec<u8>> {
+/// The largest file of a secret, in bytes.
+const MAX_SECRET: u64 = 4_096;
+
+/// Reads a secret, without a line break at its end. When there is nothing, an error was added.
+pub fn read_secret(secret: &Located<Secret>, problems: &mut Problems) -> Option<Vec<u8>> {
     let mut text = match &secret.value {
         Secret::File(path) => {
-            read_named(&Located { value: path.clone(), place: secret.place }, max, problems)?
+            read_named(&Located { value: path.clone(), place: secret.place }, MAX_SECRET, problems)?
         }
         Secret::Variable(name) => match std::env::var(name) {
             Ok(text) => text.into_bytes(),
@@ -47,6 +50,17 @@ pub fn read_secret(secret: &Located<Secret>, max: u64, problems: &mut Problems) 
         text.strip_suffix(b"\n").map_or(text.len(), |text| text.strip_suffix(b"\r").unwrap_or(text).len());
     text.truncate(line);
     Some(text)
+}
+
+/// The same for one that is text.
+pub fn read_secret_text(secret: &Located<Secret>, problems: &mut Problems) -> Option<String> {
+    let text = String::from_utf8(read_secret(secret, problems)?).ok().filter(|text| !text.is_empty());
+    if text.is_none() {
+        let message = "The secret is empty, or not text in UTF-8.";
+        let hint = "Write the password alone into the file or the variable.";
+        problems.push(Problem::error(message).at(secret.place).hint(hint));
+    }
+    text
 }
 
 fn reported<T>(path: &Located<FilePath>, read: Result<T, Reason>, problems: &mut Problems) -> Option<T> {

@@ -18,6 +18,7 @@ pub mod admin;
 mod braces;
 pub mod callers;
 pub mod descriptors;
+pub mod documents;
 pub mod files;
 pub mod grpc;
 pub mod http_rules;
@@ -28,6 +29,7 @@ pub mod listen;
 pub mod load;
 pub mod node;
 pub mod place;
+pub mod plan;
 pub mod policy;
 pub mod problem;
 pub mod reload;
@@ -35,6 +37,8 @@ pub mod route;
 pub mod schema;
 pub mod service;
 pub mod settings;
+pub mod store;
+pub mod stream;
 pub mod telemetry;
 pub mod tls;
 pub mod tokens;
@@ -47,11 +51,13 @@ mod tests;
 
 use admin::Admin;
 use descriptors::Descriptors;
+use documents::Documents;
 use grpc::Grpc;
 use identity::Identity;
 use limits::{Codec, Http};
 use listen::Listener;
 use place::Located;
+use plan::{Plan, RateLimits};
 use policy::Policy;
 use problem::{Problem, Problems};
 use reload::Reload;
@@ -83,6 +89,8 @@ settings! {
         /// The address that documents such as a WSDL name for Transom. If this is left out, the one under which the
         /// document was asked for.
         public_url: Option<Located<PublicUrl>> = None,
+        /// The WSDL and XML Schema of what is exposed.
+        documents: Documents = Documents::default(),
         /// Where the descriptors come from of upstreams that name none of their own. Without any, the
         /// upstreams are asked by gRPC reflection.
         descriptors: Vec<Descriptors> = Vec::new(),
@@ -96,6 +104,10 @@ settings! {
         identity: Identity = Identity::default(),
         /// Who may call, by names that services refer to.
         policies: Option<Named<Policy>> = None,
+        /// How much callers may call, by names that keys and users have, for policies with `rate: by_plan`.
+        plans: Option<Named<Plan>> = None,
+        /// How calls are counted.
+        rate_limits: RateLimits = RateLimits::default(),
         /// The proxies that are believed about the addresses of callers, as the header says that `proxy_header` names.
         trusted_proxies: Vec<Located<Network>> = Vec::new(),
         /// The header in which the trusted proxies write whom they pass on. The other one is ignored: most proxies let it
@@ -114,8 +126,8 @@ settings! {
         /// What Transom tells about the calls that it carries.
         telemetry: Telemetry = Telemetry::default(),
     }
-    later { versions, plans, rate_limits }
-    check check(upstreams, policies, identity)
+    later { versions }
+    check check(upstreams, policies, plans, identity)
     example SMALLEST
 }
 
@@ -161,12 +173,15 @@ impl Config {
             listeners: NonEmpty::new(Listener::default(), []),
             admin: None,
             public_url: None,
+            documents: Documents::default(),
             descriptors: Vec::new(),
             upstreams: Named::new(upstreams),
             services: NonEmpty::new(Service::everything(), []),
             routes: Vec::new(),
             identity: Identity::default(),
             policies: None,
+            plans: None,
+            rate_limits: RateLimits::default(),
             trusted_proxies: Vec::new(),
             proxy_header: ProxyHeader::XForwardedFor.into(),
             grpc: Grpc::default(),
@@ -183,11 +198,12 @@ impl Config {
         schema::document("Transom configuration", Self::schema)
     }
 
-    /// Reports names of upstreams and policies that do not exist.
+    /// Reports names of upstreams, policies and plans that do not exist.
     fn check(
         reader: &mut Reader<'_>,
         upstreams: Option<&Named<Upstream>>,
         policies: Option<&Option<Named<Policy>>>,
+        plans: Option<&Option<Named<Plan>>>,
         identity: Option<&Identity>,
     ) {
         if let Some(identity) = identity {
@@ -195,6 +211,9 @@ impl Config {
         }
         if let Some(policies) = policies {
             reader.check_policies(policies.as_ref());
+        }
+        if let Some(plans) = plans {
+            reader.check_plans(plans.as_ref());
         }
         if let Some(upstreams) = upstreams {
             reader.check_upstreams(upstreams);

@@ -1,11 +1,13 @@
 //! `policies`, and where they hold
 
 use super::place::{Located, Place};
+use super::plan::PolicyRate;
 use super::problem::Problem;
 use super::service::Dialect;
 use super::settings::collection::{Named, NonEmpty};
 use super::settings::declare::settings;
 use super::settings::read::Reader;
+use super::stream::{Messages, Streams};
 use super::value::name::RequestKey;
 use super::value::network::Network;
 
@@ -19,6 +21,15 @@ settings! {
         allow: Option<Allow> = None,
         /// Who of them may not call, whatever else allows them.
         deny: Option<Deny> = None,
+        /// How much callers may call: `by_plan`, or `{key: ip, rates: [10/s burst 20]}`. Who calls more gets
+        /// RESOURCE_EXHAUSTED, which is 429 in HTTP.
+        rate: Option<PolicyRate> = None,
+        /// How much may pass in all streams of a caller together, such as `{rates: [100/s], bytes: [1MiB/s]}`. A stream in
+        /// which more passes ends with RESOURCE_EXHAUSTED.
+        messages: Option<Messages> = None,
+        /// How many calls with streams and on WebSockets a caller may have at a time, and for how long, such as
+        /// `{max: 10, duration: 1h}`.
+        streams: Option<Streams> = None,
         /// What is known of the caller and goes upstream as metadata: `sub`, `owner`, `plan`, `roles`, `scope` or a claim
         /// of the caller's key or user, and the name of the metadata. What a caller sends under that name is removed, from
         /// calls of every service.
@@ -27,8 +38,7 @@ settings! {
         /// is removed, from calls of every service.
         address_to_metadata: Option<Located<RequestKey>> = None,
     }
-    later { rate, messages, quota, concurrency }
-    check check(require, allow, deny, claims_to_metadata, address_to_metadata)
+    check check(require, allow, deny, rate, messages, streams, claims_to_metadata, address_to_metadata)
     example "Write `NAME: {require: {any: [api_key: {}]}}`."
 }
 
@@ -138,22 +148,32 @@ settings! {
         routes: Vec<Located<String>> = Vec::new(),
         /// The dialects that it holds for. All of them if this is left out.
         dialects: Vec<Located<Dialect>> = Vec::new(),
+        /// How many calls each of these counts as, for the rates and quotas of the policy. Where the policy is named for a
+        /// call more than once, the largest number holds.
+        weight: Located<u32> = 1.into() => 1..=1_000_000,
     }
     check check(name)
     example "Write the name of a policy, or `- {name: POLICY, methods: [GetOrder]}`."
 }
 
 impl Policy {
+    #[expect(clippy::too_many_arguments, reason = "one for each key")]
     fn check(
         reader: &mut Reader<'_>,
         require: Option<&Option<Require>>,
         allow: Option<&Option<Allow>>,
         deny: Option<&Option<Deny>>,
+        rate: Option<&Option<PolicyRate>>,
+        messages: Option<&Option<Messages>>,
+        streams: Option<&Option<Streams>>,
         claims: Option<&Option<Named<Located<RequestKey>>>>,
         address: Option<&Option<Located<RequestKey>>>,
     ) {
-        let (Some(require), Some(allow), Some(deny), Some(claims), Some(address)) =
-            (require, allow, deny, claims, address)
+        let (Some(require), Some(allow), Some(deny), Some(rate)) = (require, allow, deny, rate) else {
+            return;
+        };
+        let (Some(messages), Some(streams), Some(claims), Some(address)) =
+            (messages, streams, claims, address)
         else {
             return;
         };
@@ -167,7 +187,8 @@ impl Policy {
             }
             names.push(name);
         }
-        if require.is_none() && allow.is_none() && deny.is_none() && names.is_empty() {
+        let bounds = rate.is_some() || messages.is_some() || streams.is_some();
+        if require.is_none() && allow.is_none() && deny.is_none() && !bounds && names.is_empty() {
             let text = format!("{} says nothing, so that everybody may call.", reader.path());
             let hint = "Write what it requires: `require: {any: [api_key: {}]}`.";
             let _: Option<()> = reader.error(Problem::error(text).hint(hint));
@@ -185,7 +206,10 @@ impl Policy {
         });
         let claims =
             self.claims_to_metadata.iter().flat_map(|claims| claims.iter().map(|(name, _)| name.place));
-        allow.chain(claims).next()
+        let rate = self.rate.iter().filter_map(|rate| rate.0.needs_identity());
+        let messages = self.messages.iter().filter_map(Messages::needs_identity);
+        let streams = self.streams.iter().filter_map(Streams::needs_identity);
+        allow.chain(claims).chain(rate).chain(messages).chain(streams).next()
     }
 }
 

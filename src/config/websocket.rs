@@ -25,8 +25,8 @@ settings! {
         duration: Option<Located<Duration>> = None => Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 3600),
         /// Sockets at a time.
         sockets: Located<u32> = 100_000.into() => 1..=10_000_000,
-        /// Sockets at a time from one address; with IPv6, from one network of 64 bits. All that come through the same
-        /// proxy have its address.
+        /// Sockets at a time from one address; with IPv6, from one network of 64 bits. Those that come through a proxy count
+        /// for the caller if the proxy is one of `trusted_proxies`, and else for the proxy.
         sockets_per_address: Located<u32> = 10_000.into() => 1..=10_000_000,
     }
 }

@@ -1,6 +1,7 @@
 //! Documents against what they say of the messages of the tests. That they are valid, and that answers are valid by them,
 //! is for the integration tests, which have validators.
 
+use super::comments::Comments;
 use super::{wsdl, xsd};
 use crate::schema::Schema;
 use crate::schema::method::Service;
@@ -10,7 +11,7 @@ const ECHO: &[u8] = include_bytes!("../../fuzz/echo.binpb");
 fn package(package: &str) -> Option<String> {
     let schema = Schema::load(&[ECHO]).unwrap();
     let types = xsd::types_of(&schema, schema.services().iter().flat_map(Service::methods));
-    xsd::of_package(&schema, &types, package, &|package| format!("?xsd={package}"))
+    xsd::of_package(&schema, &types, package, &|package| format!("?xsd={package}"), Comments::Written)
 }
 
 /// The lines around the first one with `start`, without indentation, to the end of that element.
@@ -78,7 +79,8 @@ fn fields_are_elements_of_the_type_that_carries_them() {
 fn a_wsdl_says_how_each_method_is_called() {
     let schema = Schema::load(&[ECHO]).unwrap();
     let service = schema.service("echo.v1.Streams").unwrap();
-    let document = wsdl::of_service(&schema, service, "http://localhost/soap/echo.v1.Streams");
+    let document =
+        wsdl::of_service(&schema, service, "http://localhost/soap/echo.v1.Streams", Comments::Written);
     let watch = r#"<wsdl:operation name="Watch">
 <wsdl:input message="tns:WatchSoapIn"/>
 <wsdl:output message="tns:WatchSoapOut"/>

@@ -3,6 +3,7 @@
 //!
 //! The schemas are inside, so that the document stands for itself.
 
+use super::comments::Comments;
 use super::text::{Attribute, Xml};
 use super::xsd::{Prefixes, Writer, operations, response_name, types_of};
 use crate::schema::Schema;
@@ -25,7 +26,7 @@ const FAULT: &str = "Status";
 const RPC: &str = "google.rpc";
 
 /// The WSDL of a service that is reached at `address`.
-pub fn of_service(schema: &Schema, service: &Service, address: &str) -> String {
+pub fn of_service(schema: &Schema, service: &Service, address: &str, comments: Comments) -> String {
     let full_name = schema.text(service.name());
     let types = types_of(schema, operations(service));
     let prefixes = Prefixes::new(types.keys().map(String::as_str), Some(full_name));
@@ -34,6 +35,7 @@ pub fn of_service(schema: &Schema, service: &Service, address: &str) -> String {
         service,
         full_name,
         short: spelled(full_name.rsplit('.').next().unwrap_or_default()).into_owned(),
+        comments,
         xml: Xml::new(),
     };
     let (short, declarations) = (writer.short.clone(), prefixes.declarations());
@@ -50,7 +52,7 @@ pub fn of_service(schema: &Schema, service: &Service, address: &str) -> String {
     writer.xml.open("wsdl:definitions", &attributes);
     writer.documentation(full_name);
     writer.xml.open("wsdl:types", &[]);
-    let mut schemas = Writer { schema, xml: &mut writer.xml, prefixes: &prefixes, location: None };
+    let mut schemas = Writer { schema, xml: &mut writer.xml, prefixes: &prefixes, location: None, comments };
     for (package, members) in &types {
         schemas.package(package, members);
     }
@@ -76,6 +78,7 @@ struct Document<'a> {
     full_name: &'a str,
     /// The service's name without its package.
     short: String,
+    comments: Comments,
     xml: Xml,
 }
 
@@ -152,7 +155,7 @@ impl Document<'_> {
     }
 
     fn documentation(&mut self, full_name: &str) {
-        if let Some(comment) = self.schema.comment(full_name) {
+        if let Some(comment) = self.comments.at(self.schema, full_name) {
             self.xml.with_text("wsdl:documentation", comment);
         }
     }

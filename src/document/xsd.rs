@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use super::types::Types;
 
+use super::comments::Comments;
 use super::text::{Attribute, Xml};
 use super::types::{Form, described_fields, form, form_of_message, reachable, value_of};
 use crate::schema::message::{Cardinality, Field, Kind, WellKnown};
@@ -36,21 +37,31 @@ pub fn of_package(
     types: &Types,
     package: &str,
     location: &dyn Fn(&str) -> String,
+    comments: Comments,
 ) -> Option<String> {
     let members = types.get(package)?;
     let mut xml = Xml::new();
     let prefixes = Prefixes::new(imports(schema, members).chain([package]), None);
-    Writer { schema, xml: &mut xml, prefixes: &prefixes, location: Some(location) }.package(package, members);
+    let writer =
+        &mut Writer { schema, xml: &mut xml, prefixes: &prefixes, location: Some(location), comments };
+    writer.package(package, members);
     Some(xml.finish())
 }
 
 /// The schema of the elements in the body of a service's envelopes.
-pub fn of_service(schema: &Schema, service: &Service, location: &dyn Fn(&str) -> String) -> String {
+pub fn of_service(
+    schema: &Schema,
+    service: &Service,
+    location: &dyn Fn(&str) -> String,
+    comments: Comments,
+) -> String {
     let mut xml = Xml::new();
     let name = schema.text(service.name());
     let types = types_of(schema, operations(service));
     let prefixes = Prefixes::new(types.keys().map(String::as_str), Some(name));
-    Writer { schema, xml: &mut xml, prefixes: &prefixes, location: Some(location) }.service(service);
+    let writer =
+        &mut Writer { schema, xml: &mut xml, prefixes: &prefixes, location: Some(location), comments };
+    writer.service(service);
     xml.finish()
 }
 
@@ -207,6 +218,7 @@ pub(super) struct Writer<'a> {
     pub(super) prefixes: &'a Prefixes<'a>,
     /// Where other schemas are found; absent where they are in the same document.
     pub(super) location: Option<&'a dyn Fn(&str) -> String>,
+    pub(super) comments: Comments,
 }
 
 impl Writer<'_> {
@@ -268,8 +280,8 @@ impl Writer<'_> {
         let full_name = self.schema.text(self.schema.message(id).name());
         let local = local(self.schema, TypeId::Message(id));
         match form_of_message(self.schema, id) {
-            Form::Simple(simple) => self.xml.empty("xs:element", &[("name", &local), ("type", simple)]),
-            Form::Nillable(simple) => {
+            // By itself it is nil where it is an answer that the backend left out.
+            Form::Simple(simple) | Form::Nillable(simple) => {
                 let attributes = [("name", &*local), ("type", simple), ("nillable", "true")];
                 self.xml.empty("xs:element", &attributes);
             }
@@ -477,7 +489,7 @@ impl Writer<'_> {
     }
 
     fn documented(&mut self, element: &str, attributes: &[Attribute<'_>], full_name: &str) {
-        if self.schema.comment(full_name).is_none() {
+        if self.comments.at(self.schema, full_name).is_none() {
             return self.xml.empty(element, attributes);
         }
         self.xml.open(element, attributes);
@@ -486,7 +498,7 @@ impl Writer<'_> {
     }
 
     fn documentation(&mut self, full_name: &str) {
-        if let Some(comment) = self.schema.comment(full_name) {
+        if let Some(comment) = self.comments.at(self.schema, full_name) {
             self.xml.open("xs:annotation", &[]);
             self.xml.with_text("xs:documentation", comment);
             self.xml.close();

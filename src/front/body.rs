@@ -7,13 +7,14 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::Instant;
 
-use super::representation::xml_type;
+use super::representation::{has_end, has_start, xml_type};
+use super::shown;
 use super::upload::Cut;
 use crate::call::Dialect;
 use crate::call::deadline::before;
 use crate::codec::binding::{BodyFormat, CHUNK, FormUpload, UploadLimits};
 use crate::codec::json::split::Splitter;
-use crate::codec::multipart::boundary_of;
+use crate::codec::multipart::{boundary_of, essence, parameters};
 use crate::codec::xml::encoding;
 use crate::codec::xml::split::XmlSplitter;
 use crate::snapshot::{Endpoint, Limits};
@@ -31,7 +32,8 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static> Requ
 /// not come this far.)
 ///
 /// # Errors
-/// 415 for another type or several, a charset that is not UTF-8, or an encoding; 413 for a length over the bound.
+/// 415 for another type or several, a charset that is not read (of XML some are beside UTF-8), or an encoding; 413 for a
+/// length over the bound.
 pub(super) fn format(
     headers: &HeaderMap,
     limits: &Limits,
@@ -110,7 +112,7 @@ pub(super) fn check_length(headers: &HeaderMap, limits: &Limits) -> Result<(), S
 /// says whether a path or query belongs to the first message.
 ///
 /// # Errors
-/// 415 for another type or several, a charset that is not UTF-8, or an encoding.
+/// 415 for another type or several, a charset that is not UTF-8 (US-ASCII is part of it), or an encoding.
 pub(super) fn cut(
     headers: &HeaderMap,
     limits: &Limits,
@@ -172,7 +174,7 @@ pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     if let Some(value) = encodings.find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
         let text = format!(
-            "The content encoding {} is not supported here. Send the body without one.",
+            "The content encoding {:?} is not supported here. Send the body without one.",
             shown(value)
         );
         return Err(unsupported(text));
@@ -181,16 +183,11 @@ pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
 }
 
 fn unsupported_type(value: &HeaderValue, wanted: &str) -> Status {
-    unsupported(format!("The content type {} is not supported here. Send {wanted}.", shown(value)))
+    unsupported(format!("The content type {:?} is not supported here. Send {wanted}.", shown(value)))
 }
 
 fn unsupported(text: String) -> Status {
     Status::caller(Code::InvalidArgument, text).with_http(415)
-}
-
-/// A header's value for an error text: it comes from the caller, so it is cut.
-fn shown(value: &HeaderValue) -> String {
-    format!("{:?}", String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect::<String>())
 }
 
 /// The format that a content type names: `application/json` and its `+json` relatives or a form, in UTF-8, or XML in an
@@ -199,33 +196,33 @@ fn format_of(content_type: &str) -> Option<Result<BodyFormat, Status>> {
     if content_type.eq_ignore_ascii_case("application/json") {
         return Some(Ok(BodyFormat::Json));
     }
-    let mut parts = content_type.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let mut charsets = parts
-        .filter_map(|part| part.split_once('='))
-        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
-        .map(|(_, value)| value.trim().trim_matches('"'));
-    if xml_type(content_type).is_some() {
-        let charset = charsets.next();
-        let is_known = charset.is_none_or(encoding::is_known) && charsets.next().is_none();
-        return is_known
-            .then(|| Ok(BodyFormat::Xml { charset: charset.map(str::to_owned), is_wrapped: false }));
+    let multipart = || -> Option<Result<BodyFormat, Status>> {
+        let boundary = boundary_of(content_type)?;
+        Some(boundary.map(|boundary| BodyFormat::Multipart { boundary }).map_err(Into::into))
+    };
+    let Some((essence, parameters)) = parameters(content_type) else { return multipart() };
+    let mut charsets = parameters.iter().filter(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    if xml_type(essence).is_some() {
+        let (charset, further) = (charsets.next().map(|(_, value)| value), charsets.next());
+        let is_read = charset.is_none_or(|charset| encoding::is_known(charset)) && further.is_none();
+        return is_read.then(|| Ok(BodyFormat::Xml { charset: charset.cloned(), is_wrapped: false }));
     }
-    let is_utf8 = charsets.all(|charset| charset.eq_ignore_ascii_case("utf-8"));
-    match essence.as_str() {
-        _ if !is_utf8 => None,
-        "application/x-www-form-urlencoded" => Some(Ok(BodyFormat::Form)),
-        "application/json" => Some(Ok(BodyFormat::Json)),
-        _ if essence.starts_with("application/") && essence.ends_with("+json") => Some(Ok(BodyFormat::Json)),
-        _ => Some(
-            boundary_of(content_type)?.map(|boundary| BodyFormat::Multipart { boundary }).map_err(Into::into),
-        ),
+    if !charsets.all(|(_, charset)| charset.eq_ignore_ascii_case("utf-8")) {
+        return None;
+    }
+    let is = |other: &str| essence.eq_ignore_ascii_case(other);
+    if is("application/json") || (has_start(essence, "application/") && has_end(essence, "+json")) {
+        Some(Ok(BodyFormat::Json))
+    } else if is("application/x-www-form-urlencoded") {
+        Some(Ok(BodyFormat::Form))
+    } else {
+        multipart()
     }
 }
 
 /// JSON with one message on each line, by its usual names.
 fn is_lines_type(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let essence = essence(content_type);
     ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"]
         .iter()
         .any(|name| essence.eq_ignore_ascii_case(name))
@@ -357,13 +354,41 @@ mod tests {
             "application/json;charset=\"utf-8\"",
             "application/merge-patch+json",
             "application/json; version=1",
+            "application/json; version=\"a; charset=latin1\"",
         ] {
             assert!(is_json(value), "{value}");
         }
-        for value in
-            ["text/plain", "application/jsonp", "text/json", "application/json; charset=latin1", "", "json"]
-        {
+        for value in [
+            "text/plain",
+            "application/jsonp",
+            "text/json",
+            "application/json; charset=latin1",
+            "application/json; charset",
+            "",
+            "json",
+            "text/merge-patch+json",
+        ] {
             assert!(!is_json(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn xml_with_its_charset() {
+        let xml = |charset: Option<&str>| {
+            Some(Ok(BodyFormat::Xml { charset: charset.map(str::to_owned), is_wrapped: false }))
+        };
+        let table = [
+            ("application/xml", xml(None)),
+            ("Text/XML ; Charset=\"ISO-8859-1\"", xml(Some("ISO-8859-1"))),
+            ("application/vnd.echo+XML;charset=utf-16", xml(Some("utf-16"))),
+            ("text/xml; note=\"; charset=ebcdic\"", xml(None)),
+            ("text/xml; charset=ebcdic", None),
+            ("text/xml; charset=utf-8; charset=utf-8", None),
+            ("text/xml; charset=\"utf-8", None),
+            ("application/soap+xml", None),
+        ];
+        for (value, expected) in table {
+            assert_eq!(format_of(value), expected, "{value}");
         }
     }
 

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::request::Parts as Head;
 use tokio::time::Instant;
 
 use super::deadline;
+use super::head::Head;
 use crate::call::credential::Credential;
 use crate::call::identity::Noted;
 use crate::call::{Body, Call, Dialect, Encodings, Origin};
@@ -27,7 +27,7 @@ pub(super) struct Caller {
     pub(super) credentials: Vec<Credential>,
     /// The trace that the request belongs to.
     pub(super) trace: Option<Traced>,
-    /// Where policy notes who it is, if there is any policy.
+    /// Where policy notes who it is, once a route was found that has one.
     pub(super) noted: Option<Arc<Noted>>,
 }
 
@@ -65,8 +65,9 @@ impl Caller {
             peer: self.peer,
             tls: self.tls,
             credentials: self.credentials,
-            headers: is_guarded.then(|| Arc::new(head.headers.clone())),
+            headers: is_guarded.then(|| Arc::clone(&head.headers)),
             noted: self.noted,
+            proven: Vec::new(),
             ..Origin::new(dialect, Arc::clone(&route.template))
         }
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
-use http::request::Parts as Head;
 use http::{HeaderValue, Method};
 
+use super::head::Head;
 use super::representation::{Text, Wish};
 use super::{connect, grpc, grpc_web, method, soap, websocket};
 use crate::call::Dialect;

@@ -6,14 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::Stream;
 use http::HeaderMap;
 use hyper::body::{Body as HttpBody, Frame};
 use tokio::time::Instant;
 
 use super::answer::Cut;
 use super::body::{BoxError, broken, too_slow};
-use super::meters::{MESSAGES, RECEIVED, SENT};
+use super::meters::{MESSAGES, SENT};
+use super::pulled::Pull;
 use crate::call::deadline::before;
 use crate::call::{Message, Part, Replies};
 use crate::snapshot::Limits;
@@ -30,7 +30,6 @@ pub(super) struct Requests<B, F> {
     envelopes: Envelopes,
     /// Makes an envelope a message; `None` if it is the end of them.
     read: F,
-    failed: bool,
 }
 
 impl<B, F> Requests<B, F>
@@ -41,7 +40,7 @@ where
 {
     /// `limit` bounds the bytes of each message; `flags` are those that the dialect has.
     pub(super) const fn new(body: B, limit: usize, flags: u8, read: F) -> Self {
-        Self { body: Some(body), envelopes: Envelopes::new(limit, flags), read, failed: false }
+        Self { body: Some(body), envelopes: Envelopes::new(limit, flags), read }
     }
 
     /// The only message of a request that has exactly one.
@@ -69,21 +68,6 @@ where
         only.ok_or_else(|| not_one("none came"))
     }
 
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Status>> {
-        loop {
-            if let Some(envelope) = self.envelopes.next().map_err(refusal)? {
-                let message = (self.read)(envelope)?;
-                if message.is_none() {
-                    self.body = None;
-                }
-                return Poll::Ready(Ok(message));
-            }
-            let Some(body) = &mut self.body else { return Poll::Ready(Ok(None)) };
-            let frame = ready!(Pin::new(body).poll_frame(cx));
-            self.take(frame)?;
-        }
-    }
-
     /// Takes what the body gives next.
     fn take(&mut self, frame: Option<Result<Frame<Bytes>, B::Error>>) -> Result<(), Status> {
         match frame {
@@ -107,24 +91,25 @@ fn refusal(error: EnvelopeError) -> Status {
     Status::caller(code, format!("The request is not valid: {error}.")).with_http(http)
 }
 
-impl<B, F> Stream for Requests<B, F>
+impl<B, F> Pull for Requests<B, F>
 where
-    B: HttpBody<Data = Bytes> + Unpin,
+    B: HttpBody<Data = Bytes> + Send + Unpin,
     B::Error: Into<BoxError>,
-    F: FnMut(Envelope) -> Result<Option<Message>, Status> + Unpin,
+    F: FnMut(Envelope) -> Result<Option<Message>, Status> + Send + Unpin,
 {
-    type Item = Result<Message, Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.failed {
-            return Poll::Ready(None);
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Status>> {
+        loop {
+            if let Some(envelope) = self.envelopes.next().map_err(refusal)? {
+                let message = (self.read)(envelope)?;
+                if message.is_none() {
+                    self.body = None;
+                }
+                return Poll::Ready(Ok(message));
+            }
+            let Some(body) = &mut self.body else { return Poll::Ready(Ok(None)) };
+            let frame = ready!(Pin::new(body).poll_frame(cx));
+            self.take(frame)?;
         }
-        let message = ready!(self.poll_message(cx));
-        self.failed = message.is_err();
-        if matches!(message, Ok(Some(_))) {
-            MESSAGES.add(RECEIVED, 1);
-        }
-        Poll::Ready(message.transpose())
     }
 }
 

@@ -1,13 +1,17 @@
 //! Failures as HTTP answers: `google.rpc.Status` in JSON or XML, or RFC 9457 problem details.
 
-use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::accept::preferred;
 use super::answer::{Answer, AnswerBody};
 use super::representation::{Name, Text};
 use super::request_id::{REQUEST_ID, made_up};
 use crate::call::Hints;
+use crate::call::identity::Noted;
 use crate::codec::json::status::{write_details, write_status};
 use crate::codec::json::write::WriteOptions;
 use crate::codec::json::write_value::push_string;
@@ -78,10 +82,36 @@ pub(super) fn write_element(schema: &Schema, status: &Status, text: &mut Vec<u8>
     text.push(b'}');
 }
 
-/// Says how the caller may show who it is, where it has to.
-pub(super) fn challenge(hints: Hints, headers: &mut HeaderMap) {
+/// Says how the caller may show who it is, where it has to, and when it may call again.
+pub(super) fn hint(hints: Hints, headers: &mut HeaderMap) {
     for challenge in hints.challenges {
         headers.append(WWW_AUTHENTICATE, challenge);
+    }
+    retry(hints.retry_after, headers);
+}
+
+/// Says in how many seconds the caller may call again, if that is known. Whoever waits that long has waited enough.
+pub(super) fn retry(wait: Option<Duration>, headers: &mut HeaderMap) {
+    if let Some(wait) = wait {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    }
+}
+
+static POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+static STATE: HeaderName = HeaderName::from_static("ratelimit");
+
+/// Says where the caller stands with each of its limits, whatever it is answered. What a backend says of its own limits
+/// would be taken for the same, and makes way.
+pub(super) fn limits(noted: Option<&Arc<Noted>>, headers: &mut HeaderMap) {
+    for (index, limit) in noted.map(|noted| noted.limits()).unwrap_or_default().iter().enumerate() {
+        for (name, value) in [(&POLICY, &limit.policy), (&STATE, &limit.state)] {
+            if index == 0 {
+                headers.insert(name, value.clone());
+            } else {
+                headers.append(name, value.clone());
+            }
+        }
     }
 }
 

@@ -4,7 +4,6 @@
 
 use bytes::BytesMut;
 use http::header::{ALLOW, CONTENT_TYPE};
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 
 use super::answer::{Answer, AnswerBody};
@@ -12,6 +11,7 @@ use super::body::RequestBody;
 use super::classify::content_type;
 use super::envelope::{self, Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
+use super::head::Head;
 use super::{Caller, Seen, error, grpc_message, method};
 use crate::call::{Dialect, Message, Reply};
 use crate::snapshot::Snapshot;
@@ -29,7 +29,7 @@ pub(super) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
     head: &Head,
     body: B,
-    caller: Caller,
+    mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
     if head.version < Version::HTTP_2 {
@@ -45,13 +45,11 @@ pub(super) async fn answer<B: RequestBody>(
         return answer;
     }
     let route = match method::find(snapshot, head.uri.path(), Dialect::Grpc) {
-        Ok(route) => seen.found(route, Dialect::Grpc),
+        Ok(route) => seen.found(route, Dialect::Grpc, &mut caller),
         Err(status) => return without_message(Reply::from(status), &[]),
     };
     let subtype = subtype(content_type(head)).unwrap_or_default();
-    if let Err(status) = check_subtype("application/grpc", subtype) {
-        return without_message(Reply::from(status), &[]);
-    }
+    let body = check_subtype("application/grpc", subtype).map(|()| body);
     let (endpoint, listed) = (&route.endpoint, &route.endpoint.options.response_metadata);
     let is_stream = endpoint.method.server_streaming;
     let call = grpc_message::call(route, Dialect::Grpc, head, caller, body, &snapshot.limits);
@@ -83,7 +81,7 @@ fn with_message(reply: Reply, is_stream: bool, listed: &[HeaderName]) -> Answer 
 /// The answer for a call that ended before a message came. What the backend had sent as initial metadata
 /// stays apart from its trailers; without any the answer is trailers only.
 fn without_message(reply: Reply, listed: &[HeaderName]) -> Answer {
-    let Reply { metadata, status, trailers, .. } = reply;
+    let Reply { metadata, status, trailers, hints, .. } = reply;
     let end = end(&status, trailers, listed);
     let mut answer;
     if metadata.is_empty() {
@@ -94,6 +92,7 @@ fn without_message(reply: Reply, listed: &[HeaderName]) -> Answer {
         initial(metadata, listed, answer.headers_mut());
     }
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    error::retry(hints.retry_after, answer.headers_mut());
     answer
 }
 

@@ -1,35 +1,37 @@
 //! The messages of gRPC and gRPC-Web, which pass as they are.
 
-use http::request::Parts as Head;
-
 use super::body::RequestBody;
 use super::envelope::Requests;
 use super::grpc_fields::encodings;
+use super::head::Head;
+use super::pulled::Pulled;
 use super::{Caller, method};
 use crate::call::{Body, Call, Dialect, Message};
 use crate::snapshot::{Limits, Route};
 use crate::status::{Code, Status};
 use crate::wire::envelope::{COMPRESSED, Envelope};
 
-/// A call with the messages of a body.
+/// A call with the messages of a body, or one with which something is wrong.
 pub(super) fn call<B: RequestBody>(
     route: &Route,
     dialect: Dialect,
     head: &Head,
     caller: Caller,
-    body: B,
+    body: Result<B, Status>,
     limits: &Limits,
 ) -> Call {
     let encodings = encodings(&head.headers);
     let has_encoding = encodings.request.is_some();
-    let requests =
-        Requests::new(body, limits.message, COMPRESSED, move |envelope| read(envelope, has_encoding));
-    let body = if route.endpoint.method.client_streaming {
-        Body::Stream(Box::pin(requests))
-    } else {
-        Body::Pending(Box::pin(requests.one(limits.clone())))
-    };
-    method::call(route, dialect, head, encodings, caller, Ok(body))
+    let body = body.map(|body| {
+        let read = move |envelope| read(envelope, has_encoding);
+        let requests = Requests::new(body, limits.message, COMPRESSED, read);
+        if route.endpoint.method.client_streaming {
+            Body::Stream(Pulled::messages(requests))
+        } else {
+            Body::Pending(Box::pin(requests.one(limits.clone())))
+        }
+    });
+    method::call(route, dialect, head, encodings, caller, body)
 }
 
 fn read(envelope: Envelope, has_encoding: bool) -> Result<Option<Message>, Status> {

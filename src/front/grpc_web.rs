@@ -13,7 +13,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http::header::{ALLOW, CONTENT_TYPE};
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::body::{Body, Frame};
 
@@ -22,6 +21,7 @@ use super::body::{BoxError, RequestBody};
 use super::classify::content_type;
 use super::envelope::{self, Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
+use super::head::Head;
 use super::{Caller, Seen, error, grpc_message, method, request_id};
 use crate::call::{Dialect, Message, Part, Reply};
 use crate::snapshot::{Route, Snapshot};
@@ -55,7 +55,7 @@ pub(super) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
     head: &Head,
     body: B,
-    caller: Caller,
+    mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
     let Form { is_text, subtype } = form(content_type(head)).unwrap_or_default();
@@ -68,17 +68,15 @@ pub(super) async fn answer<B: RequestBody>(
         return answer;
     }
     let route = match method::find(snapshot, head.uri.path(), Dialect::GrpcWeb) {
-        Ok(route) => seen.found(route, Dialect::GrpcWeb),
+        Ok(route) => seen.found(route, Dialect::GrpcWeb, &mut caller),
         Err(status) => return write(Reply::from(status), Web::without_method(is_text)),
     };
     let name = if is_text { "application/grpc-web-text" } else { "application/grpc-web" };
-    if let Err(status) = check_subtype(name, subtype) {
-        return write(Reply::from(status), Web::without_method(is_text));
-    }
+    let body = check_subtype(name, subtype).map(|()| body);
     let endpoint = &route.endpoint;
     let limits = &snapshot.limits;
     let call = if is_text {
-        grpc_message::call(route, Dialect::GrpcWeb, head, caller, Decoded::new(body), limits)
+        grpc_message::call(route, Dialect::GrpcWeb, head, caller, body.map(Decoded::new), limits)
     } else {
         grpc_message::call(route, Dialect::GrpcWeb, head, caller, body, limits)
     };
@@ -91,7 +89,7 @@ pub(super) async fn answer<B: RequestBody>(
 /// The answer for a reply. Its status is always the last envelope, never a header, which a script of
 /// another origin may not read.
 fn write(reply: Reply, web: Web) -> Answer {
-    let Reply { metadata, message, status, trailers, stream, .. } = reply;
+    let Reply { metadata, message, status, trailers, stream, hints } = reply;
     let is_stream = web.route.as_ref().is_none_or(|route| route.endpoint.method.server_streaming);
     let replies = stream.unwrap_or_else(|| {
         let message = (status.is_ok() && !is_stream).then_some(Part::Message(message));
@@ -102,6 +100,7 @@ fn write(reply: Reply, web: Web) -> Answer {
     let content_type =
         if web.is_text { "application/grpc-web-text+proto" } else { "application/grpc-web+proto" };
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    error::retry(hints.retry_after, &mut fields);
     let mut answer = Response::new(Framed::new(replies, Box::new(web)).into());
     *answer.headers_mut() = fields;
     answer

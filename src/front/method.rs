@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use http::request::Parts as Head;
-
+use super::head::Head;
 use super::{Caller, metadata, shown};
 use crate::call::{Body, Call, Dialect, Encodings};
 use crate::snapshot::{Route, Snapshot};
@@ -33,8 +32,7 @@ pub(super) fn call(
     body: Result<Body, Status>,
 ) -> Call {
     let metadata = metadata::custom(&head.headers, dialect != Dialect::Grpc);
-    let streams = route.endpoint.method.client_streaming;
     let request =
-        |check: Result<(), Status>| check.and(body).unwrap_or_else(|status| Body::refused(status, streams));
+        |check: Result<(), Status>| check.and(body).unwrap_or_else(|status| Body::Refused(Box::new(status)));
     Call { encodings, ..caller.call(route, dialect, head, metadata, request) }
 }

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::header::{ALLOW, ORIGIN};
-use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::call::service::BoxFuture;
@@ -32,10 +31,12 @@ mod grpc;
 mod grpc_fields;
 mod grpc_message;
 mod grpc_web;
+mod head;
 mod key;
 mod metadata;
 pub mod meters;
 mod method;
+mod pulled;
 mod representation;
 pub mod request_id;
 mod rest;
@@ -50,6 +51,7 @@ mod tests;
 
 use caller::Caller;
 use classify::Spoken;
+use head::Head;
 use representation::Wish;
 
 use body::RequestBody;
@@ -80,16 +82,16 @@ impl Front {
         seen: &mut Seen,
     ) -> impl Future<Output = Answer> + Send {
         let snapshot = self.handle.load();
-        let (mut head, body) = request.into_parts();
+        let (head, body) = request.into_parts();
+        let mut head = Head::from(head);
         let access = &snapshot.access;
         let peer = forwarded::caller(&access.proxies, peer, &head.headers);
         seen.peer = peer;
-        seen.noted = access.is_guarded.then(Arc::default);
         let credentials = match &access.key_query {
             Some(name) => key::take(name, &mut head.uri),
             None => Vec::new(),
         };
-        let caller = Caller { peer, tls, credentials, trace: seen.trace.clone(), noted: seen.noted.clone() };
+        let caller = Caller { peer, tls, credentials, trace: seen.trace.clone(), noted: None };
         // A block, as the future of a function keeps what it is given twice.
         async move {
             if let Some(answer) = cors::preflight(&snapshot, &head) {
@@ -99,7 +101,9 @@ impl Front {
             let mut answer = match Spoken::by(&snapshot, &head) {
                 // Apart, so that the others do not carry their state along.
                 Spoken::WebSocket => {
-                    return Box::pin(websocket::answer(&snapshot, head, caller, seen)).await;
+                    let mut answer = Box::pin(websocket::answer(&snapshot, head, caller, seen)).await;
+                    error::limits(seen.noted.as_ref(), answer.headers_mut());
+                    return answer;
                 }
                 Spoken::Soap(service) => {
                     Box::pin(soap::answer(&snapshot, service, head, body, caller, seen)).await
@@ -110,6 +114,7 @@ impl Front {
                 Spoken::ConnectStream => connect::stream::answer(&snapshot, &head, body, caller, seen).await,
                 Spoken::Rest => Self::rest(&snapshot, &head, body, caller, seen).await,
             };
+            error::limits(seen.noted.as_ref(), answer.headers_mut());
             if let Some(cors) = seen.cors() {
                 cors::complete(cors, origin.as_ref(), answer.headers_mut());
             }
@@ -121,7 +126,7 @@ impl Front {
         snapshot: &Snapshot,
         head: &Head,
         body: B,
-        caller: Caller,
+        mut caller: Caller,
         seen: &mut Seen,
     ) -> Answer {
         let wish = Wish::of_request(&head.headers);
@@ -132,7 +137,7 @@ impl Front {
             Found::Match { route, captures } => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
                 let dialect = wish.dialect(&route.target().endpoint);
-                let route = seen.found(route.target(), dialect);
+                let route = seen.found(route.target(), dialect, &mut caller);
                 let parts = rest::Parts { head, values, caller, wish, dialect };
                 rest::answer(route, parts, body, &snapshot.limits).await
             }
@@ -198,11 +203,13 @@ fn set_allow(answer: &mut Answer, allow: &str) {
     }
 }
 
-/// A path for an error text: it comes from the caller, so it is cut.
-fn shown(path: &str) -> String {
-    let mut text: String = path.chars().take(100).collect();
-    if text.len() < path.len() {
-        text.push('…');
+/// A text of the caller's for an error text: it is cut.
+fn shown(text: impl AsRef<[u8]>) -> String {
+    /// In characters.
+    const MOST: usize = 100;
+    let text = String::from_utf8_lossy(text.as_ref());
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into_owned(),
     }
-    text
 }

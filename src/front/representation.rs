@@ -6,6 +6,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 
 use super::accept::ranges;
 use crate::call::Dialect;
+use crate::codec::multipart::essence;
 use crate::snapshot::Endpoint;
 use crate::status::{Code, Status};
 
@@ -173,15 +174,24 @@ fn has_upper_case(value: &HeaderValue) -> bool {
 
 /// The name of XML that a content type has: it, or a relative `application/…+xml`. SOAP is none: its bodies are envelopes.
 pub(super) fn xml_type(content_type: &str) -> Option<Name> {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let essence = essence(content_type);
     if let Some(name) = Name::of(essence) {
         return Some(name);
     }
-    let (start, suffix) = essence.split_at_checked(essence.len().checked_sub(4)?)?;
-    let is_relative = suffix.eq_ignore_ascii_case("+xml")
-        && start.get(..12).is_some_and(|start| start.eq_ignore_ascii_case("application/"))
-        && !start.eq_ignore_ascii_case("application/soap");
+    let is_soap = essence.eq_ignore_ascii_case("application/soap+xml");
+    let is_relative = has_start(essence, "application/") && has_end(essence, "+xml") && !is_soap;
     is_relative.then_some(Name::Application)
+}
+
+/// Whether a media type begins so, in any case.
+pub(super) fn has_start(essence: &str, start: &str) -> bool {
+    essence.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start))
+}
+
+/// Whether a media type ends so, in any case.
+pub(super) fn has_end(essence: &str, end: &str) -> bool {
+    let at = essence.len().checked_sub(end.len());
+    at.and_then(|at| essence.get(at..)).is_some_and(|found| found.eq_ignore_ascii_case(end))
 }
 
 #[cfg(test)]

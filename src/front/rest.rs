@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::Either;
 use http::header::{CONTENT_TYPE, VARY};
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Response};
 use tokio::sync::oneshot;
 
@@ -14,6 +13,8 @@ use super::answer::{Answer, AnswerBody};
 use super::body::RequestBody;
 use super::caller::or_refusal;
 use super::error::Form;
+use super::head::Head;
+use super::pulled::Pulled;
 use super::representation::{Text, Wish};
 use super::request_id::{self, REQUEST_ID};
 use super::stream::{Beginning, Streamed, media_type, unwritable};
@@ -136,7 +137,7 @@ impl<'a> Teller<'a> {
         let mut answer = error::answer(&endpoint.schema, &status, self.form());
         let id = hidden.as_ref().map(|_| self.request_id(&reply.metadata));
         self.metadata(reply.metadata, reply.trailers, &mut answer);
-        error::challenge(reply.hints, answer.headers_mut());
+        error::hint(reply.hints, answer.headers_mut());
         if let Some((hidden, id)) = hidden.zip(id) {
             hidden.log(&endpoint.schema, &endpoint.full_name, id.to_str().unwrap_or_default());
             answer.headers_mut().insert(REQUEST_ID, id);
@@ -237,17 +238,22 @@ fn request<B: RequestBody>(
             or_refusal(body::cut(&head.headers, &limits, !outside.is_empty(), &route.endpoint), &mut check)
         };
         let body = is_bound.then_some(body);
-        return Body::Stream(Box::pin(Upload::new(route, outside, body, cut, check, accepted)));
+        return match check {
+            Ok(()) => Body::Stream(Pulled::messages(Upload::new(route, outside, body, cut, accepted))),
+            Err(status) => Body::Refused(Box::new(status)),
+        };
     }
     let format = match (is_bound, takes_raw) {
         (false, _) => BodyFormat::default(),
         (true, true) => or_refusal(body::raw_format(&head.headers, &limits), &mut check),
         (true, false) => or_refusal(body::format(&head.headers, &limits, &route.endpoint), &mut check),
     };
+    if let Err(status) = check {
+        return Body::Refused(Box::new(status));
+    }
     let trace = trace.map(Box::new);
     Body::Pending(Box::pin(async move {
         let mut span = trace.map(|trace| trace.begin("decode", Kind::Internal));
-        check?;
         let body = if is_bound { body::read(body, &limits).await? } else { Bytes::new() };
         let values = outside.values.iter().map(String::as_str);
         let wire = route.binding.request_as(&route.endpoint.schema, values, &outside.query, &body, &format);

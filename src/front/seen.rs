@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::caller::Caller;
 use super::meters::STREAMS;
 use crate::call::Dialect;
 use crate::call::identity::Noted;
@@ -21,14 +22,18 @@ pub struct Seen {
     pub trace: Option<Traced>,
     /// The address of the caller, as far as proxies that are trusted tell it.
     pub peer: Option<SocketAddr>,
-    /// Where policy notes who calls, if there is any policy.
+    /// Where policy notes who calls, if the route has one.
     pub noted: Option<Arc<Noted>>,
     stream: Option<Held<1>>,
 }
 
 impl Seen {
-    /// Notes the route.
-    pub(super) fn found(&mut self, route: &Arc<Route>, dialect: Dialect) -> &Arc<Route> {
+    /// Notes the route, and gives policy a place to note who the caller is.
+    pub(super) fn found(&mut self, route: &Arc<Route>, dialect: Dialect, caller: &mut Caller) -> &Arc<Route> {
+        if !route.endpoint.policies.is_empty() {
+            let noted = self.noted.insert(Arc::default());
+            caller.noted = Some(Arc::clone(noted));
+        }
         if route.endpoint.method.is_streaming() {
             self.stream = Some(STREAMS.hold(0));
         }

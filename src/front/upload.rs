@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::Stream;
 use hyper::body::Body;
 use tokio::sync::oneshot;
 
 use super::body::{BoxError, broken};
 use super::error::numbered;
-use super::meters::{CODEC_ERRORS, MESSAGES, READ, RECEIVED};
+use super::meters::{CODEC_ERRORS, READ};
+use super::pulled::Pull;
 use crate::call::Message;
 use crate::codec::binding::{BodyFormat, FormUpload};
 use crate::codec::json::split::{SplitError, SplitErrorKind, Splitter};
@@ -64,10 +64,7 @@ pub(super) struct Upload<B> {
     /// Absent once it has ended.
     body: Option<B>,
     cut: Cut,
-    /// What is wrong with the request's headers, for which it is refused when the first message is pulled.
-    check: Result<(), Status>,
     accepted: Option<oneshot::Sender<()>>,
-    failed: bool,
 }
 
 impl<B> Upload<B> {
@@ -77,10 +74,9 @@ impl<B> Upload<B> {
         outside: Outside,
         body: Option<B>,
         cut: Cut,
-        check: Result<(), Status>,
         accepted: Option<oneshot::Sender<()>>,
     ) -> Self {
-        Self { route, outside: Some(outside), body, cut, check, accepted, failed: false }
+        Self { route, outside: Some(outside), body, cut, accepted }
     }
 }
 
@@ -89,8 +85,7 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Status>> {
-        std::mem::replace(&mut self.check, Ok(()))?;
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Status>> {
         if let Some(accepted) = self.accepted.take() {
             // Whoever waited for it may be gone.
             let _ = accepted.send(());
@@ -173,7 +168,6 @@ fn bind(
     let (values, query) = outside.as_ref().map_or((&[][..], ""), |outside| (&outside.values, &outside.query));
     let values = values.iter().map(String::as_str);
     let message = route.binding.request_as(&route.endpoint.schema, values, query, body, format);
-    MESSAGES.add(RECEIVED, 1);
     message.map(Bytes::from).map_err(unreadable)
 }
 
@@ -204,27 +198,19 @@ fn uncut(error: SplitError) -> Status {
 fn uncut_xml(error: XmlSplitError) -> Status {
     let text = format!("The request body is not a stream of XML messages: {error}.");
     match error.kind {
-        XmlSplitErrorKind::TooLong(_) => Status::caller(Code::ResourceExhausted, text).with_http(413),
+        XmlSplitErrorKind::TooLong(_) | XmlSplitErrorKind::LongRoot => {
+            Status::caller(Code::ResourceExhausted, text).with_http(413)
+        }
         _ => Status::caller(Code::InvalidArgument, text),
     }
 }
 
-impl<B> Stream for Upload<B>
+impl<B> Pull for Upload<B>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes> + Send + Unpin,
     B::Error: Into<BoxError>,
 {
-    type Item = Result<Message, Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.failed {
-            return Poll::Ready(None);
-        }
-        let message = ready!(self.poll_message(cx));
-        self.failed = message.is_err();
-        if matches!(message, Ok(None)) {
-            self.outside = None;
-        }
-        Poll::Ready(message.transpose().map(|message| message.map(Message::from)))
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Status>> {
+        self.poll_next(cx).map_ok(|message| message.map(Message::from))
     }
 }

@@ -7,8 +7,9 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderName, HeaderValue};
 
+use super::recall::Recall;
 use super::refusal::Reason;
-use super::verify::{One, Term, Verdict, Verifier, headers};
+use super::verify::{Term, Verdict, Verifier};
 use crate::call::Origin;
 use crate::call::credential::Credential;
 use crate::call::identity::Identity;
@@ -42,20 +43,25 @@ pub struct Key {
 }
 
 /// All keys.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Keys {
-    /// By the beginning of their hashes. Those are of no use to who does not know the key, so the time that it takes to
-    /// find one may be seen; the rest is compared in constant time.
-    by_hash: HashMap<u64, Vec<Key>>,
+    all: Vec<Key>,
+    /// Their positions by the beginning of their hashes. Those are of no use to who does not know the key, so the time
+    /// that it takes to find one may be seen; the rest is compared in constant time.
+    by_hash: HashMap<u64, Vec<usize>>,
+    /// The positions of those that have called.
+    recall: Recall,
 }
 
 impl FromIterator<Key> for Keys {
     fn from_iter<T: IntoIterator<Item = Key>>(keys: T) -> Self {
-        let mut all = Self::default();
-        for key in keys {
-            all.by_hash.entry(beginning(&key.hash)).or_default().push(key);
+        let all: Vec<_> = keys.into_iter().collect();
+        let mut by_hash = HashMap::<_, Vec<_>>::new();
+        for (position, key) in all.iter().enumerate() {
+            by_hash.entry(beginning(&key.hash)).or_default().push(position);
         }
-        all
+        let recall = Recall::new(all.len());
+        Self { all, by_hash, recall }
     }
 }
 
@@ -68,12 +74,24 @@ impl Keys {
         if key.is_empty() || key.len() > MAX_KEY {
             return Err(Reason::Invalid);
         }
+        let mark = self.recall.mark(key);
+        let position = match self.recall.find(&mark) {
+            Some(position) => position,
+            None => {
+                let position = self.position(key).ok_or(Reason::Invalid)?;
+                self.recall.note(mark, position);
+                position
+            }
+        };
+        let found = &self.all[position];
+        found.term.flaw().map_or(Ok(&found.identity), Err)
+    }
+
+    fn position(&self, key: &[u8]) -> Option<usize> {
         let digest = digest(&SHA256, key);
         let hash = digest.as_ref();
-        let candidates = self.by_hash.get(&beginning(hash)).map(Vec::as_slice).unwrap_or_default();
-        let found = candidates.iter().find(|key| verify_slices_are_equal(&key.hash, hash).is_ok());
-        let found = found.ok_or(Reason::Invalid)?;
-        found.term.flaw().map_or(Ok(&found.identity), Err)
+        let mut candidates = self.by_hash.get(&beginning(hash))?.iter().copied();
+        candidates.find(|position| verify_slices_are_equal(&self.all[*position].hash, hash).is_ok())
     }
 }
 
@@ -109,17 +127,20 @@ impl ApiKey {
 
 impl Verifier for ApiKey {
     fn verify(&self, origin: &Origin) -> Verdict {
-        let sent =
-            headers(origin).flat_map(|headers| headers.get_all(&self.header)).map(HeaderValue::as_bytes);
-        let others = origin.credentials.iter().filter_map(|credential| match credential {
+        let sent = origin.headers.as_deref().map(|headers| headers.get_all(&self.header));
+        let mut sent = sent.iter().flatten().map(HeaderValue::as_bytes);
+        let mut others = origin.credentials.iter().filter_map(|credential| match credential {
             Credential::ApiKey(key) => Some(key.as_bytes()),
             Credential::Password { .. } | Credential::Bearer(_) => None,
         });
-        let key = match One::of(sent.chain(others)) {
-            One::None => return Verdict::Absent,
-            One::Several => return Verdict::Refused(Reason::Several),
-            One::Single(key) => key,
+        let key = match (sent.next(), others.next()) {
+            (None, None) => return Verdict::Absent,
+            (Some(key), None) | (None, Some(key)) => key,
+            (Some(_), Some(_)) => return Verdict::Refused(Reason::Several),
         };
+        if sent.next().or_else(|| others.next()).is_some() {
+            return Verdict::Refused(Reason::Several);
+        }
         match self.keys.find(key) {
             Ok(identity) if is_of(identity, &self.owners) => Verdict::Known(Arc::clone(identity)),
             Ok(_) => Verdict::Refused(Reason::Invalid),

@@ -5,6 +5,7 @@
 //! rule          what a policy requires, allows, denies and passes on
 //! verify        how a caller shows who it is: one `Verifier` for each kind of proof
 //! api_key       keys, by their hashes            new_key   makes and reads the texts of keys
+//! recall        those that have called before
 //! password      names and passwords, by argon2
 //! jwt           tokens that issuers sign, and their keys
 //! introspection tokens about which somebody is asked
@@ -13,6 +14,7 @@
 //! certificate   what TLS told                    pattern   names with `*`
 //! refusal       why a call is refused, in words, and where that is counted
 //! limit         how much may be called
+//! streams       what bounds calls that last, and ends them when the caller may not call any more
 //! ```
 //!
 //! The order on every path: who is the caller (UNAUTHENTICATED), then may it call (PERMISSION_DENIED), and only then is
@@ -30,9 +32,11 @@ pub mod meters;
 pub mod new_key;
 pub mod password;
 pub mod pattern;
+mod recall;
 pub mod refusal;
 pub mod remote;
 pub mod rule;
+pub mod streams;
 mod verdicts;
 pub mod verify;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::{hmac, rand};
+use aws_lc_rs::{digest, hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use http::{HeaderMap, HeaderValue, header};
@@ -93,6 +93,14 @@ impl Hash {
         Ok(Self { argon2: Argon2::new(algorithm, Version::V0x13, params), salt, output })
     }
 
+    /// A mark of it together with the name of who has it.
+    fn mark(&self, name: &str) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        // No name has a zero byte, and salt and output cannot both be others.
+        [name.as_bytes(), &[0], &self.salt, &self.output].iter().for_each(|part| context.update(part));
+        context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+
     fn fits(&self, password: &[u8]) -> bool {
         let mut output = vec![0; self.output.len()];
         let made = self.argon2.hash_password_into(password, &self.salt, &mut output);
@@ -161,6 +169,12 @@ impl Users {
         // No name has a zero byte.
         [name.as_bytes(), &[0], password.as_bytes()].iter().for_each(|part| context.update(part));
         context.sign().as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+
+    /// Whether it was found before that this is the password.
+    fn has_proven(&self, name: &str, proven: &[[u8; 32]]) -> bool {
+        !proven.is_empty()
+            && self.by_name.get(name).is_some_and(|user| proven.contains(&user.hash.mark(name)))
     }
 
     fn recall(&self, mark: &[u8; 32]) -> Option<bool> {
@@ -243,6 +257,9 @@ impl Verifier for Basic {
         if name.is_empty() || name.len() > MAX_NAME || password.len() > MAX_PASSWORD || name.contains('\0') {
             return Verdict::Refused(Reason::Invalid);
         }
+        if self.users.has_proven(&name, &origin.proven) {
+            return self.users.verdict(&name, true, &self.owners);
+        }
         let mark = self.users.mark(&name, &password);
         if let Some(is_right) = self.users.recall(&mark) {
             return self.users.verdict(&name, is_right, &self.owners);
@@ -259,6 +276,12 @@ impl Verifier for Basic {
             users.remember(mark, is_right);
             users.verdict(&name, is_right, &owners)
         }))
+    }
+
+    fn mark(&self, origin: &Origin) -> Option<[u8; 32]> {
+        let One::Single(Some((name, password))) = offered(origin) else { return None };
+        let is_right = self.users.recall(&self.users.mark(&name, &password))?;
+        self.users.by_name.get(&*name).filter(|_| is_right).map(|user| user.hash.mark(&name))
     }
 
     fn wanted(&self) -> &str {

@@ -1,9 +1,11 @@
 //! Why a call is refused.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
+use super::limit::budget::whole_seconds;
 use crate::call::Dialect;
-use crate::status::{Code, Status};
+use crate::status::{Code, Status, details};
 use crate::telemetry::metrics::text::{Head, Kind, label, line};
 use crate::telemetry::metrics::{Metric, PerCore};
 
@@ -28,11 +30,40 @@ pub enum Reason {
     Forbidden,
     /// The caller's address may not call.
     Address,
+    /// The caller has no plan that is known.
+    Plan,
+    /// It calls more often than it may.
+    Rate,
+    /// It has called as much as it may until the next day or month.
+    Quota,
+    /// As many of its calls go on as may.
+    Concurrency,
+    /// Too many calls of all callers go on.
+    Shed,
+    /// Whoever counts calls cannot be asked.
+    Uncounted,
+    /// As many of its streams are open as may be.
+    Streams,
+    /// A stream was open for as long as it may be.
+    Duration,
+    /// More messages passed in its streams than may.
+    Messages,
+    /// More bytes did.
+    Bytes,
+}
+
+/// What a call has exceeded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exceeded {
+    /// In words: `100/min of "free"`.
+    pub met: String,
+    /// After how long it may be called again, if that is known.
+    pub wait: Option<Duration>,
 }
 
 impl Reason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 19] = [
         Self::Missing,
         Self::Invalid,
         Self::Expired,
@@ -42,6 +73,16 @@ impl Reason {
         Self::Unreachable,
         Self::Forbidden,
         Self::Address,
+        Self::Plan,
+        Self::Rate,
+        Self::Quota,
+        Self::Concurrency,
+        Self::Shed,
+        Self::Uncounted,
+        Self::Streams,
+        Self::Duration,
+        Self::Messages,
+        Self::Bytes,
     ];
 
     /// Its name, for logs and metrics.
@@ -56,41 +97,113 @@ impl Reason {
             Self::Unreachable => "unreachable",
             Self::Forbidden => "forbidden",
             Self::Address => "address",
+            Self::Plan => "plan",
+            Self::Rate => "rate",
+            Self::Quota => "quota",
+            Self::Concurrency => "concurrency",
+            Self::Shed => "shed",
+            Self::Uncounted => "uncounted",
+            Self::Streams => "streams",
+            Self::Duration => "duration",
+            Self::Messages => "messages",
+            Self::Bytes => "bytes",
         }
     }
 
     /// What the caller is told. `wanted` is what it has to send.
-    pub(super) fn status(self, wanted: &str) -> Status {
-        let (code, text) = match self {
-            Self::Missing => (Code::Unauthenticated, "The call needs credentials"),
-            Self::Invalid => (Code::Unauthenticated, "The credentials of the call are not valid"),
-            Self::Expired => (Code::Unauthenticated, "The credentials of the call have expired"),
-            Self::Revoked => (Code::Unauthenticated, "The credentials of the call were revoked"),
-            Self::Several => (
-                Code::Unauthenticated,
-                "The call offers several credentials of one kind, of which one is to be sent",
-            ),
-            Self::Busy => {
-                let text = "Too many credentials are being checked at the moment. Call again in a second.";
-                return Status::gateway(Code::Unavailable, text);
-            }
-            Self::Unreachable => {
-                let text = "It cannot be found out at the moment who calls, as the issuer of the credentials does not answer. Call again in a few seconds.";
-                return Status::gateway(Code::Unavailable, text);
-            }
-            Self::Forbidden => {
-                let text = "The caller is known, but may not call this: it lacks a role, scope or claim that is asked for.";
-                return Status::caller(Code::PermissionDenied, text);
-            }
-            Self::Address => {
-                let text = "This may not be called from the address of the caller.";
-                return Status::caller(Code::PermissionDenied, text);
-            }
+    pub(super) fn status(self, wanted: &str, exceeded: &Exceeded) -> Status {
+        let send = if wanted.is_empty() { String::new() } else { format!(" Send {wanted}.") };
+        let unknown = |text: &str| Status::caller(Code::Unauthenticated, format!("{text}.{send}"));
+        let denied = |text: &str| Status::caller(Code::PermissionDenied, text);
+        let unavailable = |text: &str| Status::gateway(Code::Unavailable, text);
+        let met = &exceeded.met;
+        let used_up = || {
+            Status::caller(
+                Code::ResourceExhausted,
+                format!("The limit {met} is used up. {}", exceeded.again()),
+            )
         };
-        Status::caller(
-            code,
-            if wanted.is_empty() { format!("{text}.") } else { format!("{text}. Send {wanted}.") },
-        )
+        let status = match self {
+            Self::Missing => unknown("The call needs credentials"),
+            Self::Invalid => unknown("The credentials of the call are not valid"),
+            Self::Expired => unknown("The credentials of the call have expired"),
+            Self::Revoked => unknown("The credentials of the call were revoked"),
+            Self::Several => {
+                unknown("The call offers several credentials of one kind, of which one is to be sent")
+            }
+            Self::Busy => {
+                unavailable("Too many credentials are being checked at the moment. Call again in a second.")
+            }
+            Self::Unreachable => unavailable(
+                "It cannot be found out at the moment who calls, as the issuer of the credentials does not answer. Call \
+                 again in a few seconds.",
+            ),
+            Self::Forbidden => denied(
+                "The caller is known, but may not call this: it lacks a role, scope or claim that is asked for.",
+            ),
+            Self::Address => denied("This may not be called from the address of the caller."),
+            Self::Plan => denied(
+                "The caller has no plan that is known here, so that nothing says how much it may call. Ask those who run \
+                 this service for one.",
+            ),
+            Self::Rate | Self::Quota => used_up().with_detail(details::quota_failure(met)),
+            Self::Concurrency | Self::Streams => {
+                let text = format!("The limit {met} is reached. Call again when one of them has ended.");
+                Status::caller(Code::ResourceExhausted, text).with_detail(details::quota_failure(met))
+            }
+            Self::Duration => {
+                let text =
+                    format!("The call went on for {met}, which is as long as it may. Call again to go on.");
+                Status::caller(Code::DeadlineExceeded, text)
+            }
+            Self::Messages => {
+                let text = format!(
+                    "More messages passed in streams than the limit {met} allows. {}",
+                    exceeded.again()
+                );
+                Status::caller(Code::ResourceExhausted, text).with_detail(details::quota_failure(met))
+            }
+            Self::Bytes => {
+                let text = match exceeded.wait {
+                    Some(_) => {
+                        format!(
+                            "More bytes passed in streams than the limit {met} allows. {}",
+                            exceeded.again()
+                        )
+                    }
+                    None => format!("A message is larger than what the limit {met} ever lets pass at once."),
+                };
+                Status::caller(Code::ResourceExhausted, text).with_detail(details::quota_failure(met))
+            }
+            Self::Shed => unavailable("Too many calls go on at the moment. Call again in a second."),
+            Self::Uncounted => unavailable(
+                "How much the caller has called cannot be looked up at the moment. Call again in a second.",
+            ),
+        };
+        match self.wait(exceeded) {
+            Some(wait) => status.with_detail(details::retry_info(wait)),
+            None => status,
+        }
+    }
+
+    /// After how long the caller may call again, if that is known.
+    pub(super) const fn wait(self, exceeded: &Exceeded) -> Option<Duration> {
+        match self {
+            Self::Busy | Self::Concurrency | Self::Streams | Self::Shed | Self::Uncounted => {
+                Some(Duration::from_secs(1))
+            }
+            _ => exceeded.wait,
+        }
+    }
+}
+
+impl Exceeded {
+    fn again(&self) -> String {
+        match self.wait.map(whole_seconds) {
+            None => "This call counts as more than there ever is of it.".to_owned(),
+            Some(0 | 1) => "Call again in a second.".to_owned(),
+            Some(seconds) => format!("Call again in {seconds} seconds."),
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! What a policy says.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
+use super::limit::budget::Limits;
 use super::refusal::Reason;
+use super::streams::limits::Streams;
 use super::verify::{Verdict, Verifier};
 use crate::call::identity::Identity;
 use crate::call::network::Networks;
@@ -24,6 +27,10 @@ pub struct Policy {
     pub claims: Vec<(Box<str>, HeaderName)>,
     /// The name of the metadata in which the caller's address goes upstream.
     pub address: Option<HeaderName>,
+    /// How much the caller may call.
+    pub limits: Option<Limits>,
+    /// What bounds the caller's streams.
+    pub streams: Option<Streams>,
 }
 
 /// What callers have to show.
@@ -65,6 +72,8 @@ pub struct Rule {
     pub policy: Arc<Policy>,
     /// Where it holds.
     pub scope: Scope,
+    /// How many calls one of these counts as.
+    pub weight: NonZeroU32,
 }
 
 /// On which routes and in which dialects a policy holds.
@@ -84,32 +93,41 @@ impl Scope {
     }
 }
 
+/// How far the proofs of a requirement were looked at.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// How many of them have said what they have to say.
+    count: usize,
+    /// What the next one says, if that had to be waited for.
+    pub(super) answer: Option<Verdict>,
+    known: Option<Arc<Identity>>,
+    /// Why the first one of those that were refused was.
+    refused: Option<Reason>,
+}
+
 impl Require {
-    /// Who the caller is by this.
-    ///
-    /// # Errors
-    /// Why that is not known.
-    pub(super) async fn identify(&self, origin: &Origin) -> Result<Arc<Identity>, Reason> {
-        let mut known: Option<Arc<Identity>> = None;
-        let mut refused = Reason::Missing;
-        for proof in &self.proofs {
-            let verdict = match proof.verify(origin) {
-                Verdict::Later(verdict) => verdict.await,
-                verdict => verdict,
-            };
-            match verdict {
-                Verdict::Known(identity) if !self.all => return Ok(identity),
-                Verdict::Known(identity) => join(&mut known, identity),
-                Verdict::Refused(reason) if self.all => return Err(reason),
-                Verdict::Absent | Verdict::Later(_) if self.all => return Err(Reason::Missing),
+    /// Who the caller is by this; [`Verdict::Absent`] where it shows nothing, or not all that it has to. After
+    /// [`Verdict::Later`] the answer belongs into `shown`, with which this is asked again.
+    pub(super) fn identify(&self, origin: &Origin, shown: &mut Shown) -> Verdict {
+        while let Some(proof) = self.proofs.get(shown.count) {
+            match shown.answer.take().unwrap_or_else(|| proof.verify(origin)) {
+                Verdict::Known(identity) if self.all => join(&mut shown.known, identity),
+                Verdict::Absent if !self.all => {}
                 // What was offered and is wrong says more than what was not, and why says more than that it is.
-                Verdict::Refused(reason) if matches!(refused, Reason::Missing | Reason::Invalid) => {
-                    refused = reason;
+                Verdict::Refused(reason) if !self.all => {
+                    if matches!(shown.refused, None | Some(Reason::Invalid)) {
+                        shown.refused = Some(reason);
+                    }
                 }
-                Verdict::Refused(_) | Verdict::Absent | Verdict::Later(_) => {}
+                decided => return decided,
             }
+            shown.count += 1;
         }
-        known.ok_or(refused)
+        match (shown.known.take(), shown.refused) {
+            (Some(identity), _) => Verdict::Known(identity),
+            (None, Some(reason)) => Verdict::Refused(reason),
+            (None, None) => Verdict::Absent,
+        }
     }
 }
 
@@ -158,10 +176,13 @@ impl Policy {
         address: Option<IpAddr>,
     ) -> impl Iterator<Item = (&'a HeaderName, HeaderValue)> {
         let claims = self.claims.iter().filter_map(move |(claim, name)| {
-            let values = identity?.claim(claim);
-            // Scopes are written as OAuth has them (RFC 6749 section 3.3).
-            let text = values.join(if &**claim == "scope" { " " } else { "," });
-            (!values.is_empty()).then(|| (name, carried(name, &text)))
+            let value = match identity?.claim(claim) {
+                [] => return None,
+                [value] => carried(name, value),
+                // Scopes are written as OAuth has them (RFC 6749 section 3.3).
+                values => carried(name, &values.join(if &**claim == "scope" { " " } else { "," })),
+            };
+            Some((name, value))
         });
         let address = self.address.as_ref().zip(address);
         claims.chain(address.map(|(name, address)| (name, carried(name, &address.to_string()))))
@@ -172,17 +193,21 @@ impl Policy {
 /// spaces, and the percent sign itself, as `%XX`.
 fn carried(name: &HeaderName, text: &str) -> HeaderValue {
     use base64::Engine;
-    let mut written = String::with_capacity(text.len());
-    if name.as_str().ends_with("-bin") {
-        base64::engine::general_purpose::STANDARD_NO_PAD.encode_string(text, &mut written);
+    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'%';
+    let written = if name.as_str().ends_with("-bin") {
+        HeaderValue::try_from(base64::engine::general_purpose::STANDARD_NO_PAD.encode(text))
+    } else if text.bytes().all(is_plain) {
+        HeaderValue::from_str(text)
     } else {
+        let mut written = String::with_capacity(3 * text.len());
         for byte in text.bytes() {
-            if (b' '..=b'~').contains(&byte) && byte != b'%' {
+            if is_plain(byte) {
                 written.push(char::from(byte));
             } else {
                 written.push_str(&format!("%{byte:02X}"));
             }
         }
-    }
-    HeaderValue::try_from(written).expect("visible ASCII is a header value")
+        HeaderValue::try_from(written)
+    };
+    written.expect("visible ASCII is a header value")
 }

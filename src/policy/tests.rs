@@ -1,5 +1,6 @@
 //! Policy over calls in memory, around a service that records them.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +11,7 @@ use super::certificate::Certificate;
 use super::guard::Guard;
 use super::new_key;
 use super::password::{Basic, Hash, User, Users};
-use super::refusal::{REFUSED, Reason};
+use super::refusal::{Exceeded, REFUSED, Reason};
 use super::rule::{Allow, Deny, Policy, Require, Rule, Scope};
 use super::verify::{Term, Verdict, Verifier};
 use crate::call::credential::Credential;
@@ -121,7 +122,7 @@ fn call(origin: Origin, metadata: HeaderMap) -> Call {
 }
 
 fn everywhere(policy: Policy) -> Rule {
-    Rule { policy: Arc::new(policy), scope: Scope::default() }
+    Rule { policy: Arc::new(policy), scope: Scope::default(), weight: NonZeroU32::MIN }
 }
 
 fn require(all: bool, proofs: Vec<Arc<dyn Verifier>>) -> Option<Require> {
@@ -132,7 +133,7 @@ fn require(all: bool, proofs: Vec<Arc<dyn Verifier>>) -> Option<Require> {
 async fn ask(rules: Vec<Rule>, origin: Origin, metadata: HeaderMap) -> (Reply, Option<HeaderMap>) {
     let recorder = Arc::<Recorder>::default();
     let reserved = ["x-user", "x-address", "x-api-key"].map(HeaderName::from_static);
-    let guard = Guard::new(rules, Arc::new(reserved), Arc::clone(&recorder) as _);
+    let guard = Guard::new(rules, Arc::new(reserved), Arc::default(), Arc::clone(&recorder) as _);
     let reply = guard.call(call(origin, metadata)).await;
     let seen = recorder.0.lock().unwrap().take();
     (reply, seen)
@@ -189,6 +190,95 @@ async fn proofs_are_asked_for_one_or_all() {
     let expected =
         ["ApiKey realm=\"Transom\", header=\"x-api-key\"", "Basic realm=\"Shop\", charset=\"UTF-8\""];
     assert_eq!(reply.hints.challenges, expected);
+}
+
+/// Says a word about a caller, or nothing, after it was asked for some time.
+struct Slow(Option<Reason>);
+
+impl Verifier for Slow {
+    fn verify(&self, _: &Origin) -> Verdict {
+        let verdict = match self.0 {
+            Some(reason) => Verdict::Refused(reason),
+            None => Verdict::Known(identity("slow", "acme", &["admin"])),
+        };
+        Verdict::Later(Box::pin(async {
+            tokio::task::yield_now().await;
+            verdict
+        }))
+    }
+
+    fn wanted(&self) -> &str {
+        "patience"
+    }
+
+    fn challenge(&self, _: &Origin) -> &HeaderValue {
+        static CHALLENGE: HeaderValue = HeaderValue::from_static("Patience");
+        &CHALLENGE
+    }
+}
+
+#[tokio::test]
+async fn what_takes_time_is_waited_for_and_nothing_else_is() {
+    let slow = |refused| Arc::new(Slow(refused)) as Arc<dyn Verifier>;
+    let asks = |all, proofs| everywhere(Policy { require: require(all, proofs), ..Policy::default() });
+    let admins = || {
+        everywhere(Policy {
+            allow: Allow { roles: texts(&["admin"]), ..Allow::default() },
+            ..Policy::default()
+        })
+    };
+    let key = || api_key(&[]);
+    let (expired, busy) = (Some(Reason::Expired), Some(Reason::Busy));
+    for (name, rules, expected) in [
+        ("the second of two", vec![asks(true, vec![key(), slow(None)]), admins()], 200),
+        ("one after the other", vec![asks(true, vec![slow(None), slow(None), key()])], 200),
+        ("of two policies", vec![asks(false, vec![slow(None)]), asks(false, vec![slow(None), key()])], 200),
+        ("one that is of use after one that is not", vec![asks(false, vec![slow(expired), key()])], 200),
+        ("not after one that is of use", vec![asks(false, vec![key(), slow(busy)])], 200),
+        ("the first of two refusals", vec![asks(false, vec![slow(expired), slow(busy)])], 401),
+        ("the one that counts", vec![asks(true, vec![slow(None), slow(busy)])], 503),
+        ("in the second policy", vec![asks(true, vec![slow(None)]), asks(true, vec![slow(busy)])], 503),
+    ] {
+        let headers = [("x-api-key", "buyer")];
+        assert_eq!(ends(rules, &headers).await.0, expected, "{name}");
+    }
+    // What is known at once needs nobody to poll.
+    let recorder = Arc::<Recorder>::default();
+    let service = Arc::clone(&recorder) as Arc<dyn CallService>;
+    let guard = Guard::new(vec![asks(false, vec![key()])], Arc::default(), Arc::default(), service);
+    drop(guard.call(call(origin(&[("x-api-key", "buyer")]), HeaderMap::new())));
+    assert!(recorder.0.lock().unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_caller_is_written_as_headers_carry_it() {
+    let several = Identity {
+        principal: "ü, 100 %".into(),
+        roles: texts(&["a", "b"]),
+        scopes: texts(&["read", "write"]),
+        ..Identity::default()
+    };
+    let names = [
+        ("sub", "x-sub"),
+        ("sub", "x-sub-bin"),
+        ("roles", "x-roles"),
+        ("scope", "x-scope"),
+        ("owner", "x-owner"),
+    ];
+    let policy = Policy {
+        claims: names.map(|(claim, name)| (claim.into(), HeaderName::from_static(name))).into(),
+        ..Policy::default()
+    };
+    let written: Vec<_> = policy.assertions(Some(&several), None).collect();
+    let expected = [
+        ("x-sub", "%C3%BC, 100 %25"),
+        ("x-sub-bin", "w7wsIDEwMCAl"),
+        ("x-roles", "a,b"),
+        ("x-scope", "read write"),
+    ];
+    let written: Vec<_> =
+        written.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    assert_eq!(written, expected);
 }
 
 #[tokio::test]
@@ -395,7 +485,7 @@ async fn verdicts_on_passwords_are_remembered_and_few_are_checked_at_a_time() {
     let verdicts = futures_util::future::join_all(many).await;
     let busy = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Refused(Reason::Busy))).count();
     assert_eq!(busy, 200 - 64, "64 wait for their turn");
-    assert_eq!(Reason::Busy.status("").http(), 503);
+    assert_eq!(Reason::Busy.status("", &Exceeded::default()).http(), 503);
 }
 
 #[test]

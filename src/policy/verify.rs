@@ -21,6 +21,14 @@ pub trait Verifier: Send + Sync {
     /// The same for the header `www-authenticate` (RFC 9110 section 11.6.1), to a call that showed nobody.
     fn challenge(&self, origin: &Origin) -> &HeaderValue;
 
+    /// A mark of what was offered and found good just now, where checking it takes so much that it is not to be done
+    /// again: to a call with it in [`Origin::proven`] the same is known without. It changes with what it was checked
+    /// against.
+    fn mark(&self, origin: &Origin) -> Option<[u8; 32]> {
+        let _ = origin;
+        None
+    }
+
     /// Removes the proof from what goes upstream, where it is of no use to others and could be misused by them.
     fn withdraw(&self, metadata: &mut HeaderMap) {
         let _ = metadata;

@@ -45,7 +45,7 @@ impl Message {
         self.fields.len() + self.oneofs as usize
     }
 
-    /// The special JSON form, if it is one of the well-known types.
+    /// Which of the well-known types it is, if it is one: they have forms of their own as JSON and XML.
     #[inline]
     pub const fn well_known(&self) -> Option<WellKnown> {
         self.well_known
@@ -259,8 +259,7 @@ pub enum Cardinality {
     Map,
 }
 
-/// The messages with a JSON form of their own, by
-/// <https://protobuf.dev/programming-guides/json/>.
+/// The messages with forms of their own: as JSON by <https://protobuf.dev/programming-guides/json/>, and as XML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WellKnown {
     /// `google.protobuf.Any`.

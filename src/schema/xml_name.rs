@@ -64,7 +64,7 @@ pub fn spelled(name: &str) -> Cow<'_, str> {
 }
 
 /// Appends the escape of a character.
-pub fn push_escape(text: &mut String, char: char) {
+fn push_escape(text: &mut String, char: char) {
     for unit in char.encode_utf16(&mut [0; 2]) {
         // Writing to a string cannot fail.
         let _ = write!(text, "_x{unit:04X}_");

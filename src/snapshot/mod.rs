@@ -35,8 +35,8 @@ pub struct Snapshot {
     pub methods: HashMap<String, Arc<Route>>,
     /// The same methods by their services.
     pub services: Services,
-    /// What was made to describe them.
-    pub documents: Documents,
+    /// What was made to describe them; absent where nobody is given it.
+    pub documents: Option<Documents>,
     /// The address that documents name, without a slash at the end; absent where it is the one under which they are
     /// asked for.
     pub public_url: Option<String>,
@@ -77,8 +77,6 @@ impl Snapshot {
 /// What callers may tell of themselves, for policy.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    /// Whether any method has a policy.
-    pub is_guarded: bool,
     /// The name under which a query may hold an API key, which no request sees then.
     pub key_query: Option<Box<str>>,
     /// The proxies that are believed about the address of a caller.
@@ -109,15 +107,15 @@ pub enum ProxyHeader {
 pub struct Tls {
     /// One for each listener of the configuration, in their order; absent for those without TLS.
     pub listeners: Vec<Option<Arc<Acceptor>>>,
-    /// Those of the upstreams that have targets with TLS.
-    pub upstreams: Vec<Arc<Connector>>,
+    /// Those of the upstreams that have targets with TLS, and of the store of limits.
+    pub clients: Vec<Arc<Connector>>,
 }
 
 impl Tls {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &dyn Reload> {
         let listeners = self.listeners.iter().flatten().map(|acceptor| &**acceptor as &dyn Reload);
-        listeners.chain(self.upstreams.iter().map(|connector| &**connector as &dyn Reload))
+        listeners.chain(self.clients.iter().map(|connector| &**connector as &dyn Reload))
     }
 }
 

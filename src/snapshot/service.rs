@@ -1,6 +1,6 @@
 //! Services as a whole: for dialects that name a service and not a method, and for documents.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -8,8 +8,10 @@ use bytes::Bytes;
 
 use super::Route;
 use crate::call::Dialect;
+use crate::document::comments::Comments;
+use crate::document::xsd::Types;
+use crate::schema::Schema;
 use crate::schema::method::Service as Table;
-use crate::schema::{Schema, TypeId};
 
 /// A service that is exposed.
 #[derive(Debug)]
@@ -20,12 +22,18 @@ pub struct Service {
     pub schema: Arc<Schema>,
     /// The routes of its methods' own paths, in order of declaration; at least one.
     pub routes: Vec<Arc<Route>>,
+    types: OnceLock<Types>,
 }
 
 impl Service {
     /// Whether it is served in a dialect. Its methods all are, or none is.
     pub fn speaks(&self, dialect: Dialect) -> bool {
         self.routes.first().is_some_and(|route| route.endpoint.speaks(dialect))
+    }
+
+    /// The types that its envelopes can hold. They are found out once.
+    pub fn types(&self, find: impl FnOnce() -> Types) -> &Types {
+        once(&self.types, find)
     }
 
     /// What the descriptors say of it.
@@ -47,12 +55,13 @@ impl Services {
     pub fn of(routes: impl IntoIterator<Item = Arc<Route>>) -> Self {
         let mut grouped: Vec<Service> = Vec::new();
         for route in routes {
-            let name = route.endpoint.full_name.split('/').next().unwrap_or_default();
+            let name = route.endpoint.service();
             match grouped.last_mut() {
                 Some(last) if last.name == name => last.routes.push(route),
                 _ => {
                     let schema = Arc::clone(&route.endpoint.schema);
-                    grouped.push(Service { name: name.to_owned(), schema, routes: vec![route] });
+                    let (name, types) = (name.to_owned(), OnceLock::new());
+                    grouped.push(Service { name, schema, routes: vec![route], types });
                 }
             }
         }
@@ -78,12 +87,11 @@ const MAX_KEPT: usize = 16 << 20;
 /// Documents that were made, for those who ask again.
 #[derive(Default)]
 pub struct Documents {
+    /// Whether they hold comments.
+    pub comments: Comments,
     kept: Mutex<Kept>,
     types: OnceLock<Vec<(Arc<Schema>, Types)>>,
 }
-
-/// Types by their packages.
-type Types = BTreeMap<String, BTreeSet<TypeId>>;
 
 #[derive(Default)]
 struct Kept {
@@ -98,9 +106,14 @@ impl fmt::Debug for Documents {
 }
 
 impl Documents {
+    /// None yet.
+    pub fn new(comments: Comments) -> Self {
+        Self { comments, ..Self::default() }
+    }
+
     /// The types that methods on offer can hold, by the schema that they belong to. They are found out once.
-    pub fn types(&self, find: impl FnOnce() -> Vec<(Arc<Schema>, Types)>) -> &[(Arc<Schema>, Types)] {
-        self.types.get_or_init(find)
+    pub fn types(&self, find: impl FnOnce() -> Vec<(Arc<Schema>, Types)>) -> &Vec<(Arc<Schema>, Types)> {
+        once(&self.types, find)
     }
 
     /// The document with this name, which is made if it is not there, and kept while there is room.
@@ -118,6 +131,15 @@ impl Documents {
         }
         Some(made)
     }
+}
+
+/// What is found out when it is first asked for. Two who ask at once find it out twice, and nobody else waits for them.
+fn once<T>(cell: &OnceLock<T>, find: impl FnOnce() -> T) -> &T {
+    if let Some(found) = cell.get() {
+        return found;
+    }
+    let found = find();
+    cell.get_or_init(|| found)
 }
 
 #[cfg(test)]

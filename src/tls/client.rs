@@ -23,13 +23,16 @@ pub enum Protocol {
     Http2,
     /// HTTP/1.1, which is what is meant where nothing is agreed on.
     Http1,
+    /// Something that is not agreed on.
+    Other,
 }
 
 impl Protocol {
-    const fn name(self) -> &'static [u8] {
+    const fn name(self) -> Option<&'static [u8]> {
         match self {
-            Self::Http2 => b"h2",
-            Self::Http1 => b"http/1.1",
+            Self::Http2 => Some(b"h2"),
+            Self::Http1 => Some(b"http/1.1"),
+            Self::Other => None,
         }
     }
 }
@@ -79,8 +82,8 @@ impl Connector {
         let stream = TlsConnector::from(config).connect(name, io).await.map_err(explained)?;
         match (current.source.protocol, stream.get_ref().1.alpn_protocol()) {
             // A server that is offered one protocol and knows ALPN takes this one or refuses.
-            (Protocol::Http1, _) => Ok(stream),
-            (Protocol::Http2, agreed) if agreed == Some(Protocol::Http2.name()) => Ok(stream),
+            (Protocol::Http1 | Protocol::Other, _) => Ok(stream),
+            (Protocol::Http2, agreed) if agreed == Protocol::Http2.name() => Ok(stream),
             (Protocol::Http2, _) => Err(io::Error::new(io::ErrorKind::InvalidData, NO_HTTP2)),
         }
     }
@@ -151,7 +154,7 @@ impl Source for Settings {
                 builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(pair?.0)))
             }
         };
-        config.alpn_protocols = vec![self.protocol.name().to_vec()];
+        config.alpn_protocols = self.protocol.name().map(<[u8]>::to_vec).into_iter().collect();
         Some(Arc::new(config))
     }
 }

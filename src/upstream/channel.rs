@@ -206,6 +206,9 @@ impl Drop for Try {
 
 impl Shared {
     async fn answer(&self, work: &mut Try, body: Body) -> Result<Reply, Status> {
+        if let Body::Refused(status) = body {
+            return Err(*status);
+        }
         work.input = if work.method.client_streaming {
             Input::Stream(Some(body.messages()))
         } else {

@@ -132,6 +132,16 @@ impl Length {
         }
     }
 
+    /// As [`Length::end`], but without content all is taken back that was appended from `start` on, the tag.
+    #[inline]
+    pub fn end_unless_empty(self, out: &mut Vec<u8>, start: usize) {
+        if out.len() == self.0 {
+            out.truncate(start);
+        } else {
+            self.end(out);
+        }
+    }
+
     fn end_long(self, out: &mut Vec<u8>, length: usize) {
         let (prefix, size) = encode(length as u64);
         let more = size - 1;

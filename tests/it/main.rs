@@ -1,7 +1,7 @@
 //! The integration tests: the real binary, real backends and clients, and the rules of the repository
 //! itself.
 //!
-//! They need the tools that `./test` installs (a Python environment in `.venv`, curl, h2load, Chromium); a missing
+//! They need the tools that `./test` installs (a Python environment in `.venv`, curl, h2load, Redis, Chromium); a missing
 //! one is a failure. Every server listens on a port that the system chooses.
 
 #![allow(clippy::unwrap_used, reason = "here a panic is how a test fails")]
@@ -28,6 +28,7 @@ mod matrix;
 mod operating;
 mod own;
 mod policy;
+mod redis;
 mod reload;
 mod replay;
 mod schema;

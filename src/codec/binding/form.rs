@@ -6,13 +6,14 @@
 
 use super::{Binding, Body, Seen, refused};
 use crate::codec::field_path::{FieldPath, PathError};
+use crate::codec::fields::single_message;
 use crate::codec::http_body::is_http_body;
 use crate::codec::json::read::{read_field, room};
 use crate::codec::json::text::read_text;
 use crate::codec::multipart::{Event, Multipart, PartHead, essence, parameters};
 use crate::codec::query::{QueryError, pairs};
 use crate::schema::Schema;
-use crate::schema::message::{Cardinality, Field, Kind};
+use crate::schema::message::{Field, Kind};
 use crate::status::{Code, Status};
 use crate::wire::WireType;
 use crate::wire::writer;
@@ -49,6 +50,8 @@ impl BodyFormat {
     pub(super) const fn expected(&self, body: &[u8]) -> usize {
         match self {
             Self::Json => room(body),
+            // The tag of the root, which takes no room, is longer than many a message; its reader makes the room.
+            Self::Xml { is_wrapped: true, .. } => 0,
             _ => body.len(),
         }
     }
@@ -123,17 +126,15 @@ impl<'a> Form<'a> {
             Body::None | Body::Whole => None,
             Body::Field(path) => Some(path),
         };
-        if let Some(field) = root.map(|path| path.leaf(schema)) {
-            let is_message = matches!(field.kind(), Kind::Message(_))
-                && matches!(field.cardinality(), Cardinality::Singular(_));
-            if !is_message {
-                let name = schema.text(field.json_name());
-                let text = format!(
-                    "The request body is the field {name:?}, which is no message, so it cannot be a form. Send \
-                     application/json."
-                );
-                return Err(unsupported(text));
-            }
+        if let Some(field) =
+            root.map(|path| path.leaf(schema)).filter(|field| single_message(field).is_none())
+        {
+            let name = schema.text(field.json_name());
+            let text = format!(
+                "The request body is the field {name:?}, which is no message, so it cannot be a form. Send \
+                 application/json."
+            );
+            return Err(unsupported(text));
         }
         Ok(Self { binding, schema, root, seen })
     }

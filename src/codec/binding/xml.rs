@@ -5,11 +5,12 @@
 //! the element is that of the message which holds the field, with nothing but this field in it.
 
 use super::{Binding, Body};
+use crate::codec::fields::single_message;
 use crate::codec::xml::encoding::decode;
 use crate::codec::xml::error::{ReadError, WriteError};
 use crate::codec::xml::lexer::Limits;
 use crate::codec::xml::read::{ReadOptions, read, read_only};
-use crate::codec::xml::write::{self, WriteOptions, single_message};
+use crate::codec::xml::write::{self, WriteOptions};
 use crate::schema::Schema;
 use crate::schema::message::Field;
 use crate::wire::WireType;

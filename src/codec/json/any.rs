@@ -37,14 +37,13 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<()> {
     let value = reader.out.len();
     writer::tag(reader.out, any::VALUE, WireType::Len);
     let length = Length::begin(reader.out);
-    match message_of(reader, &url) {
+    match any::message_of(reader.schema, &url) {
         Some(id) if reader.schema.message(id).well_known().is_some() => {
             value_member(reader, start, Some(id), is_ahead)?;
         }
         Some(id) => reader.members(reader.schema.message(id), !is_ahead, !is_ahead)?,
         None if url.contains(&b'/') => value_member(reader, start, None, is_ahead).map_err(|mut error| {
-            let url = String::from_utf8_lossy(url.get(..200).unwrap_or(&url)).into_owned();
-            error.message = format!("the type {url:?} is not known here");
+            error.message = format!("the type {:?} is not known here", any::shown(&url));
             error.offset = offset;
             error
         })?,
@@ -55,17 +54,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<()> {
             ));
         }
     }
-    if reader.out.len() == length.content() {
-        reader.out.truncate(value);
-    } else {
-        length.end(reader.out);
-    }
+    length.end_unless_empty(reader.out, value);
     Ok(())
-}
-
-fn message_of(reader: &Reader<'_>, url: &[u8]) -> Option<MessageId> {
-    let (_, name) = std::str::from_utf8(url).ok()?.rsplit_once('/')?;
-    reader.schema.find_message(name)
 }
 
 /// A type URL and where it stands.

@@ -5,8 +5,9 @@ use super::keys::Keys;
 use super::scan::{Result, plain_end};
 use super::token::Text;
 use super::value::{integer, integer_name, put};
-use crate::codec::fields::set;
-use crate::schema::message::{Cardinality, Field, Kind, Message, WellKnown};
+use crate::codec::error::shown;
+use crate::codec::fields::{self, set};
+use crate::schema::message::{Cardinality, Field, Kind, Message};
 use crate::schema::{MessageId, Presence, Schema};
 use crate::wire::WireType;
 use crate::wire::writer::{self, Length};
@@ -181,14 +182,8 @@ impl<'a> Reader<'a> {
         seen: &[u64],
         start: usize,
     ) -> Box<ReadError> {
-        let fields = message.fields();
-        let oneof = fields[position].oneof();
-        let other = fields.iter().enumerate().find(|(at, field)| {
-            *at != position && field.oneof() == oneof && seen[at / 64] & (1 << (at % 64)) != 0
-        });
-        let other = other.map_or("another member", |(_, field)| self.schema.text(field.json_name()));
-        let text = format!("{other} of the same oneof is set already, and only one of them can be");
-        self.in_field(ReadError::new(start, text), &fields[position])
+        let text = fields::set_already(self.schema, message, position, seen);
+        self.in_field(ReadError::new(start, text), &message.fields()[position])
     }
 
     /// The key of a member with its colon; the position of its field, none if the member was skipped.
@@ -220,7 +215,7 @@ impl<'a> Reader<'a> {
             self.skip_value()?;
             return Ok(None);
         }
-        let shown = String::from_utf8_lossy(name.get(..60).unwrap_or(name)).into_owned();
+        let shown = shown(name);
         let of = self.schema.text(message.name());
         let mut error = ReadError::new(start, format!("{of} has no field {shown:?}"));
         error.path.push_field(&shown);
@@ -265,15 +260,8 @@ impl<'a> Reader<'a> {
 
     /// Whether null is a value of the field rather than its absence.
     fn takes_null(&self, field: &Field) -> bool {
-        matches!(field.cardinality(), Cardinality::Singular(_)) && self.is_nullable(field.kind())
-    }
-
-    fn is_nullable(&self, kind: Kind) -> bool {
-        match kind {
-            Kind::Enum(id) => self.schema.enumeration(id).is_null(),
-            Kind::Message(id) => self.schema.message(id).well_known() == Some(WellKnown::Value),
-            _ => false,
-        }
+        matches!(field.cardinality(), Cardinality::Singular(_))
+            && fields::takes_null(self.schema, field.kind())
     }
 
     /// One value with its tag, or nothing where a default is left out; false if it is an unknown enum name
@@ -328,11 +316,7 @@ impl<'a> Reader<'a> {
             writer::tag(self.out, field.number(), WireType::Len);
             let length = Length::begin(self.out);
             self.packed(field.kind(), &mut index).map_err(|error| in_element(error, index))?;
-            if self.out.len() == length.content() {
-                self.out.truncate(start);
-            } else {
-                length.end(self.out);
-            }
+            length.end_unless_empty(self.out, start);
             return Ok(());
         }
         let mut is_first = true;
@@ -356,7 +340,7 @@ impl<'a> Reader<'a> {
     }
 
     fn list_element(&mut self, field: &'a Field) -> Result<()> {
-        if self.text.get(self.at) == Some(&b'n') && !self.is_nullable(field.kind()) {
+        if self.text.get(self.at) == Some(&b'n') && !fields::takes_null(self.schema, field.kind()) {
             return Err(self.error("null is not allowed in a list"));
         }
         self.element(field, false).map(drop)
@@ -365,8 +349,7 @@ impl<'a> Reader<'a> {
     // Maps.
 
     fn map(&mut self, field: &'a Field) -> Result<()> {
-        let Kind::Message(id) = field.kind() else { return Err(self.error("the field is no map")) };
-        match self.schema.message(id).entry() {
+        match fields::entry_of(self.schema, field) {
             Some((key, value)) => self.entries(field.number(), key.kind(), value),
             None => Err(self.error("the field is no map")),
         }
@@ -404,7 +387,7 @@ impl<'a> Reader<'a> {
     }
 
     fn map_value(&mut self, value: &'a Field) -> Result<bool> {
-        if self.text.get(self.at) == Some(&b'n') && !self.is_nullable(value.kind()) {
+        if self.text.get(self.at) == Some(&b'n') && !fields::takes_null(self.schema, value.kind()) {
             return Err(self.error("null is not allowed in a map"));
         }
         self.element(value, false)

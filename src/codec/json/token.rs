@@ -3,6 +3,7 @@
 use super::error::ReadError;
 use super::read::Reader;
 use super::scan::{Result, plain_end, unescape};
+use crate::codec::error::shown;
 
 impl<'a> Reader<'a> {
     /// A string; its text stays valid until the next one is read.
@@ -123,7 +124,7 @@ impl<'a> Reader<'a> {
                 b"null" => "null",
                 b"true" | b"false" => "a bool",
                 word => {
-                    let word = String::from_utf8_lossy(word.get(..60).unwrap_or(word)).into_owned();
+                    let word = shown(word);
                     return self.error(format!("{what} is needed, found the word {word:?} without quotes"));
                 }
             },

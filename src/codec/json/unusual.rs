@@ -5,12 +5,11 @@
 use std::collections::HashMap;
 
 use super::write::{Result, Stop, Writer};
-use super::write_map::{Entry, before_value};
+use super::write_map::before_value;
 use super::write_value::{Before, Written};
-use crate::codec::fields::{Occurrence, index};
+use crate::codec::fields::{Entry, Occurrence, index, only, values_of};
 use crate::schema::Presence;
 use crate::schema::message::{Cardinality, Field, Kind, Message};
-use crate::wire::WireType;
 use crate::wire::reader::Reader;
 
 impl<'a> Writer<'a, '_> {
@@ -44,8 +43,7 @@ impl<'a> Writer<'a, '_> {
         position: usize,
         wire: Reader<'_>,
     ) -> Result<()> {
-        let index = self.index(message, wire)?;
-        let group: Vec<_> = index.into_iter().filter(|each| usize::from(each.position) == position).collect();
+        let group = only(self.index(message, wire)?, position);
         let Some(field) = message.fields().get(position) else {
             return Err(Stop::error("the message has no such field"));
         };
@@ -90,28 +88,20 @@ impl<'a> Writer<'a, '_> {
         wire: Reader<'_>,
         group: &[Occurrence],
     ) -> Result<Written> {
-        let (Kind::Message(id), [_, _, ..]) = (field.kind(), group) else {
+        let Kind::Message(id) = field.kind() else {
             let Some(last) = group.last() else { return Ok(Written::Default) };
             return self.value(before, field, last.wire_type, &mut last.reader(wire));
         };
         let mut joined = Vec::new();
-        for occurrence in group {
-            let mut reader = occurrence.reader(wire);
-            let piece = match occurrence.wire_type {
-                WireType::StartGroup => self.group_content(field.number(), &mut reader)?,
-                _ => reader.nested()?,
-            };
-            joined.extend_from_slice(piece.wire().get(piece.position()..).unwrap_or_default());
-        }
+        let content = self.groups.message(field, wire, group, self.groups_left(), &mut joined)?;
         self.out.start_of(before.chunk, before.length);
-        self.message(id, Reader::new(&joined))?;
+        self.message(id, content)?;
         Ok(Written::Value)
     }
 
     /// The entries of a map, of those with equal keys the last one.
     fn last_entries(&mut self, field: &'a Field, wire: Reader<'_>, group: &[Occurrence]) -> Result<()> {
         let (key_field, value_field) = self.entry_of(field)?;
-        let Kind::Message(id) = field.kind() else { return Err(Stop::error("the field is no map")) };
         let mut last = HashMap::new();
         for (at, occurrence) in group.iter().enumerate() {
             let entry = self.entry(occurrence, wire, key_field, value_field)?;
@@ -125,13 +115,10 @@ impl<'a> Writer<'a, '_> {
         let content = self.out.len();
         for (at, key) in kept {
             self.out.extend(&key);
-            let occurrence = &group[at];
-            let entry = self.entry(occurrence, wire, key_field, value_field)?;
+            let entry = self.entry(&group[at], wire, key_field, value_field)?;
             if entry.is_split {
-                let content = occurrence.reader(wire).nested()?;
-                let index = self.index(self.schema.message(id), content)?;
-                let values = index.partition_point(|each| each.position == 0);
-                self.last(before_value(key_field), value_field, content, &index[values..])?;
+                let values = values_of(self.schema, field, entry.content, self.groups_left())?;
+                self.last(before_value(key_field), value_field, entry.content, &values)?;
             } else {
                 self.map_value(key_field, value_field, &entry)?;
             }
@@ -149,6 +136,6 @@ impl<'a> Writer<'a, '_> {
         value: &Field,
     ) -> Result<Entry<'w>> {
         let content = occurrence.reader(wire).nested()?;
-        Entry::read(content, key, value, self.groups_left())
+        Ok(Entry::read(content, key, value, self.groups_left())?)
     }
 }

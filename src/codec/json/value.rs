@@ -8,6 +8,7 @@ use super::error::ReadError;
 use super::read::Reader;
 use super::scan::{Result, plain_end, unescape};
 use super::token::Text;
+use crate::codec::fields;
 use crate::codec::number::{self, Decimal, Digits, NumberError};
 use crate::schema::EnumId;
 use crate::schema::message::Kind;
@@ -173,14 +174,7 @@ impl<'a> Reader<'a> {
         if self.options.ignore_unknown {
             return Ok(None);
         }
-        let shown = String::from_utf8_lossy(name.get(..60).unwrap_or(name)).into_owned();
-        let of = self.schema.text(each.name());
-        let known = each.values().iter().map(|value| self.schema.text(value.name()));
-        let known = match each.values().len() {
-            0..=8 => format!("; its values are {}", known.collect::<Vec<_>>().join(", ")),
-            _ => String::new(),
-        };
-        Err(ReadError::new(start, format!("{of} has no value {shown:?}{known}")))
+        Err(ReadError::new(start, fields::no_value(self.schema, id, name)))
     }
 
     /// A string with its length; true if it is empty.
@@ -274,12 +268,7 @@ pub(in crate::codec) const fn integer_name(kind: Kind) -> &'static str {
 }
 
 pub(super) fn no_number(offset: usize, name: &str, error: NumberError) -> Box<ReadError> {
-    let text = match error {
-        NumberError::Syntax => format!("{name} is needed, found text that is no number"),
-        NumberError::Fraction => format!("{name} is needed, found a number with a fraction"),
-        NumberError::Range => format!("{name} is needed, found a number that does not fit it"),
-    };
-    ReadError::new(offset, text)
+    ReadError::new(offset, error.text(name))
 }
 
 const STANDARD: GeneralPurpose = base64_engine(&base64::alphabet::STANDARD);

@@ -4,6 +4,7 @@ use super::any;
 use super::error::ReadError;
 use super::read::Reader;
 use super::scan::Result;
+use crate::codec::fields::entry_of;
 use crate::codec::well_known::value;
 use crate::codec::{mask, time};
 use crate::schema::message::{Kind, Message, WellKnown};
@@ -41,13 +42,7 @@ impl<'a> Reader<'a> {
         }
         let text = self.string()?;
         let wrong = || ReadError::new(start, format!("{what} is needed"));
-        let time = parse(text.bytes(self)).ok_or_else(wrong)?;
-        for (number, value) in [(1, time.seconds), (2, time.nanos.into())] {
-            if value != 0 {
-                writer::tag(self.out, number, WireType::Varint);
-                writer::varint(self.out, value as u64);
-            }
-        }
+        parse(text.bytes(self)).ok_or_else(wrong)?.write(self.out);
         Ok(())
     }
 
@@ -57,29 +52,13 @@ impl<'a> Reader<'a> {
             return Err(self.expected("a string with field paths, such as \"name,author.name\""));
         }
         let text = self.string()?;
-        // The paths grow while they are turned, so the text must not lie in the reader.
-        let text = text.bytes(self).to_vec();
-        for path in text.split(|&byte| byte == b',').filter(|_| !text.is_empty()) {
-            writer::tag(self.out, 1, WireType::Len);
-            let length = Length::begin(self.out);
-            if !mask::push_snake(self.out, path) {
-                let path = String::from_utf8_lossy(path.get(..60).unwrap_or(path)).into_owned();
-                let text =
-                    format!("{path:?} is no field path; lowerCamelCase names joined by points are needed");
-                return Err(ReadError::new(start, text));
-            }
-            length.end(self.out);
-        }
-        Ok(())
+        let Self { out, scratch, .. } = self;
+        mask::read(out, text.of(scratch)).map_err(|text| ReadError::new(start, text))
     }
 
     fn struct_value(&mut self, message: &'a Message) -> Result<()> {
         // Struct is map<string, Value> fields = 1.
-        let entry = message.fields().first().and_then(|fields| match fields.kind() {
-            Kind::Message(id) => self.schema.message(id).entry(),
-            _ => None,
-        });
-        match entry {
+        match message.fields().first().and_then(|fields| entry_of(self.schema, fields)) {
             Some((_, value)) => self.entries(1, Kind::String, value),
             None => Err(self.error("the schema's google.protobuf.Struct is not the official one")),
         }

@@ -9,7 +9,7 @@ use super::error::WriteError;
 use super::keys::Keys;
 use super::out::Out;
 use super::write_value::{Before, Written};
-use crate::codec::fields::fits;
+use crate::codec::fields::{Groups, fits};
 use crate::schema::message::{Cardinality, Field, Kind, Message};
 use crate::schema::{MessageId, Presence, Schema};
 use crate::wire::WireType;
@@ -114,10 +114,9 @@ fn in_either_way<'s>(
     })
 }
 
-/// How many bytes of groups may be looked through for their ends: what is inside is looked through for the end
-/// of each.
-const fn groups(size: usize) -> usize {
-    16 * size + (1 << 20)
+/// What is inside of a group is looked through once.
+const fn groups(size: usize) -> Groups {
+    Groups(16 * size + (1 << 20))
 }
 
 /// Why writing stops.
@@ -134,10 +133,16 @@ impl Stop {
     }
 }
 
+impl From<Box<WriteError>> for Stop {
+    fn from(error: Box<WriteError>) -> Self {
+        Self::Error(error)
+    }
+}
+
 impl From<reader::Error> for Stop {
     #[cold]
     fn from(error: reader::Error) -> Self {
-        Self::error(format!("this is no valid protobuf: {error}"))
+        Self::Error(error.into())
     }
 }
 
@@ -148,8 +153,7 @@ pub(super) struct Writer<'a, 'o> {
     pub(super) options: &'o WriteOptions,
     pub(super) out: Out,
     pub(super) limit: usize,
-    /// How many bytes of groups may yet be looked through for their ends.
-    groups: usize,
+    pub(super) groups: Groups,
     depth: usize,
     pub(super) is_fast: bool,
     /// Which fields and oneofs are set, for the messages that are open and have more than 64.
@@ -402,13 +406,7 @@ impl<'a> Writer<'a, '_> {
 
     /// The content of a group whose start tag was read.
     pub(super) fn group_content<'w>(&mut self, number: u32, wire: &mut Reader<'w>) -> Result<Reader<'w>> {
-        let content = wire.group(number, self.groups_left())?;
-        let length = content.wire().len() - content.position();
-        self.groups = self
-            .groups
-            .checked_sub(length)
-            .ok_or_else(|| Stop::error("groups are nested too deeply for their size"))?;
-        Ok(content)
+        Ok(self.groups.content(number, wire, self.groups_left())?)
     }
 
     pub(super) const fn groups_left(&self) -> usize {

@@ -3,7 +3,7 @@
 use super::keys::OpenMap;
 use super::write::{Result, Stop, Writer};
 use super::write_value::Before;
-use crate::codec::fields::fits;
+use crate::codec::fields::{Entry, entry_of};
 use crate::schema::message::{Field, Kind};
 use crate::wire::WireType;
 use crate::wire::reader::Reader;
@@ -69,11 +69,7 @@ impl<'a> Writer<'a, '_> {
     }
 
     pub(super) fn entry_of(&self, field: &Field) -> Result<(&'a Field, &'a Field)> {
-        match field.kind() {
-            Kind::Message(id) => self.schema.message(id).entry(),
-            _ => None,
-        }
-        .ok_or_else(|| Stop::error("the field is no map"))
+        entry_of(self.schema, field).ok_or_else(|| Stop::error("the field is no map"))
     }
 
     /// A key behind a comma, with its quotes but for the last one where its value has none itself. Without
@@ -121,30 +117,4 @@ const fn before_key(key: &Field) -> Before<'static> {
 
 pub(super) const fn before_value(key: &Field) -> Before<'static> {
     if is_quoted(key) { Before::COLON } else { Before::QUOTE_COLON }
-}
-
-/// A map entry as it lies on the wire: the last key and the last value.
-pub(super) struct Entry<'w> {
-    pub(super) key: Option<(WireType, Reader<'w>)>,
-    pub(super) value: Option<(WireType, Reader<'w>)>,
-    /// Whether the value is a message in pieces.
-    pub(super) is_split: bool,
-}
-
-impl<'w> Entry<'w> {
-    pub(super) fn read(mut wire: Reader<'w>, key: &Field, value: &Field, groups: usize) -> Result<Self> {
-        let mut entry = Entry { key: None, value: None, is_split: false };
-        while !wire.is_at_end() {
-            let (number, wire_type) = wire.tag()?;
-            let here = Some((wire_type, wire));
-            wire.skip(number, wire_type, groups)?;
-            if number == key.number() && fits(key, wire_type) {
-                entry.key = here;
-            } else if number == value.number() && fits(value, wire_type) {
-                entry.is_split = entry.value.is_some() && matches!(value.kind(), Kind::Message(_));
-                entry.value = here;
-            }
-        }
-        Ok(entry)
-    }
 }

@@ -2,16 +2,13 @@
 
 use super::write::{Result, Stop, Writer};
 use super::write_value::Before;
-use crate::codec::fields::fits;
+use crate::codec::fields::{fits, lone};
 use crate::codec::mask;
 use crate::codec::time::{self, Time};
+use crate::codec::well_known::{any, value};
 use crate::schema::message::{Field, Message, WellKnown};
 use crate::wire::WireType;
 use crate::wire::reader::Reader;
-
-/// The tags of `seconds` and `nanos` of Timestamp and Duration.
-const SECONDS: u64 = 1 << 3 | WireType::Varint.bits();
-const NANOS: u64 = 2 << 3 | WireType::Varint.bits();
 
 impl<'a> Writer<'a, '_> {
     #[inline(never)]
@@ -42,25 +39,11 @@ impl<'a> Writer<'a, '_> {
     #[inline(never)]
     fn time(
         &mut self,
-        mut wire: Reader<'_>,
+        wire: Reader<'_>,
         put: fn(&mut [u8; time::TEXT], Time) -> Option<usize>,
         what: &str,
     ) -> Result<()> {
-        let mut time = Time { seconds: 0, nanos: 0 };
-        // The usual order first; the loop takes what is left.
-        if wire.take_tag(SECONDS) {
-            time.seconds = wire.varint()? as i64;
-        }
-        if wire.take_tag(NANOS) {
-            time.nanos = wire.varint()? as i32;
-        }
-        while !wire.is_at_end() {
-            match wire.tag()? {
-                (1, WireType::Varint) => time.seconds = wire.varint()? as i64,
-                (2, WireType::Varint) => time.nanos = wire.varint()? as i32,
-                (number, wire_type) => wire.skip(number, wire_type, self.groups_left())?,
-            }
-        }
+        let time = Time::read(wire, self.groups_left())?;
         let mut is_valid = true;
         self.out.put(|quoted: &mut [u8; time::TEXT + 2]| {
             let [quote, text @ .., _] = quoted;
@@ -75,25 +58,11 @@ impl<'a> Writer<'a, '_> {
         if is_valid { Ok(()) } else { Err(Stop::error(what)) }
     }
 
-    fn field_mask(&mut self, mut wire: Reader<'_>) -> Result<()> {
+    fn field_mask(&mut self, wire: Reader<'_>) -> Result<()> {
+        let paths = mask::write(wire, self.groups_left())?;
+        let paths = paths.ok_or_else(|| Stop::error(mask::UNWRITABLE))?;
         self.out.push(b'"');
-        let start = self.out.len();
-        let mut path = Vec::new();
-        while !wire.is_at_end() {
-            let (number, wire_type) = wire.tag()?;
-            if (number, wire_type) != (1, WireType::Len) {
-                wire.skip(number, wire_type, self.groups_left())?;
-                continue;
-            }
-            if self.out.len() > start {
-                self.out.push(b',');
-            }
-            path.clear();
-            if !mask::push_camel(&mut path, wire.bytes()?) {
-                return Err(Stop::error("a FieldMask path has no lowerCamelCase form"));
-            }
-            self.out.extend(&path);
-        }
+        self.out.extend(&paths);
         self.out.push(b'"');
         Ok(())
     }
@@ -178,9 +147,10 @@ impl<'a> Writer<'a, '_> {
     /// A Value is written as the one member of its oneof that is set.
     fn any_value(&mut self, message: &'a Message, wire: Reader<'_>) -> Result<()> {
         let start = self.out.len();
-        let number = match self.lone_field(message, wire)? {
-            Some((field, wire_type, mut value)) => {
-                self.value(Before::NOTHING, field, wire_type, &mut value)?;
+        let number = match lone(message, wire, self.groups_left())? {
+            Some(only) => {
+                let field = &message.fields()[usize::from(only.position)];
+                self.value(Before::NOTHING, field, only.wire_type, &mut only.reader(wire))?;
                 field.number()
             }
             None => {
@@ -191,54 +161,29 @@ impl<'a> Writer<'a, '_> {
                 field.number()
             }
         };
-        // number_value is field 2; NaN and the infinities are the only numbers in quotes.
-        if number == 2 && self.out.text().get(start) == Some(&b'"') {
+        // NaN and the infinities are the only numbers in quotes.
+        if number == value::NUMBER && self.out.text().get(start) == Some(&b'"') {
             return Err(Stop::error("a Value cannot hold NaN or an infinity"));
         }
         Ok(())
     }
 
-    /// The only field on the wire of a message, if there is just one.
-    fn lone_field<'w>(
-        &self,
-        message: &'a Message,
-        mut wire: Reader<'w>,
-    ) -> Result<Option<(&'a Field, WireType, Reader<'w>)>> {
-        if wire.is_at_end() {
-            return Ok(None);
-        }
-        let (number, wire_type) = wire.tag()?;
-        let value = wire;
-        wire.skip(number, wire_type, self.groups_left())?;
-        let field = message.field_by_number(number).map(|position| &message.fields()[position]);
-        Ok(field
-            .filter(|field| wire.is_at_end() && fits(field, wire_type))
-            .map(|field| (field, wire_type, value)))
-    }
-
-    fn any(&mut self, mut wire: Reader<'_>) -> Result<()> {
-        let (mut url, mut value): (&[u8], &[u8]) = (&[], &[]);
-        while !wire.is_at_end() {
-            match wire.tag()? {
-                (1, WireType::Len) => url = wire.bytes()?,
-                (2, WireType::Len) => value = wire.bytes()?,
-                (number, wire_type) => wire.skip(number, wire_type, self.groups_left())?,
-            }
-        }
+    fn any(&mut self, wire: Reader<'_>) -> Result<()> {
+        let (url, value) = any::read(wire, self.groups_left())?;
         let start = self.out.len();
         if !url.is_empty() || !value.is_empty() {
-            let url = std::str::from_utf8(url).map_err(|_| Stop::error("the type of an Any is not UTF-8"))?;
+            let text =
+                std::str::from_utf8(url).map_err(|_| Stop::error("the type of an Any is not UTF-8"))?;
             self.out.extend(b",\"@type\":");
-            self.out.string(url);
+            self.out.string(text);
             self.any_members(url, value)?;
         }
         self.close(start, [b'{', b'}']);
         Ok(())
     }
 
-    fn any_members(&mut self, url: &str, value: &[u8]) -> Result<()> {
-        let id = url.rsplit_once('/').and_then(|(_, name)| self.schema.find_message(name));
-        let Some(id) = id else {
+    fn any_members(&mut self, url: &[u8], value: &[u8]) -> Result<()> {
+        let Some(id) = any::message_of(self.schema, url) else {
             // The rest of the message is worth more than a refusal.
             self.out.extend(b",\"value\":");
             self.base64(value);

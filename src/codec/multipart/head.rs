@@ -105,15 +105,17 @@ pub(super) fn is_boundary(text: &str) -> bool {
     (1..=70).contains(&text.len()) && text.bytes().all(is_valid) && !text.ends_with(' ')
 }
 
-/// The media type of a content type.
-pub(in crate::codec) fn essence(content_type: &str) -> &str {
+/// The media type of a content type, without its parameters.
+pub fn essence(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim_matches([' ', '\t'])
 }
 
-type Parameters = Vec<(String, String)>;
+/// Names and values. Names are as they were sent, in any case.
+pub type Parameters = Vec<(String, String)>;
 
-/// The parts of `essence; name=token; name="quoted string"` (RFC 9110 section 5.6.6), or nothing if it is not that.
-pub(in crate::codec) fn parameters(value: &str) -> Option<(&str, Parameters)> {
+/// The parts of `essence; name=token; name="quoted string"` (RFC 9110 section 5.6.6), or nothing if it is not that. A value
+/// without quotes may hold what no token can, up to the next semicolon or space.
+pub fn parameters(value: &str) -> Option<(&str, Parameters)> {
     let space = [' ', '\t'];
     let first = essence(value);
     let mut parameters = Vec::new();

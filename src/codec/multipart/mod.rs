@@ -23,8 +23,7 @@ use crate::status::{Code, Status};
 
 mod head;
 
-pub use head::{PartHead, boundary_of};
-pub(super) use head::{essence, parameters};
+pub use head::{Parameters, PartHead, boundary_of, essence, parameters};
 
 /// How many parts there may be.
 pub const MAX_PARTS: usize = 1_000;

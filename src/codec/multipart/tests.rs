@@ -247,6 +247,28 @@ fn bodies_that_are_wrong_are_refused() {
 }
 
 #[test]
+fn parameters_of_content_types() {
+    type Found<'a> = Option<(&'a str, &'a [(&'a str, &'a str)])>;
+    let table: [(&str, Found<'_>); 8] = [
+        ("text/xml", Some(("text/xml", &[]))),
+        (" text/xml ;", Some(("text/xml", &[]))),
+        ("a/b;c=d ; E=\"f; g=\\\"h\\\" \\i\"", Some(("a/b", &[("c", "d"), ("E", "f; g=\"h\" \\i")]))),
+        ("a/b; action=urn:c/D#e; c=", Some(("a/b", &[("action", "urn:c/D#e"), ("c", "")]))),
+        ("a/b; c", None),
+        ("a/b; c = d", None),
+        ("a/b; c=\"d", None),
+        ("a/b; c=d e=f", None),
+    ];
+    for (text, expected) in table {
+        let found = parameters(text);
+        let found = found.as_ref().map(|(essence, all)| {
+            (*essence, all.iter().map(|(name, value)| (&**name, &**value)).collect::<Vec<_>>())
+        });
+        assert_eq!(found, expected.map(|(essence, all)| (essence, all.to_vec())), "{text}");
+    }
+}
+
+#[test]
 fn boundaries_in_content_types() {
     let longest = "x".repeat(70);
     let with = |boundary: &str| format!("multipart/form-data; boundary={boundary}");

@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-pub use crate::codec::json::error::{Path, WriteError};
+pub(super) use crate::codec::error::shown;
+pub use crate::codec::error::{Path, WriteError};
 use crate::status::details::{FieldViolation, bad_request};
 use crate::status::{Code, Status};
-
-/// How much of a name error texts repeat, in bytes: it comes from the caller.
-const MAX_SHOWN: usize = 60;
 
 /// XML text that is not well-formed, or no message of the type that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,19 +66,6 @@ fn place(text: &[u8], at: usize) -> (usize, usize) {
     (line, before[start..].iter().filter(is_character).count() + 1)
 }
 
-/// A piece of the text for an error: it is cut.
-pub(super) fn shown(text: &[u8]) -> String {
-    let mut shown = String::from_utf8_lossy(text.get(..MAX_SHOWN).unwrap_or(text)).into_owned();
-    if text.len() > MAX_SHOWN {
-        // Half a character may be left.
-        while shown.ends_with(char::REPLACEMENT_CHARACTER) {
-            shown.pop();
-        }
-        shown.push('…');
-    }
-    shown
-}
-
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
@@ -118,12 +103,5 @@ mod tests {
             assert_eq!(place(text, at), expected, "{at}");
         }
         assert_eq!(place(text, 99), (4, 2));
-    }
-
-    #[test]
-    fn long_names_are_cut() {
-        assert_eq!(shown(b"title"), "title");
-        assert_eq!(shown(&"é".repeat(31).into_bytes()), format!("{}…", "é".repeat(30)));
-        assert_eq!(shown(&format!("a{}", "é".repeat(31)).into_bytes()), format!("a{}…", "é".repeat(29)));
     }
 }

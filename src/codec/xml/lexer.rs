@@ -5,6 +5,10 @@
 //! the namespaces in scope are bounded.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::hash::BuildHasher;
+
+use hashbrown::DefaultHashBuilder;
 
 use super::error::{ReadError, Result, shown};
 use super::scan::{forbidden, is_space, run_end};
@@ -35,7 +39,7 @@ impl Default for Limits {
     }
 }
 
-/// A place in the list of namespaces in scope, plus one; zero for none.
+/// A namespace: the place of the first one in scope that is the same, plus one; zero for none.
 pub(super) type Space = u16;
 /// The namespace of the prefix `xml`, which is never declared.
 pub(super) const XML_SPACE: Space = Space::MAX;
@@ -54,11 +58,45 @@ pub(super) struct Open<'t> {
     pub(super) start: usize,
 }
 
-/// A prefix and the namespace that it stands for; an empty prefix is the default.
+/// A prefix and the namespace that it stands for; an empty prefix is the default. Both are as long as the sender likes,
+/// and are told from others by their hashes.
 #[derive(Debug)]
 pub(super) struct Binding<'t> {
-    pub(super) prefix: &'t [u8],
-    pub(super) uri: Cow<'t, [u8]>,
+    pub(super) prefix: Hashed<&'t [u8]>,
+    pub(super) uri: Hashed<Cow<'t, [u8]>>,
+    pub(super) space: Space,
+}
+
+/// Text with a seeded hash of it.
+#[derive(Debug)]
+pub(super) struct Hashed<T> {
+    pub(super) text: T,
+    hash: u64,
+}
+
+impl<T: AsRef<[u8]>> Hashed<T> {
+    pub(super) fn new(text: T, hasher: &DefaultHashBuilder) -> Self {
+        let hash = hasher.hash_one(text.as_ref());
+        Self { text, hash }
+    }
+
+    pub(super) fn is<U: AsRef<[u8]>>(&self, other: &Hashed<U>) -> bool {
+        self.hash == other.hash && compare(self.text.as_ref(), other.text.as_ref()).is_eq()
+    }
+}
+
+/// Compares two texts that are as long as the sender likes.
+#[inline]
+pub(super) fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    #[cfg(test)]
+    COMPARED.set(COMPARED.get() + 1 + a.len().min(b.len()));
+    a.cmp(b)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many bytes were compared, and how many times.
+    pub(super) static COMPARED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// An attribute that declares no namespace.
@@ -129,6 +167,7 @@ pub struct Lexer<'t> {
     /// Whether the innermost element was written as an empty one, so that its end is here.
     pub(super) is_empty: bool,
     pub(super) bindings: Vec<Binding<'t>>,
+    pub(super) hasher: DefaultHashBuilder,
     /// The namespace of elements without prefix.
     pub(super) default: Space,
     /// Those of the element that was opened last.
@@ -151,6 +190,7 @@ impl<'t> Lexer<'t> {
             open: Vec::with_capacity(16),
             is_empty: false,
             bindings: Vec::new(),
+            hasher: DefaultHashBuilder::default(),
             default: 0,
             attributes: Vec::new(),
         };
@@ -277,6 +317,11 @@ impl<'t> Lexer<'t> {
         self.origin = self.at;
     }
 
+    /// How many bytes are left to read.
+    pub(super) const fn left(&self) -> usize {
+        self.text.len() - self.at
+    }
+
     /// How many elements are open.
     pub const fn depth(&self) -> usize {
         self.open.len()
@@ -353,7 +398,7 @@ impl<'t> Lexer<'t> {
         match space {
             0 => &[],
             XML_SPACE => XML.as_bytes(),
-            space => self.bindings.get(usize::from(space) - 1).map_or(&[], |binding| &binding.uri),
+            space => self.bindings.get(usize::from(space) - 1).map_or(&[], |binding| &binding.uri.text),
         }
     }
 

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::error::{ReadError, Result, shown};
 use super::lexer::{
-    Attribute, Binding, Lexer, MAX_ATTRIBUTES, MAX_NAMESPACES, Open, Space, XML, XML_SPACE, XMLNS,
+    Attribute, Binding, Hashed, Lexer, MAX_ATTRIBUTES, MAX_NAMESPACES, Open, Space, XML, XML_SPACE, XMLNS,
+    compare,
 };
 use super::scan::{is_space, run_end};
 use crate::schema::xml_name::{is_part, is_start};
@@ -83,34 +84,35 @@ impl<'t> Lexer<'t> {
     }
 
     fn declare(&mut self, prefix: &'t [u8], uri: Cow<'t, [u8]>, start: usize, bindings: usize) -> Result<()> {
-        let problem = if self.bindings[bindings..].iter().any(|binding| binding.prefix == prefix) {
+        let (prefix, uri) = (Hashed::new(prefix, &self.hasher), Hashed::new(uri, &self.hasher));
+        let (name, namespace) = (prefix.text, &*uri.text);
+        let problem = if self.bindings[bindings..].iter().any(|binding| binding.prefix.is(&prefix)) {
             "it is declared twice here"
-        } else if prefix == b"xmlns" || &*uri == XMLNS.as_bytes() {
+        } else if name == b"xmlns" || namespace == XMLNS.as_bytes() {
             "xmlns and its namespace are never declared"
-        } else if (prefix == b"xml") != (&*uri == XML.as_bytes()) {
+        } else if (name == b"xml") != (namespace == XML.as_bytes()) {
             "the prefix xml and its namespace belong to each other"
-        } else if uri.is_empty() && !prefix.is_empty() {
+        } else if namespace.is_empty() && !name.is_empty() {
             "only the default namespace can be none"
         } else if self.bindings.len() >= MAX_NAMESPACES {
             let text = format!("more than {MAX_NAMESPACES} namespaces are declared");
             return Err(self.error_at(start, text));
         } else {
-            self.bindings.push(Binding { prefix, uri });
-            if prefix.is_empty() {
-                self.default = self.last_space();
+            let space = if namespace.is_empty() { 0 } else { self.space_of(&uri) };
+            if name.is_empty() {
+                self.default = space;
             }
+            self.bindings.push(Binding { prefix, uri, space });
             return Ok(());
         };
-        let text = format!("the namespace prefix {:?} cannot be declared so: {problem}", shown(prefix));
+        let text = format!("the namespace prefix {:?} cannot be declared so: {problem}", shown(name));
         Err(self.error_at(start, text))
     }
 
-    /// The place of the last binding; none if it takes the default namespace away.
-    fn last_space(&self) -> Space {
-        match self.bindings.last() {
-            Some(binding) if !binding.uri.is_empty() => self.bindings.len() as Space,
-            _ => 0,
-        }
+    /// What a namespace is known by that is declared now.
+    fn space_of(&self, uri: &Hashed<Cow<'t, [u8]>>) -> Space {
+        let same = self.bindings.iter().position(|binding| binding.uri.is(uri));
+        same.unwrap_or(self.bindings.len()) as Space + 1
     }
 
     /// Finds the namespaces of the attributes of an element and checks that none is there twice.
@@ -121,26 +123,40 @@ impl<'t> Lexer<'t> {
             if prefix > 0 {
                 self.attributes[at].space = self.resolve(&name[..prefix - 1], start)?;
             }
-            let attribute = &self.attributes[at];
-            let is_same = |other: &Attribute<'_>| {
-                other.local() == attribute.local() && self.uri(other.space) == self.uri(attribute.space)
-            };
-            if self.attributes[..at].iter().any(is_same) {
-                let text = format!("<{}> has the attribute {} twice", shown(element), shown(name));
-                return Err(self.error_at(start, text));
-            }
+        }
+        if self.attributes.len() > 1
+            && let Some(Attribute { name, start, .. }) = self.doubled()
+        {
+            let text = format!("<{}> has the attribute {} twice", shown(element), shown(name));
+            return Err(self.error_at(*start, text));
         }
         Ok(())
+    }
+
+    /// The first attribute that stands behind another one of its name.
+    fn doubled(&self) -> Option<&Attribute<'t>> {
+        // Sorted, as names can be many, and long, and alike up to their last character.
+        let mut order: [usize; MAX_ATTRIBUTES] = std::array::from_fn(|at| at);
+        let order = &mut order[..self.attributes.len()];
+        let by_name = |a: &Attribute<'_>, b: &Attribute<'_>| {
+            a.space.cmp(&b.space).then_with(|| compare(a.local(), b.local()))
+        };
+        order.sort_unstable_by(|&a, &b| by_name(&self.attributes[a], &self.attributes[b]).then(a.cmp(&b)));
+        let pairs = order.windows(2).map(|pair| [0, 1].map(|of| &self.attributes[pair[of]]));
+        let doubled = pairs.filter(|[a, b]| by_name(a, b).is_eq()).map(|[_, b]| b);
+        doubled.min_by_key(|attribute| attribute.start)
     }
 
     fn resolve(&self, prefix: &[u8], at: usize) -> Result<Space> {
         if prefix == b"xml" {
             return Ok(XML_SPACE);
         }
-        match self.bindings.iter().rposition(|binding| binding.prefix == prefix) {
-            Some(position) => Ok(position as Space + 1),
+        let prefix = Hashed::new(prefix, &self.hasher);
+        match self.bindings.iter().rev().find(|binding| binding.prefix.is(&prefix)) {
+            Some(binding) => Ok(binding.space),
             None => {
-                Err(self.error_at(at, format!("the namespace prefix {:?} is not declared", shown(prefix))))
+                let text = format!("the namespace prefix {:?} is not declared", shown(prefix.text));
+                Err(self.error_at(at, text))
             }
         }
     }
@@ -337,9 +353,11 @@ impl<'t> Lexer<'t> {
         self.at += 2;
         let (target, prefix) = self.qualified_name("a processing instruction needs a name")?;
         if target.eq_ignore_ascii_case(b"xml") {
-            return Err(
-                self.error_at(start, "an XML declaration can only stand at the very start of the text")
-            );
+            let text = match start {
+                0 => "the XML declaration must begin with <?xml and white space",
+                _ => "an XML declaration can only stand at the very start of the text",
+            };
+            return Err(self.error_at(start, text));
         }
         if prefix > 0 {
             return Err(self.error_at(start, "the name of a processing instruction cannot hold a colon"));

@@ -2,9 +2,9 @@
 
 use super::error::{ReadError, Result, shown};
 use super::lexer::{Leaf, Lexer, Limits};
-use crate::codec::fields::set;
+use crate::codec::fields::{self, set};
 use crate::codec::json::keys::Keys;
-use crate::schema::message::{Cardinality, Field, Kind, Message, WellKnown};
+use crate::schema::message::{Cardinality, Field, Kind, Message};
 use crate::schema::xml_name::{self, is_namespace, namespace, unescaped};
 use crate::schema::{MessageId, Presence, Schema};
 use crate::wire::WireType;
@@ -72,7 +72,7 @@ fn read_root(
             return Err(lexer.refused("the root element holds no message"));
         }
     }
-    wire.reserve(text.len() / 2 + 64);
+    wire.reserve(lexer.left() / 2 + 64);
     let mut reader = Reader::new(schema, &mut lexer, options.ignore_unknown, wire);
     reader.root(message, only)?;
     if options.is_wrapped && lexer.child()? {
@@ -162,6 +162,13 @@ pub(super) enum At {
     Content,
 }
 
+/// A packed run of values that is being written.
+struct Run {
+    position: usize,
+    start: usize,
+    length: Length,
+}
+
 pub(super) struct Reader<'a, 't, 'x> {
     pub(super) schema: &'a Schema,
     pub(super) lexer: &'x mut Lexer<'t>,
@@ -239,8 +246,8 @@ impl<'a, 't, 'x> Reader<'a, 't, 'x> {
         while let Some((position, at)) = self.next_member(message, space, guess, is_usual)? {
             let field = &fields[position];
             let place = self.place(field, at);
-            if let Some((last, length)) = run.take_if(|(last, _): &mut (usize, Length)| *last != position) {
-                self.end_run(&fields[last], length);
+            if let Some(run) = run.take_if(|run: &mut Run| run.position != position) {
+                run.length.end_unless_empty(self.out, run.start);
             }
             if only.is_some_and(|only| only != position) {
                 let error = self.error(place, "another field is the body of the request, and only that");
@@ -249,8 +256,9 @@ impl<'a, 't, 'x> Reader<'a, 't, 'x> {
             guess = position;
             if let Cardinality::Repeated { packed } = field.cardinality() {
                 if packed && run.is_none() {
+                    let start = self.out.len();
                     writer::tag(self.out, field.number(), WireType::Len);
-                    run = Some((position, Length::begin(self.out)));
+                    run = Some(Run { position, start, length: Length::begin(self.out) });
                 }
                 self.list_element(field, at, packed).map_err(|error| self.in_field(error, field))?;
                 continue;
@@ -270,22 +278,11 @@ impl<'a, 't, 'x> Reader<'a, 't, 'x> {
                 }
             }
         }
-        if let Some((last, length)) = run {
-            self.end_run(&fields[last], length);
+        if let Some(run) = run {
+            run.length.end_unless_empty(self.out, run.start);
         }
         self.seen.truncate(base);
         Ok(())
-    }
-
-    /// Ends a packed run, which is nothing where all its elements were ignored.
-    fn end_run(&mut self, field: &Field, length: Length) {
-        if self.out.len() == length.content() {
-            let mut tag = Vec::new();
-            writer::tag(&mut tag, field.number(), WireType::Len);
-            self.out.truncate(length.content() - 1 - tag.len());
-        } else {
-            length.end(self.out);
-        }
     }
 
     /// The next field, which is most often the one at `guess` or the one behind it; none at the end of the element.
@@ -347,14 +344,8 @@ impl<'a, 't, 'x> Reader<'a, 't, 'x> {
         seen: &[u64],
         place: Place<'t>,
     ) -> Box<ReadError> {
-        let fields = message.fields();
-        let oneof = fields[position].oneof();
-        let other = fields.iter().enumerate().find(|(at, field)| {
-            *at != position && field.oneof() == oneof && seen[at / 64] & (1 << (at % 64)) != 0
-        });
-        let other = other.map_or("another member", |(_, field)| self.schema.text(field.json_name()));
-        let text = format!("{other} of the same oneof is set already, and only one of them can be");
-        self.in_field(self.error(place, text), &fields[position])
+        let text = fields::set_already(self.schema, message, position, seen);
+        self.in_field(self.error(place, text), &message.fields()[position])
     }
 
     // Fields.
@@ -362,7 +353,7 @@ impl<'a, 't, 'x> Reader<'a, 't, 'x> {
     /// The value of a field that is no list; false if it is nil and so absent.
     fn single(&mut self, field: &'a Field, at: At, space: Space<'a>) -> Result<bool> {
         let is_nil = at == At::Content && self.is_nil(field)?;
-        if is_nil && !self.takes_null(field.kind()) {
+        if is_nil && !fields::takes_null(self.schema, field.kind()) {
             self.empty()?;
             return Ok(false);
         }
@@ -381,7 +372,7 @@ impl<'a, 't, 'x> Reader<'a, 't, 'x> {
 
     fn list_element(&mut self, field: &'a Field, at: At, packed: bool) -> Result<()> {
         let is_nil = at == At::Content && self.is_nil(field)?;
-        if is_nil && !self.takes_null(field.kind()) {
+        if is_nil && !fields::takes_null(self.schema, field.kind()) {
             return Err(self.lexer.refused("xsi:nil is not allowed in a list"));
         }
         if packed {
@@ -393,15 +384,6 @@ impl<'a, 't, 'x> Reader<'a, 't, 'x> {
             return Ok(());
         }
         self.element(field, at, is_nil, false).map(drop)
-    }
-
-    /// Whether null is a value rather than absence.
-    pub(super) fn takes_null(&self, kind: Kind) -> bool {
-        match kind {
-            Kind::Enum(id) => self.schema.enumeration(id).is_null(),
-            Kind::Message(id) => self.schema.message(id).well_known() == Some(WellKnown::Value),
-            _ => false,
-        }
     }
 
     /// One value with its tag, or nothing where a default is left out; false if it is an unknown enum name to be ignored.

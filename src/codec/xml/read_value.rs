@@ -4,6 +4,7 @@ use super::error::{ReadError, Result, shown};
 use super::lexer::Leaf;
 use super::read::{At, Place, Reader, Space};
 use super::scan::{is_space, trimmed};
+use crate::codec::fields;
 use crate::codec::json::value::{decode_base64, integer, integer_name, narrowed};
 use crate::codec::number::{self, Decimal, Digits, NumberError};
 use crate::schema::EnumId;
@@ -65,12 +66,7 @@ impl<'a, 't> Reader<'a, 't, '_> {
             Kind::Float => "a float",
             kind => integer_name(kind),
         };
-        let text = match error {
-            NumberError::Syntax => format!("{name} is needed, found text that is no number"),
-            NumberError::Fraction => format!("{name} is needed, found a number with a fraction"),
-            NumberError::Range => format!("{name} is needed, found a number that does not fit it"),
-        };
-        self.error(place, text)
+        self.error(place, error.text(name))
     }
 
     /// An enum's number; none for an unknown name that is to be ignored.
@@ -88,13 +84,7 @@ impl<'a, 't> Reader<'a, 't, '_> {
         if self.ignore_unknown {
             return Ok(None);
         }
-        let of = self.schema.text(each.name());
-        let known = each.values().iter().map(|value| self.schema.text(value.name()));
-        let known = match each.values().len() {
-            0..=8 => format!("; its values are {}", known.collect::<Vec<_>>().join(", ")),
-            _ => String::new(),
-        };
-        Err(self.error(place, format!("{of} has no value {:?}{known}", shown(text))))
+        Err(self.error(place, fields::no_value(self.schema, id, text)))
     }
 
     /// Text with its length; true if it is empty.
@@ -134,11 +124,7 @@ impl<'a, 't> Reader<'a, 't, '_> {
 
     /// A map, whose elements are in the namespace of the field's.
     pub(super) fn map(&mut self, field: &'a Field, space: Space<'a>) -> Result<()> {
-        let Kind::Message(id) = field.kind() else {
-            return Err(self.lexer.refused("the field is no map"));
-        };
-        let entry = self.schema.message(id);
-        match entry.entry() {
+        match fields::entry_of(self.schema, field) {
             Some((key, value)) => self.entries(field.number(), key, value, space),
             None => Err(self.lexer.refused("the field is no map")),
         }
@@ -167,7 +153,7 @@ impl<'a, 't> Reader<'a, 't, '_> {
             let content = self.out.len() - length.content();
             length.end(self.out);
             let key = (self.out.len() - content + from, to - from);
-            let left = self.lexer.text.len() - self.lexer.at;
+            let left = self.lexer.left();
             if !self.keys.insert(&mut map, self.out, key, left) {
                 return Err(self.error(place, "the key is there twice"));
             }
@@ -196,7 +182,7 @@ impl<'a, 't> Reader<'a, 't, '_> {
                 }
                 b"value" if is_here && value.is_none() => {
                     let is_nil = self.is_nil(value_field)?;
-                    if is_nil && !self.takes_null(value_field.kind()) {
+                    if is_nil && !fields::takes_null(self.schema, value_field.kind()) {
                         return Err(self.lexer.refused("xsi:nil is not allowed in a map"));
                     }
                     let is_set = self.element(value_field, At::Content, is_nil, false);

@@ -3,6 +3,7 @@
 use super::error::{Result, shown};
 use super::read::{At, Reader, Space};
 use super::scan::trimmed;
+use crate::codec::fields::entry_of;
 use crate::codec::well_known::{any, value};
 use crate::codec::{mask, time};
 use crate::schema::message::{Kind, Message, WellKnown};
@@ -63,40 +64,20 @@ impl<'a> Reader<'a, '_, '_> {
         let Some(time) = parse(trimmed(leaf.of(&self.scratch))) else {
             return Err(self.error(place, format!("{what} is needed")));
         };
-        for (number, value) in [(1, time.seconds), (2, time.nanos.into())] {
-            if value != 0 {
-                writer::tag(self.out, number, WireType::Varint);
-                writer::varint(self.out, value as u64);
-            }
-        }
+        time.write(self.out);
         Ok(())
     }
 
     fn field_mask(&mut self) -> Result<()> {
         let place = self.here();
         let leaf = self.lexer.leaf(&mut self.scratch)?;
-        let text = trimmed(leaf.of(&self.scratch)).to_vec();
-        for path in text.split(|&byte| byte == b',').filter(|_| !text.is_empty()) {
-            writer::tag(self.out, 1, WireType::Len);
-            let length = Length::begin(self.out);
-            if !mask::push_snake(self.out, path) {
-                let path = shown(path);
-                let text =
-                    format!("{path:?} is no field path; lowerCamelCase names joined by points are needed");
-                return Err(self.error(place, text));
-            }
-            length.end(self.out);
-        }
-        Ok(())
+        let Self { out, scratch, .. } = self;
+        mask::read(out, trimmed(leaf.of(scratch))).map_err(|text| self.error(place, text))
     }
 
     fn struct_value(&mut self, message: &'a Message) -> Result<()> {
         // Struct is map<string, Value> fields = 1.
-        let entry = message.fields().first().and_then(|fields| match fields.kind() {
-            Kind::Message(id) => self.schema.message(id).entry(),
-            _ => None,
-        });
-        match entry {
+        match message.fields().first().and_then(|fields| entry_of(self.schema, fields)) {
             Some((key, value)) => self.entries(1, key, value, PROTOBUF),
             None => Err(self.lexer.refused("the schema's google.protobuf.Struct is not the official one")),
         }
@@ -216,11 +197,7 @@ impl<'a> Reader<'a, '_, '_> {
                     writer::tag(self.out, any::VALUE, WireType::Len);
                     let length = Length::begin(self.out);
                     self.root(id, None)?;
-                    if self.out.len() == length.content() {
-                        self.out.truncate(start);
-                    } else {
-                        length.end(self.out);
-                    }
+                    length.end_unless_empty(self.out, start);
                     content = Some(Some(id));
                 }
             }
@@ -229,7 +206,7 @@ impl<'a> Reader<'a, '_, '_> {
             (None, None) => return Ok(()),
             (None, Some(_)) => "an Any needs the element <type>",
             (Some(_), None) => "an Any needs the element of its message beside <type>",
-            (Some(url), Some(Some(id))) if self.type_of(url) != Some(id) => {
+            (Some(url), Some(Some(id))) if any::message_of(self.schema, url) != Some(id) => {
                 "the message in an Any is of another type than <type> says"
             }
             (Some(_), Some(_)) => return Ok(()),
@@ -251,17 +228,12 @@ impl<'a> Reader<'a, '_, '_> {
         Ok(url)
     }
 
-    fn type_of(&self, url: &[u8]) -> Option<MessageId> {
-        let (_, name) = std::str::from_utf8(url).ok()?.rsplit_once('/')?;
-        self.schema.find_message(name)
-    }
-
     /// The type of the message that the innermost element holds: that of the type URL, or before one was read the one
     /// that its own name stands for.
     fn content_type(&self, url: Option<&[u8]>) -> Result<MessageId> {
         match url {
-            Some(url) => self.type_of(url).ok_or_else(|| {
-                let url = String::from_utf8_lossy(url.get(..200).unwrap_or(url)).into_owned();
+            Some(url) => any::message_of(self.schema, url).ok_or_else(|| {
+                let url = any::shown(url);
                 let text = format!(
                     "the type {url:?} is not known here; its bytes can be given in <value> as base64"
                 );

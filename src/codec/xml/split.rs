@@ -12,6 +12,9 @@ use memchr::memmem;
 use super::error::shown;
 use super::scan::is_space;
 
+/// How many bytes the start tag of the root may have: it is read again with each message.
+pub const MAX_ROOT: usize = 4 << 10;
+
 /// Cuts a stream of XML into its messages.
 #[derive(Debug)]
 pub struct XmlSplitter {
@@ -58,6 +61,8 @@ pub struct XmlSplitError {
 pub enum XmlSplitErrorKind {
     /// A message, or what stands between two of them, has more bytes than this.
     TooLong(usize),
+    /// The start tag of the root has more than [`MAX_ROOT`] bytes.
+    LongRoot,
     /// The stream ends before the root.
     NoRoot,
     /// The stream ends within the root, or within a message.
@@ -80,6 +85,13 @@ impl fmt::Display for XmlSplitError {
         match &self.kind {
             XmlSplitErrorKind::TooLong(limit) => {
                 write!(f, "message {number} of the stream is longer than {limit} bytes")
+            }
+            XmlSplitErrorKind::LongRoot => {
+                write!(
+                    f,
+                    "the start tag of its root element is longer than {MAX_ROOT} bytes; what only the messages need \
+                     can be declared on their own elements"
+                )
             }
             XmlSplitErrorKind::NoRoot => f.write_str("the stream ends before its root element"),
             XmlSplitErrorKind::Incomplete => {
@@ -220,7 +232,14 @@ impl XmlSplitter {
             [b'<', b'!', ..] if rest.starts_with(CDATA) => (Token::CData, CDATA.len(), b"]]>"),
             [b'<', b'!', ..] if b"<!--".starts_with(rest) || CDATA.starts_with(rest) => return Ok(None),
             [b'<', b'!', ..] => return Err(self.error(XmlSplitErrorKind::Declaration)),
-            [b'<', _, ..] => return Ok(self.tag(from)),
+            [b'<', _, ..] => {
+                let found = self.tag(from);
+                let length = found.map_or(self.text.len(), |(_, end)| end) - from;
+                if self.place == Place::Before && length > MAX_ROOT {
+                    return Err(self.error(XmlSplitErrorKind::LongRoot));
+                }
+                return Ok(found);
+            }
             _ => return Ok(None),
         };
         // What was looked through may end with the first bytes of the close.
@@ -264,9 +283,6 @@ impl XmlSplitter {
             (Place::Inside(depth), Token::End) => self.place = Place::Inside(depth - 1),
             (Place::Inside(_), _) => {}
             (Place::Before, Token::Start | Token::Empty) => {
-                if end - from > self.limit {
-                    return Err(self.error(XmlSplitErrorKind::TooLong(self.limit)));
-                }
                 self.root = self.text[from..end].to_vec();
                 self.place = if token == Token::Start { Place::Between } else { Place::Behind };
                 self.drop_to(end);
@@ -409,6 +425,37 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_start_tag_of_the_root_is_short() {
+        let root = |length: usize| format!("<s a='{}'>", "x".repeat(length - "<s a=''>".len()));
+        for is_cut in [false, true] {
+            let split = |length: usize| {
+                let mut splitter = XmlSplitter::new(1 << 20);
+                let text = root(length) + "<a/>";
+                let (first, rest) = text.split_at(if is_cut { length - 1 } else { 0 });
+                splitter.push(first.as_bytes());
+                assert_eq!(splitter.next()?, None);
+                splitter.push(rest.as_bytes());
+                splitter.next().map(|message| message.map(<[u8]>::len))
+            };
+            assert_eq!(split(MAX_ROOT), Ok(Some(MAX_ROOT + "<a/></s>".len())));
+            for length in [MAX_ROOT + 1, 100_000] {
+                let error = split(length).unwrap_err();
+                assert_eq!(error.kind, XmlSplitErrorKind::LongRoot);
+                let text = "the start tag of its root element is longer than 4096 bytes; what only the messages need \
+                            can be declared on their own elements";
+                assert_eq!(error.to_string(), text);
+            }
+        }
+        // A comment before it, and the tags of messages, may be longer.
+        let mut splitter = XmlSplitter::new(1 << 20);
+        let long = "x".repeat(10_000);
+        splitter.push(format!("<!--{long}--><s><a b='{long}").as_bytes());
+        assert_eq!(splitter.next(), Ok(None));
+        splitter.push(b"'/></s>");
+        assert_eq!(splitter.next().unwrap().map(<[u8]>::len), Some("<s><a b=''/></s>".len() + 10_000));
     }
 
     #[test]

@@ -5,13 +5,13 @@
 //! index of its fields, which merges and replaces what comes twice. No text is ever written twice.
 
 use super::error::WriteError;
+use crate::codec::fields::Groups;
 use crate::codec::json::out::Out;
 pub use crate::codec::json::write::WriteOptions;
-use crate::schema::message::{Cardinality, Field, Kind};
+use crate::schema::message::Field;
 use crate::schema::xml_name::{self, NAMESPACE};
 use crate::schema::{MessageId, Name, Schema};
-use crate::wire::WireType;
-use crate::wire::reader::{self, Reader};
+use crate::wire::reader::Reader;
 
 pub(super) type Result<T, E = Box<WriteError>> = std::result::Result<T, E>;
 
@@ -33,8 +33,9 @@ pub fn write(
 }
 
 /// As [`write()`], with no more than the field at `position`: the form of an HTTP answer that a rule binds to a field. A
-/// field that holds a single message is the element that this message is by itself, empty if it is not set; of any other
-/// the element is that of the message which holds it.
+/// field that holds a single message is the element that this message is by itself; of any other the element is that of the
+/// message which holds it. A message that is not set is an empty element, or nil where its type is written as plain text
+/// or as one of several kinds.
 ///
 /// # Errors
 /// As [`write()`].
@@ -46,15 +47,9 @@ pub fn write_field(
     options: &WriteOptions,
     text: &mut Vec<u8>,
 ) -> Result<()> {
-    let table = schema.message(message);
-    let mut only = table.fields().get(position).map_or(Vec::new(), |field| field_alone(field, wire));
-    if let Some(field) = table.fields().get(position)
-        && let Some(inner) = single_message(field)
-    {
-        only = merged(field, &only)?;
-        return write(schema, inner, &only, options, text).map_err(|error| in_field(schema, error, field));
-    }
-    write(schema, message, &only, options, text)
+    with_writer(schema, options, text, wire.len(), |writer| {
+        writer.only_member(message, position, Reader::new(wire))
+    })
 }
 
 /// Appends a message as an element of any name. The elements of its fields are in the namespace of that element.
@@ -105,58 +100,6 @@ pub struct Element<'a> {
     pub namespace: &'a str,
 }
 
-/// The message that a field holds a single one of.
-pub(in crate::codec) fn single_message(field: &Field) -> Option<MessageId> {
-    match (field.cardinality(), field.kind()) {
-        (Cardinality::Singular(_), Kind::Message(id)) => Some(id),
-        _ => None,
-    }
-}
-
-/// All occurrences of one field, tags included. What is not valid is kept, for the writer to say so.
-fn field_alone(field: &Field, wire: &[u8]) -> Vec<u8> {
-    let mut only = Vec::new();
-    let mut reader = Reader::new(wire);
-    while !reader.is_at_end() {
-        let start = reader.position();
-        let tag = reader.tag();
-        let skipped = tag.and_then(|(number, wire_type)| reader.skip(number, wire_type, MAX_GROUPS));
-        match (tag, skipped) {
-            (Ok((number, _)), Ok(())) if number == field.number() => {
-                only.extend_from_slice(&wire[start..reader.position()]);
-            }
-            (Ok(_), Ok(())) => {}
-            _ => {
-                only.extend_from_slice(&wire[start..]);
-                return only;
-            }
-        }
-    }
-    only
-}
-
-/// How deep groups of unknown fields may be nested.
-const MAX_GROUPS: usize = 100;
-
-/// The contents of all occurrences of a field one behind the other.
-fn merged(field: &Field, wire: &[u8]) -> Result<Vec<u8>> {
-    let mut content = Vec::new();
-    let mut reader = Reader::new(wire);
-    while !reader.is_at_end() {
-        let (number, wire_type) = reader.tag().map_err(invalid)?;
-        let piece = match wire_type {
-            WireType::StartGroup => reader.group(number, MAX_GROUPS).map_err(invalid)?,
-            WireType::Len => reader.nested().map_err(invalid)?,
-            _ => {
-                reader.skip(field.number(), wire_type, MAX_GROUPS).map_err(invalid)?;
-                continue;
-            }
-        };
-        content.extend_from_slice(piece.wire().get(piece.position()..).unwrap_or_default());
-    }
-    Ok(content)
-}
-
 pub(super) fn with_writer<'s>(
     schema: &'s Schema,
     options: &WriteOptions,
@@ -170,7 +113,7 @@ pub(super) fn with_writer<'s>(
         options,
         limit: start.saturating_add(options.max_text),
         // What is inside of a group is looked through for the end of each: when it is looked over, and when it is read.
-        groups: 48 * size + (1 << 20),
+        groups: Groups(48 * size + (1 << 20)),
         // Tags make most texts three to four times as long as the wire.
         out: Out::new(std::mem::take(text), 4 * size + 128),
         depth: 0,
@@ -184,11 +127,6 @@ pub(super) fn with_writer<'s>(
     }
     *text = writer.out.finish();
     result
-}
-
-#[cold]
-pub(super) fn invalid(error: reader::Error) -> Box<WriteError> {
-    WriteError::new(format!("this is no valid protobuf: {error}"))
 }
 
 #[cold]
@@ -243,8 +181,7 @@ pub(super) struct Writer<'a, 'o> {
     pub(super) options: &'o WriteOptions,
     pub(super) out: Out,
     limit: usize,
-    /// How many bytes of groups may yet be looked through for their ends.
-    pub(super) groups: usize,
+    pub(super) groups: Groups,
     pub(super) depth: usize,
     pub(super) scope: Scope<'a>,
     /// How many prefixes are declared around.
@@ -258,13 +195,23 @@ impl<'a> Writer<'a, '_> {
 
     /// A message as the element that it is by itself.
     pub(super) fn root(&mut self, id: MessageId, wire: Reader<'_>, is_outermost: bool) -> Result<()> {
+        self.as_root(id, is_outermost, |writer, tag| writer.message(tag, id, wire))
+    }
+
+    /// What is in the element that a message is by itself.
+    pub(super) fn as_root(
+        &mut self,
+        id: MessageId,
+        is_outermost: bool,
+        write: impl FnOnce(&mut Self, Tag<'a>) -> Result<()>,
+    ) -> Result<()> {
         let message = self.schema.message(id);
         let package = self.schema.text(message.package());
         let name = xml_name::local(self.schema.text(message.name()), package);
         let space = Space::Package(message.package());
         let how = if is_outermost && package.is_empty() { How::Default } else { How::Root(space) };
         let around = std::mem::replace(&mut self.scope, Scope { space, how: How::Default });
-        self.message(Tag { name: TagName::Odd(name), how }, id, wire)?;
+        write(self, Tag { name: TagName::Odd(name), how })?;
         self.scope = around;
         Ok(())
     }

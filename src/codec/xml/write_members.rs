@@ -1,9 +1,10 @@
 //! The fields of a message as elements, in order of declaration.
 
 use super::error::WriteError;
-use super::write::{Result, Tag, Writer, in_field, invalid};
-use crate::codec::fields::{Occurrence, fits, index};
-use crate::schema::message::{Cardinality, Field, Kind, Message};
+use super::write::{Result, Space, Tag, Writer, in_field};
+use super::write_well_known::NULL;
+use crate::codec::fields::{Occurrence, fits, index, only, single_message};
+use crate::schema::message::{Cardinality, Field, Kind, Message, WellKnown};
 use crate::schema::{MessageId, Presence};
 use crate::wire::WireType;
 use crate::wire::reader::Reader;
@@ -52,7 +53,7 @@ impl<'a> Writer<'a, '_> {
     fn skip(&mut self, number: u32, wire_type: WireType, wire: &mut Reader<'_>) -> Result<()> {
         match wire_type {
             WireType::StartGroup => self.group_content(number, wire).map(drop),
-            _ => wire.skip(number, wire_type, self.groups_left()).map_err(invalid),
+            _ => Ok(wire.skip(number, wire_type, self.groups_left())?),
         }
     }
 
@@ -69,7 +70,7 @@ impl<'a> Writer<'a, '_> {
         {
             return Ok(Some((guess, field, field.wire_type())));
         }
-        let (number, wire_type) = wire.tag().map_err(invalid)?;
+        let (number, wire_type) = wire.tag()?;
         if let Some(position) = message.field_by_number(number)
             && let Some(field) = message.fields().get(position)
             && fits(field, wire_type)
@@ -129,9 +130,9 @@ impl<'a> Writer<'a, '_> {
 
     /// The entries of a map from the first one, whose tag was read.
     fn entries<'w>(field: &Field, wire: &mut Reader<'w>, entries: &mut Vec<Reader<'w>>) -> Result<()> {
-        entries.push(wire.nested().map_err(invalid)?);
+        entries.push(wire.nested()?);
         while wire.take_tag(field.tag()) {
-            entries.push(wire.nested().map_err(invalid)?);
+            entries.push(wire.nested()?);
         }
         Ok(())
     }
@@ -146,7 +147,7 @@ impl<'a> Writer<'a, '_> {
         index: &mut usize,
     ) -> Result<()> {
         if wire_type == WireType::Len && field.kind().is_packable() {
-            let mut elements = wire.nested().map_err(invalid)?;
+            let mut elements = wire.nested()?;
             while !elements.is_at_end() {
                 self.element(tag, field, field.kind().wire_type(), &mut elements, false)?;
                 self.check_length()?;
@@ -176,8 +177,52 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
+    /// No more than one field of a message, as the element that this message is by itself, or the message in the field
+    /// if that is a single one.
+    pub(super) fn only_member(&mut self, id: MessageId, position: usize, wire: Reader<'_>) -> Result<()> {
+        let message = self.schema.message(id);
+        if message.well_known().is_some() {
+            return self.root(id, wire, true);
+        }
+        let Some(field) = message.fields().get(position) else {
+            return Err(WriteError::new("the message has no such field"));
+        };
+        let group = only(self.index(message, wire)?, position);
+        let written = match single_message(field) {
+            Some(inner) if group.is_empty() => self.unset(inner),
+            Some(inner) => {
+                let mut joined = Vec::new();
+                let content = self.groups.message(field, wire, &group, self.groups_left(), &mut joined)?;
+                self.root(inner, content, true)
+            }
+            None => self.as_root(id, true, |writer, tag| {
+                writer.composite(tag, Space::Package(message.package()), b"", |writer| {
+                    if group.is_empty() { Ok(()) } else { writer.group(field, wire, &group) }
+                })
+            }),
+        };
+        written.map_err(|error| in_field(self.schema, error, field))
+    }
+
+    /// A message that is not there, as the element that it is by itself.
+    fn unset(&mut self, id: MessageId) -> Result<()> {
+        let attributes = match self.schema.message(id).well_known() {
+            None | Some(WellKnown::Any | WellKnown::Struct | WellKnown::ListValue) => {
+                return self.root(id, Reader::new(&[]), true);
+            }
+            Some(WellKnown::Value) => NULL,
+            Some(WellKnown::Timestamp | WellKnown::Duration | WellKnown::FieldMask | WellKnown::Wrapper) => {
+                b""
+            }
+        };
+        self.as_root(id, true, |writer, tag| {
+            writer.nil(tag, attributes);
+            Ok(())
+        })
+    }
+
     pub(super) fn index(&self, message: &Message, wire: Reader<'_>) -> Result<Vec<Occurrence>> {
-        index(message, wire, self.groups_left()).map_err(invalid)
+        Ok(index(message, wire, self.groups_left())?)
     }
 
     /// What all occurrences of a field make together.
@@ -185,12 +230,7 @@ impl<'a> Writer<'a, '_> {
         let tag = self.tag(field);
         match field.cardinality() {
             Cardinality::Singular(presence) => {
-                if let Some((id, joined)) = self.joined(field, wire, group)? {
-                    return self.message(tag, id, Reader::new(&joined));
-                }
-                let Some(last) = group.last() else { return Ok(()) };
-                let leave_out = presence == Presence::Implicit;
-                self.element(tag, field, last.wire_type, &mut last.reader(wire), leave_out)
+                self.all(tag, field, wire, group, presence == Presence::Implicit)
             }
             Cardinality::Repeated { .. } => {
                 let mut index = 0;
@@ -201,42 +241,34 @@ impl<'a> Writer<'a, '_> {
                 Ok(())
             }
             Cardinality::Map => {
-                let entries = group.iter().map(|each| each.reader(wire).nested().map_err(invalid));
-                let entries = entries.collect::<Result<Vec<_>>>()?;
+                let entries = group.iter().map(|each| each.reader(wire).nested());
+                let entries = entries.collect::<Result<Vec<_>, _>>()?;
                 self.map(tag, self.scope.space, b"", field, &entries)
             }
         }
     }
 
-    /// The pieces of a message joined, which merges them; none if it came in one piece.
-    pub(super) fn joined(
+    /// What all occurrences of a single value make together: the last one, or a message of all their content.
+    pub(super) fn all(
         &mut self,
-        field: &Field,
+        tag: Tag<'a>,
+        field: &'a Field,
         wire: Reader<'_>,
         group: &[Occurrence],
-    ) -> Result<Option<(MessageId, Vec<u8>)>> {
-        let (Kind::Message(id), [_, _, ..]) = (field.kind(), group) else { return Ok(None) };
-        let mut joined = Vec::new();
-        for occurrence in group {
-            let mut reader = occurrence.reader(wire);
-            let piece = match occurrence.wire_type {
-                WireType::StartGroup => self.group_content(field.number(), &mut reader)?,
-                _ => reader.nested().map_err(invalid)?,
-            };
-            joined.extend_from_slice(piece.wire().get(piece.position()..).unwrap_or_default());
+        leave_out: bool,
+    ) -> Result<()> {
+        if let Kind::Message(id) = field.kind() {
+            let mut joined = Vec::new();
+            let content = self.groups.message(field, wire, group, self.groups_left(), &mut joined)?;
+            return self.message(tag, id, content);
         }
-        Ok(Some((id, joined)))
+        let Some(last) = group.last() else { return Ok(()) };
+        self.element(tag, field, last.wire_type, &mut last.reader(wire), leave_out)
     }
 
     /// The content of a group whose start tag was read.
     pub(super) fn group_content<'w>(&mut self, number: u32, wire: &mut Reader<'w>) -> Result<Reader<'w>> {
-        let content = wire.group(number, self.groups_left()).map_err(invalid)?;
-        let length = content.wire().len() - content.position();
-        self.groups = self
-            .groups
-            .checked_sub(length)
-            .ok_or_else(|| WriteError::new("groups are nested too deeply for their size"))?;
-        Ok(content)
+        self.groups.content(number, wire, self.groups_left())
     }
 
     pub(super) const fn groups_left(&self) -> usize {

@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::WriteError;
-use super::write::{Result, Space, Tag, Writer, invalid};
-use crate::codec::fields::fits;
+use super::write::{Result, Space, Tag, Writer};
+use crate::codec::fields::{Entry, entry_of, values_of};
 use crate::codec::number::put_unsigned;
 use crate::schema::message::{Field, Kind};
 use crate::wire::WireType;
@@ -28,11 +28,11 @@ impl<'a> Writer<'a, '_> {
         leave_out: bool,
     ) -> Result<()> {
         let start = wire.position();
-        let truncated = || invalid(Error { offset: start, kind: ErrorKind::Truncated });
+        let truncated = || Error { offset: start, kind: ErrorKind::Truncated };
         let raw = match wire_type {
-            WireType::Varint | WireType::Len => wire.varint().map_err(invalid)?,
-            WireType::Fixed64 => wire.fixed64().map_err(invalid)?,
-            WireType::Fixed32 => wire.fixed32().map_err(invalid)?.into(),
+            WireType::Varint | WireType::Len => wire.varint()?,
+            WireType::Fixed64 => wire.fixed64()?,
+            WireType::Fixed32 => wire.fixed32()?.into(),
             WireType::StartGroup | WireType::EndGroup => 0,
         };
         match field.kind() {
@@ -133,20 +133,19 @@ impl<'a> Writer<'a, '_> {
         field: &'a Field,
         entries: &[Reader<'_>],
     ) -> Result<()> {
-        let Kind::Message(id) = field.kind() else { return Err(WriteError::new("the field is no map")) };
-        let Some((key, value)) = self.schema.message(id).entry() else {
+        let Some((key, value)) = entry_of(self.schema, field) else {
             return Err(WriteError::new("the field is no map"));
         };
         let groups = self.groups_left();
         let entries = entries
             .iter()
             .map(|&entry| Entry::read(entry, key, value, groups))
-            .collect::<Result<Vec<_>>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
         let last = last_of_each(&entries, key.kind())?;
         self.composite(tag, space, attributes, |writer| {
             for (at, entry) in entries.iter().enumerate() {
                 if last.as_ref().is_none_or(|last| last[at]) {
-                    writer.entry(key, value, entry)?;
+                    writer.entry(field, [key, value], entry)?;
                     writer.check_length()?;
                 }
             }
@@ -154,7 +153,12 @@ impl<'a> Writer<'a, '_> {
         })
     }
 
-    fn entry(&mut self, key_field: &'a Field, value_field: &'a Field, entry: &Entry<'_>) -> Result<()> {
+    fn entry(
+        &mut self,
+        map: &Field,
+        [key_field, value_field]: [&'a Field; 2],
+        entry: &Entry<'_>,
+    ) -> Result<()> {
         let [tag, key, value] = ["entry", "key", "value"].map(|name| self.fixed(name));
         self.start(tag);
         match entry.key {
@@ -163,10 +167,8 @@ impl<'a> Writer<'a, '_> {
         }
         match entry.value {
             Some(_) if entry.is_split => {
-                let joined = entry.joined(value_field, self.groups_left())?;
-                if let Kind::Message(id) = value_field.kind() {
-                    self.message(value, id, Reader::new(&joined))?;
-                }
+                let values = values_of(self.schema, map, entry.content, self.groups_left())?;
+                self.all(value, value_field, entry.content, &values, false)?;
             }
             Some((wire_type, mut wire)) => self.element(value, value_field, wire_type, &mut wire, false)?,
             None => self.default_element(value, value_field)?,
@@ -240,78 +242,31 @@ fn put(to: &mut [u8; NUMBER], text: &[u8]) -> usize {
     length
 }
 
-/// A map entry as it lies on the wire: the last key and the last value.
-struct Entry<'w> {
-    key: Option<(WireType, Reader<'w>)>,
-    value: Option<(WireType, Reader<'w>)>,
-    /// Whether the value is a message in pieces.
-    is_split: bool,
-    content: Reader<'w>,
-}
-
-impl<'w> Entry<'w> {
-    fn read(content: Reader<'w>, key: &Field, value: &Field, groups: usize) -> Result<Self> {
-        let mut entry = Entry { key: None, value: None, is_split: false, content };
-        let mut wire = content;
-        while !wire.is_at_end() {
-            let (number, wire_type) = wire.tag().map_err(invalid)?;
-            let here = Some((wire_type, wire));
-            wire.skip(number, wire_type, groups).map_err(invalid)?;
-            if number == key.number() && fits(key, wire_type) {
-                entry.key = here;
-            } else if number == value.number() && fits(value, wire_type) {
-                entry.is_split = entry.value.is_some() && matches!(value.kind(), Kind::Message(_));
-                entry.value = here;
-            }
-        }
-        Ok(entry)
-    }
-
-    /// The pieces of the value one behind the other.
-    fn joined(&self, value: &Field, groups: usize) -> Result<Vec<u8>> {
-        let mut joined = Vec::new();
-        let mut wire = self.content;
-        while !wire.is_at_end() {
-            let (number, wire_type) = wire.tag().map_err(invalid)?;
-            let mut here = wire;
-            wire.skip(number, wire_type, groups).map_err(invalid)?;
-            if number == value.number() && fits(value, wire_type) {
-                let piece = match wire_type {
-                    WireType::StartGroup => here.group(number, groups),
-                    _ => here.nested(),
-                };
-                let piece = piece.map_err(invalid)?;
-                joined.extend_from_slice(piece.wire().get(piece.position()..).unwrap_or_default());
-            }
-        }
-        Ok(joined)
-    }
-
-    fn key(&self, kind: Kind) -> Result<Key<'w>> {
-        let Some((wire_type, mut wire)) = self.key else {
-            return Ok(if kind == Kind::String { Key::Text(b"") } else { Key::Number(0) });
-        };
-        Ok(match wire_type {
-            WireType::Len => Key::Text(wire.bytes().map_err(invalid)?),
-            WireType::Fixed32 => Key::Number(wire.fixed32().map_err(invalid)?.into()),
-            WireType::Fixed64 => Key::Number(wire.fixed64().map_err(invalid)?),
-            _ => {
-                let raw = wire.varint().map_err(invalid)?;
-                Key::Number(match kind {
-                    Kind::Bool => u64::from(raw != 0),
-                    Kind::Int32 | Kind::Uint32 | Kind::Sint32 => u64::from(raw as u32),
-                    _ => raw,
-                })
-            }
-        })
-    }
-}
-
 /// The key of an entry; equal ones are one key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Key<'w> {
     Text(&'w [u8]),
     Number(u64),
+}
+
+/// The key of an entry, which is the default if it is not on the wire.
+fn key_of<'w>(entry: &Entry<'w>, kind: Kind) -> Result<Key<'w>> {
+    let Some((wire_type, mut wire)) = entry.key else {
+        return Ok(if kind == Kind::String { Key::Text(b"") } else { Key::Number(0) });
+    };
+    Ok(match wire_type {
+        WireType::Len => Key::Text(wire.bytes()?),
+        WireType::Fixed32 => Key::Number(wire.fixed32()?.into()),
+        WireType::Fixed64 => Key::Number(wire.fixed64()?),
+        _ => {
+            let raw = wire.varint()?;
+            Key::Number(match kind {
+                Kind::Bool => u64::from(raw != 0),
+                Kind::Int32 | Kind::Uint32 | Kind::Sint32 => u64::from(raw as u32),
+                _ => raw,
+            })
+        }
+    })
 }
 
 /// Which entries are the last ones with their keys; none if no key is there twice. Keys come from outside, so that those
@@ -320,7 +275,7 @@ fn last_of_each(entries: &[Entry<'_>], kind: Kind) -> Result<Option<Vec<bool>>> 
     const FEW: usize = 12;
     let mut keys = Vec::with_capacity(entries.len());
     for entry in entries {
-        keys.push(entry.key(kind)?);
+        keys.push(key_of(entry, kind)?);
     }
     if keys.len() <= FEW {
         let is_last = |at: usize| !keys[at + 1..].contains(&keys[at]);

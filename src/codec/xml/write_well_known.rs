@@ -2,14 +2,17 @@
 
 use super::error::WriteError;
 use super::lexer::XSI;
-use super::write::{Result, Space, Tag, Writer, invalid};
-use crate::codec::fields::fits;
+use super::write::{Result, Space, Tag, Writer};
+use crate::codec::fields::{fits, lone};
 use crate::codec::mask;
 use crate::codec::time::{self, Time};
-use crate::codec::well_known::value;
+use crate::codec::well_known::{any, value};
 use crate::schema::message::{Field, Kind, Message, WellKnown};
 use crate::wire::WireType;
 use crate::wire::reader::Reader;
+
+/// What a Value that is null says beside nil.
+pub(super) const NULL: &[u8] = b" kind=\"null\"";
 
 impl<'a> Writer<'a, '_> {
     #[inline(never)]
@@ -41,18 +44,11 @@ impl<'a> Writer<'a, '_> {
     fn time(
         &mut self,
         tag: Tag<'a>,
-        mut wire: Reader<'_>,
+        wire: Reader<'_>,
         put: fn(&mut [u8; time::TEXT], Time) -> Option<usize>,
         what: &str,
     ) -> Result<()> {
-        let mut time = Time { seconds: 0, nanos: 0 };
-        while !wire.is_at_end() {
-            match wire.tag().map_err(invalid)? {
-                (1, WireType::Varint) => time.seconds = wire.varint().map_err(invalid)? as i64,
-                (2, WireType::Varint) => time.nanos = wire.varint().map_err(invalid)? as i32,
-                (number, wire_type) => wire.skip(number, wire_type, self.groups_left()).map_err(invalid)?,
-            }
-        }
+        let time = Time::read(wire, self.groups_left())?;
         self.start(tag);
         let mut is_valid = true;
         self.out.put(|text: &mut [u8; time::TEXT]| {
@@ -65,23 +61,9 @@ impl<'a> Writer<'a, '_> {
         if is_valid { Ok(()) } else { Err(WriteError::new(what)) }
     }
 
-    fn field_mask(&mut self, tag: Tag<'a>, mut wire: Reader<'_>) -> Result<()> {
-        let mut paths = Vec::new();
-        let mut is_first = true;
-        while !wire.is_at_end() {
-            let (number, wire_type) = wire.tag().map_err(invalid)?;
-            if (number, wire_type) != (1, WireType::Len) {
-                wire.skip(number, wire_type, self.groups_left()).map_err(invalid)?;
-                continue;
-            }
-            if !is_first {
-                paths.push(b',');
-            }
-            is_first = false;
-            if !mask::push_camel(&mut paths, wire.bytes().map_err(invalid)?) {
-                return Err(WriteError::new("a FieldMask path has no lowerCamelCase form"));
-            }
-        }
+    fn field_mask(&mut self, tag: Tag<'a>, wire: Reader<'_>) -> Result<()> {
+        let paths = mask::write(wire, self.groups_left())?;
+        let paths = paths.ok_or_else(|| WriteError::new(mask::UNWRITABLE))?;
         self.start(tag);
         self.out.extend(&paths);
         self.end(tag);
@@ -110,9 +92,9 @@ impl<'a> Writer<'a, '_> {
         mut take: impl FnMut(&mut Self, WireType, Reader<'w>) -> Result<()>,
     ) -> Result<()> {
         while !wire.is_at_end() {
-            let (number, wire_type) = wire.tag().map_err(invalid)?;
+            let (number, wire_type) = wire.tag()?;
             let here = wire;
-            wire.skip(number, wire_type, self.groups_left()).map_err(invalid)?;
+            wire.skip(number, wire_type, self.groups_left())?;
             if number == field.number() && fits(field, wire_type) {
                 take(self, wire_type, here)?;
             }
@@ -139,7 +121,7 @@ impl<'a> Writer<'a, '_> {
         let field = self.only_field(message)?;
         let mut entries = Vec::new();
         self.each(field, wire, |_, _, mut entry| {
-            entries.push(entry.nested().map_err(invalid)?);
+            entries.push(entry.nested()?);
             Ok(())
         })?;
         self.map(tag, Space::Package(message.package()), attributes, field, &entries)
@@ -169,21 +151,17 @@ impl<'a> Writer<'a, '_> {
 
     /// A Value is written as the one member of its oneof that is set, whose name stands in an attribute.
     fn value(&mut self, tag: Tag<'a>, message: &'a Message, wire: Reader<'_>) -> Result<()> {
-        let index = self.index(message, wire)?;
-        let field = index.first().and_then(|first| message.fields().get(usize::from(first.position)));
-        let (Some(field), Some(last)) = (field, index.last()) else {
+        let lone = lone(message, wire, self.groups_left())?;
+        let index = if lone.is_some() { Vec::new() } else { self.index(message, wire)? };
+        let group = lone.as_ref().map_or(&*index, std::slice::from_ref);
+        let field = group.first().and_then(|first| message.fields().get(usize::from(first.position)));
+        let (Some(field), Some(last)) = (field, group.last()) else {
             return Err(WriteError::new("a Value has no kind set"));
         };
         if let Kind::Message(id) = field.kind() {
             let inner = self.schema.message(id);
-            let joined = self.joined(field, wire, &index)?;
-            let content = match &joined {
-                Some((_, joined)) => Reader::new(joined),
-                None if last.wire_type == WireType::StartGroup => {
-                    self.group_content(field.number(), &mut last.reader(wire))?
-                }
-                None => last.reader(wire).nested().map_err(invalid)?,
-            };
+            let mut joined = Vec::new();
+            let content = self.groups.message(field, wire, group, self.groups_left(), &mut joined)?;
             if self.depth >= self.options.max_depth {
                 let text = format!("messages are nested more than {} deep", self.options.max_depth);
                 return Err(WriteError::new(text));
@@ -207,16 +185,14 @@ impl<'a> Writer<'a, '_> {
         wire_type: WireType,
         mut wire: Reader<'_>,
     ) -> Result<()> {
+        if field.number() == value::NULL {
+            self.nil(tag, NULL);
+            return Ok(());
+        }
         self.begin(tag);
         match field.number() {
-            value::NULL => {
-                self.out.extend(b" kind=\"null\" xmlns:xsi=\"");
-                self.out.extend(XSI.as_bytes());
-                self.out.extend(b"\" xsi:nil=\"true\"/>");
-                return Ok(());
-            }
             value::NUMBER => {
-                let bits = wire.fixed64().map_err(invalid)?;
+                let bits = wire.fixed64()?;
                 if !f64::from_bits(bits).is_finite() {
                     return Err(WriteError::new("a Value cannot hold NaN or an infinity"));
                 }
@@ -225,11 +201,11 @@ impl<'a> Writer<'a, '_> {
             }
             value::STRING => {
                 self.out.extend(b" kind=\"string\">");
-                self.text(wire.bytes().map_err(invalid)?, field.verifies_utf8())?;
+                self.text(wire.bytes()?, field.verifies_utf8())?;
             }
             value::BOOL if wire_type == WireType::Varint => {
                 self.out.extend(b" kind=\"bool\">");
-                let raw = wire.varint().map_err(invalid)?;
+                let raw = wire.varint()?;
                 self.number(Kind::Bool, raw);
             }
             _ => return Err(WriteError::new("the schema's google.protobuf.Value is not the official one")),
@@ -238,15 +214,17 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    fn any(&mut self, tag: Tag<'a>, message: &'a Message, mut wire: Reader<'_>) -> Result<()> {
-        let (mut url, mut value): (&[u8], &[u8]) = (&[], &[]);
-        while !wire.is_at_end() {
-            match wire.tag().map_err(invalid)? {
-                (1, WireType::Len) => url = wire.bytes().map_err(invalid)?,
-                (2, WireType::Len) => value = wire.bytes().map_err(invalid)?,
-                (number, wire_type) => wire.skip(number, wire_type, self.groups_left()).map_err(invalid)?,
-            }
-        }
+    /// An element that says that it holds nothing.
+    pub(super) fn nil(&mut self, tag: Tag<'a>, attributes: &[u8]) {
+        self.begin(tag);
+        self.out.extend(attributes);
+        self.out.extend(b" xmlns:xsi=\"");
+        self.out.extend(XSI.as_bytes());
+        self.out.extend(b"\" xsi:nil=\"true\"/>");
+    }
+
+    fn any(&mut self, tag: Tag<'a>, message: &'a Message, wire: Reader<'_>) -> Result<()> {
+        let (url, value) = any::read(wire, self.groups_left())?;
         self.any_of(tag, Space::Package(message.package()), url, value)
     }
 
@@ -256,19 +234,19 @@ impl<'a> Writer<'a, '_> {
             if url.is_empty() && value.is_empty() {
                 return Ok(());
             }
-            let text =
-                std::str::from_utf8(url).map_err(|_| WriteError::new("the type of an Any is not UTF-8"))?;
+            if std::str::from_utf8(url).is_err() {
+                return Err(WriteError::new("the type of an Any is not UTF-8"));
+            }
             let tag = writer.fixed("type");
             writer.start(tag);
             writer.text(url, true)?;
             writer.end(tag);
-            writer.any_content(text, value)
+            writer.any_content(url, value)
         })
     }
 
-    fn any_content(&mut self, url: &str, value: &[u8]) -> Result<()> {
-        let id = url.rsplit_once('/').and_then(|(_, name)| self.schema.find_message(name));
-        if let Some(id) = id {
+    fn any_content(&mut self, url: &[u8], value: &[u8]) -> Result<()> {
+        if let Some(id) = any::message_of(self.schema, url) {
             let (length, scope, prefixes, depth) = (self.out.len(), self.scope, self.prefixes, self.depth);
             let written = self.root(id, Reader::new(value), false);
             if written.is_ok() || !self.keeps_broken {

@@ -22,6 +22,8 @@ pub(super) struct Facts {
     upstreams: Vec<Located<String>>,
     /// The names of policies that sections refer to.
     policies: Vec<Located<String>>,
+    /// The names of plans that sections refer to.
+    plans: Vec<Located<String>>,
     /// The names of issuers of tokens, and of those who know tokens, that sections refer to.
     issuers: Vec<Located<String>>,
     introspections: Vec<Located<String>>,
@@ -38,6 +40,11 @@ impl Reader<'_> {
     /// Notes that a section refers to a policy, for [`Self::check_policies`].
     pub(crate) fn refers_to_policy(&mut self, name: &Located<String>) {
         self.facts.policies.push(name.clone());
+    }
+
+    /// Notes that a section refers to a plan, for [`Self::check_plans`].
+    pub(crate) fn refers_to_plan(&mut self, name: &Located<String>) {
+        self.facts.plans.push(name.clone());
     }
 
     /// Notes that a section refers to an issuer of tokens, for [`Self::check_tokens`].
@@ -61,6 +68,13 @@ impl Reader<'_> {
         let references = std::mem::take(&mut self.facts.policies);
         let hint = "Say under `policies` who may call: `policies: {NAME: {require: {any: [api_key: {}]}}}`.";
         self.check_some("policy", "policies", policies, &references, hint);
+    }
+
+    /// Reports the names that sections refer to and that no plan has.
+    pub(crate) fn check_plans<T>(&mut self, plans: Option<&Named<T>>) {
+        let references = std::mem::take(&mut self.facts.plans);
+        let hint = "Say under `plans` how much may be called: `plans: {NAME: {rates: [100/min]}}`.";
+        self.check_some("plan", "plans", plans, &references, hint);
     }
 
     /// Reports the names that sections refer to and that no issuer of tokens has, and nobody who knows tokens.

@@ -170,6 +170,12 @@ fn tcp(text: &str, default_port: u16) -> Result<(String, u16), Flaw> {
             "Remove everything from there on; the method makes the path of a call.",
         ));
     }
+    let (host, port) = host_and_port(authority)?;
+    Ok((host, port.unwrap_or(default_port)))
+}
+
+/// A host, in lower case, and the port behind it if there is one.
+pub(super) fn host_and_port(authority: &str) -> Result<(String, Option<u16>), Flaw> {
     let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, port)) => {
             if host.parse::<Ipv6Addr>().is_err() {
@@ -194,13 +200,13 @@ fn tcp(text: &str, default_port: u16) -> Result<(String, u16), Flaw> {
         let message = format!("{} is not the name of a host.", quote(host));
         return Err(Flaw::new(message, TARGET_HINT));
     }
-    let port = match port {
-        None => default_port,
-        Some(port) => number(port).ok_or_else(|| {
+    let number = |port: &str| {
+        number(port).ok_or_else(|| {
             let message = format!("{} is not a port.", quote(port.trim_start_matches(':')));
             Flaw::new(message, "Write a port from 1 to 65535 after the host.")
-        })?,
+        })
     };
+    let port = port.map(number).transpose()?;
     Ok((host.to_ascii_lowercase(), port))
 }
 

@@ -2,8 +2,10 @@
 
 pub mod address;
 pub mod collector;
+pub mod counted;
 pub mod duration;
 pub mod endpoint;
+pub mod flow;
 pub mod glob;
 pub mod moment;
 pub mod name;
@@ -14,6 +16,8 @@ pub mod pattern;
 pub mod percent;
 pub mod plain;
 pub mod public_url;
+pub mod rate;
+pub mod redis_url;
 pub mod secret;
 pub mod size;
 

@@ -19,7 +19,7 @@ pub(crate) fn is_full_name(text: &str) -> bool {
 }
 
 /// Whether a text is a token of RFC 9110 section 5.6.2, 128 bytes at most.
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     (1..=128).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

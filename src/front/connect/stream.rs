@@ -7,17 +7,18 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 
 use super::super::answer::Answer;
 use super::super::body::RequestBody;
 use super::super::classify::content_type;
 use super::super::envelope::{self, Framed, Framing, Requests};
+use super::super::head::Head;
+use super::super::pulled::Pulled;
 use super::super::{Caller, Seen, error, metadata, method, request_id};
 use super::Codec;
 use super::error::write_error;
-use super::unary::failure;
+use super::unary::{self, failure};
 use crate::call::{Body, Call, Dialect, Encodings, Message, Part, Reply, encoding};
 use crate::snapshot::{Limits, Route, Snapshot};
 use crate::status::{Code, Status};
@@ -41,15 +42,22 @@ pub(in crate::front) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
     head: &Head,
     body: B,
-    caller: Caller,
+    mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
-    let codec = codec(content_type(head)).flatten();
-    let found = method::find(snapshot, head.uri.path(), Dialect::Connect);
-    let found = found.map(|route| seen.found(route, Dialect::Connect));
-    let (codec, route) = match found.and_then(|route| checked(route, codec, &head.method)) {
-        Ok(found) => found,
+    let route = match method::find(snapshot, head.uri.path(), Dialect::Connect) {
+        Ok(route) => seen.found(route, Dialect::Connect, &mut caller),
         Err(status) => return failure(&snapshot.schema, &status),
+    };
+    if head.method != Method::POST {
+        let text = format!("Streams are called with POST, not with {}.", head.method);
+        let status = Status::caller(Code::Unimplemented, text).with_http(405);
+        return failure(&snapshot.schema, &status);
+    }
+    let codec = match checked(route, codec(content_type(head)).flatten()) {
+        Ok(codec) => codec,
+        // There is no stream to write the answer as.
+        Err(status) => return unary::refuse(route, head, caller, status).await,
     };
     let call = call(route, codec, head, body, caller, &snapshot.limits);
     let reply = route.endpoint.service.call(call).await;
@@ -58,30 +66,20 @@ pub(in crate::front) async fn answer<B: RequestBody>(
     write(reply, framing)
 }
 
-/// What is wrong before a stream can be answered with one.
-fn checked<'r>(
-    route: &'r Arc<Route>,
-    codec: Option<Codec>,
-    verb: &Method,
-) -> Result<(Codec, &'r Arc<Route>), Status> {
-    let refuse = |text: String, http| Err(Status::caller(Code::Unimplemented, text).with_http(http));
-    if verb != Method::POST {
-        return refuse(format!("Streams are called with POST, not with {verb}."), 405);
-    }
-    let is_streaming = route.endpoint.method.is_streaming();
-    match codec {
-        Some(codec) if is_streaming => Ok((codec, route)),
+/// The codec of a call that streams.
+fn checked(route: &Route, codec: Option<Codec>) -> Result<Codec, Status> {
+    let text = match codec {
+        Some(codec) if route.endpoint.method.is_streaming() => return Ok(codec),
         Some(_) => {
-            let text = "The method does not stream, so it is called with the content type application/json or \
-                        application/proto.";
-            refuse(text.into(), 415)
+            "The method does not stream, so it is called with the content type application/json or \
+             application/proto."
         }
         None => {
-            let text = "The content type is not supported here. Send application/connect+json or \
-                        application/connect+proto.";
-            refuse(text.into(), 415)
+            "The content type is not supported here. Send application/connect+json or \
+             application/connect+proto."
         }
-    }
+    };
+    Err(Status::caller(Code::Unimplemented, text).with_http(415))
 }
 
 fn call<B: RequestBody>(
@@ -110,7 +108,7 @@ fn call<B: RequestBody>(
     };
     let requests = Requests::new(body, limit, COMPRESSED | END, read);
     let body = if route.endpoint.method.client_streaming {
-        Body::Stream(Box::pin(requests))
+        Body::Stream(Pulled::messages(requests))
     } else {
         Body::Pending(Box::pin(requests.one(limits.clone())))
     };
@@ -143,7 +141,7 @@ fn read(
 
 /// The answer for a reply: always 200, as how the call ended is the last envelope.
 fn write(reply: Reply, framing: Stream) -> Answer {
-    let Reply { mut metadata, message, status, trailers, stream, .. } = reply;
+    let Reply { mut metadata, message, status, trailers, stream, hints } = reply;
     let is_stream = framing.route.endpoint.method.server_streaming;
     let replies = stream.unwrap_or_else(|| {
         let message = (status.is_ok() && !is_stream).then_some(Part::Message(message));
@@ -157,6 +155,7 @@ fn write(reply: Reply, framing: Stream) -> Answer {
     let mut fields = HeaderMap::new();
     metadata::pass(metadata, &framing.route.endpoint.options.response_metadata, &mut fields);
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    error::retry(hints.retry_after, &mut fields);
     if let Some(encoding) = encoding {
         fields.insert(&ENCODING, encoding);
     }

@@ -10,13 +10,13 @@ use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::super::answer::{Answer, AnswerBody};
 use super::super::body::{self, RequestBody};
 use super::super::classify::content_type;
-use super::super::{Caller, Seen, error, metadata, method, request_id};
+use super::super::head::Head;
+use super::super::{Caller, Seen, error, metadata, method, request_id, shown};
 use super::error::write_error;
 use super::{Codec, codec_of};
 use crate::call::{Body, Dialect, Encodings, Message, Reply, encoding};
@@ -43,12 +43,12 @@ pub(in crate::front) async fn answer<B: RequestBody>(
     snapshot: &Snapshot,
     head: &Head,
     body: B,
-    caller: Caller,
+    mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
     match method::find(snapshot, head.uri.path(), Dialect::Connect) {
         Ok(route) => {
-            let route = seen.found(route, Dialect::Connect);
+            let route = seen.found(route, Dialect::Connect, &mut caller);
             call(route, head, body, caller, &snapshot.limits).await
         }
         Err(status) => failure(&snapshot.schema, &status),
@@ -70,12 +70,19 @@ async fn call<B: RequestBody>(
         return answer;
     }
     let (codec, body) = match request(route, head, body, limits) {
-        Ok((codec, body)) => (codec, Ok(body)),
-        Err(status) => (Codec::Json, Err(status)),
+        Ok(request) => request,
+        Err(status) => return refuse(route, head, caller, status).await,
     };
-    let call = method::call(route, Dialect::Connect, head, Encodings::default(), caller, body);
+    let call = method::call(route, Dialect::Connect, head, Encodings::default(), caller, Ok(body));
     let reply = route.endpoint.service.call(call).await;
     write(route, codec, reply, request_id::of(&head.headers))
+}
+
+/// Answers a call with which something is wrong: whoever may not call learns that first.
+pub(super) async fn refuse(route: &Route, head: &Head, caller: Caller, flaw: Status) -> Answer {
+    let call = method::call(route, Dialect::Connect, head, Encodings::default(), caller, Err(flaw));
+    let reply = route.endpoint.service.call(call).await;
+    write(route, Codec::Json, reply, request_id::of(&head.headers))
 }
 
 /// The verbs that the method allows, if this is none of them.
@@ -133,9 +140,9 @@ fn codec_of_query(query: &str) -> Option<Codec> {
 pub(in crate::front) fn codec(headers: &HeaderMap) -> Result<Codec, Status> {
     let Some(content_type) = headers.get(CONTENT_TYPE) else { return Ok(Codec::Json) };
     codec_of(content_type.as_bytes()).ok_or_else(|| {
-        let shown: String = String::from_utf8_lossy(content_type.as_bytes()).chars().take(100).collect();
         let text = format!(
-            "The content type {shown:?} is not supported here. Send application/json or application/proto."
+            "The content type {:?} is not supported here. Send application/json or application/proto.",
+            shown(content_type)
         );
         Status::caller(Code::InvalidArgument, text).with_http(415)
     })
@@ -193,7 +200,7 @@ fn write(route: &Route, codec: Codec, reply: Reply, request_id: Option<&HeaderVa
             let status = error::conceal(status, &route.endpoint, request_id, &mut fields);
             let mut answer = failure(&route.endpoint.schema, &status);
             answer.headers_mut().extend(fields);
-            error::challenge(hints, answer.headers_mut());
+            error::hint(hints, answer.headers_mut());
             answer
         }
     };

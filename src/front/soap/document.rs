@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
-use http::request::Parts as Head;
 use http::{HeaderValue, Method, Response};
 
 use super::super::answer::{Answer, AnswerBody};
+use super::super::head::Head;
 use crate::call::Dialect;
 use crate::codec::query::pairs;
 use crate::document::{wsdl, xsd};
@@ -43,30 +43,31 @@ impl Wanted {
 
 /// The document that a GET asks for; `None` if it asks for none that there is.
 pub(super) fn answer(snapshot: &Snapshot, service: &Service, head: &Head, is_secure: bool) -> Option<Answer> {
+    let documents = snapshot.documents.as_ref()?;
+    let (name, comments) = (&service.name, documents.comments);
     match Wanted::of(head.uri.query()?)? {
         Wanted::Wsdl => {
-            let text = snapshot.documents.get(&format!("{}?wsdl", service.name), || {
-                Some(wsdl::of_service(&service.schema, service.table()?, ADDRESS))
+            let text = documents.get(&format!("{name}?wsdl"), || {
+                Some(wsdl::of_service(&service.schema, service.table()?, ADDRESS, comments))
             })?;
             let base = match &snapshot.public_url {
                 Some(url) => url.clone(),
                 None => asked_for(head, is_secure),
             };
             // What is kept is a string.
-            let text =
-                std::str::from_utf8(&text).ok()?.replace(ADDRESS, &format!("{base}/soap/{}", service.name));
+            let text = std::str::from_utf8(&text).ok()?.replace(ADDRESS, &format!("{base}/soap/{name}"));
             Some(xml(text.into_bytes().into()))
         }
         Wanted::Xsd(package) => {
-            let name = &service.name;
             // Relative to the address of this document.
             let location = |package: &str| format!("{name}?xsd={package}");
-            let text = snapshot.documents.get(&format!("{name}?xsd={package}"), || {
+            let text = documents.get(&format!("{name}?xsd={package}"), || {
+                let (schema, table) = (&service.schema, service.table()?);
                 if package == *name {
-                    return Some(xsd::of_service(&service.schema, service.table()?, &location));
+                    return Some(xsd::of_service(schema, table, &location, comments));
                 }
-                let types = xsd::types_of(&service.schema, xsd::operations(service.table()?));
-                xsd::of_package(&service.schema, &types, &package, &location)
+                let types = service.types(|| xsd::types_of(schema, xsd::operations(table)));
+                xsd::of_package(schema, types, &package, &location, comments)
             })?;
             Some(xml(text.into()))
         }
@@ -79,11 +80,14 @@ pub(in crate::front) fn of_package(snapshot: &Snapshot, head: &Head) -> Option<A
     if ![Method::GET, Method::HEAD].contains(&head.method) {
         return None;
     }
-    let text = snapshot.documents.get(&format!("xsd/{package}"), || {
+    let documents = snapshot.documents.as_ref()?;
+    let text = documents.get(&format!("xsd/{package}"), || {
         // Relative to the address of this document.
         let location = |package: &str| if package.is_empty() { "./".to_owned() } else { package.to_owned() };
-        let types = snapshot.documents.types(|| types(snapshot));
-        types.iter().find_map(|(schema, types)| xsd::of_package(schema, types, package, &location))
+        let mut types = documents.types(|| types(snapshot)).iter();
+        types.find_map(|(schema, types)| {
+            xsd::of_package(schema, types, package, &location, documents.comments)
+        })
     })?;
     Some(xml(text.into()))
 }

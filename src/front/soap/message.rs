@@ -10,7 +10,7 @@ use crate::call::Reply;
 use crate::codec::xml::encoding;
 use crate::codec::xml::lexer::{Lexer, Limits as Bounds};
 use crate::codec::xml::read::read_content;
-use crate::codec::xml::write::{Element, write_as};
+use crate::codec::xml::write::{Element, push_attribute, write_as};
 use crate::document::xsd::{ITEM, VALUE, response_name};
 use crate::front::stream::unwritable;
 use crate::schema::xml_name::{namespace, spelled};
@@ -139,6 +139,6 @@ fn start(method: &Method<'_>, own: &str, text: &mut Vec<u8>) {
     text.push(b'<');
     text.extend_from_slice(method.response.as_bytes());
     text.extend_from_slice(b" xmlns=\"");
-    super::write::push_attribute(text, own);
+    push_attribute(text, own);
     text.extend_from_slice(b"\">");
 }

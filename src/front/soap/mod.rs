@@ -19,14 +19,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
 use super::body::{self, Begun, RequestBody};
+use super::head::Head;
 use super::upload::unreadable;
-use super::{Caller, Seen, error, metadata, request_id};
+use super::{Caller, Seen, error, metadata, request_id, shown};
 use crate::call::credential::Credential;
 use crate::call::{Body, Call, Dialect, Message, Reply};
 use crate::codec::xml::encoding;
@@ -75,11 +75,14 @@ pub(super) async fn answer<B: RequestBody>(
         Method::POST => call(snapshot, service, head, body, caller, seen).await,
         Method::GET | Method::HEAD => {
             document::answer(snapshot, service, &head, caller.tls.is_some()).unwrap_or_else(|| {
-                let text = format!(
-                    "This is a SOAP service, which is called with POST. Its description is at /soap/{}?wsdl, XML Schema \
-                     of a package at /soap/{}?xsd=PACKAGE.",
-                    service.name, service.name
-                );
+                let name = &service.name;
+                let description = match snapshot.documents {
+                    Some(_) => format!(
+                        "Its description is at /soap/{name}?wsdl, XML Schema of a package at /soap/{name}?xsd=PACKAGE."
+                    ),
+                    None => "Its description is not given out here.".to_owned(),
+                };
+                let text = format!("This is a SOAP service, which is called with POST. {description}");
                 if head.uri.query().is_some() {
                     return refused(&service.schema, &Status::caller(Code::Unimplemented, text).with_http(404));
                 }
@@ -122,7 +125,7 @@ async fn call<B: RequestBody>(
     service: &Arc<Service>,
     head: Head,
     body: B,
-    caller: Caller,
+    mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
     let limits = &snapshot.limits;
@@ -141,7 +144,7 @@ async fn call<B: RequestBody>(
     };
     form = Form { version: opened.version, related: opened.header.message_id.clone() };
     let route = match find(snapshot, service, &opened) {
-        Ok(route) => seen.found(route, Dialect::Soap),
+        Ok(route) => seen.found(route, Dialect::Soap, &mut caller),
         Err(status) => return fault(&status.into(), &form),
     };
     // Whoever may not call at all learns that first. What else it learns has a form of its own.
@@ -211,15 +214,19 @@ fn find<'s>(snapshot: &'s Snapshot, service: &Service, opened: &Opened) -> Resul
     let Opened { namespace: found, name, .. } = opened;
     if !is_namespace(found.as_bytes(), service.name.as_bytes()) {
         let text = format!(
-            "The element {} in the body is in {}, but the methods of this service are in the namespace {:?}.",
+            "The element {:?} in the body is in {}, but the methods of this service are in the namespace {:?}.",
             shown(name),
-            if found.is_empty() { "no namespace".into() } else { format!("the namespace {}", shown(found)) },
+            if found.is_empty() {
+                "no namespace".into()
+            } else {
+                format!("the namespace {:?}", shown(found))
+            },
             namespace(&service.name)
         );
         return Err(Status::caller(Code::InvalidArgument, text));
     }
     let route = snapshot.methods.get(&format!("{}/{name}", service.name)).ok_or_else(|| {
-        let text = format!("The service {} has no method {}.", service.name, shown(name));
+        let text = format!("The service {} has no method {:?}.", service.name, shown(name));
         Status::caller(Code::Unimplemented, text)
     })?;
     if route.endpoint.method.client_streaming {
@@ -231,16 +238,12 @@ fn find<'s>(snapshot: &'s Snapshot, service: &Service, opened: &Opened) -> Resul
     Ok(route)
 }
 
-/// A name of the caller's for an error text: it is cut.
-fn shown(name: &str) -> String {
-    format!("{:?}", name.chars().take(100).collect::<String>())
-}
-
 /// What else must be right before there is a call.
 fn check(opened: &Opened, announced: &Announced) -> Result<(), Fault> {
     let Opened { header, name, .. } = opened;
     if !header.not_understood.is_empty() {
-        let names: Vec<_> = header.not_understood.iter().map(|(_, name)| shown(name)).collect();
+        let names: Vec<_> =
+            header.not_understood.iter().map(|(_, name)| format!("{:?}", shown(name))).collect();
         let text =
             format!("The envelope has headers that must be understood and are not: {}.", names.join(", "));
         let status = Status::caller(Code::InvalidArgument, text);
@@ -248,7 +251,7 @@ fn check(opened: &Opened, announced: &Announced) -> Result<(), Fault> {
     }
     if !version::agrees(&announced.action, name) {
         let text = format!(
-            "The action {} is not that of {name}, which is in the body. Send the one that the WSDL names, or none.",
+            "The action {:?} is not that of {name}, which is in the body. Send the one that the WSDL names, or none.",
             shown(&announced.action)
         );
         return Err(Status::caller(Code::InvalidArgument, text).into());
@@ -279,10 +282,11 @@ fn request<B: RequestBody>(route: &Arc<Route>, parts: Parts<'_>, body: Begun<B>,
     let trace = caller.trace.as_ref().and_then(Traced::sampled).cloned().map(Box::new);
     let (owned, bounds) = (Arc::clone(route), limits.clone());
     let mut call = caller.call(route, Dialect::Soap, head, metadata, |check| {
+        if let Err(status) = check.and(refused.map_or(Ok(()), Err)) {
+            return Body::Refused(Box::new(status));
+        }
         Body::Pending(Box::pin(async move {
             let mut span = trace.map(|trace| trace.begin("decode", SpanKind::Internal));
-            check?;
-            refused.map_or(Ok(()), Err)?;
             let bytes = body.finish(&bounds).await?;
             let wire = message::read(&owned, &bytes, charset.as_deref());
             let wire = wire.map_err(|fault| unreadable(fault.status))?;
@@ -346,6 +350,6 @@ async fn respond(
     };
     metadata::to_answer(initial, trailers, &route.endpoint.options.response_metadata, answer.headers_mut());
     answer.headers_mut().extend(fields);
-    error::challenge(hints, answer.headers_mut());
+    error::hint(hints, answer.headers_mut());
     answer
 }

@@ -3,6 +3,9 @@
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::codec::multipart::{essence, parameters};
+use crate::front::representation::has_start;
+use crate::front::shown;
 use crate::status::{Code, Status};
 
 const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
@@ -79,31 +82,31 @@ impl Announced {
         let (value, further) = (values.next(), values.next());
         let Some(value) = value else { return Err(unsupported("The request has no content type.")) };
         let text = value.to_str().unwrap_or_default();
-        let shown: String = String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect();
         if further.is_some() {
             return Err(unsupported("The request has several content types."));
         }
-        let mut parts = parameters(text);
-        let essence = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
-        let version = match essence.as_str() {
-            "text/xml" => Version::One,
-            "application/soap+xml" => Version::Two,
-            _ if essence.starts_with("multipart/") => {
-                let text =
-                    "Attachments and MTOM are not supported here. Send bytes as base64 inside the envelope.";
-                return Err(unsupported(text));
-            }
-            _ => return Err(unsupported(&format!("The content type {shown:?} is none of SOAP."))),
+        let essence = essence(text);
+        let is = |other: &str| essence.eq_ignore_ascii_case(other);
+        let version = if is("text/xml") {
+            Version::One
+        } else if is("application/soap+xml") {
+            Version::Two
+        } else if has_start(essence, "multipart/") {
+            let text =
+                "Attachments and MTOM are not supported here. Send bytes as base64 inside the envelope.";
+            return Err(unsupported(text));
+        } else {
+            return Err(unsupported(&format!("The content type {:?} is none of SOAP.", shown(value))));
         };
-        let (mut charset, mut action) = (None, None);
-        for (name, value) in parts.filter_map(|part| part.split_once('=')) {
-            let value = unquoted(value);
-            if name.trim().eq_ignore_ascii_case("charset") {
-                charset = Some(value);
-            } else if name.trim().eq_ignore_ascii_case("action") {
-                action = Some(value);
-            }
-        }
+        let Some((_, parameters)) = parameters(text) else {
+            let text = format!("The parameters of the content type {:?} cannot be read.", shown(value));
+            return Err(unsupported(&text));
+        };
+        let of = |known: &str| {
+            let found = parameters.iter().rfind(|(name, _)| name.eq_ignore_ascii_case(known));
+            found.map(|(_, value)| value.trim().to_owned())
+        };
+        let (charset, action) = (of("charset"), of("action"));
         // Some clients send the header with SOAP 1.2 too.
         let header = headers.get(SOAP_ACTION).map(HeaderValue::as_bytes).map(String::from_utf8_lossy);
         let action = action.or_else(|| header.map(|value| unquoted(&value))).unwrap_or_default();
@@ -111,19 +114,11 @@ impl Announced {
     }
 }
 
-/// The parts of a header between semicolons that stand in no quotes.
-fn parameters(text: &str) -> impl Iterator<Item = &str> {
-    let mut is_quoted = false;
-    text.split(move |char: char| {
-        is_quoted ^= char == '"';
-        char == ';' && !is_quoted
-    })
-}
-
+/// What stands in the quotes that SOAPAction has.
 fn unquoted(value: &str) -> String {
     let value = value.trim();
     let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-    inner.map_or_else(|| value.to_owned(), |inner| inner.trim().replace('\\', ""))
+    inner.unwrap_or(value).trim().to_owned()
 }
 
 /// Whether what a caller says that it wants can be this method. It can say so in many ways, such as
@@ -167,6 +162,10 @@ mod tests {
                 announced(Version::Two, Some("utf-16"), "urn:a;b/C"),
             ),
             (
+                &[("content-type", "application/soap+xml; charset=utf-8; action=urn:a/B")],
+                announced(Version::Two, Some("utf-8"), "urn:a/B"),
+            ),
+            (
                 &[("content-type", "application/soap+xml"), ("soapaction", "\"C\"")],
                 announced(Version::Two, None, "C"),
             ),
@@ -183,6 +182,10 @@ mod tests {
             (
                 &[("content-type", "application/json")],
                 "The content type \"application/json\" is none of SOAP.",
+            ),
+            (
+                &[("content-type", "text/xml; charset=\"utf-8")],
+                "The parameters of the content type \"text/xml; charset=\\\"utf-8\" cannot be read.",
             ),
             (
                 &[("content-type", "multipart/related; type=\"application/xop+xml\"; boundary=a")],

@@ -2,7 +2,7 @@
 
 use super::fault::{Fault, Kind};
 use super::version::Version;
-use crate::schema::xml_name::push_escape;
+use crate::codec::xml::write::{push_attribute, push_text};
 
 const ADDRESSING: &str = "http://www.w3.org/2005/08/addressing";
 
@@ -24,7 +24,8 @@ impl Envelope {
             header.extend_from_slice(b"<wsa:RelatesTo xmlns:wsa=\"");
             header.extend_from_slice(ADDRESSING.as_bytes());
             header.extend_from_slice(b"\">");
-            push_text(&mut header, related);
+            // It comes back as it is: to whoever sent it nothing in it is an escape.
+            push_attribute(&mut header, related);
             header.extend_from_slice(b"</wsa:RelatesTo>");
         }
         if let (Some(Fault { kind, .. }), Version::Two) = (fault, version) {
@@ -79,40 +80,6 @@ fn explain(kind: &Kind, header: &mut Vec<u8>) {
                     push_attribute(header, namespace);
                 }
                 header.extend_from_slice(b"\"/>");
-            }
-        }
-    }
-}
-
-/// Appends an attribute's value.
-pub(super) fn push_attribute(out: &mut Vec<u8>, value: &str) {
-    for char in value.chars() {
-        match char {
-            '"' => out.extend_from_slice(b"&quot;"),
-            '&' => out.extend_from_slice(b"&amp;"),
-            '<' => out.extend_from_slice(b"&lt;"),
-            '\t' | '\n' | '\r' => out.extend_from_slice(format!("&#{};", u32::from(char)).as_bytes()),
-            _ => out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-    }
-}
-
-/// Appends text. What XML cannot carry is escaped as in messages.
-fn push_text(out: &mut Vec<u8>, text: &str) {
-    let mut escape = String::new();
-    for char in text.chars() {
-        match char {
-            '<' => out.extend_from_slice(b"&lt;"),
-            '>' => out.extend_from_slice(b"&gt;"),
-            '&' => out.extend_from_slice(b"&amp;"),
-            '\r' => out.extend_from_slice(b"&#13;"),
-            '\t' | '\n' | ' '..='\u{fffd}' | '\u{10000}'.. => {
-                out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-            _ => {
-                escape.clear();
-                push_escape(&mut escape, char);
-                out.extend_from_slice(escape.as_bytes());
             }
         }
     }

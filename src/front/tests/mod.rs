@@ -177,7 +177,7 @@ impl Setting {
         let snapshot = Snapshot {
             methods: methods.into_iter().collect(),
             services,
-            documents: Default::default(),
+            documents: Some(Default::default()),
             public_url: None,
             access: Default::default(),
             routes,
@@ -221,6 +221,12 @@ impl Setting {
         write(&self.schema, id(&self.schema), &seen.1.unwrap(), &WriteOptions::default(), &mut text).unwrap();
         serde_json::from_slice(&text).unwrap()
     }
+}
+
+/// The route of a method's own path: `Echo`, `Watch`, `Gather` or `Chat`.
+pub(super) fn route(method: &str) -> Arc<Route> {
+    let snapshot = Setting::new().front.handle.load();
+    Arc::clone(&snapshot.methods[&format!("echo.v1.Echo/{method}")])
 }
 
 fn id(schema: &Schema) -> MessageId {

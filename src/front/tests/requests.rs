@@ -163,12 +163,14 @@ async fn only_json_and_forms_are_read() {
              application/x-www-form-urlencoded or multipart/form-data."
         )
     };
-    let table = [
+    let long = format!("text/{}", "x".repeat(200));
+    let table: [(&str, &str); 6] = [
         ("text/plain", "\"text/plain\""),
         ("application/json; charset=latin1", "\"application/json; charset=latin1\""),
         ("application/x-ndjson", "\"application/x-ndjson\""),
         ("multipart/mixed; boundary=a", "\"multipart/mixed; boundary=a\""),
         ("", "\"\""),
+        (&long, &format!("\"{}…\"", &long[..100])),
     ];
     for (content_type, shown) in table {
         let answer = setting.post(&[("content-type", content_type)], "{}").await;

@@ -443,7 +443,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
         tls: Default::default(),
         missing: Vec::new(),
         services: Default::default(),
-        documents: Default::default(),
+        documents: Some(Default::default()),
         public_url: None,
     };
     (Front::new(Arc::new(Handle::new(snapshot))), backend)
@@ -472,6 +472,15 @@ async fn http_bodies_stand_for_themselves() {
         let seen = of_files(&files(None), request(verb, target, &[("content-type", kind)], "a,b\n")).await;
         assert_eq!((seen.status, seen.header("content-type")), (200, Some(kind)), "{target}");
         assert_eq!(seen.body, "a,b\n");
+    }
+    // Their type is not the gateway's to choose, so that nothing is refused for it.
+    for accept in ["application/xml", "text/xml", "application/json"] {
+        for target in ["/echo", "/files/a"] {
+            let headers = [("content-type", "text/csv"), ("accept", accept)];
+            let seen = of_files(&files(None), request("POST", target, &headers, "a,b\n")).await;
+            assert_eq!((seen.status, seen.header("content-type")), (200, Some("text/csv")), "{target}");
+            assert_eq!((&*seen.body, seen.header("vary")), (&b"a,b\n"[..], None));
+        }
     }
     let seen = of_files(&files(None), request("POST", "/echo", &[], "no type")).await;
     assert_eq!(seen.header("content-type"), Some("application/octet-stream"));
@@ -505,12 +514,15 @@ async fn a_download_has_the_type_of_its_first_message_and_is_cut_when_it_fails()
         ];
         Reply { stream: Some(Box::pin(stream::iter(parts))), ..Reply::from(Status::ok()) }
     };
-    let get = || request("GET", "/files/a", &[("accept", "text/event-stream")], "");
-    let seen = of_files(&files(Some(reply(Status::ok()))), get()).await;
-    assert_eq!(
-        (seen.status, seen.header("content-type"), &*seen.body),
-        (200, Some("image/png"), &b"abcdef"[..])
-    );
+    let accepting = |accept| request("GET", "/files/a", &[("accept", accept)], "");
+    let get = || accepting("text/event-stream");
+    for request in [get(), accepting("application/xml")] {
+        let seen = of_files(&files(Some(reply(Status::ok()))), request).await;
+        assert_eq!(
+            (seen.status, seen.header("content-type"), &*seen.body),
+            (200, Some("image/png"), &b"abcdef"[..])
+        );
+    }
 
     let answer =
         files(Some(reply(failed()))).0.answer(get(), None, None, &mut crate::front::Seen::default()).await;

@@ -8,13 +8,14 @@ use http::header::{
     SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::request::Parts as Head;
 use http::{Method, Version};
 use hyper::ext::Protocol;
 
+use super::super::head::Head;
 use super::answers::Form;
 use crate::codec::query::pairs;
 use crate::front::caller::or_refusal;
+use crate::front::shown;
 use crate::snapshot::{ACCESS_TOKEN, Cors, TRAILERS};
 use crate::status::{Code, Status};
 
@@ -202,7 +203,7 @@ pub(super) fn query(text: &str) -> (Query, Result<(), Status>) {
         // What cannot be decoded stays, and is refused with the rest.
         match pairs(part, 1).next().and_then(Result::ok) {
             Some((name, value)) if name == ACCESS_TOKEN => {
-                let token = token(&value, query.access_token.take());
+                let token = token(&value, query.access_token.take().is_some());
                 query.access_token = or_refusal(token.map(Some), &mut check);
             }
             Some((name, value)) if name == TRAILERS => {
@@ -220,8 +221,8 @@ pub(super) fn query(text: &str) -> (Query, Result<(), Status>) {
     (query, check)
 }
 
-fn token(value: &str, before: Option<String>) -> Result<String, Status> {
-    if value.is_empty() || value.len() > MAX_TOKEN || before.is_some() {
+fn token(value: &str, is_again: bool) -> Result<String, Status> {
+    if value.is_empty() || value.len() > MAX_TOKEN || is_again {
         return Err(wrong(&format!(
             "The query parameter {ACCESS_TOKEN} must stand once at most, with a token of at most {MAX_TOKEN} bytes."
         )));
@@ -265,10 +266,10 @@ pub(super) fn check_origin(head: &Head, cors: Option<&Cors>) -> Result<(), Statu
     if origins.next().is_none() && (is_listed || is_same(head, origin)) {
         return Ok(());
     }
-    let shown: String = String::from_utf8_lossy(origin.as_bytes()).chars().take(100).collect();
     let text = format!(
-        "Scripts of the origin {shown:?} may not open this WebSocket. It must be one of `cors: {{origins: [...]}}` of the \
-         service."
+        "Scripts of the origin {:?} may not open this WebSocket. It must be one of `cors: {{origins: [...]}}` of the \
+         service.",
+        shown(origin)
     );
     Err(Status::caller(Code::PermissionDenied, text))
 }

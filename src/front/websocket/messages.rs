@@ -1,16 +1,14 @@
 //! The requests of a call: what comes through the pipe, read when it is pulled.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::Stream;
 use tokio::sync::oneshot;
 
 use super::super::error::numbered;
-use super::super::meters::{MESSAGES, RECEIVED};
+use super::super::pulled::{Pull, Pulled};
 use super::super::upload::{Outside, unreadable};
 use super::answers::Form;
 use super::pipe::Receiver;
@@ -28,12 +26,9 @@ pub(super) struct Requests {
     outside: Option<(Outside, bool)>,
     /// The same, until the first message.
     around: Option<Around>,
-    /// What was found wrong with the request before.
-    check: Result<(), Status>,
     /// Told once path and query are right, which nobody asks before policy has let the call through.
     accepted: Option<oneshot::Sender<()>>,
     count: usize,
-    failed: bool,
 }
 
 impl Requests {
@@ -42,17 +37,16 @@ impl Requests {
         form: Form,
         receiver: Receiver,
         outside: (Outside, bool),
-        check: Result<(), Status>,
         accepted: oneshot::Sender<()>,
     ) -> Self {
         let (outside, accepted) = (Some(outside), Some(accepted));
-        Self { route, form, receiver, outside, around: None, check, accepted, count: 0, failed: false }
+        Self { route, form, receiver, outside, around: None, accepted, count: 0 }
     }
 
     /// The body of the call. `starts_at_once` says that a single message is what path and query say.
     pub(super) fn into_body(self, starts_at_once: bool) -> Body {
         if self.route.endpoint.method.client_streaming {
-            Body::Stream(Box::pin(self))
+            Body::Stream(Pulled::messages(self))
         } else {
             Body::Pending(Box::pin(self.one(starts_at_once)))
         }
@@ -67,7 +61,7 @@ impl Requests {
         }
         self.open()?;
         self.accept();
-        match poll_fn(|cx| self.poll_message(cx)).await? {
+        match poll_fn(|cx| self.poll_next(cx)).await? {
             Some(message) => Ok(Message::from(message)),
             None => Err(Status::caller(
                 Code::InvalidArgument,
@@ -78,7 +72,6 @@ impl Requests {
 
     /// Reads path and query, once.
     fn open(&mut self) -> Result<(), Status> {
-        std::mem::replace(&mut self.check, Ok(()))?;
         if let Some((Outside { values, query }, may_add)) = self.outside.take() {
             let is_empty = values.is_empty() && query.is_empty();
             let (binding, schema) = (&self.route.binding, &self.route.endpoint.schema);
@@ -95,7 +88,7 @@ impl Requests {
         }
     }
 
-    fn poll_message(&mut self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, Status>> {
+    fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, Status>> {
         self.open()?;
         self.accept();
         let Some(content) = ready!(self.receiver.poll_message(cx)).transpose()? else {
@@ -105,7 +98,6 @@ impl Requests {
         };
         self.count += 1;
         let is_stream = self.route.endpoint.method.client_streaming;
-        MESSAGES.add(RECEIVED, is_stream.into());
         if self.form == Form::Proto && self.around.is_none() {
             return Poll::Ready(Ok(Some(content)));
         }
@@ -124,15 +116,8 @@ impl Requests {
     }
 }
 
-impl Stream for Requests {
-    type Item = Result<Message, Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.failed {
-            return Poll::Ready(None);
-        }
-        let message = ready!(self.poll_message(cx));
-        self.failed = message.is_err();
-        Poll::Ready(message.transpose().map(|message| message.map(Message::from)))
+impl Pull for Requests {
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Status>> {
+        self.poll_next(cx).map_ok(|message| message.map(Message::from))
     }
 }

@@ -17,16 +17,16 @@
 use std::sync::Arc;
 
 use http::header::{CONNECTION, UPGRADE};
-use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 
 use super::answer::{Answer, AnswerBody};
+use super::head::Head;
 use super::representation::Text;
 use super::upload::Outside;
 use super::{Caller, Seen, Stopping, error, metadata, request_id, shown};
-use crate::call::{Call, Dialect, Reply};
+use crate::call::{Body, Call, Dialect, Reply};
 use crate::codec::binding::Body as BoundBody;
 use crate::route::table::Found;
 use crate::snapshot::{Route, Snapshot};
@@ -105,15 +105,15 @@ pub(super) fn hint(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
 async fn open(
     snapshot: &Snapshot,
     mut head: Head,
-    caller: Caller,
+    mut caller: Caller,
     seen: &mut Seen,
 ) -> Result<Answer, Refused> {
     let reached = reach(snapshot, head.uri.path())?;
-    let route = Arc::clone(seen.found(&reached.route, Dialect::WebSocket));
+    let route = Arc::clone(seen.found(&reached.route, Dialect::WebSocket, &mut caller));
     handshake::check_origin(&head, route.endpoint.options.cors.as_deref())?;
     let Agreed { form, headers, bearer } = handshake::check(&head)?;
     let (query, words) = handshake::query(head.uri.query().unwrap_or_default());
-    handshake::authorize(&mut head.headers, bearer.or(query.access_token).as_deref())?;
+    handshake::authorize(Arc::make_mut(&mut head.headers), bearer.or(query.access_token).as_deref())?;
     let upgrade = head
         .extensions
         .remove::<OnUpgrade>()
@@ -128,8 +128,10 @@ async fn open(
     let metadata = metadata::of_request(&head.headers, &route.endpoint.options.request_metadata);
     let outside = (Outside { values: reached.values, query: query.rest }, reached.is_own);
     let call = caller.call(&route, Dialect::WebSocket, &head, metadata, |check| {
-        let check = check.and(words);
-        Requests::new(Arc::clone(&route), form, receiver, outside, check, sender).into_body(starts_at_once)
+        if let Err(status) = check.and(words) {
+            return Body::Refused(Box::new(status));
+        }
+        Requests::new(Arc::clone(&route), form, receiver, outside, sender).into_body(starts_at_once)
     });
     let request_id = request_id::of(&head.headers).cloned();
     let answers = Answers { route, form, trailers: query.trailers, request_id };
@@ -188,6 +190,6 @@ async fn begin(answers: &Answers, call: Call, accepted: oneshot::Receiver<()>) -
     let mut headers = HeaderMap::new();
     metadata::to_answer(reply.metadata, reply.trailers, &endpoint.options.response_metadata, &mut headers);
     let status = error::conceal(reply.status, endpoint, answers.request_id.as_ref(), &mut headers);
-    error::challenge(reply.hints, &mut headers);
+    error::hint(reply.hints, &mut headers);
     Err(Refused { status: Box::new(status), headers })
 }

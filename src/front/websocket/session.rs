@@ -22,12 +22,15 @@ use super::clock::{Clock, Due};
 use super::close::{BINARY, CONTROLS, LOST, NORMAL, TEXT, position, status_of};
 use super::pipe::Sender;
 use super::places::Place;
-use crate::call::service::BoxFuture;
-use crate::call::{Part, Replies, Reply};
+use crate::call::Part;
 use crate::status::{Code, Status};
 use crate::telemetry::metrics::Held;
 use crate::wire::envelope::Envelopes;
 use crate::wire::websocket::{self as frame, Event, Flaw, Opcode, Reader};
+
+mod source;
+
+pub(super) use source::Source;
 
 /// What is ready together is written together, up to this many bytes.
 const PACK: usize = 16 << 10;
@@ -43,57 +46,6 @@ enum Link {
     Opening(OnUpgrade),
     Open(TokioIo<Upgraded>),
     Gone,
-}
-
-/// Where the answers come from.
-pub(super) enum Source {
-    Waiting(BoxFuture<Reply>),
-    Message(Bytes, HeaderMap),
-    Replies(Replies),
-    Ended(Status, HeaderMap),
-    /// The call has ended, or was given up.
-    Nothing,
-}
-
-impl Source {
-    /// What a reply goes on with. Without a stream it has a message unless the method `streams`.
-    pub(super) fn of(reply: Reply, streams: bool) -> Self {
-        match reply {
-            Reply { stream: Some(stream), .. } => Self::Replies(stream),
-            Reply { status, message, trailers, .. } if status.is_ok() && !streams => {
-                Self::Message(message.bytes, trailers)
-            }
-            Reply { status, trailers, .. } => Self::Ended(status, trailers),
-        }
-    }
-
-    fn poll_part(&mut self, cx: &mut Context<'_>, streams: bool) -> Poll<Part> {
-        loop {
-            *self = match self {
-                Self::Waiting(reply) => Self::of(ready!(reply.as_mut().poll(cx)), streams),
-                Self::Replies(replies) => {
-                    let part = ready!(replies.as_mut().poll_next(cx));
-                    let part = part.unwrap_or_else(|| Part::End(Status::ok(), HeaderMap::new()));
-                    if matches!(part, Part::End(..)) {
-                        *self = Self::Nothing;
-                    }
-                    return Poll::Ready(part);
-                }
-                Self::Message(message, trailers) => {
-                    let part = Part::Message(std::mem::take(message).into());
-                    *self = Self::Ended(Status::ok(), std::mem::take(trailers));
-                    return Poll::Ready(part);
-                }
-                Self::Ended(..) => {
-                    let Self::Ended(status, trailers) = std::mem::replace(self, Self::Nothing) else {
-                        continue;
-                    };
-                    return Poll::Ready(Part::End(status, trailers));
-                }
-                Self::Nothing => return Poll::Pending,
-            };
-        }
-    }
 }
 
 /// How far a socket has come.
@@ -127,8 +79,10 @@ pub(in crate::front) struct Session {
     link: Link,
     reader: Reader,
     input: BytesMut,
-    /// The messages in the binary frames.
+    /// The largest message of the client, in bytes.
     limit: usize,
+    /// What is left of a binary frame: one may hold more messages than there is room for.
+    envelopes: Option<Envelopes>,
     pipe: Option<Sender>,
     answers: Answers,
     source: Source,
@@ -163,6 +117,7 @@ impl Session {
             reader: Reader::new(parts.limit),
             input: BytesMut::new(),
             limit: parts.limit,
+            envelopes: None,
             pipe: Some(parts.pipe),
             answers: parts.answers,
             source: parts.source,
@@ -257,6 +212,10 @@ impl Session {
             if self.is_held {
                 return false;
             }
+            if self.envelopes.is_some() {
+                self.envelope();
+                continue;
+            }
             match self.reader.next(&mut self.input) {
                 Ok(Some(event)) => self.event(event),
                 Ok(None) => match self.poll_input(cx) {
@@ -319,22 +278,25 @@ impl Session {
         if text.is_empty() { self.complete() } else { self.message(text) }
     }
 
+    /// Begins with the envelopes of a frame.
     fn envelopes(&mut self, data: Bytes) {
         let mut envelopes = Envelopes::new(self.limit, END);
         envelopes.push(data);
-        loop {
-            match envelopes.next() {
-                Ok(Some(envelope)) if envelope.flags == END => self.complete(),
-                Ok(Some(envelope)) => self.message(envelope.bytes),
-                Ok(None) => break,
-                Err(error) => return self.refuse(&format!("A binary frame is not valid: {error}.")),
-            }
-            if self.phase != Phase::Talking {
-                return;
-            }
-        }
-        if let Err(error) = envelopes.check_end() {
-            self.refuse(&format!("A binary frame is not valid: {error}."));
+        self.envelopes = Some(envelopes);
+    }
+
+    /// Takes the next of them.
+    fn envelope(&mut self) {
+        let Some(envelopes) = &mut self.envelopes else { return };
+        let next = match envelopes.next() {
+            Ok(None) => envelopes.check_end().map(|()| None),
+            next => next,
+        };
+        match next {
+            Ok(Some(envelope)) if envelope.flags == END => self.complete(),
+            Ok(Some(envelope)) => self.message(envelope.bytes),
+            Ok(None) => self.envelopes = None,
+            Err(error) => self.refuse(&format!("A binary frame is not valid: {error}.")),
         }
     }
 
@@ -421,6 +383,7 @@ impl Session {
     fn give_up(&mut self) {
         self.source = Source::Nothing;
         self.pipe = None;
+        self.envelopes = None;
     }
 
     fn closed_by_peer(&mut self, code: Option<u16>) {
@@ -493,3 +456,6 @@ impl Drop for Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,7 @@ pub(super) enum Outcome {
     Answered,
     Unauthenticated,
     PermissionDenied,
+    ResourceExhausted,
     Other,
 }
 
@@ -143,7 +144,7 @@ pub(super) fn framed(flags: u8, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The last of the messages in a body, with its flags.
-fn last_frame(mut body: &[u8]) -> Option<(u8, &[u8])> {
+pub(super) fn last_frame(mut body: &[u8]) -> Option<(u8, &[u8])> {
     let mut last = None;
     while let Some((prefix, rest)) = body.split_first_chunk::<5>() {
         let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]) as usize;
@@ -207,7 +208,7 @@ async fn talk(address: SocketAddr, target: &str, headers: &[(&str, &str)], messa
 }
 
 /// The code in an error that is written in XML.
-fn code_in_xml(answer: &Answer) -> String {
+pub(super) fn code_in_xml(answer: &Answer) -> String {
     let text = String::from_utf8_lossy(&answer.body);
     let (_, rest) = text.split_once("<code>").unwrap_or_else(|| panic!("{text}"));
     rest.split_once("</code>").unwrap().0.to_owned()
@@ -218,11 +219,13 @@ pub(super) fn outcome(dialect: Dialect, kind: Kind, answer: &Answer) -> Outcome 
     let of_number = |number: &str| match number {
         "16" => Outcome::Unauthenticated,
         "7" => Outcome::PermissionDenied,
+        "8" => Outcome::ResourceExhausted,
         _ => Outcome::Other,
     };
     let of_name = |name: &str| match name {
         "unauthenticated" => Outcome::Unauthenticated,
         "permission_denied" => Outcome::PermissionDenied,
+        "resource_exhausted" => Outcome::ResourceExhausted,
         _ => Outcome::Other,
     };
     // The HTTP forms say how a caller may show who it is, and only where that is the matter.
@@ -231,6 +234,7 @@ pub(super) fn outcome(dialect: Dialect, kind: Kind, answer: &Answer) -> Outcome 
             Outcome::Answered => 200,
             Outcome::Unauthenticated => 401,
             Outcome::PermissionDenied => 403,
+            Outcome::ResourceExhausted => 429,
             Outcome::Other => return outcome,
         };
         assert_eq!(answer.status, status, "{answer:?}");

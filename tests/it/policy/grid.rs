@@ -2,11 +2,43 @@
 
 use serde_json::json;
 use transom::call::Dialect;
+use transom::policy::refusal::Reason;
 
 use super::calls::{Kind, Outcome, call, carries, outcome, request};
 use super::issuer::{Signer, claims, jwks};
-use super::{BUYER, Counting, EXPIRED, PASSWORD, Place, REVOKED, VISITOR, WRONG_PASSWORD};
+use super::{BUYER, Counting, DRAINED, EXPIRED, PASSWORD, Place, REVOKED, SPENT, VISITOR, WRONG_PASSWORD};
+use crate::support::client::Answer;
 use crate::support::gateway::Gateway;
+
+/// Where a reason is proved for every dialect and kind of call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Here: who calls, and from where.
+    Callers,
+    /// In `streams`: what ends calls that go on.
+    Streams,
+    /// With what limits calls before they begin.
+    Limits,
+    /// With those who say what tokens mean.
+    Issuers,
+    /// Where it is made up what cannot be made in time over a wire.
+    Units,
+}
+
+/// Where a reason is proved. A new one has to say so.
+pub(super) const fn proof(reason: Reason) -> Proof {
+    match reason {
+        Reason::Missing | Reason::Invalid | Reason::Several | Reason::Forbidden | Reason::Address => {
+            Proof::Callers
+        }
+        // These are proved here too.
+        Reason::Expired | Reason::Revoked => Proof::Streams,
+        Reason::Streams | Reason::Duration | Reason::Messages | Reason::Bytes => Proof::Streams,
+        Reason::Plan | Reason::Rate | Reason::Quota | Reason::Concurrency | Reason::Shed => Proof::Limits,
+        Reason::Unreachable => Proof::Issuers,
+        Reason::Busy | Reason::Uncounted => Proof::Units,
+    }
+}
 
 /// What a caller offers, and where it calls from.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +52,8 @@ enum Case {
     UnknownKeyInQuery,
     KeyInHeaderAndQuery,
     WrongPassword,
+    OverRate,
+    OverQuota,
     Key,
     KeyInQuery,
     Password,
@@ -31,7 +65,7 @@ enum Case {
 }
 
 impl Case {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 19] = [
         Self::Nothing,
         Self::UnknownKey,
         Self::ExpiredKey,
@@ -41,6 +75,8 @@ impl Case {
         Self::UnknownKeyInQuery,
         Self::KeyInHeaderAndQuery,
         Self::WrongPassword,
+        Self::OverRate,
+        Self::OverQuota,
         Self::Key,
         Self::KeyInQuery,
         Self::Password,
@@ -68,6 +104,8 @@ impl Case {
             Self::UnknownKeyInQuery => (None, Some("api_key=nobody%27s")),
             Self::KeyInHeaderAndQuery => (Some(("x-api-key", BUYER)), Some("api_key=buyer-key")),
             Self::WrongPassword => (Some(("authorization", WRONG_PASSWORD)), None),
+            Self::OverRate => (Some(("x-api-key", SPENT)), None),
+            Self::OverQuota => (Some(("x-api-key", DRAINED)), None),
             Self::KeyInQuery => (None, Some("api_key=buyer-key")),
             Self::Password => (Some(("authorization", PASSWORD)), None),
         }
@@ -100,13 +138,34 @@ impl Case {
             | Self::ForgedToken
             | Self::SeveralTokens => Outcome::Unauthenticated,
             Self::WrongRole | Self::BlockedAddress | Self::TokenOfWrongRole => Outcome::PermissionDenied,
+            Self::OverRate | Self::OverQuota => Outcome::ResourceExhausted,
             Self::Key | Self::KeyInQuery | Self::Password | Self::Token => Outcome::Answered,
+        }
+    }
+
+    /// What the caller is told of its limits: nothing before it is known who it is, and whether it may call at all.
+    fn told(self) -> Option<(String, bool, bool)> {
+        match self.expected() {
+            Outcome::Answered => Some(("open-1000000/s".to_owned(), false, false)),
+            Outcome::ResourceExhausted => {
+                let name = if matches!(self, Self::OverRate) { "spent-1/day" } else { "drained-1/month" };
+                Some((name.to_owned(), true, true))
+            }
+            _ => None,
         }
     }
 
     const fn address(self) -> &'static str {
         if matches!(self, Self::BlockedAddress) { "203.0.113.66" } else { "198.51.100.1" }
     }
+}
+
+/// What an answer says of limits: the name of the limit, whether nothing is left, and whether it says when to call again.
+fn told(answer: &Answer) -> Option<(String, bool, bool)> {
+    let state = answer.header("ratelimit")?;
+    let (name, rest) = state.strip_prefix('"').unwrap().split_once('"').unwrap();
+    assert!(answer.header("ratelimit-policy").unwrap().starts_with(&format!("\"{name}\";q=")), "{answer:?}");
+    Some((name.to_owned(), rest.starts_with(";r=0;t="), answer.header("retry-after").is_some()))
 }
 
 #[tokio::test]
@@ -124,12 +183,18 @@ async fn one_policy_holds_on_every_path() {
         &backend.address,
         "trusted_proxies: [127.0.0.1]\n\
          policies:\n  partners:\n    require: {any: [api_key: {}, basic: {}, jwt: main]}\n    allow: {roles: [buyer]}\n    \
-         deny: {ips: [203.0.113.0/24]}\n\
+         deny: {ips: [203.0.113.0/24]}\n    rate: {by_plan: {default: open}}\n\
+         plans: {open: {rates: [1000000/s]}, spent: {rates: [1/day]}, drained: {quotas: [1/month]}}\n\
          services: [{service: '**', policy: [partners]}]\n\
          telemetry: {access_log: json, log: 'info,transom::policy=debug'}\n",
     );
     let gateway =
         Gateway::with_config(&config.replacen("identity: {", &format!("identity: {{{issuer}, "), 1));
+    for key in [SPENT, DRAINED] {
+        let headers = [("x-api-key", key), ("x-forwarded-for", "198.51.100.1")];
+        let first = call(gateway.address(), &request(Dialect::Rest, Kind::Unary), &headers, None).await;
+        assert_eq!(first.status, 200, "{first:?}");
+    }
     let mut refused = 0;
     for dialect in Dialect::ALL {
         for kind in Kind::ALL.into_iter().filter(|kind| carries(dialect, *kind)) {
@@ -145,6 +210,7 @@ async fn one_policy_holds_on_every_path() {
                 let answer = call(gateway.address(), &request(dialect, kind), &headers, query).await;
                 let name = format!("{dialect} {kind:?} {case:?}: {answer:?}");
                 assert_eq!(outcome(dialect, kind, &answer), case.expected(), "{name}");
+                assert_eq!(told(&answer), case.told(), "{name}");
                 let is_answered = case.expected() == Outcome::Answered;
                 assert_eq!(backend.count() - before, usize::from(is_answered), "{name}");
                 refused += usize::from(!is_answered);
@@ -152,7 +218,7 @@ async fn one_policy_holds_on_every_path() {
         }
     }
     // SOAP carries two of the four kinds.
-    assert_eq!(refused, (6 * 4 + 2) * 13);
+    assert_eq!(refused, (6 * 4 + 2) * 15);
     gateway.wait_for_log("\"principal\":\"legacy\"");
     let log = gateway.log();
     assert!(log.contains("\"reason\":\"forbidden\",\"principal\":\"visitor\""), "{log}");

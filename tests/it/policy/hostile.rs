@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use transom::call::Dialect;
 
-use super::calls::{Kind, carries, framed, request};
+use super::calls::{self, Kind, Outcome, Request, carries, framed, outcome, request};
 use super::{BUYER, Counting, PASSWORD, Place};
 use crate::support::client::{Answer, Version, send};
 use crate::support::stream::upload;
@@ -155,6 +155,32 @@ async fn a_caller_without_credentials_costs_no_parsing() {
     assert!(lines.iter().all(|line| line["bytes_in"] == 0), "{printed}");
 }
 
+/// What is wrong with an envelope is for who may call.
+#[tokio::test]
+async fn a_caller_without_credentials_learns_nothing_of_its_envelope() {
+    let place = Place::new();
+    let backend = Counting::start();
+    let gateway = place.gateway(&backend.address, PARTNERS);
+    for kind in [Kind::Unary, Kind::ServerStream] {
+        let body = String::from_utf8(request(Dialect::Soap, kind).body).unwrap();
+        let header = "<e:Header><x:Odd xmlns:x=\"urn:x\" e:mustUnderstand=\"1\"/></e:Header><e:Body>";
+        let with_header = body.replace("<e:Body>", header);
+        for (action, body, flaw) in
+            [("\"urn:other/Method\"", body, "is not that of"), ("\"\"", with_header, "soap:MustUnderstand")]
+        {
+            let envelope = Request { body: body.into(), ..request(Dialect::Soap, kind) };
+            let answer = calls::call(gateway.address(), &envelope, &[("soapaction", action)], None).await;
+            assert_eq!(outcome(Dialect::Soap, kind, &answer), Outcome::Unauthenticated);
+            assert!(answer.header("www-authenticate").is_some(), "{answer:?}");
+            assert!(!String::from_utf8_lossy(&answer.body).contains(flaw), "{answer:?}");
+            let headers = [("soapaction", action), ("x-api-key", BUYER)];
+            let answer = calls::call(gateway.address(), &envelope, &headers, None).await;
+            assert!(String::from_utf8_lossy(&answer.body).contains(flaw), "{answer:?}");
+        }
+    }
+    assert_eq!(backend.count(), 0);
+}
+
 /// Sends the head of a request with 4 MiB and the beginning of what is no message, and says whether it is refused.
 async fn begun(address: SocketAddr, target: &str, headers: &[(&str, String)]) -> bool {
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -181,4 +207,48 @@ async fn begun(address: SocketAddr, target: &str, headers: &[(&str, String)]) ->
             Ok(length) => answer.extend_from_slice(&piece[..length]),
         }
     }
+}
+
+/// What is wrong with the head of a request is for who may call, and reaches no backend.
+#[tokio::test]
+async fn who_may_not_call_learns_that_before_anything_else() {
+    let place = Place::new();
+    let backend = Counting::start();
+    let gateway = place.gateway(&backend.address, PARTNERS);
+    for dialect in Dialect::ALL {
+        let wrong = match dialect {
+            Dialect::Rest | Dialect::Xml => &["text/csv"][..],
+            Dialect::Grpc => &["application/grpc+json"],
+            Dialect::GrpcWeb => &["application/grpc-web+json", "application/grpc-web+thrift"],
+            Dialect::Connect => &["application/connect+xml", "application/xml"],
+            // A message has to be an envelope before it says what is called, and a handshake has no content.
+            Dialect::Soap | Dialect::WebSocket => continue,
+        };
+        for kind in Kind::ALL {
+            let mut call = request(dialect, kind);
+            if call.verb == "GET" {
+                continue;
+            }
+            for wrong in wrong {
+                call.headers.retain(|(name, _)| *name != "content-type");
+                call.headers.push(("content-type", (*wrong).to_owned()));
+                call.headers.push(("connect-protocol-version", "1".to_owned()));
+                // Without a stream that could be answered, a failure of Connect is one of HTTP.
+                let form = if dialect == Dialect::Connect { Kind::Unary } else { kind };
+                let stranger = calls::call(gateway.address(), &call, &[], None).await;
+                let name = format!("{dialect} {kind:?} {wrong}");
+                assert_eq!(
+                    outcome(dialect, form, &stranger),
+                    Outcome::Unauthenticated,
+                    "{name}: {stranger:?}"
+                );
+                let known = calls::call(gateway.address(), &call, &[("x-api-key", BUYER)], None).await;
+                let told = format!("{:?} {}", known.headers, String::from_utf8_lossy(&known.body));
+                assert_eq!(outcome(dialect, form, &known), Outcome::Other, "{name}: {known:?}");
+                let is_told = ["not supported here", "so it is called with", "Messages are served as"];
+                assert!(is_told.iter().any(|text| told.contains(text)), "{name}: {told}");
+            }
+        }
+    }
+    assert_eq!(backend.count(), 0);
 }

@@ -19,14 +19,19 @@ mod identity;
 mod introspection;
 mod issuer;
 mod jwt;
+mod limits;
 mod proxies;
 mod settings;
+mod streams;
 
 /// Keys of these tests.
 const BUYER: &str = "buyer-key";
 const VISITOR: &str = "visitor-key";
 const EXPIRED: &str = "expired-key";
 const REVOKED: &str = "revoked-key";
+/// Of plans that are made to be used up.
+const SPENT: &str = "spent-key";
+const DRAINED: &str = "drained-key";
 /// `legacy:password` and `legacy:wrong`.
 const PASSWORD: &str = "Basic bGVnYWN5OnBhc3N3b3Jk";
 const WRONG_PASSWORD: &str = "Basic bGVnYWN5Ondyb25n";
@@ -45,6 +50,8 @@ fn callers() -> String {
         key(VISITOR, "roles: [visitor]"),
         key(EXPIRED, "roles: [buyer], expires: 2020-01-01"),
         key(REVOKED, "roles: [buyer], revoked: 2999-01-01"),
+        key(SPENT, "roles: [buyer], plan: spent"),
+        key(DRAINED, "roles: [buyer], plan: drained"),
         format!("users:\n  - {{name: legacy, password: '{password}', owner: initech, roles: [buyer]}}\n"),
     ]
     .concat()

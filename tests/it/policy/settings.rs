@@ -4,9 +4,9 @@ use std::process::Output;
 
 use serde_json::json;
 
-use super::calls::{Kind, Outcome, call, outcome, request};
+use super::calls::{Kind, Outcome, call, framed, outcome, request};
 use super::{BUYER, Counting, Place, VISITOR};
-use crate::support::client::{Version, send};
+use crate::support::client::{Version, get, send};
 use crate::support::gateway::transom;
 use transom::call::Dialect;
 
@@ -79,6 +79,73 @@ async fn a_policy_holds_for_methods_routes_and_dialects() {
     assert_eq!(routes[0]["policies"], json!(["partners", "buyers"]));
 }
 
+/// What Transom answers itself is guarded as all else, in its dialects.
+#[tokio::test]
+async fn health_and_reflection_take_policies() {
+    let place = Place::new();
+    let gateway = place.gateway(
+        "127.0.0.1:1",
+        &format!(
+            "{PARTNERS}services: ['**']\n\
+             grpc: {{health: {{policy: [{{name: partners, methods: [Watch]}}]}}, reflection: {{policy: [partners, buyers]}}}}\n"
+        ),
+    );
+    let question = framed(0, &[0x3a, 0]);
+    for (target, key, expected) in [
+        ("/grpc.health.v1.Health/Check", "", Some("0")),
+        ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "", Some("16")),
+        ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "", Some("16")),
+        ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", VISITOR, Some("7")),
+        ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", BUYER, Some("0")),
+        ("/grpc.health.v1.Health/Watch", "", Some("16")),
+    ] {
+        let headers = [("content-type", "application/grpc"), ("te", "trailers"), ("x-api-key", key)];
+        let headers = if key.is_empty() { &headers[..2] } else { &headers };
+        let is_question = target.contains("reflection");
+        let body = if is_question { question.clone() } else { framed(0, &[]) };
+        let answer = send(gateway.address(), Version::Http2, "POST", target, headers, body).await;
+        let status = answer.trailers.get("grpc-status").or_else(|| answer.headers.get("grpc-status"));
+        assert_eq!(status.map(|status| status.to_str().unwrap()), expected, "{target} {key}: {answer:?}");
+    }
+    // Names that reflection is careful with are in no list either.
+    let json = [("content-type", "application/json")];
+    let listed = "/grpc.health.v1.Health/List";
+    let listed = send(gateway.address(), Version::Http1, "POST", listed, &json, "{}").await;
+    assert_eq!(listed.json(), json!({"statuses": {"": {"status": "SERVING"}}}));
+}
+
+/// Documents are for clients that have no credentials yet, unless they are for nobody.
+#[tokio::test]
+async fn documents_are_given_to_everybody_or_nobody() {
+    let place = Place::new();
+    for (documents, status, has_comments) in [
+        ("true", 200, true),
+        ("{enabled: true}", 200, true),
+        ("{comments: false}", 200, false),
+        ("false", 404, false),
+    ] {
+        let rest = format!(
+            "{PARTNERS}services: [{{service: '**', policy: [partners, buyers]}}]\ndocuments: {documents}\n"
+        );
+        let gateway = place.gateway("127.0.0.1:1", &rest);
+        for target in [
+            "/soap/echo.v1.Echo?wsdl",
+            "/soap/echo.v1.Echo?xsd=echo.v1",
+            "/soap/echo.v1.Echo?xsd=echo.v1.Echo",
+            "/xsd/echo.v1",
+        ] {
+            let answer = get(gateway.address(), target).await;
+            assert_eq!(answer.status, status, "{documents} {target}: {answer:?}");
+            let told = String::from_utf8_lossy(&answer.body).contains("documentation>");
+            assert!(has_comments || !told, "{documents} {target}: {answer:?}");
+            assert!(!has_comments || told || !target.ends_with("?wsdl"), "{documents} {target}: {answer:?}");
+        }
+        let answer = get(gateway.address(), "/soap/echo.v1.Echo").await;
+        let hint = String::from_utf8_lossy(&answer.body).contains("Its description is not given out here.");
+        assert_eq!((answer.status.as_u16(), hint), (405, status == 404), "{answer:?}");
+    }
+}
+
 #[test]
 fn check_says_what_is_open() {
     let place = Place::new();
@@ -102,6 +169,23 @@ fn check_says_what_is_open() {
         assert!(output.status.success() && text(&output.stdout).ends_with(said), "{services}: {output:?}");
         let warned = text(&output.stderr).contains("may ask for the schema by gRPC reflection.");
         assert_eq!(warned, said == "Every method has a policy.", "{output:?}");
+        let open = "may fetch WSDL and XML Schema, with what the proto files say in comments.";
+        assert_eq!(text(&output.stderr).contains(open), warned, "{output:?}");
+    }
+    // Where somebody has thought of it there is no warning.
+    let rest = format!("{PARTNERS}services: [{{service: '**', policy: [partners, buyers]}}]\n");
+    for (thought, asked, fetched) in [
+        ("grpc: {reflection: true}\n", false, true),
+        ("grpc: {reflection: false}\n", false, true),
+        ("grpc: {reflection: {policy: [partners]}}\n", false, true),
+        ("documents: true\n", true, false),
+        ("documents: {enabled: false}\n", true, false),
+        ("documents: {comments: false}\n", true, true),
+    ] {
+        let output = check(&place, &format!("{rest}{thought}"));
+        let told = text(&output.stderr);
+        assert_eq!(told.contains("by gRPC reflection."), asked, "{thought}: {told}");
+        assert_eq!(told.contains("may fetch WSDL and XML Schema"), fetched, "{thought}: {told}");
     }
     let output = check(
         &place,
@@ -146,17 +230,36 @@ fn what_is_wrong_is_said() {
             "No method that the policy holds for has the route \"/v1/echos\".",
         ),
         (
+            format!("{PARTNERS}{}grpc: {{reflection: {{policy: [partner]}}}}\n", all("[partners]")),
+            "Did you mean `partners`? The policies are: partners, buyers.",
+        ),
+        (
+            format!("{PARTNERS}{}grpc: {{reflection: {{policy: [buyers]}}}}\n", all("[partners]")),
+            "Add `require` to it, or to `grpc.reflection` a policy that has one.",
+        ),
+        (
+            format!(
+                "{PARTNERS}{}grpc: {{health: {{policy: [{{name: partners, methods: [Wait]}}]}}}}\n",
+                all("[partners]")
+            ),
+            "No method of these services has the name \"Wait\".",
+        ),
+        (
+            format!(
+                "{PARTNERS}{}grpc: {{health: {{enabled: false, policy: [partners]}}}}\n",
+                all("[partners]")
+            ),
+            "The policies of `grpc.health` hold for nothing: it is switched off, or an upstream's is exposed in its place.",
+        ),
+        (
             format!("policies: {{a: {{require: {{any: [jwt: main]}}}}}}\n{}", all("[a]")),
             "There is no issuer of tokens `main`.",
         ),
         (
             format!("policies: {{a: {{rate: by_plan}}}}\n{}", all("[a]")),
-            "This version of Transom does not support the key `rate` yet.",
+            "The policy \"a\" goes by plans, but there are none.",
         ),
-        (
-            "plans: {free: {}}\nservices: ['**']\n".into(),
-            "This version of Transom does not support the key `plans` yet.",
-        ),
+        ("plans: {free: {}}\nservices: ['**']\n".into(), "`plans.free` limits nothing."),
         (
             format!("policies: {{a: {{require: {{any: [certificate: {{}}]}}}}}}\n{}", all("[a]")),
             "A policy asks for certificates of callers, but no listener does.",

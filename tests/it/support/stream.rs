@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn;
 use hyper::header::HOST;
-use hyper::{HeaderMap, Request};
+use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::client::Version;
+use super::client::{Answer, Version};
 
 /// The body of a request that is being sent. Dropped, it ends.
 pub(crate) struct Upload(mpsc::Sender<Bytes>);
@@ -74,6 +74,14 @@ impl Streaming {
     pub(crate) async fn rest(mut self) -> String {
         while self.read().await {}
         self.text
+    }
+
+    /// All of it, with the trailers.
+    pub(crate) async fn answer(self) -> Answer {
+        let body = self.body.collect().await.unwrap();
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        let status = StatusCode::from_u16(self.status).unwrap();
+        Answer { status, headers: self.headers, body: body.to_bytes(), trailers }
     }
 
     /// Whether the answer is cut off, not ended.

@@ -23,7 +23,7 @@ fn head(changes: &[(&'static str, Option<&'static str>)]) -> Head {
             headers.append(*name, HeaderValue::from_static(value));
         }
     }
-    request.into_parts().0
+    request.into_parts().0.into()
 }
 
 #[test]

@@ -9,6 +9,9 @@ use crate::codec::json;
 use crate::schema::{MessageId, Schema};
 use crate::status::{Code, Detail, Status};
 
+mod names;
+mod one_field;
+
 const BOOK: &str = "bookstore.v1.Book";
 
 fn schema() -> Schema {
@@ -292,6 +295,8 @@ fn what_is_wrong_is_named_with_field_element_and_line() {
             ("</Book>", "the root element is needed, at line 1, column 1"),
             ("<?xml version='2.0'?><Book/>", "the XML declaration needs version=\"1.0\", at line 1, column 20"),
             ("<?xml version='1.0' what='1'?><Book/>", "the XML declaration is not well-formed here, at line 1, column 21"),
+            ("<?xml?><Book/>", "the XML declaration must begin with <?xml and white space, at line 1, column 1"),
+            ("<?XML version='1.0'?><Book/>", "the XML declaration must begin with <?xml and white space, at line 1, column 1"),
             (" <?xml version='1.0'?><Book/>", "an XML declaration can only stand at the very start of the text, at line 1, column 2"),
             ("<!DOCTYPE Book><Book/>", "a document type declaration (DTD) is not allowed, at line 1, column 1"),
             ("<!-- a -->\n<!DOCTYPE Book [<!ENTITY a SYSTEM \"file:///etc/passwd\">]><Book/>", "a document type declaration (DTD) is not allowed, at line 2, column 1"),
@@ -413,35 +418,6 @@ fn an_envelope_is_read_and_written_around_messages() {
     let expected = "<e:Body><CreateResponse xmlns=\"urn:svc\"><title>A</title><paper xmlns:n1=\"urn:bookstore.v1\">\
                     <n1:pages>3</n1:pages></paper></CreateResponse>";
     assert_eq!(String::from_utf8(xml).unwrap(), expected);
-}
-
-#[test]
-fn one_field_is_read_and_written_alone() {
-    let schema = schema();
-    let (book, table) = (id(&schema, BOOK), schema.message(id(&schema, BOOK)));
-    let position = |name: &str| table.field_by_name(&schema, name.as_bytes()).unwrap();
-    let wire = wire_of(&schema, BOOK, r#"{"title":"T","authors":["a","b"],"paper":{"pages":3}}"#);
-    for (name, expected) in [
-        ("authors", "<Book xmlns=\"urn:bookstore.v1\"><authors>a</authors><authors>b</authors></Book>"),
-        ("title", "<Book xmlns=\"urn:bookstore.v1\"><title>T</title></Book>"),
-        ("paper", "<Paper xmlns=\"urn:bookstore.v1\"><pages>3</pages></Paper>"),
-        ("audio", "<Audio xmlns=\"urn:bookstore.v1\"/>"),
-    ] {
-        let mut xml = Vec::new();
-        write_field(&schema, book, position(name), &wire, &WriteOptions::default(), &mut xml).unwrap();
-        assert_eq!(String::from_utf8(xml).unwrap(), expected);
-    }
-    let mut only = Vec::new();
-    let text = in_book("<authors>a</authors>");
-    read_only(&schema, book, position("authors"), text.as_bytes(), &ReadOptions::default(), &mut only)
-        .unwrap();
-    assert_eq!(json_of(&schema, BOOK, &only), r#"{"authors":["a"]}"#);
-    let text = in_book("<title>a</title>");
-    let error =
-        read_only(&schema, book, position("authors"), text.as_bytes(), &ReadOptions::default(), &mut only);
-    let expected =
-        "title: another field is the body of the request, and only that, in <title> at line 1, column 32";
-    assert_eq!(error.unwrap_err().to_string(), expected);
 }
 
 #[test]
