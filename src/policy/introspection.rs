@@ -71,7 +71,7 @@ fn encode(out: &mut String, bytes: &[u8]) {
     for byte in bytes {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => {
-                out.push(char::from(*byte))
+                out.push(char::from(*byte));
             }
             b' ' => out.push('+'),
             byte => out.push_str(&format!("%{byte:02X}")),
@@ -88,11 +88,14 @@ pub struct Introspector {
     good: Verdicts<Arc<Identity>>,
     /// By themselves, so that made-up tokens do not have good ones forgotten.
     bad: Verdicts<Reason>,
-    flights: Mutex<HashMap<Box<[u8]>, watch::Receiver<Option<Outcome>>>>,
+    flights: Mutex<HashMap<Box<[u8]>, Flight>>,
     failure: Mutex<Option<Failure>>,
 }
 
 type Outcome = Result<Arc<Identity>, Reason>;
+
+/// Where the outcome of a question appears.
+type Flight = watch::Receiver<Option<Outcome>>;
 
 /// What is told of it.
 #[derive(Clone, Debug)]
@@ -163,7 +166,7 @@ impl Introspector {
     }
 
     /// The question about this token that is on its way, or one that begins now. None if there are too many.
-    fn begin(self: &Arc<Self>, token: Box<[u8]>) -> Option<watch::Receiver<Option<Outcome>>> {
+    fn begin(self: &Arc<Self>, token: Box<[u8]>) -> Option<Flight> {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(&token).filter(|flight| flight.has_changed().is_ok()) {
             return Some(flight.clone());
@@ -230,7 +233,7 @@ impl Introspector {
                 );
             }
             (Some(_), None) => {
-                tracing::info!(introspection = &*self.name, "it is said again what tokens mean")
+                tracing::info!(introspection = &*self.name, "it is said again what tokens mean");
             }
             _ => {}
         }

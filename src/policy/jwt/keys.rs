@@ -36,7 +36,7 @@ struct Key {
 #[derive(Debug)]
 enum Check {
     Signature(ParsedPublicKey),
-    Code(hmac::Key),
+    Code(Box<hmac::Key>),
 }
 
 /// A key as JSON has it (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2).
@@ -84,7 +84,7 @@ impl KeySet {
     /// The one secret that issuer and verifier share, for these algorithms.
     pub fn secret(secret: &[u8], algorithms: &[Algorithm]) -> Self {
         let uses = algorithms.iter().filter_map(|algorithm| {
-            Some((*algorithm, Check::Code(hmac::Key::new(algorithm.secret()?.0, secret))))
+            Some((*algorithm, Check::Code(Box::new(hmac::Key::new(algorithm.secret()?.0, secret)))))
         });
         Self { keys: vec![Key { kid: None, uses: uses.collect() }], digest: digest_of(secret) }
     }
