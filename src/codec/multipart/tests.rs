@@ -248,7 +248,8 @@ fn bodies_that_are_wrong_are_refused() {
 
 #[test]
 fn parameters_of_content_types() {
-    let table: [(&str, Option<(&str, &[(&str, &str)])>); 8] = [
+    type Found<'a> = Option<(&'a str, &'a [(&'a str, &'a str)])>;
+    let table: [(&str, Found<'_>); 8] = [
         ("text/xml", Some(("text/xml", &[]))),
         (" text/xml ;", Some(("text/xml", &[]))),
         ("a/b;c=d ; E=\"f; g=\\\"h\\\" \\i\"", Some(("a/b", &[("c", "d"), ("E", "f; g=\"h\" \\i")]))),

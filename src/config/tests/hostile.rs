@@ -6,7 +6,8 @@ use super::{FULL, read, rendered};
 use crate::config::place::Place;
 use crate::config::problem::{MAX_PROBLEMS, Problem, Problems, Style};
 
-/// Every byte of a full file is replaced, taken out and doubled.
+/// Every byte of a full file is replaced, has another one before it, or is taken out, in turn: all three for each would take
+/// minutes.
 #[test]
 fn no_mutation_panics() {
     const REPLACEMENTS: &[u8] = b"\0\n\t :-[]{}'\"&*!|>%@`#,?$\\~<x0\x7f";
@@ -16,20 +17,19 @@ fn no_mutation_panics() {
         let again = REPLACEMENTS[(at * 7 + 3) % REPLACEMENTS.len()];
         let (before, after) = (&FULL[..at], &FULL[at + 1..]);
         let (replacement, again) = (char::from(replacement), char::from(again));
-        for mutated in [
-            format!("{before}{replacement}{after}"),
-            format!("{before}{again}{}", &FULL[at..]),
-            format!("{before}{after}"),
-        ] {
-            match read(&mutated) {
-                Ok(_) => valid += 1,
-                // Drawing costs more than reading.
-                Err(problems) if at % 11 == 0 => assert!(!problems.to_string().is_empty()),
-                Err(problems) => assert!(problems.errors() > 0),
-            }
+        let mutated = match at % 3 {
+            0 => format!("{before}{replacement}{after}"),
+            1 => format!("{before}{again}{}", &FULL[at..]),
+            _ => format!("{before}{after}"),
+        };
+        match read(&mutated) {
+            Ok(_) => valid += 1,
+            // Drawing costs more than reading.
+            Err(problems) if at % 11 == 0 => assert!(!problems.to_string().is_empty()),
+            Err(problems) => assert!(problems.errors() > 0),
         }
         // A file that was cut off.
-        if at % 3 == 0 {
+        if at % 9 == 0 {
             let _ = read(before);
         }
     }

@@ -11,8 +11,8 @@ const DAY: u64 = 24 * 60 * 60;
 /// The days in 400 years.
 const ERA: u64 = 146_097;
 
-/// Of the number that is kept, the bits for what is used; the rest are those of the window, of which there are enough for
-/// the days up to the year 9999.
+/// Of the number that is kept, the bits for what is used; the rest are those of the window: enough for days up to the year
+/// 9999.
 pub(super) const USED_BITS: u32 = 41;
 /// The most of a quota that can be told apart.
 pub const MAX_USED: u64 = (1 << USED_BITS) - 1;

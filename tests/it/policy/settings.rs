@@ -259,10 +259,7 @@ fn what_is_wrong_is_said() {
             format!("policies: {{a: {{rate: by_plan}}}}\n{}", all("[a]")),
             "The policy \"a\" goes by plans, but there are none.",
         ),
-        (
-            "plans: {free: {}}\nservices: ['**']\n".into(),
-            "`plans.free` limits nothing.",
-        ),
+        ("plans: {free: {}}\nservices: ['**']\n".into(), "`plans.free` limits nothing."),
         (
             format!("policies: {{a: {{require: {{any: [certificate: {{}}]}}}}}}\n{}", all("[a]")),
             "A policy asks for certificates of callers, but no listener does.",

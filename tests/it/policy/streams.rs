@@ -1,13 +1,14 @@
 //! Limits inside streams: every dialect, every kind of call with a stream, every reason for which one ends.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -19,6 +20,7 @@ use transom::policy::refusal::Reason;
 use super::Place;
 use super::calls::{Kind, carries, code_in_xml, framed, last_frame};
 use super::grid::{Proof, proof};
+use super::issuer::{Signer, claims, jwks};
 use crate::support::backend::python_server;
 use crate::support::client::{self, Answer, Version};
 use crate::support::gateway::Gateway;
@@ -105,20 +107,28 @@ fn wire(message: &Value, kind: Kind) -> Vec<u8> {
     bytes
 }
 
+/// The header in which a key is sent, or a token of an issuer.
+fn credential(key: &str) -> (&'static str, String) {
+    match key.contains('.') {
+        true => ("authorization", format!("Bearer {key}")),
+        false => ("x-api-key", key.to_owned()),
+    }
+}
+
 /// Begins a call, whose messages do not end: to the number of the code with which it ends.
 fn open(address: SocketAddr, way: &Way, plan: Plan, key: &str) -> JoinHandle<u64> {
     let way = way.clone();
-    let key = key.to_owned();
+    let (name, value) = credential(key);
     tokio::spawn(async move {
         let messages = messages(&way, plan);
         match way.form {
-            Form::Of(Dialect::WebSocket) => talk(address, &way, &messages, &key).await,
-            form => code(form, &exchange(address, &way, &messages, &key).await),
+            Form::Of(Dialect::WebSocket) => talk(address, &way, &messages, (name, &value)).await,
+            form => code(form, &exchange(address, &way, &messages, (name, &value)).await),
         }
     })
 }
 
-async fn exchange(address: SocketAddr, way: &Way, messages: &[Value], key: &str) -> Answer {
+async fn exchange(address: SocketAddr, way: &Way, messages: &[Value], credential: (&str, &str)) -> Answer {
     let method = match way.kind {
         Kind::ServerStream => "Watch",
         Kind::ClientStream => "Gather",
@@ -142,7 +152,7 @@ async fn exchange(address: SocketAddr, way: &Way, messages: &[Value], key: &str)
                     "/v1/watch/{}?count={}&size={}&hang=true",
                     way.id, message["count"], message["size"]
                 );
-                let headers = [("accept", accept), ("x-api-key", key)];
+                let headers = [("accept", accept), credential];
                 return stream::get(address, Version::Http1, &target, &headers).await.answer().await;
             }
             let target = format!("/v1/{}/{}", method.to_lowercase(), way.id);
@@ -177,7 +187,7 @@ async fn exchange(address: SocketAddr, way: &Way, messages: &[Value], key: &str)
         }
         Form::Of(Dialect::WebSocket) => unreachable!("it has no body"),
     };
-    let headers = [headers, &[("x-api-key", key)]].concat();
+    let headers = [headers, &[credential]].concat();
     let (upload, answer) = stream::upload(address, version, &target, &headers).await;
     upload.send(body).await;
     // Where the caller has a stream, more could come to the end.
@@ -187,14 +197,15 @@ async fn exchange(address: SocketAddr, way: &Way, messages: &[Value], key: &str)
     answer
 }
 
-async fn talk(address: SocketAddr, way: &Way, messages: &[Value], key: &str) -> u64 {
+async fn talk(address: SocketAddr, way: &Way, messages: &[Value], (name, value): (&str, &str)) -> u64 {
     let method = match way.kind {
         Kind::ServerStream => "Watch",
         Kind::ClientStream => "Gather",
         _ => "Chat",
     };
     let mut request = format!("ws://{address}/ws/echo.v1.Streams/{method}").into_client_request().unwrap();
-    request.headers_mut().append("x-api-key", key.parse().unwrap());
+    let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+    request.headers_mut().append(name, value.parse().unwrap());
     let stream = TcpStream::connect(address).await.unwrap();
     let mut socket = match client_async(request, stream).await {
         Ok((socket, _)) => socket,
@@ -283,17 +294,23 @@ impl Setting {
     fn new(key: &str, policy: &str) -> Self {
         let place = Place::new();
         place.write("callers.yaml", &keys(key));
+        Self::with(place, "", "api_key: {}", policy)
+    }
+
+    /// With this under `identity`, and a policy that asks for it.
+    fn with(place: Place, identity: &str, proof: &str, policy: &str) -> Self {
         let backend = python_server("tests/python/echo_server.py");
-        let gateway = place.gateway(
+        let config = place.config(
             &backend.address().to_string(),
             &format!(
-                "policies: {{streams: {{require: {{any: [api_key: {{}}]}}{policy}}}}}\n\
+                "policies: {{streams: {{require: {{any: [{proof}]}}{policy}}}}}\n\
                  services: [{{service: echo.v1.Echo}}, {{service: echo.v1.Streams, policy: [streams]}}]\n\
                  reload: {{files: 100ms}}\nadmin: {{address: '127.0.0.1:0'}}\n\
                  telemetry: {{access_log: json}}\n"
             ),
         );
-        Self { place, gateway, _backend: backend }
+        let config = config.replacen("identity: {", &format!("identity: {{{identity}"), 1);
+        Self { place, gateway: Gateway::with_config(&config), _backend: backend }
     }
 
     /// Waits until all calls have come so far at the backend.
@@ -374,6 +391,24 @@ async fn a_key_that_expires_ends_every_stream() {
     setting.all_reach("STARTED").await;
     setting.all_end(calls, 16, Reason::Expired).await;
     assert!(end.elapsed().is_ok_and(|late| late < Duration::from_secs(5)), "{:?}", end.elapsed());
+    setting.all_reach("CANCELLED").await;
+}
+
+#[tokio::test]
+async fn a_token_that_expires_ends_every_stream() {
+    let (place, signer) = (Place::new(), Signer::new("one"));
+    place.write("jwks.json", &jwks(&[&signer]));
+    let file = place.file("jwks.json").display().to_string();
+    let issuer =
+        format!("jwt: {{main: {{issuer: id, audience: [shop], jwks: 'file:{file}', leeway: 1s}}}}, ");
+    let setting = Setting::with(place, &issuer, "jwt: main", "");
+    let end = SystemTime::now() + Duration::from_secs(5);
+    let exp = end.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() - 1;
+    let token = signer.token(&claims("id", &json!({ "exp": exp })));
+    let calls = setting.open_all(IDLE, Some(&token));
+    setting.all_reach("STARTED").await;
+    setting.all_end(calls, 16, Reason::Expired).await;
+    assert!(end.elapsed().unwrap_or_default() < Duration::from_secs(5), "{:?}", end.elapsed());
     setting.all_reach("CANCELLED").await;
 }
 

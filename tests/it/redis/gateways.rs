@@ -69,7 +69,10 @@ async fn two_gateways_admit_what_one_would() {
     let last_refused = all.iter().filter(|seen| !seen.is_admitted).map(|seen| seen.sent).max().unwrap();
     let least = 100.0 + 100.0 * last_refused.duration_since(first_answered).as_secs_f64();
     assert!(admitted >= 0.99 * least, "{admitted} of {least} at least");
-    println!("{admitted} calls of {} were admitted, of {most:.1} at most and {least:.1} at least", all.len());
+    eprintln!(
+        "{admitted} calls of {} were admitted, of {most:.1} at most and {least:.1} at least",
+        all.len()
+    );
 }
 
 async fn until(mut is_right: impl AsyncFnMut() -> bool) {

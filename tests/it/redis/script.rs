@@ -136,7 +136,7 @@ fn a_clock_that_jumps_and_fields_that_are_odd_are_harmless() {
     };
     assert_eq!(take(june), (true, None, vec![2, 999]));
     // Ten years ahead for a moment, and back.
-    assert_eq!(take(june + 315_360_000_000_000).0, true);
+    assert!(take(june + 315_360_000_000_000).0);
     assert_eq!(take(june), (false, Some(Duration::from_secs(1)), vec![0, 1_000]));
     assert_eq!(take(june + 1_000_000), (true, None, vec![0, 999]));
     for odd in ["", "x", "1", "-1 -1", "1 2 3", "99999999999999999999 5"] {

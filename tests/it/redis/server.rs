@@ -66,7 +66,7 @@ impl Redis {
             command.args(["--port", &self.address.port().to_string()]);
         }
         if !is_sentinel {
-            command.args(["--save", "", "--appendonly", "no"]);
+            command.args(["--save", "", "--appendonly", "no", "--protected-mode", "no"]);
         }
         let port = self.address.port().to_string();
         let host = self.address.ip().to_string();
