@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -36,9 +36,7 @@ impl fmt::Debug for Calls {
 impl Calls {
     /// Counts one more under a name, unless there are as many as there may be.
     pub fn begin(self: &Arc<Self>, name: &str, subject: Subject<'_>, most: NonZeroU32) -> Option<Begun> {
-        let mut hasher = self.secret.build_hasher();
-        (name, subject.kind, subject.text).hash(&mut hasher);
-        let key = hasher.finish();
+        let key = self.secret.hash_one((name, subject.kind, subject.text));
         let mut shard = self.shard(key);
         let count = shard.entry(key).or_default();
         if *count >= most.get() {

@@ -72,7 +72,7 @@ mod tests {
                 assert_eq!(held.len(), expected, "{priority:?} of {most}");
             }
             held.pop();
-            assert_eq!(ceiling.enter(Priority::High).is_some(), true);
+            assert!(ceiling.enter(Priority::High).is_some());
             drop(held);
             assert_eq!(flight.0.load(Relaxed), 0);
         }

@@ -94,6 +94,10 @@ pub trait Store: Send + Sync + fmt::Debug {
 }
 
 /// When a [`Store`] answers.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "what is said at once, for nearly every call, is not to be allocated"
+)]
 pub enum Taken {
     /// At once.
     Now(Outcome),

@@ -37,7 +37,7 @@ impl Metered {
         let server = Server::start(command, listening);
         server.wait_for("operators are listened to");
         let metrics = server.printed().lines().find_map(operators).unwrap();
-        Self { server, metrics, folder: folder }
+        Self { server, metrics, folder }
     }
 
     /// Adds a line to the settings of the last upstream, and waits until the process has taken it up.
