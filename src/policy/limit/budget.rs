@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderValue;
 
 use super::flight::Priority;
@@ -84,15 +85,15 @@ impl Budget {
         if standings.is_empty() {
             return None;
         }
-        let mut state = String::with_capacity(48 * standings.len());
+        let mut state = Vec::with_capacity(48 * standings.len());
         for (item, standing) in self.items.iter().zip(standings) {
             if !state.is_empty() {
-                state.push_str(", ");
+                state.extend_from_slice(b", ");
             }
-            state.push_str(item);
-            state.push_str(";r=");
+            state.extend_from_slice(item.as_bytes());
+            state.extend_from_slice(b";r=");
             push_number(standing.remaining, &mut state);
-            state.push_str(";t=");
+            state.extend_from_slice(b";t=");
             push_number(whole_seconds(standing.reset), &mut state);
         }
         Some(RateLimit { policy: self.policy.clone(), state: value(state) })
@@ -121,7 +122,7 @@ pub fn whole_seconds(time: Duration) -> u64 {
 }
 
 /// Appends a number in digits.
-fn push_number(number: u64, text: &mut String) {
+fn push_number(number: u64, text: &mut Vec<u8>) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     let mut rest = number;
@@ -133,11 +134,11 @@ fn push_number(number: u64, text: &mut String) {
             break;
         }
     }
-    digits[at..].iter().for_each(|digit| text.push(char::from(*digit)));
+    text.extend_from_slice(&digits[at..]);
 }
 
-fn value(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).expect("names and digits are visible ASCII")
+fn value(text: impl Into<Bytes>) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text.into()).expect("names and digits are visible ASCII")
 }
 
 /// `100/min`, `10/s burst 20`
