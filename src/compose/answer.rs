@@ -51,7 +51,7 @@ pub(super) fn write<'a>(part: &Part, answers: impl IntoIterator<Item = &'a Answe
     }
 }
 
-/// How many bytes [`write`] appends, or a few more.
+/// How many bytes [`write()`] appends, or a few more.
 pub(super) fn size<'a>(answers: impl IntoIterator<Item = &'a Answer>) -> usize {
     answers.into_iter().map(|answer| answer.shown().len() + 12).sum()
 }

@@ -3,7 +3,8 @@
 //! Each rate and each quota of a limit is a count of its own for each subject, so that a limit that is changed keeps
 //! what it can: a quota goes on where the rates beside it change. A subject belongs to one of 256 shards with a lock of
 //! their own, which is held for as long as a few counts are looked at. All of it together takes 64 MiB at most, 96 MiB
-//! while it grows, however many subjects there are: 4,194,304 counts. See [`super::table`] for what happens at the bound.
+//! while it grows, however many subjects there are: 4,194,304 counts. The module `table`
+//! says what happens at the bound.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};

@@ -1,8 +1,7 @@
 //! What a server is asked for a [`Demand`], and what its answer means.
 //!
 //! The script decides by the server's own clock, so that gateways whose clocks differ count alike, and touches one key.
-//! It calculates as [`gcra`](crate::policy::limit::gcra) and [`calendar`](crate::policy::limit::calendar) do, to the
-//! nanosecond, and the answer is read by them.
+//! It calculates as `gcra` and `calendar` do, to the nanosecond, and the answer is read by them.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
