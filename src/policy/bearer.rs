@@ -2,7 +2,8 @@
 
 use http::HeaderValue;
 
-use super::verify::{One, authorization};
+use super::refusal::Reason;
+use super::verify::{One, Verdict, authorization};
 use crate::call::Origin;
 use crate::call::credential::Credential;
 
@@ -12,7 +13,7 @@ const SCHEME: &str = "bearer";
 pub(super) const MAX_TOKEN: usize = 8 * 1024;
 
 /// The token that a call offers.
-pub(super) fn offered(origin: &Origin) -> One<&[u8]> {
+fn offered(origin: &Origin) -> One<&[u8]> {
     let others = origin.credentials.iter().filter_map(|credential| match credential {
         Credential::Bearer(token) => Some(token.as_bytes()),
         Credential::Password { .. } | Credential::ApiKey(_) => None,
@@ -21,6 +22,15 @@ pub(super) fn offered(origin: &Origin) -> One<&[u8]> {
         One::Several => One::Several,
         One::None => One::of(others),
         One::Single(token) => One::of(std::iter::once(token).chain(others)),
+    }
+}
+
+/// What `check` says of the token that a call offers.
+pub(super) fn verify(origin: &Origin, check: impl FnOnce(&[u8]) -> Verdict) -> Verdict {
+    match offered(origin) {
+        One::None => Verdict::Absent,
+        One::Several => Verdict::Refused(Reason::Several),
+        One::Single(token) => check(token),
     }
 }
 

@@ -19,7 +19,7 @@ use super::meters::{ASKED, Asked, Judged, TOKENS};
 use super::refusal::Reason;
 use super::remote::{Failure, Remote, Url};
 use super::verdicts::{Until, Verdicts};
-use super::verify::{One, Verdict, Verifier};
+use super::verify::{Verdict, Verifier};
 use crate::call::Origin;
 use crate::call::identity::Identity;
 
@@ -271,11 +271,7 @@ pub struct Introspection(pub Arc<Introspector>);
 
 impl Verifier for Introspection {
     fn verify(&self, origin: &Origin) -> Verdict {
-        match bearer::offered(origin) {
-            One::None => Verdict::Absent,
-            One::Several => Verdict::Refused(Reason::Several),
-            One::Single(token) => self.0.check(token),
-        }
+        bearer::verify(origin, |token| self.0.check(token))
     }
 
     fn wanted(&self) -> &str {

@@ -18,7 +18,7 @@ use super::claims::{Mapping, Strange};
 use super::meters::{Judged, TOKENS};
 use super::refusal::Reason;
 use super::verdicts::{Until, Verdicts};
-use super::verify::{One, Verdict, Verifier};
+use super::verify::{Verdict, Verifier};
 use crate::call::Origin;
 use crate::call::identity::Identity;
 
@@ -200,11 +200,7 @@ pub struct Jwt(pub Arc<Issuer>);
 
 impl Verifier for Jwt {
     fn verify(&self, origin: &Origin) -> Verdict {
-        match bearer::offered(origin) {
-            One::None => Verdict::Absent,
-            One::Several => Verdict::Refused(Reason::Several),
-            One::Single(token) => self.0.check(token),
-        }
+        bearer::verify(origin, |token| self.0.check(token))
     }
 
     fn wanted(&self) -> &str {
