@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use super::rate::{Rate, Unfit};
+use super::rate::{Rate, Unfit, words};
 use super::size::ByteSize;
 use crate::config::problem::{Flaw, quote};
 use crate::config::settings::Scalar;
@@ -43,14 +43,8 @@ impl Scalar for ByteRate {
 
     fn parse(text: &str, path: &Path) -> Result<Self, Flaw> {
         let none = || Flaw::new(format!("{} is no rate of bytes.", quote(text)), HINT);
-        let mut words = text.split_ascii_whitespace();
-        let (count, unit) = words.next().and_then(|word| word.split_once('/')).ok_or_else(none)?;
-        let burst = match (words.next(), words.next(), words.next()) {
-            (None, ..) => count,
-            (Some("burst"), Some(burst), None) => burst,
-            _ => return Err(none()),
-        };
-        let (count, burst) = (kib(count, path)?, kib(burst, path)?);
+        let (count, unit, burst) = words(text).ok_or_else(none)?;
+        let (count, burst) = (kib(count, path)?, kib(burst.unwrap_or(count), path)?);
         Rate::new(count, unit, burst).map(Self).map_err(|unfit| match unfit {
             Unfit::Unit => none(),
             Unfit::Often => {

@@ -61,6 +61,17 @@ impl Rate {
     }
 }
 
+/// Takes `COUNT/UNIT` or `COUNT/UNIT burst BURST` apart.
+pub(super) fn words(text: &str) -> Option<(&str, &str, Option<&str>)> {
+    let mut words = text.split_ascii_whitespace();
+    let (count, unit) = words.next()?.split_once('/')?;
+    match (words.next(), words.next(), words.next()) {
+        (None, ..) => Some((count, unit, None)),
+        (Some("burst"), burst @ Some(_), None) => Some((count, unit, burst)),
+        _ => None,
+    }
+}
+
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.period.as_secs();
@@ -75,13 +86,7 @@ impl Scalar for Rate {
 
     fn parse(text: &str, _: &Path) -> Result<Self, Flaw> {
         let none = || Flaw::new(format!("{} is no rate.", quote(text)), RATE_HINT);
-        let mut words = text.split_ascii_whitespace();
-        let (count, unit) = words.next().and_then(|word| word.split_once('/')).ok_or_else(none)?;
-        let burst = match (words.next(), words.next(), words.next()) {
-            (None, ..) => None,
-            (Some("burst"), Some(burst), None) => Some(burst),
-            _ => return Err(none()),
-        };
+        let (count, unit, burst) = words(text).ok_or_else(none)?;
         let is_unit = UNITS.iter().any(|(name, _)| *name == unit);
         let numbers = || Some((number(count)?, burst.map_or_else(|| number(count), number)?));
         let (count, burst) = match numbers() {
