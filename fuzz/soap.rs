@@ -63,6 +63,7 @@ fn front() -> Front {
         full_name: "echo.v1.Echo/Echo".into(),
         upstream: "echo".into(),
         policies: Vec::new(),
+        version: None,
         parts: Vec::new(),
         dialects: vec![Dialect::Soap],
         options: EndpointOptions::default(),
@@ -76,6 +77,7 @@ fn front() -> Front {
             ..Surface::default()
         }),
         public_url: None,
+        versions: None,
         schema,
         sockets: Default::default(),
         access: Default::default(),

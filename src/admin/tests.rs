@@ -24,6 +24,7 @@ impl Gateway for Site {
         Arc::new(Snapshot {
             surface: Default::default(),
             public_url: None,
+            versions: None,
             access: Default::default(),
             tls: Default::default(),
             schema: Arc::new(Schema::load(&[]).unwrap()),
@@ -116,6 +117,7 @@ async fn every_path_has_its_answer() {
         ("GET", "/livez", 200, json!({ "live": true })),
         ("GET", "/readyz", 200, json!({ "ready": true, "draining": false, "generation": 3, "missing": [] })),
         ("GET", "/routes", 200, json!([])),
+        ("GET", "/versions", 200, json!([])),
         ("GET", "/config", 200, json!({ "admin": { "token": "file:token" } })),
         (
             "GET",
@@ -157,7 +159,7 @@ async fn every_path_has_its_answer() {
             "/",
             404,
             message(
-                "There is nothing here. There are /livez, /readyz, /routes, /config, /upstreams, /identity, /metrics, /log and /reload.",
+                "There is nothing here. There are /livez, /readyz, /routes, /versions, /config, /upstreams, /identity, /metrics, /log and /reload.",
             ),
         ),
     ] {

@@ -39,9 +39,10 @@ fn print_table(snapshot: &Snapshot) {
             (false, true) => "server",
             (true, true) => "both",
         };
-        [
+        vec![
             verb.to_owned(),
             path.to_owned(),
+            version(endpoint),
             endpoint.full_name.clone(),
             streams.to_owned(),
             dialects(endpoint).join(","),
@@ -51,10 +52,20 @@ fn print_table(snapshot: &Snapshot) {
     });
     let services = soap(snapshot).map(|(path, method, endpoint)| {
         let dialect = Dialect::Soap.name().to_owned();
-        ["POST".to_owned(), path, method, "-".to_owned(), dialect, upstreams(endpoint), "-".to_owned()]
+        let (version, upstreams) = (version(endpoint), upstreams(endpoint));
+        vec!["POST".to_owned(), path, version, method, "-".to_owned(), dialect, upstreams, "-".to_owned()]
     });
-    let titles = ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES"].map(str::to_owned);
-    output::table(&std::iter::once(titles).chain(rows).chain(services).collect::<Vec<_>>());
+    let titles = ["VERB", "PATH", "VERSION", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES"];
+    let titles = titles.map(str::to_owned).to_vec();
+    let mut table: Vec<Vec<String>> = std::iter::once(titles).chain(rows).chain(services).collect();
+    if snapshot.versions.is_none() {
+        table.iter_mut().for_each(|row| drop(row.remove(2)));
+    }
+    output::table(&table);
+}
+
+fn version(endpoint: &Endpoint) -> String {
+    endpoint.version.as_deref().unwrap_or("-").to_owned()
 }
 
 fn upstreams(endpoint: &Endpoint) -> String {

@@ -7,10 +7,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::config::problem::Problems;
 use crate::config::service::Service as Settings;
-use crate::document::comments::Comments;
 use crate::schema::Schema;
-use crate::snapshot::service::{Documents, Services};
-use crate::snapshot::surface::Surface;
 use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
 
 mod aggregate;
@@ -30,6 +27,7 @@ mod streams;
 pub mod tls;
 mod tokens;
 mod upstreams;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +40,7 @@ use own::Own;
 use policies::Policies;
 pub use policies::networks;
 use reflections::Reflections;
+use versions::{Assignment, Making};
 
 /// What compiling needs beside the configuration.
 #[derive(Debug)]
@@ -107,8 +106,14 @@ pub fn compile(
     }
     let is_complete = missing.is_empty();
     let composed = aggregate::composed(config, problems);
-    let offered =
-        services::Offered { upstreams: &upstreams, catalogue: &catalogue, composed: &composed, is_complete };
+    let assignment = Assignment::of_config(config);
+    let offered = services::Offered {
+        upstreams: &upstreams,
+        catalogue: &catalogue,
+        composed: &composed,
+        versions: &assignment,
+        is_complete,
+    };
     let mut exposed = services::expose(config, &offered, &policies, problems);
     let plain = Settings::everything();
     let kitchen = Kitchen { config, plain: &plain, policies: &policies, is_complete };
@@ -116,13 +121,11 @@ pub fn compile(
     let board = terms.live.map(|live| live.board.clone()).unwrap_or_default();
     let own = Own::new(config);
     own.expose(config, &catalogue, &policies, &board, &mut exposed, problems);
-    let (methods, routes) = routes::build(config, &exposed, &catalogue, is_complete, problems);
+    let making = Making { config, exposed: &exposed, catalogue: &catalogue, is_complete, live: terms.live };
+    let (surface, versions) = making.surfaces(problems);
     if problems.errors() > 0 {
         return (None, files);
     }
-    // In the order in which they are declared.
-    let declared = exposed.iter().filter_map(|exposed| methods.get(&exposed.endpoint.full_name));
-    let services = Services::of(declared.cloned());
     let schema = catalogue.first_schema().cloned().unwrap_or_else(built_in);
     let http = &config.http;
     let limits = Limits {
@@ -132,8 +135,6 @@ pub fn compile(
         message: config.codec.message.as_usize(),
     };
     let sockets = sockets(config);
-    let comments = if config.documents.comments.value { Comments::Written } else { Comments::LeftOut };
-    let documents = config.documents.enabled.value.then(|| Documents::new(comments));
     let tls = Tls {
         listeners,
         clients: upstreams
@@ -143,7 +144,8 @@ pub fn compile(
             .collect(),
     };
     let snapshot = Snapshot {
-        surface: Arc::new(Surface { methods, services, documents, routes }),
+        surface,
+        versions,
         public_url: config.public_url.as_ref().map(|url| url.as_str().to_owned()),
         schema,
         limits,
@@ -160,8 +162,17 @@ pub fn compile(
     }
     let served = own::served(config, &snapshot);
     let guards = policies.guards.take();
-    let live =
-        Live::new(&upstreams, &catalogue, terms.reflections, (board, served), policies.lasting, guards);
+    let usages = snapshot.versions.iter().flat_map(|versions| &versions.list);
+    let usages = usages.map(|version| (Arc::clone(&version.name), Arc::clone(&version.usage))).collect();
+    let live = Live::new(
+        &upstreams,
+        &catalogue,
+        terms.reflections,
+        (board, served),
+        policies.lasting,
+        guards,
+        usages,
+    );
     (Some(Compiled { snapshot, live }), files)
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::aggregate::{name_of, streamed_name_of};
 use super::descriptors::Catalogue;
 use super::services::Exposed;
+use super::versions::queries;
 use crate::call::Dialect;
 use crate::codec::binding::{Binding, BindingOptions, Body, Rule};
 use crate::codec::field_path::FieldPath;
@@ -38,25 +39,33 @@ struct Mapping<'a> {
 const ANNOTATION: &str = "The rule is the method's google.api.http annotation. Mend the proto file, or replace the rule \
                           by a file under `descriptors` with `http_rules`.";
 
-struct Builder<'a> {
+/// What is exposed beside what a surface has.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a, 'c> {
+    /// The methods of all versions.
+    pub(super) all: &'a [Exposed<'c>],
+    /// Whether the descriptors of all upstreams are there.
+    pub(super) is_complete: bool,
+}
+
+struct Builder<'a, 'c> {
     config: &'a Config,
     methods: HashMap<String, Arc<Route>>,
     table: Table<Arc<Route>>,
-    is_complete: bool,
+    known: Known<'a, 'c>,
     problems: &'a mut Problems,
 }
 
 /// All exposed methods by their names, and their routes: those of the configuration first, so that they
-/// win over equal ones, then those of the annotations. `is_complete` says whether the descriptors of all upstreams are
-/// there.
+/// win over equal ones, then those of the annotations.
 pub(super) fn build(
     config: &Config,
     exposed: &[Exposed<'_>],
+    known: Known<'_, '_>,
     catalogue: &Catalogue,
-    is_complete: bool,
     problems: &mut Problems,
 ) -> (HashMap<String, Arc<Route>>, Table<Arc<Route>>) {
-    let mut builder = Builder { config, methods: HashMap::new(), table: Table::new(), is_complete, problems };
+    let mut builder = Builder { config, methods: HashMap::new(), table: Table::new(), known, problems };
     for method in exposed {
         builder.own(method);
     }
@@ -66,8 +75,8 @@ pub(super) fn build(
     for method in exposed {
         builder.mapped(method, catalogue);
     }
-    if is_complete {
-        builder.warn_of_strangers(exposed, catalogue);
+    if known.is_complete {
+        builder.warn_of_strangers(catalogue);
     }
     (builder.methods, builder.table)
 }
@@ -88,7 +97,7 @@ fn is_routed(method: &Exposed<'_>) -> bool {
     method.endpoint.speaks(Dialect::Rest) || method.endpoint.speaks(Dialect::Xml)
 }
 
-impl Builder<'_> {
+impl Builder<'_, '_> {
     fn configured(&mut self, route: &route::Route, exposed: &[Exposed<'_>]) {
         let (name, place) = match &route.call {
             Some(call) => (call.to_string(), call.place),
@@ -97,8 +106,12 @@ impl Builder<'_> {
         let Some(method) = exposed.iter().find(|exposed| exposed.endpoint.full_name == name) else {
             // The upstream that defines it may be the one that could not be asked, and of what cannot be aggregated
             // was told already what is wrong with it.
-            if self.is_complete && route.call.is_some() {
-                let names = exposed.iter().map(|exposed| &*exposed.endpoint.full_name);
+            let all = self.known.all;
+            if self.known.is_complete
+                && route.call.is_some()
+                && !all.iter().any(|other| other.endpoint.full_name == name)
+            {
+                let names = all.iter().map(|exposed| &*exposed.endpoint.full_name);
                 self.problems.push(not_exposed(&name, names).at(place));
             }
             return;
@@ -276,19 +289,23 @@ impl Builder<'_> {
         }
     }
 
-    /// Reports a field that nobody could send: what has its name in the query is taken for an API key.
+    /// Reports a field that nobody could send: what has its name in the query is taken for an API key, or for the name of
+    /// a version.
     fn check_key(&mut self, method: &Exposed<'_>, template: &str) {
         let keys = self.config.identity.api_keys.as_ref();
-        let Some(query) = keys.and_then(|keys| keys.query.as_ref()) else { return };
+        let key = keys.and_then(|keys| Some((keys.query.as_ref()?, "hold API keys", "the key")));
+        let versions = queries(self.config).map(|query| (query, "name a version", "it"));
         let depth = self.config.codec.query_depth.value as usize;
-        if FieldPath::resolve(&method.endpoint.schema, method.method().input(), query, depth).is_ok() {
-            let text = format!(
-                "The query parameter {} is to hold API keys, but it is a field of requests to {} too, on {template}.",
-                quote(query),
-                method.endpoint.full_name,
-            );
-            let hint = "Choose another name for the key.";
-            self.problems.push(Problem::error(text).at(query.place).hint(hint));
+        for (query, use_of, what) in key.into_iter().chain(versions) {
+            if FieldPath::resolve(&method.endpoint.schema, method.method().input(), query, depth).is_ok() {
+                let text = format!(
+                    "The query parameter {} is to {use_of}, but it is a field of requests to {} too, on {template}.",
+                    quote(query),
+                    method.endpoint.full_name,
+                );
+                let hint = format!("Choose another name for {what}.");
+                self.problems.push(Problem::error(text).at(query.place).hint(hint));
+            }
         }
     }
 
@@ -313,9 +330,9 @@ impl Builder<'_> {
     }
 
     /// Rules for methods that nobody exposes are spelling mistakes in most cases.
-    fn warn_of_strangers(&mut self, exposed: &[Exposed<'_>], catalogue: &Catalogue) {
+    fn warn_of_strangers(&mut self, catalogue: &Catalogue) {
         let known: HashSet<_> =
-            exposed.iter().map(|method| method.endpoint.full_name.replace('/', ".")).collect();
+            self.known.all.iter().map(|method| method.endpoint.full_name.replace('/', ".")).collect();
         for rule in catalogue.rules().filter(|rule| !known.contains(&rule.selector.value)) {
             let text = format!("The rule is for {}, which is not exposed.", rule.selector.value);
             let hint = "Check the name, and that `services` has a pattern for its service.";

@@ -16,6 +16,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use super::answer::{Answer, AnswerBody};
 use super::head::Head;
 use super::soap;
+use super::version::Asked;
+use super::view::View;
 use crate::route::table::Found;
 use crate::snapshot::surface::Surface;
 use crate::snapshot::{Cors, Endpoint};
@@ -65,13 +67,16 @@ fn is_exposed(name: &str) -> bool {
 
 /// The answer to a browser that asks whether a script may send a request; `None` if it is no such question, or its
 /// method's service says nothing of origins.
-pub(super) fn preflight(surface: &Surface, head: &Head) -> Option<Answer> {
+pub(super) fn preflight(view: View<'_>, head: &Head) -> Option<Answer> {
     if head.method != Method::OPTIONS {
         return None;
     }
     let origin = head.headers.get(ORIGIN)?;
     let wanted = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
-    let cors = cors_of(surface, wanted.to_str().ok()?, head.uri.path())?;
+    let (verb, path) = (wanted.to_str().ok()?, head.uri.path());
+    let others = view.asked.into_iter().flat_map(Asked::others);
+    let cors =
+        std::iter::once(view.surface).chain(others).find_map(|surface| cors_of(surface, verb, path))?;
     let mut answer = Response::new(AnswerBody::empty());
     let headers = answer.headers_mut();
     if allowed(&cors, origin).is_some() {

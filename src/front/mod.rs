@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::header::{ALLOW, ORIGIN};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -43,6 +44,7 @@ mod seen;
 mod soap;
 mod stream;
 mod upload;
+mod version;
 mod view;
 mod websocket;
 
@@ -53,6 +55,7 @@ use caller::Caller;
 use classify::Spoken;
 use head::Head;
 use representation::Wish;
+use version::Asked;
 use view::View;
 
 use body::RequestBody;
@@ -92,19 +95,27 @@ impl Front {
             Some(name) => key::take(name, &mut head.uri),
             None => Vec::new(),
         };
-        let caller = Caller { peer, tls, credentials, trace: seen.trace.clone(), noted: None };
+        let mut caller =
+            Caller { peer, tls, credentials, trace: seen.trace.clone(), noted: None, gone: None };
         // A block, as the future of a function keeps what it is given twice.
         async move {
-            let view = View { snapshot: &snapshot, surface: &snapshot.surface };
-            if let Some(answer) = cors::preflight(view.surface, &head) {
+            let versions = snapshot.versions.as_deref();
+            let asked =
+                versions.map(|versions| Box::new(version::asked(versions, &mut head, SystemTime::now)));
+            let view = version::view(&snapshot, asked.as_deref());
+            if let Some(mut answer) = cors::preflight(view, &head) {
+                if let Some(asked) = view.asked {
+                    asked.tell(seen, answer.headers_mut());
+                }
                 return answer;
             }
+            caller.gone = view.asked.and_then(Asked::gone);
             let origin = head.headers.get(ORIGIN).cloned();
-            let mut answer = match Spoken::by(view.surface, &head) {
+            let mut answer = match Spoken::by(view, &head) {
                 // Apart, so that the others do not carry their state along.
                 Spoken::WebSocket => {
                     let mut answer = Box::pin(websocket::answer(view, head, caller, seen)).await;
-                    error::limits(seen.noted.as_ref(), answer.headers_mut());
+                    view.tell(seen, answer.headers_mut());
                     return answer;
                 }
                 Spoken::Soap(service) => {
@@ -116,7 +127,7 @@ impl Front {
                 Spoken::ConnectStream => connect::stream::answer(view, &head, body, caller, seen).await,
                 Spoken::Rest => Self::rest(view, &head, body, caller, seen).await,
             };
-            error::limits(seen.noted.as_ref(), answer.headers_mut());
+            view.tell(seen, answer.headers_mut());
             if let Some(cors) = seen.cors() {
                 cors::complete(cors, origin.as_ref(), answer.headers_mut());
             }
@@ -135,6 +146,7 @@ impl Front {
         let refuse = |status: &Status| {
             error::answer(&view.snapshot.schema, status, error::Form::of_request(&head.headers, wish.text))
         };
+        let is_over = view.over().is_some();
         match view.surface.routes.find(head.method.as_str(), head.uri.path()) {
             Found::Match { route, captures } => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
@@ -148,6 +160,7 @@ impl Front {
                 rest::answer(route, parts, body, &view.snapshot.limits).await
             }
             Found::MethodNotAllowed { allow } if head.method == Method::OPTIONS => no_content(&allow),
+            Found::MethodNotAllowed { .. } if is_over => refuse(&view.nothing(String::new)),
             Found::MethodNotAllowed { allow } => {
                 let allow = allow.join(", ");
                 let text = format!("This path does not answer {}. It answers {allow}.", head.method);
@@ -156,14 +169,14 @@ impl Front {
                 answer
             }
             Found::NotFound => {
-                if let Some(answer) = soap::schema_of_package(view.surface, head) {
+                if let Some(answer) = soap::schema_of_package(view.surface, head).filter(|_| !is_over) {
                     return answer;
                 }
-                if let Some(answer) = websocket::hint(view, head) {
+                if let Some(answer) = websocket::hint(view, head).filter(|_| !is_over) {
                     return answer;
                 }
-                let text = format!("There is no route for {} {}.", head.method, shown(head.uri.path()));
-                let status = Status::caller(Code::Unimplemented, text).with_http(404);
+                let status = view
+                    .nothing(|| format!("There is no route for {} {}.", head.method, shown(head.uri.path())));
                 if soap::is_meant(head) {
                     soap::refused(&view.snapshot.schema, &status)
                 } else {

@@ -42,4 +42,5 @@ mod support;
 mod telemetry;
 mod tls;
 mod upstreams;
+mod versions;
 mod websocket;

@@ -423,6 +423,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
             full_name: "files.Files/Any".into(),
             upstream: "files".into(),
             policies: Vec::new(),
+            version: None,
             parts: Vec::new(),
             dialects: vec![Dialect::Rest],
             options: EndpointOptions::default(),
@@ -444,6 +445,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
         tls: Default::default(),
         missing: Vec::new(),
         public_url: None,
+        versions: None,
     };
     (Front::new(Arc::new(Handle::new(snapshot))), backend)
 }

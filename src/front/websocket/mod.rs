@@ -31,7 +31,6 @@ use crate::call::{Body, Call, Dialect, Reply};
 use crate::codec::binding::Body as BoundBody;
 use crate::route::table::Found;
 use crate::snapshot::Route;
-use crate::snapshot::surface::Surface;
 use crate::status::{Code, Status};
 
 mod answers;
@@ -110,7 +109,7 @@ async fn open(
     mut caller: Caller,
     seen: &mut Seen,
 ) -> Result<Answer, Refused> {
-    let reached = reach(view.surface, head.uri.path())?;
+    let reached = reach(view, head.uri.path())?;
     let route = Arc::clone(seen.found(&reached.route, Dialect::WebSocket, &mut caller));
     handshake::check_origin(&head, route.endpoint.options.cors.as_deref())?;
     let Agreed { form, headers, bearer } = handshake::check(&head)?;
@@ -150,18 +149,18 @@ async fn open(
 }
 
 /// Finds the method: by its name, or by a route whatever the route's verb is, as a socket is always opened with GET.
-fn reach(surface: &Surface, path: &str) -> Result<Reached, Status> {
-    let own = path.strip_prefix(OWN).and_then(|name| surface.methods.get(name));
+fn reach(view: View<'_>, path: &str) -> Result<Reached, Status> {
+    let own = path.strip_prefix(OWN).and_then(|name| view.surface.methods.get(name));
     if let Some(route) = own.filter(|route| route.endpoint.speaks(Dialect::WebSocket)) {
         return Ok(Reached { route: Arc::clone(route), values: Vec::new(), is_own: true });
     }
     let mut verbs = vec!["GET", "POST"];
-    if let Found::MethodNotAllowed { allow } = surface.routes.find("GET", path) {
+    if let Found::MethodNotAllowed { allow } = view.surface.routes.find("GET", path) {
         verbs = allow;
         verbs.sort_by_key(|verb| *verb != "POST");
     }
     for verb in verbs {
-        match surface.routes.find(verb, path) {
+        match view.surface.routes.find(verb, path) {
             Found::Match { route, captures } if route.target().endpoint.speaks(Dialect::WebSocket) => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
                 return Ok(Reached { route: Arc::clone(route.target()), values, is_own: false });
@@ -170,8 +169,7 @@ fn reach(surface: &Surface, path: &str) -> Result<Reached, Status> {
             _ => {}
         }
     }
-    let text = format!("There is no method for a WebSocket at {}.", shown(path));
-    Err(Status::caller(Code::Unimplemented, text).with_http(404))
+    Err(view.nothing(|| format!("There is no method for a WebSocket at {}.", shown(path))))
 }
 
 /// Makes the call, and waits until it asks for its first message.
