@@ -43,6 +43,7 @@ mod rest;
 mod seen;
 mod soap;
 mod stream;
+mod target;
 mod upload;
 mod version;
 mod view;

@@ -6,10 +6,10 @@ use std::time::SystemTime;
 use http::HeaderMap;
 use http::Uri;
 use http::header::{ACCEPT, CONTENT_TYPE, LINK, VARY};
-use http::uri::PathAndQuery;
 
 use super::head::Head;
 use super::seen::Seen;
+use super::target;
 use super::view::View;
 use crate::call;
 use crate::codec::multipart::parameters;
@@ -68,7 +68,7 @@ pub(super) fn asked<'s>(
         prefix = if is_stripped { begins } else { "" };
         let names: Vec<&str> = way.condition.query.iter().map(|(name, _)| &**name).collect();
         if is_stripped || !names.is_empty() {
-            head.uri = without(&mut head.uri, prefix.len(), &names);
+            take_out(prefix.len(), &names, &mut head.uri);
         }
     }
     let is_over = version.is_some_and(|version| version.is_over(now));
@@ -173,24 +173,16 @@ fn has_parameter(headers: &HeaderMap, (name, value): &(Box<str>, Box<str>)) -> b
     texts(CONTENT_TYPE).any(has) || ranges.any(|range| has(range.trim()))
 }
 
-/// A target without the first bytes of its path, which are a prefix of it, and without the parameters with these names.
-fn without(uri: &mut Uri, prefix: usize, names: &[&str]) -> Uri {
+/// Takes the first bytes of its path, which are a prefix of it, and the parameters with these names out of a target.
+fn take_out(prefix: usize, names: &[&str], uri: &mut Uri) {
     let path = uri.path().get(prefix..).filter(|path| !path.is_empty()).unwrap_or("/");
     let is_kept = |part: &&str| match pairs(part, 1).next() {
         Some(Ok((key, _))) => !names.contains(&&*key),
         _ => true,
     };
-    let mut target = path.to_owned();
-    let rest: Vec<&str> =
-        uri.query().into_iter().flat_map(|query| query.split('&')).filter(is_kept).collect();
-    if !rest.is_empty() {
-        target.push('?');
-        target.push_str(&rest.join("&"));
-    }
-    let mut parts = std::mem::take(uri).into_parts();
-    // A part of a target that was valid is valid.
-    parts.path_and_query = PathAndQuery::try_from(target).ok();
-    Uri::from_parts(parts).unwrap_or_default()
+    let query = uri.query().into_iter().flat_map(|query| query.split('&')).filter(is_kept);
+    let left = target::joined(path, &query.collect::<Vec<_>>());
+    target::put(uri, left);
 }
 
 /// What a request is answered from.
@@ -219,7 +211,8 @@ mod tests {
             ("http://host:1/v1/a?b", "/v1", &[], "http://host:1/a?b"),
         ] {
             let mut uri: Uri = target.parse().unwrap();
-            assert_eq!(without(&mut uri, prefix.len(), names).to_string(), expected, "{target}");
+            take_out(prefix.len(), names, &mut uri);
+            assert_eq!(uri.to_string(), expected, "{target}");
         }
     }
 

@@ -59,8 +59,9 @@ def by_grpc():
 def by_soap():
     for prefix, answer in [("", ("Ann", "7")), ("/v1", ("Ann 7",)), ("/v2", ("Ann", "7"))]:
         client = zeep.Client(f"http://{ADDRESS}{prefix}/soap/shop.Users?wsdl")
-        (port,) = client.wsdl.services["Users"].ports.values()
-        check(port.binding_options["address"], f"http://{ADDRESS}{prefix}/soap/shop.Users")
+        ports = client.wsdl.services["Users"].ports.values()
+        addresses = {port.binding_options["address"] for port in ports}
+        check(addresses, {f"http://{ADDRESS}{prefix}/soap/shop.Users"})
         user = client.service.GetUser(id="7")
         names = (user.name,) if prefix == "/v1" else (user.givenName, user.familyName)
         check(names, answer)

@@ -55,7 +55,7 @@ async fn compile(default: bool) -> Snapshot {
     let folder = folder(files);
     // Of the package shop.v1 there is nothing, which is a warning.
     let (snapshot, problems) = compiled(yaml, folder.path()).await;
-    assert_eq!((problems.errors(), problems.warnings()), (0, 2), "{problems}");
+    assert_eq!((problems.errors(), problems.warnings()), (0, 1), "{problems}");
     snapshot.unwrap()
 }
 
