@@ -144,10 +144,10 @@ fn serve(listener: TcpListener, services: &Services) -> io::Result<Runtime> {
         tokio::net::TcpListener::from_std(listener)?
     };
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let server = Server::builder().max_concurrent_streams(MAX_STREAMS);
-    let serving = server.clone().serve_with_incoming(services.clone(), incoming);
+    let services = services.clone();
     runtime.spawn(async move {
-        if let Err(error) = serving.await {
+        let server = Server::builder().max_concurrent_streams(MAX_STREAMS);
+        if let Err(error) = server.serve_with_incoming(services, incoming).await {
             tracing::error!(%error, "a backend of the demo ended");
         }
     });

@@ -10,6 +10,7 @@ use super::deadline;
 use super::head::Head;
 use crate::call::credential::Credential;
 use crate::call::identity::Noted;
+use crate::call::parts::Parts;
 use crate::call::{Body, Call, Dialect, Encodings, Origin};
 use crate::snapshot::Route;
 use crate::status::Status;
@@ -29,6 +30,8 @@ pub(super) struct Caller {
     pub(super) trace: Option<Traced>,
     /// Where policy notes who it is, once a route was found that has one.
     pub(super) noted: Option<Arc<Noted>>,
+    /// Where it is noted what becomes of the parts of what it calls, once a route was found that has parts.
+    pub(super) parts: Option<Arc<Parts>>,
 }
 
 impl Caller {
@@ -67,6 +70,7 @@ impl Caller {
             credentials: self.credentials,
             headers: is_guarded.then(|| Arc::clone(&head.headers)),
             noted: self.noted,
+            parts: self.parts,
             proven: Vec::new(),
             ..Origin::new(dialect, Arc::clone(&route.template))
         }

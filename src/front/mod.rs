@@ -92,7 +92,7 @@ impl Front {
             Some(name) => key::take(name, &mut head.uri),
             None => Vec::new(),
         };
-        let caller = Caller { peer, tls, credentials, trace: seen.trace.clone(), noted: None };
+        let caller = Caller { peer, tls, credentials, trace: seen.trace.clone(), noted: None, parts: None };
         // A block, as the future of a function keeps what it is given twice.
         async move {
             let view = View { snapshot: &snapshot, surface: &snapshot.surface };
