@@ -6,7 +6,7 @@ use std::process::{ChildStdin, Command, Stdio};
 
 use crate::support::client::get;
 use crate::support::gateway::{listening, transom};
-use crate::support::process::Server;
+use crate::support::process::{Server, python, run};
 use crate::support::root;
 
 /// A demo that is typed to.
@@ -90,6 +90,20 @@ fn what_cannot_be_started_is_told() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {printed}");
         assert!(printed.contains(&text), "{arguments:?}: {printed}");
     }
+}
+
+#[test]
+fn the_dashboard_is_there_by_soap_and_on_websockets() {
+    let mut demo = Demo::start(&[]);
+    let ask = || {
+        let mut client = python("tests/python/demo_dashboard.py");
+        client.arg(demo.server.address().to_string());
+        client
+    };
+    run(&mut ask());
+    let mut without = ask();
+    demo.key("k offers");
+    run(without.arg("stopped"));
 }
 
 /// What the README of the dashboard says of a name that is mistyped.
