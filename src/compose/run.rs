@@ -421,6 +421,16 @@ impl Run {
 
     /// What a part is to do now that all that it needs is over.
     fn turn(&self, part: usize) -> Turn {
+        let Part { when, for_each, request, .. } = &self.shared.parts[part];
+        let view = View { run: self, item: None };
+        // Who does not want the part is told nothing of what it would have needed.
+        if let Some(when) = when.as_ref().filter(|when| self.is_there(when.root)) {
+            match when.is_true(&view) {
+                Ok(true) => {}
+                Ok(false) => return Turn::Skip,
+                Err(flaw) => return Turn::Fail(self.broken(Broken { root: when.root, flaw })),
+            }
+        }
         let needs = &self.shared.needs[part];
         let failed = needs.iter().find(|need| matches!(self.states[**need], State::Failed));
         if let Some(need) = failed {
@@ -431,15 +441,6 @@ impl Run {
         if needs.iter().any(|need| matches!(self.states[*need], State::Skipped)) {
             return Turn::Skip;
         }
-        let Part { when, for_each, request, .. } = &self.shared.parts[part];
-        let view = View { run: self, item: None };
-        if let Some(when) = when {
-            match when.is_true(&view) {
-                Ok(true) => {}
-                Ok(false) => return Turn::Skip,
-                Err(flaw) => return Turn::Fail(self.broken(Broken { root: when.root, flaw })),
-            }
-        }
         if let Some(each) = for_each {
             return self.items(part, each).map_or_else(Turn::Fail, Turn::Items);
         }
@@ -448,6 +449,11 @@ impl Run {
             Ok(None) => Turn::Fail(self.request_too_long(part)),
             Err(broken) => Turn::Fail(self.broken(broken)),
         }
+    }
+
+    /// Whether something can be taken from there.
+    fn is_there(&self, root: Root) -> bool {
+        !matches!(root, Root::Part(part) if matches!(self.states[part], State::Failed | State::Skipped))
     }
 
     /// The requests for all items of a list.

@@ -299,6 +299,27 @@ fn as_many_parts_as_there_may_be_are_called_at_once() {
     assert_eq!(fields(&reply.unwrap().message.bytes).len(), MAX_PARTS);
 }
 
+#[test]
+fn a_part_that_nobody_wants_is_no_error_though_what_it_needs_failed() {
+    let [user, offers] = [(); 2].map(|()| Script::default());
+    let optional = |part: Part| Part { is_optional: true, ..part };
+    let parts = |when| {
+        vec![
+            optional(part("user", 1, &user)),
+            optional(Part { request: copy(of(0)), when: Some(when), ..part("offers", 2, &offers) }),
+        ]
+    };
+    let wanted = source(Root::Request, [step(9, Layout::Varint, false)]);
+    for (when, is_told) in [(wanted, false), (of(0), true)] {
+        let running = Running::new(parts(when), PLENTY, "");
+        user.fail(user.count() - 1, Status::backend(Code::Unavailable, "away"));
+        let answer = errors(&running.answer());
+        let told = error("offers", Code::FailedPrecondition, "It needs the part \"user\", which failed.");
+        assert_eq!(answer.contains(&told), is_told, "{answer:?}");
+        assert!(answer.contains(&error("user", Code::Unavailable, "away")));
+    }
+}
+
 /// What is noted of parts, for whoever observes the call.
 #[tokio::test(start_paused = true)]
 async fn each_part_is_told_with_its_end() {
