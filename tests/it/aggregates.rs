@@ -455,7 +455,7 @@ async fn parts_are_seen_from_outside() {
         ),
         ("plain", [Some("OK"), Some("OK"), Some("OK"), None]),
     ] {
-        let mark = format!("\"request_id\":\"{user}\"");
+        let mark = format!("\"request_id\":\"{user}\",\"peer\"");
         setting.gateway.wait_for_log(&mark);
         let log = setting.gateway.log();
         let line = log.lines().find(|line| line.contains(&mark)).unwrap();
