@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use super::observe::ACTIVE;
-use crate::call::meters::{CLIENT, SERVER};
+use crate::call::meters::{CLIENT, PARTS, SERVER};
 use crate::front::meters::{CODEC_ERRORS, MESSAGES, SOCKET_CLOSES, SOCKET_MESSAGES, SOCKETS, STREAMS};
 use crate::policy::limit::redis::health::{CONNECTIONS as STORE_CONNECTIONS, DEMANDS as STORE_DEMANDS};
 use crate::policy::meters::{ASKED, TOKENS};
@@ -39,6 +39,7 @@ pub fn render() -> String {
         &REQUESTS,
         &VERSIONS,
         &SERVER,
+        &PARTS,
         &STREAMS,
         &MESSAGES,
         &SOCKETS,

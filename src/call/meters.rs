@@ -20,6 +20,13 @@ pub static CLIENT: Family<Calls> = Family::new(
     &["upstream", "rpc_method"],
 );
 
+/// Parts of aggregated methods that were called, each once, for however many items.
+pub static PARTS: Family<Calls> = Family::new(
+    "transom_part_duration_seconds",
+    "How long parts of aggregated methods took, for all their items, to the end of the answer.",
+    &["rpc_method", "part"],
+);
+
 /// The canonical code that a call ended with.
 #[derive(Debug)]
 pub struct RpcCode;

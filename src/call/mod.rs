@@ -29,11 +29,13 @@ pub mod identity;
 pub mod metadata;
 pub mod meters;
 pub mod network;
+pub mod parts;
 pub mod service;
 pub mod told;
 
 use credential::Credential;
 use identity::{Identity, Noted};
+use parts::Parts;
 
 /// A gRPC method as the call path knows it: how it is reached and which sides stream.
 #[derive(Clone, Debug)]
@@ -129,6 +131,8 @@ pub struct Origin {
     pub headers: Option<Arc<HeaderMap>>,
     /// Where policy notes who calls and what it is told, for those who observe it. Absent where there is no policy at all.
     pub noted: Option<Arc<Noted>>,
+    /// Where it is noted what becomes of its parts, if it has parts and somebody wants to know.
+    pub parts: Option<Arc<Parts>>,
     /// Marks of what was checked of it before, by those who check; empty for a call that begins.
     pub proven: Vec<[u8; 32]>,
 }
@@ -144,6 +148,7 @@ impl Origin {
             credentials: Vec::new(),
             headers: None,
             noted: None,
+            parts: None,
             proven: Vec::new(),
         }
     }

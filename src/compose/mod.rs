@@ -8,6 +8,7 @@
 //! ```text
 //! plan      the parts, and what they need of one another
 //! run       one call: parts start as soon as what they need is there, and all that can go wrong with them
+//! watch     what is seen of the parts from outside: durations, spans, what the access log tells
 //! answer    what a caller gets, as one message or part by part
 //! source    a value in a message, however it lies on the wire
 //! template  the request of a part
@@ -21,6 +22,7 @@ pub mod plan;
 mod run;
 pub mod source;
 pub mod template;
+mod watch;
 
 #[cfg(test)]
 mod tests;

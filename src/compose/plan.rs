@@ -13,6 +13,7 @@ use super::mask::Mask;
 use super::run::Run;
 use super::source::{Root, Source};
 use super::template::Template;
+use crate::call::meters::Calls;
 use crate::call::service::{BoxFuture, CallService};
 use crate::call::{Body, Call, Method, Reply, encoding};
 use crate::schema::Schema;
@@ -88,6 +89,8 @@ pub struct Part {
     pub for_each: Option<ForEach>,
     /// What is kept of its answer; all of it without.
     pub select: Option<Mask>,
+    /// Where its calls are counted.
+    pub meter: Arc<Calls>,
 }
 
 /// A list for the items of which a part is called.

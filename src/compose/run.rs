@@ -16,6 +16,7 @@ use super::fan::Fan;
 use super::plan::{ForEach, Form, Part, Shared};
 use super::source::{Each, Flaw, MAX_VALUES, Pieces, Root, Roots, Value};
 use super::template::Broken;
+use super::watch::Watch;
 use crate::call::service::BoxFuture;
 use crate::call::{self, Body, Call, Encodings, Origin, Replies, Reply};
 use crate::status::{Code, Status};
@@ -31,6 +32,7 @@ pub(super) struct Run {
     call: Call,
     request: Bytes,
     states: Vec<State>,
+    watch: Watch,
     /// Whether a part is done since parts were started.
     has_news: bool,
     running: FuturesUnordered<Running>,
@@ -114,6 +116,7 @@ impl Run {
     pub(super) fn new(shared: Arc<Shared>, call: Call, request: Bytes, form: Form) -> Self {
         Self {
             states: shared.parts.iter().map(|_| State::Waiting).collect(),
+            watch: Watch::new(Arc::clone(&shared), &call),
             shared,
             form,
             call,
@@ -201,13 +204,15 @@ impl Run {
     fn begin(&mut self, part: usize) -> Result<(), Box<Reply>> {
         match self.turn(part) {
             Turn::Call(request) => {
+                self.watch.begin(part);
                 self.states[part] = State::Called;
                 self.push(part, 0, request.into());
             }
             Turn::Items(requests) => {
+                self.watch.begin(part);
                 let fan = Fan::new(requests);
                 if fan.is_finished() {
-                    self.finish(part, Vec::new());
+                    self.finish(part, Vec::new(), Code::Ok);
                     return Ok(());
                 }
                 self.states[part] = State::Items(fan);
@@ -215,7 +220,10 @@ impl Run {
                 (0..at_once).for_each(|_| self.call_next_item(part));
             }
             Turn::Skip => self.end(part, State::Skipped),
-            Turn::Fail(status) => return self.fail(part, Reply::from(status)),
+            Turn::Fail(status) => {
+                self.watch.begin(part);
+                return self.fail(part, Reply::from(status));
+            }
         }
         Ok(())
     }
@@ -225,11 +233,11 @@ impl Run {
         let own = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let call = service.call(Call {
             method: Arc::clone(method),
-            origin: Origin { route: Arc::clone(route), ..self.call.origin.clone() },
+            origin: Origin { route: Arc::clone(route), parts: None, ..self.call.origin.clone() },
             metadata: self.call.metadata.clone(),
             deadline: own.into_iter().chain(self.call.deadline).min(),
             encodings: Encodings::default(),
-            trace: self.call.trace.clone(),
+            trace: self.watch.trace_of(part),
             body: Body::Message(request.into()),
         });
         self.running.push(Running { part, position, work: Work::Call(call) });
@@ -260,6 +268,7 @@ impl Run {
             News::End(_) => {
                 let state = std::mem::replace(&mut self.states[part], State::Failed);
                 let answers = if let State::Stream(answers) = state { answers } else { Vec::new() };
+                self.watch.end(part, Code::Ok);
                 self.end(part, State::Done(answers));
                 Ok(())
             }
@@ -295,7 +304,7 @@ impl Run {
                     answers.push(answer);
                 }
             }
-            _ => self.finish(part, vec![answer]),
+            _ => self.finish(part, vec![answer], Code::Ok),
         }
         Ok(())
     }
@@ -341,13 +350,15 @@ impl Run {
                 None => Answer::default(),
             });
         }
-        self.finish(part, answers);
+        let code = failures.first().map_or(Code::Ok, |failure| failure.status.code());
+        self.finish(part, answers, code);
         failures.into_iter().for_each(|failure| self.report(failure));
         Ok(())
     }
 
-    /// A part has all its answers.
-    fn finish(&mut self, part: usize, answers: Vec<Answer>) {
+    /// A part has all its answers; the code is what those who observe it are told.
+    fn finish(&mut self, part: usize, answers: Vec<Answer>, code: Code) {
+        self.watch.end(part, code);
         if self.form == Form::AsTheyCome && !answers.is_empty() {
             self.ready.push_back(self.shared.message(part, &answers));
         }
@@ -357,6 +368,7 @@ impl Run {
 
     /// A part has failed, and with it the whole if it is required.
     fn fail(&mut self, part: usize, reply: Reply) -> Result<(), Box<Reply>> {
+        self.watch.end(part, reply.status.code());
         if !self.shared.parts[part].is_optional {
             let Reply { status, hints, .. } = reply;
             return Err(Box::new(Reply { hints, ..Reply::from(status) }));
@@ -409,6 +421,16 @@ impl Run {
 
     /// What a part is to do now that all that it needs is over.
     fn turn(&self, part: usize) -> Turn {
+        let Part { when, for_each, request, .. } = &self.shared.parts[part];
+        let view = View { run: self, item: None };
+        // Who does not want the part is told nothing of what it would have needed.
+        if let Some(when) = when.as_ref().filter(|when| self.is_there(when.root)) {
+            match when.is_true(&view) {
+                Ok(true) => {}
+                Ok(false) => return Turn::Skip,
+                Err(flaw) => return Turn::Fail(self.broken(Broken { root: when.root, flaw })),
+            }
+        }
         let needs = &self.shared.needs[part];
         let failed = needs.iter().find(|need| matches!(self.states[**need], State::Failed));
         if let Some(need) = failed {
@@ -419,15 +441,6 @@ impl Run {
         if needs.iter().any(|need| matches!(self.states[*need], State::Skipped)) {
             return Turn::Skip;
         }
-        let Part { when, for_each, request, .. } = &self.shared.parts[part];
-        let view = View { run: self, item: None };
-        if let Some(when) = when {
-            match when.is_true(&view) {
-                Ok(true) => {}
-                Ok(false) => return Turn::Skip,
-                Err(flaw) => return Turn::Fail(self.broken(Broken { root: when.root, flaw })),
-            }
-        }
         if let Some(each) = for_each {
             return self.items(part, each).map_or_else(Turn::Fail, Turn::Items);
         }
@@ -436,6 +449,11 @@ impl Run {
             Ok(None) => Turn::Fail(self.request_too_long(part)),
             Err(broken) => Turn::Fail(self.broken(broken)),
         }
+    }
+
+    /// Whether something can be taken from there.
+    fn is_there(&self, root: Root) -> bool {
+        !matches!(root, Root::Part(part) if matches!(self.states[part], State::Failed | State::Skipped))
     }
 
     /// The requests for all items of a list.

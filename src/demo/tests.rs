@@ -2,8 +2,9 @@ use futures_util::StreamExt;
 use prost::Message;
 use prost_types::{Duration, FieldMask};
 use tonic::client::Grpc;
+use tonic::codegen::http;
 use tonic::transport::Channel;
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
@@ -244,10 +245,9 @@ async fn the_store_is_bounded() {
 
 #[tokio::test]
 async fn it_is_served_with_reflection() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener));
-    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let backend = start(Kind::Bookstore);
+    let channel =
+        Channel::from_shared(format!("http://{}", backend.address())).unwrap().connect().await.unwrap();
 
     let ask = |message_request| {
         let request = ServerReflectionRequest { host: String::new(), message_request: Some(message_request) };
@@ -288,6 +288,100 @@ async fn it_is_served_with_reflection() {
     assert_eq!(status.code(), Code::Unimplemented);
     assert_eq!(
         status.message(),
-        "This backend has no method /shop.v1.Shop/Get. It serves bookstore.v1.Bookstore and chat.v1.Chat."
+        "This backend has no method /shop.v1.Shop/Get. It serves bookstore.v1.Bookstore, chat.v1.Chat, \
+         grpc.health.v1.Health, grpc.reflection.v1.ServerReflection, grpc.reflection.v1alpha.ServerReflection."
     );
+}
+
+fn start(kind: Kind) -> Backend {
+    Backend::start(kind, "127.0.0.1:0".parse().unwrap(), &World::default()).unwrap()
+}
+
+/// A call of an own connection, with the error that it ends with.
+async fn called(backend: &Backend) -> Result<Shelf, Status> {
+    let channel = Channel::from_shared(format!("http://{}", backend.address())).unwrap().connect().await;
+    let mut client = Grpc::new(channel.map_err(|error| Status::unavailable(error.to_string()))?);
+    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    let path = http::uri::PathAndQuery::from_static("/bookstore.v1.Bookstore/GetShelf");
+    let request = Request::new(GetShelfRequest { name: "shelves/fiction".into() });
+    Ok(client.unary(request, path, tonic_prost::ProstCodec::default()).await?.into_inner())
+}
+
+#[tokio::test]
+async fn a_backend_is_broken_and_comes_back() {
+    let world = World::default();
+    let backend = Backend::start(Kind::Bookstore, "127.0.0.1:0".parse().unwrap(), &world).unwrap();
+    assert_eq!(called(&backend).await.unwrap().title, "Fiction");
+
+    // What it answers is told by its own text, and health checks go on.
+    backend.set(Health::Failing).unwrap();
+    let status = called(&backend).await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::Unavailable, "This backend was told to fail."));
+
+    backend.set(Health::Slow).unwrap();
+    let start = tokio::time::Instant::now();
+    called(&backend).await.unwrap();
+    assert!(start.elapsed() >= SLOWER_BY);
+
+    // It is connected to, and does not answer until it goes on.
+    backend.set(Health::Hanging).unwrap();
+    let mut call = std::pin::pin!(called(&backend));
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(50), &mut call).await.is_err());
+    backend.set(Health::Well).unwrap();
+    assert_eq!(call.await.unwrap().title, "Fiction");
+
+    // The connections that there are break with it, and its port is closed.
+    let stream = tokio::net::TcpStream::connect(backend.address()).await.unwrap();
+    called(&backend).await.unwrap();
+    backend.set(Health::Gone).unwrap();
+    let mut stream = stream;
+    let mut rest = Vec::new();
+    // Its settings may have come before; then the end comes, in whatever form.
+    let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest).await;
+    assert_eq!(called(&backend).await.unwrap_err().code(), Code::Unavailable);
+
+    // What the world knows outlives it.
+    let shelf = Shelf { name: "shelves/new".into(), title: "New".into(), book_count: 0 };
+    world.bookstore.store().add_shelf(shelf).unwrap();
+    backend.set(Health::Well).unwrap();
+    assert_eq!(called(&backend).await.unwrap().title, "Fiction");
+}
+
+#[tokio::test]
+async fn each_kind_serves_its_services_and_is_checked() {
+    for (kind, services) in [
+        (Kind::Users, &["users.v1.Users", "users.v2.Users"][..]),
+        (Kind::Orders, &["orders.v1.Orders"]),
+        (Kind::Offers, &["offers.v1.Offers"]),
+        (Kind::Pages, &["pages.v1.Pages"]),
+    ] {
+        let backend = start(kind);
+        let url = format!("http://{}", backend.address());
+        let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
+        let request = ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(MessageRequest::ListServices(String::new())),
+        };
+        let mut client = ServerReflectionClient::new(channel.clone());
+        let answers = client.server_reflection_info(futures_util::stream::iter([request])).await.unwrap();
+        let answer = answers.into_inner().next().await.unwrap().unwrap().message_response.unwrap();
+        let MessageResponse::ListServicesResponse(list) = answer else { panic!("not a list of services") };
+        let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+        assert_eq!(names, services);
+
+        for (service, expected) in [("", Code::Ok), (services[0], Code::Ok), ("chat.v1.Chat", Code::NotFound)]
+        {
+            let mut client = Grpc::new(channel.clone());
+            client.ready().await.unwrap();
+            let path = http::uri::PathAndQuery::from_static("/grpc.health.v1.Health/Check");
+            let codec = tonic_prost::ProstCodec::<services::CheckRequest, services::CheckResponse>::default();
+            let request = services::CheckRequest { service: service.to_owned() };
+            let answer = client.unary(Request::new(request), path, codec).await;
+            let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
+            assert_eq!(code, expected, "{service}");
+            if let Ok(answer) = answer {
+                assert_eq!(answer.into_inner().status, 1);
+            }
+        }
+    }
 }

@@ -11,6 +11,7 @@ use super::head::Head;
 use super::version::Gone;
 use crate::call::credential::Credential;
 use crate::call::identity::Noted;
+use crate::call::parts::Parts;
 use crate::call::{Body, Call, Dialect, Encodings, Origin};
 use crate::snapshot::Route;
 use crate::status::Status;
@@ -32,6 +33,8 @@ pub(super) struct Caller {
     pub(super) noted: Option<Arc<Noted>>,
     /// What it is told if the version has ended that it asks for.
     pub(super) gone: Option<Box<Gone>>,
+    /// Where it is noted what becomes of the parts of what it calls, once a route was found that has parts.
+    pub(super) parts: Option<Arc<Parts>>,
 }
 
 impl Caller {
@@ -71,6 +74,7 @@ impl Caller {
             credentials: self.credentials,
             headers: is_guarded.then(|| Arc::clone(&head.headers)),
             noted: self.noted,
+            parts: self.parts,
             proven: Vec::new(),
             ..Origin::new(dialect, Arc::clone(&route.template))
         }

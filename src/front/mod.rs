@@ -96,8 +96,8 @@ impl Front {
             Some(name) => key::take(name, &mut head.uri),
             None => Vec::new(),
         };
-        let mut caller =
-            Caller { peer, tls, credentials, trace: seen.trace.clone(), noted: None, gone: None };
+        let trace = seen.trace.clone();
+        let mut caller = Caller { peer, tls, credentials, trace, noted: None, gone: None, parts: None };
         // A block, as the future of a function keeps what it is given twice.
         async move {
             let versions = snapshot.versions.as_deref();

@@ -7,6 +7,7 @@ use super::caller::Caller;
 use super::meters::STREAMS;
 use crate::call::Dialect;
 use crate::call::identity::Noted;
+use crate::call::parts::Parts;
 use crate::snapshot::meters::RouteMeter;
 use crate::snapshot::{Cors, Route};
 use crate::telemetry::metrics::Held;
@@ -24,15 +25,27 @@ pub struct Seen {
     pub peer: Option<SocketAddr>,
     /// Where policy notes who calls, if the route has one.
     pub noted: Option<Arc<Noted>>,
+    /// Whether anybody wants to know what becomes of the parts of a call.
+    tells_parts: bool,
+    /// Where that is noted, if anybody does and the route has parts.
+    pub parts: Option<Arc<Parts>>,
     stream: Option<Held<1>>,
 }
 
 impl Seen {
+    /// A record in which nothing is known yet, with what becomes of the parts of a call if that is wanted.
+    pub fn new(tells_parts: bool) -> Self {
+        Self { tells_parts, ..Self::default() }
+    }
+
     /// Notes the route, and gives policy a place to note who the caller is.
     pub(super) fn found(&mut self, route: &Arc<Route>, dialect: Dialect, caller: &mut Caller) -> &Arc<Route> {
         if !route.endpoint.policies.is_empty() {
             let noted = self.noted.insert(Arc::default());
             caller.noted = Some(Arc::clone(noted));
+        }
+        if self.tells_parts && !route.endpoint.parts.is_empty() {
+            caller.parts = Some(Arc::clone(self.parts.insert(Arc::default())));
         }
         if route.endpoint.method.is_streaming() {
             self.stream = Some(STREAMS.hold(0));

@@ -428,3 +428,87 @@ async fn operators_see_the_parts() {
     assert!(said.contains("dashboard.v1.User has no field `segmnt`."), "{said}");
     assert!(said.contains("Did you mean `segment`?") && said.contains("transom.yaml:26:"), "{said}");
 }
+
+/// The parts of a call are in the line about it, in the metrics, and in its trace.
+#[tokio::test]
+async fn parts_are_seen_from_outside() {
+    let mut collector = python("tests/python/otlp_receiver.py");
+    collector.args(["--port", "0"]);
+    let mut collector = Server::start(collector, |line| line.strip_prefix("listening ")?.parse().ok());
+    let more = format!(
+        "telemetry: {{access_log: json, otlp: 'http://{}', traces: 100%}}\nadmin: 127.0.0.1:0\n",
+        collector.address()
+    );
+    let mut setting = Setting::new(DASHBOARD, &more);
+    let address = setting.gateway.address();
+    for user in ["ann", "failing", "plain"] {
+        let headers = [("x-request-id", user)];
+        let path = format!("/v1/dashboard/{user}");
+        let answer = client::send(address, Version::Http1, "GET", &path, &headers, "").await;
+        assert_eq!(answer.status.as_u16(), 200);
+    }
+    for (user, expected) in [
+        ("ann", [Some("OK"); 4]),
+        (
+            "failing",
+            [Some("OK"), Some("UNAVAILABLE"), Some("FAILED_PRECONDITION"), Some("FAILED_PRECONDITION")],
+        ),
+        ("plain", [Some("OK"), Some("OK"), Some("OK"), None]),
+    ] {
+        let mark = format!("\"request_id\":\"{user}\",\"peer\"");
+        setting.gateway.wait_for_log(&mark);
+        let log = setting.gateway.log();
+        let line = log.lines().find(|line| line.contains(&mark)).unwrap();
+        let parts = serde_json::from_str::<Value>(line).unwrap()["parts"].clone();
+        let parts = parts.as_array().unwrap().clone();
+        let names: Vec<_> = parts.iter().map(|part| part["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["user", "orders", "prices", "offers"]);
+        let codes: Vec<_> = parts.iter().map(|part| part["code"].as_str()).collect();
+        assert_eq!(codes, expected, "{line}");
+        assert!(parts.iter().all(|part| part["code"].is_null() == part["duration_ms"].is_null()), "{line}");
+    }
+    let admin = setting.gateway.admin();
+    let metrics = get(admin, "/metrics").await;
+    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+    for (part, code, count) in [("user", "OK", 3), ("orders", "UNAVAILABLE", 1), ("offers", "OK", 1)] {
+        let line = format!(
+            "transom_part_duration_seconds_count{{rpc_method=\"shop.v1.Dashboards/GetDashboard\",part=\"{part}\",rpc_response_status_code=\"{code}\"}} {count}\n"
+        );
+        assert!(metrics.contains(&line), "{line}\n{metrics}");
+    }
+
+    setting.gateway.server().terminate();
+    setting.gateway.server().wait();
+    collector.terminate();
+    collector.wait();
+    let printed = collector.finished();
+    let spans: Vec<Value> = printed
+        .lines()
+        .filter_map(|line| Some(serde_json::from_str(line.strip_prefix("span ")?).unwrap()))
+        .collect();
+    let root = spans
+        .iter()
+        .find(|span| span["attributes"]["transom.request_id"] == "ann")
+        .unwrap_or_else(|| panic!("{printed}"));
+    let below = |parent: &Value, name: &str| {
+        let is = |span: &&Value| span["parent"] == parent["id"] && span["name"] == name;
+        spans.iter().filter(is).cloned().collect::<Vec<_>>()
+    };
+    for (part, method, calls) in [
+        ("user", "dashboard.v1.Users/GetUser", 1),
+        ("orders", "dashboard.v1.Orders/ListOrders", 1),
+        ("prices", "dashboard.v1.Orders/GetPrice", 3),
+        ("offers", "dashboard.v1.Offers/ForSegment", 1),
+    ] {
+        let found = below(root, &format!("part {part}"));
+        let [span] = &found[..] else { panic!("{part}: {found:?}") };
+        let expected = json!({
+            "transom.part": part, "rpc.system.name": "grpc", "rpc.method": method, "rpc.response.status_code": "OK",
+        });
+        assert_eq!(span["attributes"], expected);
+        assert_eq!(below(span, method).len(), calls, "{part}");
+    }
+    let failed =
+        spans.iter().filter(|span| span["attributes"]["error.type"] == "FAILED_PRECONDITION").count();
+    assert_eq!(failed, 2);
+}

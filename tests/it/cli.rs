@@ -373,7 +373,7 @@ fn the_demo_shows_requests_that_work() {
     let table =
         readme.lines().filter_map(|row| row.strip_prefix("| ")?.strip_suffix("` |")?.split_once(" | `curl "));
     let commands: Vec<_> = typed.chain(table).collect();
-    assert_eq!(commands.len(), 12 + 11, "{introduction}");
+    assert_eq!(commands.len(), 14 + 11, "{introduction}");
     for (title, command) in commands {
         // What is typed goes to those that read it.
         let script =

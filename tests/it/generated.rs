@@ -73,19 +73,39 @@ fn chat_descriptors_are_up_to_date() {
 }
 
 #[test]
+fn shop_descriptors_are_up_to_date() {
+    let (protos, example) = (root().join("protos"), root().join("examples/shop"));
+    check("examples/shop/shop.binpb", &compile(&[&example, &protos], &proto_files(&example)));
+}
+
+#[test]
 fn bookstore_code_is_up_to_date() {
-    check("src/demo/bookstore_v1.rs", &code("bookstore", "bookstore.v1"));
+    check("src/demo/bookstore_v1.rs", &code("bookstore", "bookstore.proto", "bookstore.v1"));
 }
 
 #[test]
 fn chat_code_is_up_to_date() {
-    check("src/demo/chat_v1.rs", &code("chat", "chat.v1"));
+    check("src/demo/chat_v1.rs", &code("chat", "chat.proto", "chat.v1"));
 }
 
-/// The policy of the page of the chat names the digests of its style and its script.
 #[test]
-fn digests_of_the_chat_page_are_up_to_date() {
-    let path = "examples/chat/chat.html";
+fn shop_code_is_up_to_date() {
+    for file in proto_files(&root().join("examples/shop")) {
+        // users/v1/users.proto is of the package users.v1.
+        let package = file.rsplit_once('/').unwrap().0.replace('/', ".");
+        let path = format!("src/demo/{}.rs", package.replace('.', "_"));
+        check(&path, &code("shop", &file, &package));
+    }
+}
+
+/// The policies of the pages name the digests of their styles and scripts.
+#[test]
+fn digests_of_the_pages_are_up_to_date() {
+    check_digests("examples/chat/chat.html");
+    check_digests("examples/dashboard/dashboard.html");
+}
+
+fn check_digests(path: &str) {
     let mut page = fs::read_to_string(root().join(path)).unwrap();
     for (element, directive) in [("style", "style-src"), ("script", "script-src")] {
         let content = page.split_once(&format!("<{element}>")).unwrap().1;
@@ -105,11 +125,11 @@ fn sha256(data: &[u8]) -> Vec<u8> {
 }
 
 /// The code for the server of an example's proto.
-fn code(example: &str, package: &str) -> Vec<u8> {
+fn code(example: &str, file: &str, package: &str) -> Vec<u8> {
     let includes = [root().join("examples").join(example), root().join("protos")];
     let mut compiler = protox::Compiler::new(includes).unwrap();
     // With the comments: they become the documentation of the code.
-    compiler.include_imports(true).include_source_info(true).open_file(format!("{example}.proto")).unwrap();
+    compiler.include_imports(true).include_source_info(true).open_file(file).unwrap();
 
     let out = tempfile::tempdir().unwrap();
     tonic_prost_build::configure()

@@ -11,6 +11,7 @@ mod aggregates;
 mod cli;
 mod clients;
 mod compression;
+mod demo;
 mod dependencies;
 mod deploy;
 mod dialects;

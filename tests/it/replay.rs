@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use serde_json::Value;
+use transom::demo::Kind;
 
 use crate::support::client::{self, Answer, Version};
 use crate::support::gateway::{Gateway, listening, transom};
@@ -27,6 +28,7 @@ async fn demo() {
         Server::start(transom(&["demo", "--address", "127.0.0.1:0", "--log-format", "json"]), listening);
     replay("examples/bookstore/requests.http", demo.address(), Version::Http1).await;
     replay("examples/chat/requests.http", demo.address(), Version::Http1).await;
+    replay("examples/dashboard/requests.http", demo.address(), Version::Http2).await;
 }
 
 #[tokio::test]
@@ -39,9 +41,15 @@ async fn chat() {
 
 #[tokio::test]
 async fn dashboard() {
-    let [bookstore, chat] = [(); 2].map(|()| format!("http://{}", backend::bookstore()));
-    let environment =
-        [("TRANSOM_ADDRESS", "127.0.0.1:0"), ("BOOKSTORE_URL", &bookstore), ("CHAT_URL", &chat)];
+    let [users, orders, offers, pages] = [Kind::Users, Kind::Orders, Kind::Offers, Kind::Pages]
+        .map(|kind| format!("http://{}", backend::of_the_demo(kind)));
+    let environment = [
+        ("TRANSOM_ADDRESS", "127.0.0.1:0"),
+        ("USERS_URL", &users),
+        ("ORDERS_URL", &orders),
+        ("OFFERS_URL", &offers),
+        ("PAGES_URL", &pages),
+    ];
     let gateway = Gateway::with_file(&root().join("examples/dashboard/transom.yaml"), &environment);
     replay("examples/dashboard/requests.http", gateway.address(), Version::Http1).await;
 }

@@ -21,10 +21,12 @@ use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version};
 use tokio::time::Instant;
 
+use crate::call::parts::Parts;
 use crate::config::telemetry::{self as settings, Paths, Telemetry};
 use crate::front::request_id::{REQUEST_ID, is_usable, made_up};
 use crate::front::{Seen, Socket};
-use crate::server::access_log::{AccessLog, Form, Record};
+use crate::server::access_log::{AccessLog, Form, PartRecord, Record};
+use crate::snapshot::Route;
 use crate::snapshot::meters::{METHOD_NAMES, RouteMeter, method_index, status_index};
 use crate::status::Code;
 use crate::telemetry::metrics::{Tally, Time};
@@ -103,7 +105,8 @@ impl Observer {
             detail
         });
         ACTIVE.add(method, 1);
-        Observed { seen: Seen::default(), started: Instant::now(), method, detail, outcome: None }
+        let seen = Seen::new(self.log.is_some());
+        Observed { seen, started: Instant::now(), method, detail, outcome: None }
     }
 
     /// Settles the name of a request and its place in a trace, and writes both into its header for those behind.
@@ -323,6 +326,9 @@ impl Detail {
     fn write(&self, seen: &Seen, outcome: Outcome, duration: Duration, socket: Option<&str>) {
         let Some(log) = &self.log else { return };
         let route = seen.route.as_ref().map(|(route, _)| &**route);
+        // What has only begun has nothing to tell.
+        let parts = seen.parts.as_ref().filter(|_| socket != Some("open"));
+        let parts = parts.zip(route).map(|(parts, route)| told(parts, route));
         log.write(&Record {
             time: SystemTime::now(),
             request_id: self.request_id.as_ref().map(HeaderValue::as_bytes),
@@ -342,6 +348,7 @@ impl Detail {
             socket,
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),
             principal: principal(seen),
+            parts: parts.as_deref(),
         });
     }
 
@@ -395,6 +402,16 @@ impl Detail {
             span.set("error.type", outcome.code.name());
         }
     }
+}
+
+/// What became of the parts of a method.
+fn told<'r>(parts: &Parts, route: &'r Route) -> Vec<PartRecord<'r>> {
+    let names = route.endpoint.parts.iter().map(|part| &*part.name).enumerate();
+    let told = names.map(|(position, name)| PartRecord {
+        name,
+        outcome: parts.outcome(position).map(|(code, duration)| (code.name(), duration)),
+    });
+    told.collect()
 }
 
 /// Who has called, where policy has found it out.

@@ -309,7 +309,7 @@ fn plan<'p>(ready: &'p Ready<'_>, problems: &mut Problems) -> Planned<'p> {
     let variables: Vec<String> =
         template.iter().flat_map(Template::variables).map(ToString::to_string).collect();
     let before = problems.errors();
-    let parts = part::parts(&ready.parts, &mut fields, problems);
+    let parts = part::parts(&ready.composed.name.to_string(), &ready.parts, &mut fields, problems);
     let is_read = problems.errors() == before;
     for name in &variables {
         let place = route.path.place;

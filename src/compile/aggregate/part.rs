@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::inferred::Fields;
 use super::request::{Item, Reading, unknown};
 use super::types::{Shape, Typed};
+use crate::call::meters::PARTS;
 use crate::compose::mask::Mask;
 use crate::compose::plan::{self, ForEach};
 use crate::compose::source::Source;
@@ -40,8 +41,9 @@ impl Part<'_> {
     }
 }
 
-/// The parts as they are called.
+/// The parts of a method as they are called.
 pub(super) fn parts<'a>(
+    whole: &str,
     parts: &'a [Part<'a>],
     fields: &mut Fields<'a>,
     problems: &mut Problems,
@@ -68,6 +70,7 @@ pub(super) fn parts<'a>(
                 max_items: settings.max_items.value as usize,
             }),
             select: select(&parts[own], problems),
+            meter: PARTS.series(&[whole, name]),
         }
     });
     planned.collect()

@@ -98,6 +98,7 @@ fn part(name: &str, number: u32, script: &Script) -> Part {
         when: None,
         for_each: None,
         select: None,
+        meter: Arc::default(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::super::plan::MAX_PARTS;
 use super::*;
+use crate::call::parts::Parts;
 
 /// A call of a plan that is polled by hand.
 struct Running(BoxFuture<Reply>);
@@ -296,4 +297,84 @@ fn as_many_parts_as_there_may_be_are_called_at_once() {
         Poll::Pending => None,
     });
     assert_eq!(fields(&reply.unwrap().message.bytes).len(), MAX_PARTS);
+}
+
+#[test]
+fn a_part_that_nobody_wants_is_no_error_though_what_it_needs_failed() {
+    let [user, offers] = [(); 2].map(|()| Script::default());
+    let optional = |part: Part| Part { is_optional: true, ..part };
+    let parts = |when| {
+        vec![
+            optional(part("user", 1, &user)),
+            optional(Part { request: copy(of(0)), when: Some(when), ..part("offers", 2, &offers) }),
+        ]
+    };
+    let wanted = source(Root::Request, [step(9, Layout::Varint, false)]);
+    for (when, is_told) in [(wanted, false), (of(0), true)] {
+        let running = Running::new(parts(when), PLENTY, "");
+        user.fail(user.count() - 1, Status::backend(Code::Unavailable, "away"));
+        let answer = errors(&running.answer());
+        let told = error("offers", Code::FailedPrecondition, "It needs the part \"user\", which failed.");
+        assert_eq!(answer.contains(&told), is_told, "{answer:?}");
+        assert!(answer.contains(&error("user", Code::Unavailable, "away")));
+    }
+}
+
+/// What is noted of parts, for whoever observes the call.
+#[tokio::test(start_paused = true)]
+async fn each_part_is_told_with_its_end() {
+    let [user, slow, list, each, left] = [(); 5].map(|()| Script::default());
+    let optional = |part: Part| Part { is_optional: true, ..part };
+    let never = source(Root::Request, [step(9, Layout::Varint, false)]);
+    let parts = vec![
+        optional(part("user", 1, &user)),
+        part("slow", 2, &slow),
+        Part { when: Some(never), ..part("skipped", 3, &left) },
+        optional(Part { request: copy(of(0)), ..part("needy", 4, &left) }),
+        optional(Part {
+            for_each: Some(ForEach {
+                list: source(Root::Request, [step(7, Layout::Bytes, true)]),
+                at_once: 1,
+                max_items: 9,
+            }),
+            request: copy(source(Root::Item, [])),
+            ..part("each", 5, &each)
+        }),
+        part("list", 6, &list),
+    ];
+    let meters: Vec<_> = parts.iter().map(|part| Arc::clone(&part.meter)).collect();
+    let noted = Arc::new(Parts::default());
+    let mut call = call([text(7, "a"), text(7, "b")].concat());
+    call.origin.parts = Some(Arc::clone(&noted));
+    let mut running = Running(Plan::new(settings(PLENTY), parts).call(call));
+    running.poll_pending();
+    let pause = std::time::Duration::from_millis(3);
+    tokio::time::advance(pause).await;
+    user.fail(0, Status::backend(Code::Unavailable, "away"));
+    each.fail(0, Status::backend(Code::NotFound, "none"));
+    list.answer(0, "");
+    running.poll_pending();
+    each.answer(1, "");
+    running.poll_pending();
+    let codes = || (0..6).map(|part| noted.outcome(part).map(|(code, _)| code)).collect::<Vec<_>>();
+    let expected = [
+        Some(Code::Unavailable),
+        Some(Code::Cancelled),
+        None,
+        Some(Code::FailedPrecondition),
+        Some(Code::NotFound),
+        Some(Code::Ok),
+    ];
+    assert_eq!(codes(), expected);
+    assert_eq!(noted.outcome(5), Some((Code::Ok, pause)));
+    // Whoever leaves cancels what is under way.
+    tokio::time::advance(pause).await;
+    drop(running);
+    tokio::time::advance(pause).await;
+    assert_eq!(noted.outcome(1), Some((Code::Cancelled, 2 * pause)));
+    let counts =
+        |code: Code| meters.iter().map(|meter| meter.count(code.number().into())).collect::<Vec<_>>();
+    assert_eq!(counts(Code::Ok), [0, 0, 0, 0, 0, 1]);
+    assert_eq!(counts(Code::Cancelled), [0, 1, 0, 0, 0, 0]);
+    assert_eq!(counts(Code::FailedPrecondition), [0, 0, 0, 1, 0, 0]);
 }

@@ -21,7 +21,7 @@ mod tests;
 /// The page: its style and its script are in it, and their digests in its policy.
 const PAGE: &str = include_str!("../../../examples/chat/chat.html");
 
-/// Headers of the page beside the policy that it carries itself, which is one that must stand in a header.
+/// Headers of pages beside the policy that they carry themselves, which is one that must stand in a header.
 const PAGE_METADATA: [(&str, &str); 3] =
     [("x-frame-options", "DENY"), ("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")];
 
@@ -75,13 +75,18 @@ impl Chat for Hall {
     }
 
     async fn get_page(&self, _: Request<GetPageRequest>) -> Answer<HttpBody> {
-        let content_type = "text/html; charset=utf-8".into();
-        let mut response = Response::new(HttpBody { content_type, data: PAGE.into() });
-        for (name, value) in PAGE_METADATA {
-            response.metadata_mut().insert(name, MetadataValue::from_static(value));
-        }
-        Ok(response)
+        Ok(page(PAGE))
     }
+}
+
+/// The answer with a page for browsers.
+pub(super) fn page(html: &str) -> Response<HttpBody> {
+    let content_type = "text/html; charset=utf-8".into();
+    let mut response = Response::new(HttpBody { content_type, data: html.into() });
+    for (name, value) in PAGE_METADATA {
+        response.metadata_mut().insert(name, MetadataValue::from_static(value));
+    }
+    response
 }
 
 /// The call of a member: it is welcomed, hears the room, and says what it sends, until it sends no more.

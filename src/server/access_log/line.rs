@@ -4,11 +4,14 @@ use std::fmt::{Display, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use super::{Form, Record};
+use super::{Form, PartRecord, Record};
 
 /// How much of a caller's text a line has, in bytes.
 const MAX_PATH: usize = 1024;
 const MAX_TEXT: usize = 256;
+/// How much of a name of a part a line has, in bytes, and of how many parts.
+const MAX_NAME: usize = 64;
+const MAX_PARTS: usize = 32;
 
 /// Adds a line with its end.
 pub(super) fn write(lines: &mut Vec<u8>, record: &Record<'_>, form: Form) {
@@ -32,13 +35,14 @@ pub(super) fn write(lines: &mut Vec<u8>, record: &Record<'_>, form: Form) {
     fields.text(&NAMES[15], record.socket, MAX_TEXT);
     fields.bytes(&NAMES[16], record.agent, MAX_TEXT);
     fields.text(&NAMES[17], record.principal, MAX_TEXT);
+    fields.parts(&NAMES[18], record.parts);
     fields.end();
 }
 
 /// How a name stands before its value, in text and in JSON.
 type Name = [&'static str; 2];
 
-const NAMES: [Name; 18] = [
+const NAMES: [Name; 19] = [
     ["time=", "\"time\":"],
     [" request_id=", ",\"request_id\":"],
     [" peer=", ",\"peer\":"],
@@ -57,6 +61,7 @@ const NAMES: [Name; 18] = [
     [" websocket=", ",\"websocket\":"],
     [" user_agent=", ",\"user_agent\":"],
     [" principal=", ",\"principal\":"],
+    [" parts=", ",\"parts\":"],
 ];
 
 /// The fields of a line. In JSON, what is absent is null, so that all lines have the same keys; in text it is left out.
@@ -148,6 +153,26 @@ impl Fields<'_> {
             shown.chars().for_each(|c| self.out.escaped(c));
         }
         self.out.push(if is_cut { "…\"" } else { "\"" });
+    }
+
+    /// In JSON a list of objects, in text `name:code:milliseconds` one behind the other, or `name:-`.
+    fn parts(&mut self, name: &Name, parts: Option<&[PartRecord<'_>]>) {
+        let Some(parts) = parts else { return self.absent(name) };
+        self.name(name);
+        self.out.push(self.of("", "["));
+        for (place, PartRecord { name, outcome }) in parts.iter().take(MAX_PARTS).enumerate() {
+            self.out.push(if place == 0 { "" } else { "," });
+            self.text(&["", "{\"name\":"], Some(name), MAX_NAME);
+            match outcome {
+                Some((code, duration)) => {
+                    self.text(&[":", ",\"code\":"], Some(code), MAX_NAME);
+                    self.millis(&[":", ",\"duration_ms\":"], *duration);
+                }
+                None => self.out.push(self.of(":-", ",\"code\":null,\"duration_ms\":null")),
+            }
+            self.out.push(self.of("", "}"));
+        }
+        self.out.push(self.of("", "]"));
     }
 
     fn absent(&mut self, name: &Name) {

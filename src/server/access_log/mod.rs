@@ -80,6 +80,17 @@ pub struct Record<'a> {
     pub agent: Option<&'a [u8]>,
     /// Who has called, where policy has found it out.
     pub principal: Option<&'a str>,
+    /// What became of the parts of a method that has parts, in their order; a line has the first 32.
+    pub parts: Option<&'a [PartRecord<'a>]>,
+}
+
+/// What became of a part.
+#[derive(Clone, Copy, Debug)]
+pub struct PartRecord<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The name of its gRPC code, and how long it took; absent if it was not called.
+    pub outcome: Option<(&'a str, Duration)>,
 }
 
 /// The log.

@@ -28,6 +28,7 @@ fn record<'a>() -> Record<'a> {
         socket: None,
         agent: Some(b"curl/8.0"),
         principal: Some("acme-1"),
+        parts: Some(&PARTS),
     }
 }
 
@@ -56,7 +57,13 @@ const EMPTY: Record<'static> = Record {
     socket: None,
     agent: None,
     principal: None,
+    parts: None,
 };
+
+const PARTS: [PartRecord<'static>; 2] = [
+    PartRecord { name: "user", outcome: Some(("OK", Duration::from_micros(500))) },
+    PartRecord { name: "offers", outcome: None },
+];
 
 #[test]
 fn lines_say_what_happened() {
@@ -65,7 +72,7 @@ fn lines_say_what_happened() {
         "time=2026-01-01T00:00:00.250Z request_id=7f peer=127.0.0.1:4000 method=GET path=/v1/shelves/crime \
          route=\"/v1/{name=shelves/*}\" status=200 code=OK dialect=rest duration_ms=1.250 bytes_in=0 bytes_out=321 \
          rpc=shop.v1.Shop/Get upstream=shop trace_id=4bf92f3577b34da6a3ce929d0e0e4736 user_agent=curl/8.0 \
-         principal=acme-1\n"
+         principal=acme-1 parts=user:OK:0.500,offers:-\n"
     );
     let text = line(&record(), Form::Json);
     let expected = json!({
@@ -74,6 +81,9 @@ fn lines_say_what_happened() {
         "duration_ms": 1.25, "bytes_in": 0, "bytes_out": 321, "rpc": "shop.v1.Shop/Get", "upstream": "shop",
         "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "websocket": null, "user_agent": "curl/8.0",
         "principal": "acme-1",
+        "parts": [
+            {"name": "user", "code": "OK", "duration_ms": 0.5}, {"name": "offers", "code": null, "duration_ms": null},
+        ],
     });
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
     assert_eq!(

@@ -120,6 +120,12 @@ impl Trace {
         self.open(self.context.child(), Some(*self.context.ids().span()), false, name.into(), kind)
     }
 
+    /// The same trace at a span that was begun within it, so that what begins there is a part of that one.
+    #[must_use]
+    pub fn within(&self, open: &Open) -> Self {
+        Self { context: open.context(), parent: None, exporter: Arc::clone(&self.exporter) }
+    }
+
     fn open(
         &self,
         context: Context,

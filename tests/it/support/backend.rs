@@ -5,21 +5,21 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tempfile::TempDir;
+use transom::demo::{Backend, Kind, World};
 
 use super::process::{Server, python};
 
 /// Starts the embedded bookstore on a thread of its own. It runs until the tests end.
 pub(crate) fn bookstore() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            transom::demo::serve(listener).await.unwrap();
-        });
-    });
+    of_the_demo(Kind::Bookstore)
+}
+
+/// Starts one of the backends of the demo. It runs until the tests end.
+pub(crate) fn of_the_demo(kind: Kind) -> SocketAddr {
+    let backend =
+        Backend::start(kind, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &World::default()).unwrap();
+    let address = backend.address();
+    std::mem::forget(backend);
     address
 }
 

@@ -65,6 +65,14 @@ impl Gateway {
         format!("http://{}{path}", self.address())
     }
 
+    /// Where operators are answered.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.server.wait_for("operators are listened to");
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains("operators are listened to")).unwrap();
+        serde_json::from_str::<Value>(line).unwrap()["address"].as_str().unwrap().parse().unwrap()
+    }
+
     /// The process.
     pub(crate) fn server(&mut self) -> &mut Server {
         &mut self.server

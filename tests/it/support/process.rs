@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -25,10 +25,27 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts a server and waits for a line of its output from which `address_in` reads an address.
-    pub(crate) fn start(mut command: Command, address_in: fn(&str) -> Option<SocketAddr>) -> Self {
+    pub(crate) fn start(command: Command, address_in: fn(&str) -> Option<SocketAddr>) -> Self {
+        Self::start_with(command, Stdio::null(), address_in).0
+    }
+
+    /// The same with what is typed to it.
+    pub(crate) fn start_typed(
+        command: Command,
+        address_in: fn(&str) -> Option<SocketAddr>,
+    ) -> (Self, ChildStdin) {
+        let (server, input) = Self::start_with(command, Stdio::piped(), address_in);
+        (server, input.unwrap())
+    }
+
+    fn start_with(
+        mut command: Command,
+        input: Stdio,
+        address_in: fn(&str) -> Option<SocketAddr>,
+    ) -> (Self, Option<ChildStdin>) {
         let what = format!("{command:?}");
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -41,7 +58,8 @@ impl Server {
             let _ = child.wait();
             panic!("{what} did not say where it listens. Its output:\n{}", printed.all());
         };
-        Self { child, printed, address }
+        let input = child.stdin.take();
+        (Self { child, printed, address }, input)
     }
 
     /// Where it listens.

@@ -50,7 +50,7 @@ async fn each_request_is_a_line_of_json() {
         "time": null, "request_id": "one", "peer": null, "method": "GET", "path": "/v1/echo/a%20b",
         "route": "/v1/echo/{string}", "status": 200, "code": "OK", "dialect": "rest", "duration_ms": null,
         "bytes_in": 0, "bytes_out": answer.body.len(), "rpc": "echo.v1.Echo/Echo", "upstream": "echo",
-        "trace_id": null, "websocket": null, "user_agent": "test/1", "principal": null,
+        "trace_id": null, "websocket": null, "user_agent": "test/1", "principal": null, "parts": null,
     });
     assert_eq!(line, expected);
 

@@ -161,7 +161,7 @@ async fn prometheus_scrapes_the_gateway() {
     assert_eq!(targets["data"]["activeTargets"][0]["health"], "up", "{targets}");
     let rules = client::get(prometheus.address(), "/api/v1/rules").await.json();
     let rules = rules["data"]["groups"][0]["rules"].as_array().unwrap().clone();
-    assert_eq!(rules.len(), 11);
+    assert_eq!(rules.len(), 17);
     for rule in rules {
         assert_eq!(rule["lastError"], Value::Null, "{rule}");
         assert_ne!(rule["state"], "firing", "{rule}");
