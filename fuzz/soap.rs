@@ -64,6 +64,7 @@ fn front() -> Front {
         upstream: "echo".into(),
         policies: Vec::new(),
         parts: Vec::new(),
+        split: Default::default(),
         dialects: vec![Dialect::Soap],
         options: EndpointOptions::default(),
     };

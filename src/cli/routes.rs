@@ -59,5 +59,6 @@ fn print_table(snapshot: &Snapshot) {
 
 fn upstreams(endpoint: &Endpoint) -> String {
     let names = endpoint.upstreams();
-    if names.is_empty() { "-".to_owned() } else { names.join(",") }
+    let names = if names.is_empty() { "-".to_owned() } else { names.join(",") };
+    if endpoint.split.is_empty() { names } else { format!("{names} ({})", endpoint.split) }
 }

@@ -10,6 +10,7 @@ use super::aggregate::Composed;
 use super::descriptors::Catalogue;
 use super::own;
 use super::policies::Policies;
+use super::split::{self, Answering, Splitting};
 use super::upstreams::Upstream;
 use crate::call;
 use crate::call::meters::CLIENT;
@@ -25,6 +26,7 @@ use crate::config::value::origin::Origin;
 use crate::config::{self, Config};
 use crate::schema::Schema;
 use crate::schema::method::{Method, Service};
+use crate::snapshot::split::Split;
 use crate::snapshot::{Cors, Endpoint, EndpointOptions, StreamForm};
 
 /// A method that is exposed.
@@ -76,6 +78,7 @@ pub(super) fn expose<'c>(
     problems: &mut Problems,
 ) -> Vec<Exposed<'c>> {
     let Offered { upstreams, catalogue, composed, is_complete } = *offered;
+    split::check(config, problems);
     let mut offers = offers(upstreams, catalogue);
     offer_own(config, upstreams, catalogue, &mut offers);
     let mut exposed = Vec::new();
@@ -91,12 +94,15 @@ pub(super) fn expose<'c>(
         let Some(offer) = offer else { continue };
         let upstream = &upstreams[offer.upstream];
         let service = &offer.schema.services()[offer.service];
+        let splitting = Splitting::new(config, (name, settings), offer, candidates, offered, problems);
         for (position, method) in service.methods().iter().enumerate() {
             let subject = Subject { schema: &offer.schema, service, method };
-            let answers = Arc::clone(&upstream.service);
-            let endpoint = endpoint(config, settings, Some(&upstream.name), answers, &subject, problems);
+            let Answering { service, told } = splitting.around(&subject, problems);
+            let endpoint = endpoint(config, settings, Some(&upstream.name), service, &subject, problems);
             let name = offer.schema.text(method.name());
-            let endpoint = endpoint.map(|endpoint| Arc::new(policies.around(settings, name, endpoint)));
+            let endpoint = endpoint.map(|endpoint| {
+                Arc::new(policies.around(settings, name, Endpoint { split: told, ..endpoint }))
+            });
             exposed.extend(endpoint.map(|endpoint| Exposed {
                 endpoint,
                 settings,
@@ -122,10 +128,10 @@ fn is_missing(name: &str, upstreams: &[Upstream], catalogue: &Catalogue) -> bool
 }
 
 /// A service as an upstream defines it.
-struct Offer {
-    upstream: usize,
-    schema: Arc<Schema>,
-    service: usize,
+pub(super) struct Offer {
+    pub(super) upstream: usize,
+    pub(super) schema: Arc<Schema>,
+    pub(super) service: usize,
 }
 
 /// All services by name, in the order in which they are first defined.
@@ -192,7 +198,7 @@ fn choose<'o>(
     None
 }
 
-fn defined_by(candidates: &[Offer], upstreams: &[Upstream]) -> String {
+pub(super) fn defined_by(candidates: &[Offer], upstreams: &[Upstream]) -> String {
     let names: Vec<_> = candidates.iter().map(|offer| upstreams[offer.upstream].name.as_str()).collect();
     format!("It is defined by: {}.", names.join(", "))
 }
@@ -204,6 +210,13 @@ pub(super) struct Subject<'a> {
     pub(super) method: &'a Method,
 }
 
+impl Subject<'_> {
+    /// `package.Service/Method`
+    pub(super) fn full_name(&self) -> String {
+        format!("{}/{}", self.schema.text(self.service.name()), self.schema.text(self.method.name()))
+    }
+}
+
 /// A method that is exposed, of an upstream or of the gateway itself.
 pub(super) fn endpoint(
     config: &Config,
@@ -213,8 +226,8 @@ pub(super) fn endpoint(
     subject: &Subject<'_>,
     problems: &mut Problems,
 ) -> Option<Endpoint> {
-    let Subject { schema, service, method } = *subject;
-    let full_name = format!("{}/{}", schema.text(service.name()), schema.text(method.name()));
+    let Subject { schema, method, .. } = *subject;
+    let full_name = subject.full_name();
     let Ok(path) = PathAndQuery::try_from(format!("/{full_name}")) else {
         let text = format!("The method {full_name:?} has a name that HTTP cannot carry.");
         problems.push(Problem::error(text).at(settings.service.place));
@@ -236,6 +249,7 @@ pub(super) fn endpoint(
         upstream: upstream.unwrap_or_default().to_owned(),
         policies: Vec::new(),
         parts: Vec::new(),
+        split: Split::default(),
         dialects: settings.dialects.iter().map(|dialect| spoken(dialect.value)).collect(),
         options: options(config, settings),
     })

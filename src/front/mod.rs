@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::header::{ALLOW, ORIGIN};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
+use crate::call::Dialect;
 use crate::call::service::BoxFuture;
 use crate::route::table::Found;
 use crate::snapshot::Snapshot;
@@ -103,6 +104,7 @@ impl Front {
                 Spoken::WebSocket => {
                     let mut answer = Box::pin(websocket::answer(&snapshot, head, caller, seen)).await;
                     error::limits(seen.noted.as_ref(), answer.headers_mut());
+                    error::cookies(seen.noted.as_ref(), answer.headers_mut());
                     return answer;
                 }
                 Spoken::Soap(service) => {
@@ -115,6 +117,10 @@ impl Front {
                 Spoken::Rest => Self::rest(&snapshot, &head, body, caller, seen).await,
             };
             error::limits(seen.noted.as_ref(), answer.headers_mut());
+            // To clients of gRPC it would be metadata, which they do not keep.
+            if !seen.speaks(Dialect::Grpc) {
+                error::cookies(seen.noted.as_ref(), answer.headers_mut());
+            }
             if let Some(cors) = seen.cors() {
                 cors::complete(cors, origin.as_ref(), answer.headers_mut());
             }

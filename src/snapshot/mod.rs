@@ -22,9 +22,11 @@ use crate::tls::server::Acceptor;
 pub mod handle;
 pub mod meters;
 pub mod service;
+pub mod split;
 
 use meters::{Meters, RouteMeter};
 use service::{Documents, Services};
+use split::Split;
 
 /// The compiled configuration.
 #[derive(Debug)]
@@ -230,6 +232,8 @@ pub struct Endpoint {
     pub policies: Vec<String>,
     /// What it is made of, where it is made of several methods.
     pub parts: Vec<Part>,
+    /// Which other upstreams have some of its calls.
+    pub split: Split,
     /// The dialects in which it is served.
     pub dialects: Vec<Dialect>,
     /// How it is presented.

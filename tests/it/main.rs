@@ -36,6 +36,7 @@ mod schema;
 mod shells;
 mod soap;
 mod sockets;
+mod split;
 mod starter;
 mod streams;
 mod support;

@@ -139,6 +139,7 @@ impl Setting {
                 upstream: "echo".into(),
                 policies: Vec::new(),
                 parts: Vec::new(),
+                split: Default::default(),
                 dialects: dialects.to_vec(),
                 options: options.clone(),
             })

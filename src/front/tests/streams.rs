@@ -423,6 +423,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
             upstream: "files".into(),
             policies: Vec::new(),
             parts: Vec::new(),
+            split: Default::default(),
             dialects: vec![Dialect::Rest],
             options: EndpointOptions::default(),
         };
