@@ -202,9 +202,11 @@ impl<'s> Finding<'_, 's, '_> {
         let changes = diff(own, other, methods.iter().map(String::as_str));
         let Some(first) = changes.first() else { return };
         let upstream = &self.offered.upstreams[self.own.upstream].name;
+        let other = &wanted.value;
         let mut text = format!(
-            "The upstream {:?} does not answer for {upstream:?} in the service {}: {}.{} is {} there and {} here, so that {}.",
-            wanted.value, self.service, first.element, first.member, first.old, first.new, first.effect
+            "The upstream {other:?} cannot answer for {upstream:?} in the service {}: {}.{} is {} in {upstream:?} and {} in \
+             {other:?}, so that {}.",
+            self.service, first.element, first.member, first.old, first.new, first.effect
         );
         match changes.len() - 1 {
             0 => {}

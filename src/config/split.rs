@@ -168,6 +168,7 @@ impl StickyKey {
         time: Option<&Located<Duration>>,
         header: Option<&Option<Located<RequestKey>>>,
     ) {
+        let path = reader.path();
         let mut error = |text: String, place: Option<Place>, hint: &str| {
             let _: Option<()> = reader.error(Problem::error(text).at(place).hint(hint));
         };
@@ -177,12 +178,9 @@ impl StickyKey {
                 error(text.to_owned(), header.place, "Remove one of the two.");
             }
             (Some(None), Some(None)) => {
-                let text = "Here is neither a cookie nor a header by which callers are told apart.";
-                error(
-                    text.to_owned(),
-                    None,
-                    "Write `sticky: {cookie: canary}` or `sticky: {header: x-user}`.",
-                );
+                let text = format!("{path} names neither a cookie nor a header.");
+                let hint = "Write `sticky: {cookie: canary}` or `sticky: {header: x-user}`.";
+                error(text, time.and_then(|time| time.place), hint);
             }
             (Some(None), Some(Some(_))) => {
                 if let Some(place) = time.and_then(|time| time.place) {
