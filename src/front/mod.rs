@@ -118,7 +118,7 @@ impl Front {
             };
             error::limits(seen.noted.as_ref(), answer.headers_mut());
             // To clients of gRPC it would be metadata, which they do not keep.
-            if !seen.speaks(Dialect::Grpc) {
+            if seen.noted.is_some() && !seen.speaks(Dialect::Grpc) {
                 error::cookies(seen.noted.as_ref(), answer.headers_mut());
             }
             if let Some(cors) = seen.cors() {

@@ -62,7 +62,7 @@ class Shop(services.ShopServicer):
     def __init__(self, name, mood, seen):
         self.name, self.mood, self.seen = name, mood, seen
 
-    def answer(self, id, context):
+    def answer(self, id, context, size=5 << 20):
         mark = self.seen.begin(id, context)
         match self.mood:
             case "hanging":
@@ -72,14 +72,14 @@ class Shop(services.ShopServicer):
                 over.wait()
             case "failing":
                 context.abort(grpc.StatusCode.UNAVAILABLE, "The backend is not well.")
-        filler = b"x" * (5 << 20) if self.mood == "huge" else b""
+        filler = b"x" * size if self.mood == "huge" else b""
         return pb.Answer(server=self.name, id=id, mark=mark, filler=filler)
 
     def Get(self, request, context):
         return self.answer(request.id, context)
 
     def Watch(self, request, context):
-        yield self.answer(request.id, context)
+        yield self.answer(request.id, context, size=1 << 20)
         while self.mood == "huge" and context.is_active():
             yield pb.Answer(filler=b"x" * (1 << 20))
         yield pb.Answer(id="last")

@@ -81,7 +81,9 @@ fn config(
 ) -> String {
     let mut upstreams = format!("  stable: http://{}\n", stable.address());
     for (name, server) in others {
-        writeln!(upstreams, "  {name}: http://{}", server.address()).unwrap();
+        let address = server.address();
+        let retries = "{attempts: 3, on: [UNAVAILABLE], unsafe: true}";
+        writeln!(upstreams, "  {name}: {{targets: ['http://{address}'], retries: {retries}}}").unwrap();
     }
     let mut keys = "keys:\n".to_owned();
     for (key, about) in KEYS {
