@@ -35,7 +35,7 @@ async fn methods_are_told_with_the_upstreams_that_they_have() {
         // A stream is not copied.
         ("s.S/Put", "1% two by query beta=1"),
     ] {
-        let endpoint = &snapshot.methods[method].endpoint;
+        let endpoint = &snapshot.surface.methods[method].endpoint;
         let query: Vec<_> = endpoint.split.query.iter().map(|name| &**name).collect();
         assert_eq!(
             (&*endpoint.upstream, &*endpoint.split.to_string(), &*query),
@@ -46,6 +46,6 @@ async fn methods_are_told_with_the_upstreams_that_they_have() {
     // Without any of it nothing has to come along.
     let (snapshot, _) =
         compiled(&format!("{UPSTREAMS}services: [{{service: s.S, upstream: one}}]\n"), folder.path()).await;
-    let endpoint = &snapshot.unwrap().methods["s.S/Get"].endpoint;
+    let endpoint = &snapshot.unwrap().surface.methods["s.S/Get"].endpoint;
     assert!(endpoint.split == Default::default());
 }
