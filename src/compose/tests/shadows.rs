@@ -16,10 +16,13 @@ use crate::telemetry::metrics::Metric;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// A call that was made, and who waits for its answer; gone once it is answered.
+type Made = (Call, Option<oneshot::Sender<Reply>>);
+
 /// Keeps the calls that reach it, and answers each as it is told or never.
 #[derive(Clone, Default)]
 struct Upstream {
-    calls: Arc<Mutex<Vec<(Call, Option<oneshot::Sender<Reply>>)>>>,
+    calls: Arc<Mutex<Vec<Made>>>,
 }
 
 impl CallService for Upstream {

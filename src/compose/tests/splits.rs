@@ -248,7 +248,7 @@ fn a_cookie_holds_who_somebody_is_and_not_what_is_chosen() {
     let brought =
         settled(by_cookie.clone(), |number| with_headers(&[(COOKIE, &format!("canary={number:016x}"))]));
     assert!(is_mixed(&brought));
-    let share = Share::new(Part(500_000_000), by_cookie.clone(), "next");
+    let share = Share::new(Part(500_000_000), by_cookie, "next");
     for wrong in ["", "a=b", "canary=next", "canary=0", "canary=ffffffffffffffffff"] {
         let origin = with_headers(&[(COOKIE, wrong)]);
         let first = share.includes(&origin);

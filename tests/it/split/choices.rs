@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::{KNOWN, Setting, answering, config};
+use super::{KNOWN, Setting, answering, config, stage};
 use crate::support::client::{self, Version, get};
 use crate::support::gateway::{Gateway, transom};
-use crate::support::process::{python, run};
+use crate::support::process::{Server, python, run};
 
 /// One entry for each condition that there is.
 const CONDITIONS: &str = "    policy: [known]
@@ -197,5 +197,36 @@ async fn what_is_split_is_told() {
             "rpc_client_call_duration_seconds_count{{upstream=\"{upstream}\",rpc_method=\"split.v1.Shop/Get\""
         );
         assert!(metrics.contains(&series), "{series}: {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn traces_say_who_answered_and_who_had_a_copy() {
+    let mut command = python("tests/python/otlp_receiver.py");
+    command.args(["--port", "0"]);
+    let mut collector = Server::start(command, |line| line.strip_prefix("listening ")?.parse().ok());
+    let service = "    split: [{upstream: beta, headers: {x-beta: '1'}}]\n    shadow: {upstream: next}\n";
+    let telemetry = format!("telemetry: {{otlp: 'http://{}', traces: 100%}}\n", collector.address());
+    let mut setting = Setting::new(&[("beta", "plain"), ("next", "plain")], service, &telemetry);
+    assert_eq!(answering(&setting.gateway, &[("x-beta", "1")]).await, "beta");
+    stage(setting.other("next"), 1, 1).await;
+    setting.gateway.server().terminate();
+    assert_eq!(setting.gateway.server().wait().code(), Some(0));
+    collector.terminate();
+    collector.wait();
+    let spans: Vec<Value> = (collector.finished().lines())
+        .filter_map(|line| line.strip_prefix("span "))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let find = |name: &str, upstream: &str| {
+        let is_it =
+            |span: &&Value| span["name"] == name && span["attributes"]["transom.upstream"] == upstream;
+        spans.iter().find(is_it).unwrap_or_else(|| panic!("{name} {upstream}: {spans:#?}"))
+    };
+    let server = find("GET /v1/items/{id}", "beta");
+    let shadow = find("shadow", "next");
+    assert_eq!(shadow["attributes"]["transom.shadow.outcome"], "ok");
+    for span in [find("split.v1.Shop/Get", "beta"), find("split.v1.Shop/Get", "next"), shadow] {
+        assert_eq!((&span["trace"], &span["parent"]), (&server["trace"], &server["id"]));
     }
 }
