@@ -65,6 +65,7 @@ fn front() -> Front {
         policies: Vec::new(),
         version: None,
         parts: Vec::new(),
+        split: Default::default(),
         dialects: vec![Dialect::Soap],
         options: EndpointOptions::default(),
     };

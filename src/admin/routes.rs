@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::Gateway;
 use crate::call::Dialect;
+use crate::snapshot::split::Choice;
 use crate::snapshot::{Endpoint, Part, Snapshot};
 
 /// The names of the dialects in which a method is served: REST by its routes, the others by its own path.
@@ -80,6 +81,15 @@ fn part(part: &Part) -> Json {
     })
 }
 
+fn choice(choice: &Choice) -> Json {
+    json!({
+        "upstream": choice.upstream,
+        "when": choice.when,
+        "share": choice.share,
+        "sticky": choice.sticky,
+    })
+}
+
 /// Every way to reach a method, for programs.
 pub fn routes(snapshot: &Snapshot) -> Json {
     let routes = ways(snapshot).into_iter().map(|Way { verb, path, endpoint }| {
@@ -100,6 +110,12 @@ pub fn routes(snapshot: &Snapshot) -> Json {
         }
         if !endpoint.parts.is_empty() {
             route["parts"] = endpoint.parts.iter().map(part).collect();
+        }
+        if !endpoint.split.choices.is_empty() {
+            route["split"] = endpoint.split.choices.iter().map(choice).collect();
+        }
+        if let Some(shadow) = &endpoint.split.shadow {
+            route["shadow"] = json!({ "upstream": shadow.upstream, "share": shadow.share });
         }
         route
     });

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::observe::ACTIVE;
 use crate::call::meters::{CLIENT, PARTS, SERVER};
+use crate::compose::shadow::{COPIES, IN_FLIGHT};
 use crate::front::meters::{CODEC_ERRORS, MESSAGES, SOCKET_CLOSES, SOCKET_MESSAGES, SOCKETS, STREAMS};
 use crate::policy::limit::redis::health::{CONNECTIONS as STORE_CONNECTIONS, DEMANDS as STORE_DEMANDS};
 use crate::policy::meters::{ASKED, TOKENS};
@@ -47,6 +48,8 @@ pub fn render() -> String {
         &SOCKET_CLOSES,
         &CODEC_ERRORS,
         &CLIENT,
+        &COPIES,
+        &IN_FLIGHT,
         &upstream::CONNECTIONS,
         &upstream::RETRIES,
         &upstream::DENIED,

@@ -1,9 +1,12 @@
 //! Who calls.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use http::HeaderValue;
+
+use super::sticky::{Cookie, Mark};
 use super::told::RateLimit;
 
 /// Who calls, by credentials that were found to be good.
@@ -57,11 +60,23 @@ impl Identity {
     }
 }
 
-/// Where policy notes who calls, and what the caller is told of its limits. Each is written once.
+/// Where policy notes who calls, and what the caller is told of its limits, and where is noted which upstream was chosen.
+/// Each is written once.
 #[derive(Debug, Default)]
 pub struct Noted {
     identity: OnceLock<Arc<Identity>>,
     limits: OnceLock<Vec<RateLimit>>,
+    upstream: OnceLock<Arc<str>>,
+    /// What the caller is to keep, by the names of cookies. Absent where there is nothing.
+    kept: OnceLock<Box<Mutex<Vec<Kept>>>>,
+}
+
+/// A mark that the caller does not have yet.
+#[derive(Debug)]
+struct Kept {
+    name: Box<str>,
+    mark: Mark,
+    cookie: Option<HeaderValue>,
 }
 
 impl Noted {
@@ -85,6 +100,36 @@ impl Noted {
     pub fn limits(&self) -> &[RateLimit] {
         self.limits.get().map(Vec::as_slice).unwrap_or_default()
     }
+
+    /// Notes which upstream answers a call that several could, unless that was noted before.
+    pub fn chose(&self, upstream: &Arc<str>) {
+        let _ = self.upstream.set(Arc::clone(upstream));
+    }
+
+    /// The upstream that was chosen, where there was a choice.
+    pub fn chosen(&self) -> Option<&str> {
+        self.upstream.get().map(|upstream| &**upstream)
+    }
+
+    /// The mark of a caller that brought none: the same for all who ask for it by the name of this cookie, such as the parts
+    /// of an aggregated answer. The answer has the caller keep it, as long as its head has not left; `has_tls` says whether
+    /// the caller speaks TLS here.
+    pub fn mark(&self, cookie: &Cookie, has_tls: bool) -> Mark {
+        let mut kept = self.kept.get_or_init(Box::default).lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.iter().find(|known| known.name == cookie.name) {
+            return known.mark;
+        }
+        let mark = Mark::draw();
+        kept.push(Kept { name: cookie.name.clone(), mark, cookie: cookie.set(mark, has_tls) });
+        mark
+    }
+
+    /// The values of `set-cookie` that the answer has for that.
+    pub fn cookies(&self) -> Vec<HeaderValue> {
+        let Some(kept) = self.kept.get() else { return Vec::new() };
+        let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().filter_map(|kept| kept.cookie.clone()).collect()
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +138,27 @@ mod tests {
 
     fn texts(texts: &[&str]) -> Vec<Box<str>> {
         texts.iter().map(|text| (*text).into()).collect()
+    }
+
+    #[test]
+    fn a_caller_without_a_mark_gets_one_for_each_cookie() {
+        let noted = Noted::default();
+        assert_eq!((noted.cookies(), noted.chosen()), (Vec::new(), None));
+        let cookie = |name: &str| Cookie {
+            name: name.into(),
+            max_age: std::time::Duration::from_secs(60),
+            secure: false,
+        };
+        let (a, b) = (noted.mark(&cookie("a"), false), noted.mark(&cookie("b"), true));
+        assert_eq!(noted.mark(&cookie("a"), true), a);
+        let set = [
+            format!("a={a}; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"),
+            format!("b={b}; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure"),
+        ];
+        assert_eq!(noted.cookies(), set);
+        noted.chose(&"next".into());
+        noted.chose(&"other".into());
+        assert_eq!(noted.chosen(), Some("next"));
     }
 
     #[test]

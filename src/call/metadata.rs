@@ -4,12 +4,20 @@ use base64::Engine;
 use base64::engine::general_purpose::GeneralPurpose;
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 
-/// Whether a name belongs to the connection or to the gRPC protocol itself, so that it never crosses
-/// the gateway as metadata in either direction.
+/// The name of the metadata that marks the copy of a call, which the gateway alone may say.
+pub const COPY: &str = "x-transom-shadow";
+
+/// Whether a name never crosses the gateway as metadata in either direction: it belongs to the connection or to the gRPC
+/// protocol itself, or is for the gateway alone to say ([`COPY`]).
+pub fn is_reserved(name: &str) -> bool {
+    is_of_protocol(name) || name == COPY
+}
+
+/// Whether a name belongs to the connection or to the gRPC protocol itself.
 ///
 /// That is: `grpc-*` (reserved by the gRPC specification), the hop-by-hop fields of RFC 9110 section
 /// 7.6.1, proxy credentials, and what HTTP and gRPC set by themselves.
-pub fn is_reserved(name: &str) -> bool {
+pub fn is_of_protocol(name: &str) -> bool {
     name.starts_with("grpc-")
         || name.starts_with("proxy-")
         || name.starts_with(':')
@@ -55,9 +63,16 @@ mod tests {
 
     #[test]
     fn reserved_names_never_cross() {
-        for name in
-            ["grpc-status", "grpc-timeout", "connection", "te", "proxy-authorization", "host", "content-type"]
-        {
+        for name in [
+            "grpc-status",
+            "grpc-timeout",
+            "connection",
+            "te",
+            "proxy-authorization",
+            "host",
+            "content-type",
+            super::COPY,
+        ] {
             assert!(is_reserved(name), "{name}");
         }
         for name in ["authorization", "x-request-id", "traceparent", "grpcx", "x-grpc-y"] {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Uri};
 use tokio::time::Instant;
 
 use crate::status::{Code, Status};
@@ -31,6 +31,7 @@ pub mod meters;
 pub mod network;
 pub mod parts;
 pub mod service;
+pub mod sticky;
 pub mod told;
 
 use credential::Credential;
@@ -127,9 +128,12 @@ pub struct Origin {
     pub tls: Option<Arc<Session>>,
     /// What the caller offers beside its headers to show who it is: what its dialect has a place for, or the query.
     pub credentials: Vec<Credential>,
-    /// All headers of the request, only for a method whose policy decides by them.
+    /// All headers of the request, only for a method whose policy or choice of an upstream decides by them.
     pub headers: Option<Arc<HeaderMap>>,
-    /// Where policy notes who calls and what it is told, for those who observe it. Absent where there is no policy at all.
+    /// What the request asks for, only for a method whose choice of an upstream decides by it.
+    pub uri: Option<Arc<Uri>>,
+    /// Where policy notes who calls and what it is told, and which upstream is chosen, for those who observe it. Absent where
+    /// there is no policy and no choice at all.
     pub noted: Option<Arc<Noted>>,
     /// Where it is noted what becomes of its parts, if it has parts and somebody wants to know.
     pub parts: Option<Arc<Parts>>,
@@ -147,6 +151,7 @@ impl Origin {
             tls: None,
             credentials: Vec::new(),
             headers: None,
+            uri: None,
             noted: None,
             parts: None,
             proven: Vec::new(),

@@ -70,5 +70,6 @@ fn version(endpoint: &Endpoint) -> String {
 
 fn upstreams(endpoint: &Endpoint) -> String {
     let names = endpoint.upstreams();
-    if names.is_empty() { "-".to_owned() } else { names.join(",") }
+    let names = if names.is_empty() { "-".to_owned() } else { names.join(",") };
+    if endpoint.split.is_empty() { names } else { format!("{names} ({})", endpoint.split) }
 }

@@ -46,6 +46,8 @@ pub struct BindingOptions {
     pub read: ReadOptions,
     /// Skip query parameters that name no field instead of refusing them.
     pub ignore_unknown_query: bool,
+    /// Query parameters that are for somebody else, who has read them: skipped where they name no field.
+    pub others_query: Vec<Box<str>>,
     /// How many query parameters, and how many fields of a form, a request may have.
     pub max_parameters: usize,
     /// How many names the path of a query parameter or of a form's field may have.
@@ -61,11 +63,19 @@ impl Default for BindingOptions {
         Self {
             read: ReadOptions::default(),
             ignore_unknown_query: false,
+            others_query: Vec::new(),
             max_parameters: 1000,
             max_path: 32,
             max_elements: 100_000,
             max_depth: 100,
         }
+    }
+}
+
+impl BindingOptions {
+    /// Whether a query parameter may name no field.
+    fn skips(&self, name: &str) -> bool {
+        self.ignore_unknown_query || self.others_query.iter().any(|other| **other == *name)
     }
 }
 
@@ -146,6 +156,17 @@ impl Binding {
         };
         let [takes_raw, gives_raw] = [taken, given].map(|id| id.is_some_and(|id| is_http_body(schema, id)));
         Ok(Self { input, output, variables, body, takes_raw, response, gives_raw, options })
+    }
+
+    /// Whether a query has parameters that are for somebody else, and names no field.
+    pub fn is_for_others(&self, schema: &Schema, query: &str) -> bool {
+        let options = &self.options;
+        let is_other = |name: &str| {
+            options.others_query.iter().any(|other| **other == *name)
+                && FieldPath::resolve(schema, self.input, name, options.max_path).is_err()
+        };
+        !options.others_query.is_empty()
+            && pairs(query, options.max_parameters).all(|pair| pair.is_ok_and(|(name, _)| is_other(&name)))
     }
 
     /// What the HTTP body is.
@@ -367,7 +388,7 @@ impl Binding {
             let (name, value) = pair?;
             let path = match self.query_path(schema, &name, body) {
                 Ok(path) => path,
-                Err(unknown) if self.options.ignore_unknown_query && unknown.is_unknown => continue,
+                Err(unknown) if unknown.is_unknown && self.options.skips(&name) => continue,
                 Err(unknown) => return Err(refused("query parameter", &name, &unknown.message)),
             };
             seen.add(schema, &path).map_err(|message| refused("query parameter", &name, message))?;

@@ -22,6 +22,7 @@ mod policies;
 pub mod reflections;
 mod routes;
 mod services;
+mod split;
 mod store;
 mod streams;
 pub mod tls;
@@ -156,6 +157,7 @@ pub fn compile(
     };
     if terms.guarded {
         policies::review(config, &own.all(), &exposed, &snapshot, problems);
+        split::review(config, &exposed, is_complete, problems);
     }
     if problems.errors() > 0 {
         return (None, files);

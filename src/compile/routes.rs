@@ -322,6 +322,7 @@ impl Builder<'_, '_> {
         BindingOptions {
             read: method.endpoint.options.read.clone(),
             ignore_unknown_query: method.settings.json.unknown_query.value == Unknown::Ignore,
+            others_query: method.endpoint.split.query.clone(),
             max_parameters: self.config.http.query_parameters.value as usize,
             max_elements: self.config.codec.xml_elements.value as usize,
             max_path: codec.query_depth.value as usize,

@@ -10,6 +10,7 @@ use super::aggregate::Composed;
 use super::descriptors::Catalogue;
 use super::own;
 use super::policies::Policies;
+use super::split::{self, Answering, Splitting};
 use super::upstreams::Upstream;
 use super::versions::Assignment;
 use crate::call;
@@ -28,6 +29,7 @@ use crate::config::value::pattern::ServicePattern;
 use crate::config::{self, Config};
 use crate::schema::Schema;
 use crate::schema::method::{Method, Service};
+use crate::snapshot::split::Split;
 use crate::snapshot::{Cors, Endpoint, EndpointOptions, StreamForm};
 
 /// A method that is exposed.
@@ -84,6 +86,7 @@ pub(super) fn expose<'c>(
     problems: &mut Problems,
 ) -> Vec<Exposed<'c>> {
     let Offered { upstreams, catalogue, composed, versions, is_complete } = *offered;
+    split::check(config, problems);
     let mut offers = offers(upstreams, catalogue);
     offer_own(config, upstreams, catalogue, &mut offers);
     let mut exposed = Vec::new();
@@ -105,12 +108,14 @@ pub(super) fn expose<'c>(
             let Some(offer) = offer else { continue };
             let upstream = &upstreams[offer.upstream];
             let service = &offer.schema.services()[offer.service];
+            let splitting = Splitting::new(config, (name, settings), offer, candidates, offered, problems);
             for (position, method) in service.methods().iter().enumerate() {
                 let subject = Subject { schema: &offer.schema, service, method };
-                let answers = Arc::clone(&upstream.service);
+                let Answering { service: answers, told } = splitting.around(&subject, problems);
                 let endpoint = endpoint(config, settings, Some(&upstream.name), answers, &subject, problems);
                 let Some(endpoint) = endpoint else { continue };
-                let endpoint = Endpoint { version: versions.name(wanted.version), ..endpoint };
+                let version = versions.name(wanted.version);
+                let endpoint = Endpoint { version, split: told, ..endpoint };
                 let name = offer.schema.text(method.name());
                 exposed.push(Exposed {
                     endpoint: Arc::new(policies.around(settings, name, endpoint)),
@@ -144,10 +149,10 @@ fn is_missing(name: &str, upstreams: &[Upstream], catalogue: &Catalogue) -> bool
 }
 
 /// A service as an upstream defines it.
-struct Offer {
-    upstream: usize,
-    schema: Arc<Schema>,
-    service: usize,
+pub(super) struct Offer {
+    pub(super) upstream: usize,
+    pub(super) schema: Arc<Schema>,
+    pub(super) service: usize,
 }
 
 /// All services by name, in the order in which they are first defined.
@@ -227,7 +232,7 @@ fn choose<'o>(
     None
 }
 
-fn defined_by(candidates: &[Offer], upstreams: &[Upstream]) -> String {
+pub(super) fn defined_by(candidates: &[Offer], upstreams: &[Upstream]) -> String {
     let names: Vec<_> = candidates.iter().map(|offer| upstreams[offer.upstream].name.as_str()).collect();
     format!("It is defined by: {}.", names.join(", "))
 }
@@ -239,6 +244,13 @@ pub(super) struct Subject<'a> {
     pub(super) method: &'a Method,
 }
 
+impl Subject<'_> {
+    /// `package.Service/Method`
+    pub(super) fn full_name(&self) -> String {
+        format!("{}/{}", self.schema.text(self.service.name()), self.schema.text(self.method.name()))
+    }
+}
+
 /// A method that is exposed, of an upstream or of the gateway itself.
 pub(super) fn endpoint(
     config: &Config,
@@ -248,8 +260,8 @@ pub(super) fn endpoint(
     subject: &Subject<'_>,
     problems: &mut Problems,
 ) -> Option<Endpoint> {
-    let Subject { schema, service, method } = *subject;
-    let full_name = format!("{}/{}", schema.text(service.name()), schema.text(method.name()));
+    let Subject { schema, method, .. } = *subject;
+    let full_name = subject.full_name();
     let Ok(path) = PathAndQuery::try_from(format!("/{full_name}")) else {
         let text = format!("The method {full_name:?} has a name that HTTP cannot carry.");
         problems.push(Problem::error(text).at(settings.service.place));
@@ -272,6 +284,7 @@ pub(super) fn endpoint(
         policies: Vec::new(),
         version: None,
         parts: Vec::new(),
+        split: Split::default(),
         dialects: settings.dialects.iter().map(|dialect| spoken(dialect.value)).collect(),
         options: options(config, settings),
     })

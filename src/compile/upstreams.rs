@@ -34,6 +34,13 @@ pub(super) struct Upstream {
     pub(super) connector: Option<Arc<Connector>>,
 }
 
+impl Upstream {
+    /// The same without sending anything again that may have arrived, for copies of calls.
+    pub(super) fn once(&self) -> Arc<dyn CallService> {
+        Arc::new(self.channel.once())
+    }
+}
+
 /// Builds every upstream, in the order of the configuration. One whose targets are those of the last
 /// generation keeps its connections and what is known of the targets; nothing else is connected yet.
 pub(super) fn build(

@@ -1,4 +1,4 @@
-//! Plans of calls: one answer from several services.
+//! Plans of calls: one answer from several services, and one method that several upstreams answer.
 //!
 //! A [`plan::Plan`] is a [`CallService`](crate::call::service::CallService) whose answer has one field for each of its
 //! parts. A part is a call of another service, which it is given boxed: policy, upstream and all. What a part's request
@@ -13,6 +13,9 @@
 //! source    a value in a message, however it lies on the wire
 //! template  the request of a part
 //! mask      the fields of an answer that are kept
+//!
+//! split     which of several upstreams a call goes to
+//! shadow    copies of calls for an upstream whose answers nobody gets
 //! ```
 
 mod answer;
@@ -20,7 +23,9 @@ mod fan;
 pub mod mask;
 pub mod plan;
 mod run;
+pub mod shadow;
 pub mod source;
+pub mod split;
 pub mod template;
 mod watch;
 

@@ -39,6 +39,7 @@ pub mod route;
 pub mod schema;
 pub mod service;
 pub mod settings;
+pub mod split;
 pub mod store;
 pub mod stream;
 pub mod telemetry;

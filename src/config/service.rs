@@ -9,6 +9,7 @@ use super::problem::Problem;
 use super::settings::collection::NonEmpty;
 use super::settings::declare::settings;
 use super::settings::read::Reader;
+use super::split::{Shadow, Split};
 use super::value::name::{RequestKey, ResponseKey};
 use super::value::origin::Origin;
 use super::value::pattern::ServicePattern;
@@ -21,6 +22,11 @@ settings! {
         service: Located<ServicePattern>,
         /// The upstream of the services. May be left out when only one upstream defines them.
         upstream: Option<Located<String>> = None,
+        /// Other upstreams that answer some of the calls, such as `{upstream: next, share: 5%, sticky: principal}`. The first
+        /// that takes a call has it.
+        split: Vec<Split> = Vec::new(),
+        /// An upstream that gets copies of the calls, such as `{upstream: next, share: 10%}`. Nobody gets its answers.
+        shadow: Option<Shadow> = None,
         /// Which HTTP routes the services get.
         http: Located<HttpMapping> = HttpMapping::Auto.into(),
         /// In which dialects the services are served. All of them if this is left out.
@@ -239,6 +245,8 @@ impl Service {
         Self {
             service: ServicePattern::everything().into(),
             upstream: None,
+            split: Vec::new(),
+            shadow: None,
             http: HttpMapping::Auto.into(),
             dialects: Dialect::all(),
             timeout: None,

@@ -67,12 +67,14 @@ impl Caller {
     }
 
     fn origin(self, route: &Route, dialect: Dialect, head: &Head) -> Origin {
+        let needs_head = route.endpoint.split.needs_head;
         let is_guarded = !route.endpoint.policies.is_empty();
         Origin {
             peer: self.peer,
             tls: self.tls,
             credentials: self.credentials,
-            headers: is_guarded.then(|| Arc::clone(&head.headers)),
+            headers: (is_guarded || needs_head).then(|| Arc::clone(&head.headers)),
+            uri: needs_head.then(|| Arc::new(head.uri.clone())),
             noted: self.noted,
             parts: self.parts,
             proven: Vec::new(),

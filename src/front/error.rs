@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::accept::preferred;
@@ -113,6 +113,13 @@ pub(super) fn limits(noted: Option<&Arc<Noted>>, headers: &mut HeaderMap) {
                 headers.append(name, value.clone());
             }
         }
+    }
+}
+
+/// Has the caller keep what its upstream was chosen by.
+pub(super) fn cookies(noted: Option<&Arc<Noted>>, headers: &mut HeaderMap) {
+    for cookie in noted.map(|noted| noted.cookies()).unwrap_or_default() {
+        headers.append(SET_COOKIE, cookie);
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use http::header::{ALLOW, ORIGIN};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
+use crate::call::Dialect;
 use crate::call::service::BoxFuture;
 use crate::route::table::Found;
 use crate::snapshot::handle::Handle;
@@ -117,6 +118,7 @@ impl Front {
                 Spoken::WebSocket => {
                     let mut answer = Box::pin(websocket::answer(view, head, caller, seen)).await;
                     view.tell(seen, answer.headers_mut());
+                    error::cookies(seen.noted.as_ref(), answer.headers_mut());
                     return answer;
                 }
                 Spoken::Soap(service) => {
@@ -129,6 +131,10 @@ impl Front {
                 Spoken::Rest => Self::rest(view, &head, body, caller, seen).await,
             };
             view.tell(seen, answer.headers_mut());
+            // To clients of gRPC it would be metadata, which they do not keep.
+            if seen.noted.is_some() && !seen.speaks(Dialect::Grpc) {
+                error::cookies(seen.noted.as_ref(), answer.headers_mut());
+            }
             if let Some(cors) = seen.cors() {
                 cors::complete(cors, origin.as_ref(), answer.headers_mut());
             }

@@ -23,7 +23,7 @@ pub struct Seen {
     pub trace: Option<Traced>,
     /// The address of the caller, as far as proxies that are trusted tell it.
     pub peer: Option<SocketAddr>,
-    /// Where policy notes who calls, if the route has one.
+    /// Where policy notes who calls, if the route has one, and which upstream is chosen where there are several.
     pub noted: Option<Arc<Noted>>,
     /// Whether anybody wants to know what becomes of the parts of a call.
     tells_parts: bool,
@@ -38,9 +38,10 @@ impl Seen {
         Self { tells_parts, ..Self::default() }
     }
 
-    /// Notes the route, and gives policy a place to note who the caller is.
+    /// Notes the route, and gives policy a place to note who the caller is, and whoever chooses among upstreams what that
+    /// comes to.
     pub(super) fn found(&mut self, route: &Arc<Route>, dialect: Dialect, caller: &mut Caller) -> &Arc<Route> {
-        if !route.endpoint.policies.is_empty() {
+        if !route.endpoint.policies.is_empty() || route.endpoint.split.needs_head {
             let noted = self.noted.insert(Arc::default());
             caller.noted = Some(Arc::clone(noted));
         }
@@ -51,6 +52,11 @@ impl Seen {
             self.stream = Some(STREAMS.hold(0));
         }
         &self.route.insert((Arc::clone(route), dialect)).0
+    }
+
+    /// Whether its route is known and the caller speaks this dialect on it.
+    pub(super) fn speaks(&self, dialect: Dialect) -> bool {
+        self.route.as_ref().is_some_and(|(_, spoken)| *spoken == dialect)
     }
 
     /// What the service says of scripts of other origins, if its route is known.

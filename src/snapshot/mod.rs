@@ -22,11 +22,13 @@ use crate::tls::server::Acceptor;
 pub mod handle;
 pub mod meters;
 pub mod service;
+pub mod split;
 pub mod surface;
 pub mod usage;
 pub mod version;
 
 use meters::{Meters, RouteMeter};
+use split::Split;
 use surface::Surface;
 use version::{Version, Versions};
 
@@ -261,6 +263,8 @@ pub struct Endpoint {
     pub version: Option<Arc<str>>,
     /// What it is made of, where it is made of several methods.
     pub parts: Vec<Part>,
+    /// Which other upstreams have some of its calls.
+    pub split: Split,
     /// The dialects in which it is served.
     pub dialects: Vec<Dialect>,
     /// How it is presented.

@@ -17,7 +17,7 @@ use crate::telemetry::trace::context::LENGTH;
 use crate::telemetry::trace::span::Traced;
 
 use super::decide::balance::{Balance, hash};
-use super::decide::retry::{Cause, Next, Pushback, Tries};
+use super::decide::retry::{Cause, Next, Pushback, Retries, Tries};
 use super::exchange::{Bounds, Exchange};
 use super::fault::{Failure, Told, full, hung, late, unopened};
 use super::frames::Terms;
@@ -89,6 +89,12 @@ impl Channel {
     /// concerns them holds once it is [taken up](Self::take_up).
     pub fn tuned(&self, settings: Settings) -> Self {
         Self { shared: Arc::new(Shared { pool: Arc::clone(&self.shared.pool), settings }) }
+    }
+
+    /// The same channel, which sends no call again that may have arrived and is not idempotent, whatever its settings say.
+    #[must_use]
+    pub fn once(&self) -> Self {
+        self.tuned(Settings { retries: Retries::default(), ..self.shared.settings.clone() })
     }
 
     /// Lets the settings hold for everything that is shared with other channels, and begins to ask targets for their

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::header::HeaderName;
 
 use crate::call::Message;
-use crate::call::metadata::is_reserved;
+use crate::call::metadata::is_of_protocol;
 use crate::status::{Code, Status};
 use crate::wire::envelope::{COMPRESSED, prefix};
 
@@ -30,7 +30,7 @@ pub(super) const TRACEPARENT: &str = "traceparent";
 
 /// Whether metadata of this name goes to a backend.
 pub(super) fn crosses(name: &HeaderName) -> bool {
-    !is_reserved(name.as_str())
+    !is_of_protocol(name.as_str())
 }
 
 /// The same where the place in a trace is another one than the caller's.

@@ -37,6 +37,7 @@ mod schema;
 mod shells;
 mod soap;
 mod sockets;
+mod split;
 mod starter;
 mod streams;
 mod support;

@@ -1,4 +1,4 @@
-//! `docs/operating.md`, `docs/access.md`, `docs/aggregates.md` and `docs/versions.md`, typed into a shell from top to bottom as an operator would.
+//! The pages of `docs` that go through something on one machine, typed into a shell from top to bottom as an operator would.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -36,6 +36,12 @@ fn the_page_about_aggregates_works() {
 #[test]
 fn the_page_about_versions_works() {
     assert!(type_in("docs/versions.md", &[":8080", ":8081", ":8082", ":9901", ":50051", ":50052"]) > 12);
+}
+
+#[test]
+fn the_page_about_canaries_works() {
+    let ports = [":8080", ":8081", ":8082", ":9901", ":50051", ":50052"];
+    assert!(type_in("docs/canary.md", &ports) > 15);
 }
 
 /// Types the steps of a page that uses these ports, and says how many there are.

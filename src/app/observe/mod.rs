@@ -343,7 +343,7 @@ impl Detail {
             received: self.received.load(Relaxed),
             sent: outcome.sent(),
             rpc: route.map(|route| &*route.endpoint.full_name),
-            upstream: route.and_then(|route| route.endpoint.upstream()),
+            upstream: upstream(seen),
             trace: self.trace,
             socket,
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),
@@ -394,6 +394,9 @@ impl Detail {
             span.set("http.route", route.template.to_string());
             span.set("rpc.system.name", "grpc");
             span.set("rpc.method", route.endpoint.full_name.clone());
+            if let Some(upstream) = chosen(route, seen) {
+                span.set("transom.upstream", upstream.to_owned());
+            }
         }
         span.set("rpc.response.status_code", outcome.code.name());
         // The conventions: what the caller did wrong is no error of a server.
@@ -417,6 +420,18 @@ fn told<'r>(parts: &Parts, route: &'r Route) -> Vec<PartRecord<'r>> {
 /// Who has called, where policy has found it out.
 fn principal(seen: &Seen) -> Option<&str> {
     Some(&seen.noted.as_ref()?.identity()?.principal)
+}
+
+/// The upstream that answered, where there was a choice.
+fn chosen<'s>(route: &Route, seen: &'s Seen) -> Option<&'s str> {
+    // Parts of an aggregated answer choose each for itself.
+    route.endpoint.upstream().and(seen.noted.as_ref()?.chosen())
+}
+
+/// The upstream of the route, unless another one was chosen.
+fn upstream(seen: &Seen) -> Option<&str> {
+    let (route, _) = seen.route.as_ref()?;
+    chosen(route, seen).or_else(|| route.endpoint.upstream())
 }
 
 /// The codes that are errors of a server by OpenTelemetry's conventions for gRPC.

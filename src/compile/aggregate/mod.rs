@@ -271,6 +271,10 @@ impl<'c> Kitchen<'_, 'c> {
         let streams = endpoint.method.server_streaming;
         endpoint.options.write.outer_nulls = !streams;
         endpoint.parts = ready.parts.iter().map(described).collect();
+        // The upstreams of parts are chosen by the head of the whole.
+        let splits = || ready.parts.iter().map(|part| &part.endpoint.split);
+        endpoint.split.needs_head = splits().any(|split| split.needs_head);
+        endpoint.split.query = splits().flat_map(|split| split.query.iter().cloned()).collect();
         // What holds for a route holds in whichever form it is answered.
         let mut endpoint = self.policies.around(settings, &ready.composed.name.method, endpoint);
         // What policy decides by has to come along for those of the parts too.

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 mod aggregates;
+mod splits;
 mod versions;
 
 use super::reflections::PATIENCE;
@@ -45,7 +46,11 @@ async fn compile_with(config: &Config, problems: &mut Problems, lenient: bool) -
 /// Each case of `problems.txt` is a name, a configuration, files beside it, and everything that is said.
 #[tokio::test]
 async fn problems_say_what_is_wrong_where_and_what_to_do() {
-    for case in include_str!("problems.txt").split("#### ").skip(1) {
+    check_cases(include_str!("problems.txt")).await;
+}
+
+async fn check_cases(cases: &str) {
+    for case in cases.split("#### ").skip(1) {
         let (name, rest) = case.split_once('\n').unwrap();
         let (input, expected) = rest.split_once("----\n").unwrap();
         let at = input.find("==== ").unwrap_or(input.len());

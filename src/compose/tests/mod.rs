@@ -19,7 +19,9 @@ use crate::wire::reader::Reader;
 use crate::wire::writer;
 
 mod runs;
+mod shadows;
 mod sources;
+mod splits;
 mod streams;
 
 /// A service that answers as the test says.

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod collector;
+pub mod cookie;
 pub mod counted;
 pub mod duration;
 pub mod endpoint;

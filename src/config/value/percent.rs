@@ -1,5 +1,6 @@
 //! Parts of a whole: `1%`, `0.1%`.
 
+use std::fmt;
 use std::path::Path;
 
 use serde_json::{Value as Json, json};
@@ -31,9 +32,24 @@ impl Percent {
         (self.0 / 1_000) as u32
     }
 
+    /// The part in billionths.
+    pub const fn billionths(self) -> u32 {
+        self.0 as u32
+    }
+
     /// The part as a number from 0 to 1.
     pub fn ratio(self) -> f64 {
         self.0 as f64 / (100 * UNIT) as f64
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.0 / UNIT, self.0 % UNIT);
+        match rest {
+            0 => write!(f, "{whole}%"),
+            rest => write!(f, "{whole}.{}%", format!("{rest:07}").trim_end_matches('0')),
+        }
     }
 }
 
@@ -64,11 +80,7 @@ impl Scalar for Percent {
     }
 
     fn to_json(&self) -> Json {
-        let (whole, rest) = (self.0 / UNIT, self.0 % UNIT);
-        match rest {
-            0 => format!("{whole}%").into(),
-            rest => format!("{whole}.{}%", format!("{rest:07}").trim_end_matches('0')).into(),
-        }
+        self.to_string().into()
     }
 }
 
@@ -101,6 +113,7 @@ mod tests {
         assert_eq!((ratio("100%"), ratio("1%"), ratio("0%")), (1.0, 0.01, 0.0));
         let parse = |text| Percent::parse(text, Path::new("")).unwrap();
         assert_eq!((parse("50%"), parse("1%")), (Percent::of(50), Percent::ONE));
+        assert_eq!((parse("100%").billionths(), parse("0.0000001%").billionths()), (1_000_000_000, 1));
         assert_eq!((parse("100%").millionths(), parse("0.5%").millionths()), (1_000_000, 5_000));
     }
 }

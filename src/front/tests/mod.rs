@@ -141,6 +141,7 @@ impl Setting {
                 policies: Vec::new(),
                 version: None,
                 parts: Vec::new(),
+                split: Default::default(),
                 dialects: dialects.to_vec(),
                 options: options.clone(),
             })

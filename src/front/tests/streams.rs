@@ -425,6 +425,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
             policies: Vec::new(),
             version: None,
             parts: Vec::new(),
+            split: Default::default(),
             dialects: vec![Dialect::Rest],
             options: EndpointOptions::default(),
         };

@@ -122,7 +122,9 @@ async fn open(
     let place = places::take(caller.peer, &view.snapshot.sockets)?;
 
     // A request with one message has begun where nothing but path and query makes it.
-    let has_none = *route.binding.body() == BoundBody::None || (reached.is_own && !query.rest.is_empty());
+    let binds =
+        || !query.rest.is_empty() && !route.binding.is_for_others(&route.endpoint.schema, &query.rest);
+    let has_none = *route.binding.body() == BoundBody::None || (reached.is_own && binds());
     let starts_at_once = has_none && !route.endpoint.method.client_streaming;
     let (pipe, receiver) = pipe::pipe();
     let (sender, accepted) = oneshot::channel();
