@@ -15,6 +15,7 @@ use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
 
 mod aggregate;
 pub mod changes;
+mod condition;
 mod descriptors;
 mod identity;
 mod limits;

@@ -21,7 +21,7 @@ use super::super::{Caller, Seen, error, metadata, method, request_id, shown};
 use super::error::write_error;
 use super::{Codec, codec_of};
 use crate::call::{Body, Dialect, Encodings, Message, Reply, encoding};
-use crate::codec::query::pairs;
+use crate::route::query::pairs;
 use crate::snapshot::{Limits, Route};
 use crate::status::{Code, Status};
 
