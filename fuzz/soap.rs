@@ -76,6 +76,8 @@ fn front() -> Front {
             ..Surface::default()
         }),
         public_url: None,
+        rewrites: Default::default(),
+        maintenance: Default::default(),
         schema,
         sockets: Default::default(),
         access: Default::default(),

@@ -6,10 +6,14 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use serde_json::{Value as Json, json};
 
 use super::Gateway;
 use crate::call::Dialect;
+use crate::route::condition::{Condition, Wanted};
+use crate::snapshot::case::Action;
+use crate::snapshot::fixed::{Content, Fixed};
 use crate::snapshot::{Endpoint, Part, Snapshot};
 
 /// The names of the dialects in which a method is served: REST by its routes, the others by its own path.
@@ -29,15 +33,36 @@ pub fn soap(snapshot: &Snapshot) -> impl Iterator<Item = (String, String, &Endpo
     })
 }
 
-/// A way to reach a method.
+/// A way to reach a method, or what is answered without one.
 #[derive(Clone, Copy, Debug)]
 pub struct Way<'s> {
     /// The verb, `*` for any.
     pub verb: &'s str,
     /// The template of the path.
     pub path: &'s str,
-    /// The method.
-    pub endpoint: &'s Endpoint,
+    /// For which requests; absent where for all.
+    pub condition: Option<&'s Condition>,
+    /// What it leads to.
+    pub leads: Leads<'s>,
+}
+
+/// What a way leads to.
+#[derive(Clone, Copy, Debug)]
+pub enum Leads<'s> {
+    /// A method.
+    Method(&'s Endpoint),
+    /// An answer without a call.
+    Fixed(&'s Fixed),
+}
+
+impl<'s> Way<'s> {
+    /// The method, if it leads to one.
+    pub const fn endpoint(&self) -> Option<&'s Endpoint> {
+        match self.leads {
+            Leads::Method(endpoint) => Some(endpoint),
+            Leads::Fixed(_) => None,
+        }
+    }
 }
 
 /// Every route of a snapshot, and behind them in the order of their names the methods that have none and are reached by
@@ -48,19 +73,61 @@ pub fn ways(snapshot: &Snapshot) -> Vec<Way<'_>> {
         .map(|route| Way {
             verb: route.method(),
             path: route.template().as_str(),
-            endpoint: &route.target().endpoint,
+            condition: route.target().condition.as_deref(),
+            leads: match &route.target().action {
+                Action::Call(route) => Leads::Method(&route.endpoint),
+                Action::Fixed(fixed) => Leads::Fixed(fixed),
+            },
         })
         .collect();
-    let routed: HashSet<&str> = ways.iter().map(|way| &*way.endpoint.full_name).collect();
+    let routed: HashSet<&str> = ways.iter().filter_map(Way::endpoint).map(|found| &*found.full_name).collect();
     let others = snapshot.surface.methods.values().filter(|own| !routed.contains(&*own.endpoint.full_name));
     let by_routes = [Dialect::Rest, Dialect::Xml, Dialect::Soap];
     let others =
         others.filter(|own| own.endpoint.dialects.iter().any(|dialect| !by_routes.contains(dialect)));
     let mut others: Vec<_> =
-        others.map(|own| Way { verb: "POST", path: &own.template, endpoint: &own.endpoint }).collect();
+        others.map(|own| Way { verb: "POST", path: &own.template, condition: None, leads: Leads::Method(&own.endpoint) }).collect();
     others.sort_by_key(|way| way.path);
     ways.append(&mut others);
     ways
+}
+
+/// What is answered without a call, in a few words: `-> /v2/users/{id} (308)`, `answer (200)`.
+pub fn summary(fixed: &Fixed) -> String {
+    match &fixed.content {
+        Content::Redirect(to) => format!("-> {} ({})", to.location.as_str(), to.status.as_u16()),
+        Content::Page(page) => format!("answer ({})", page.status.as_u16()),
+    }
+}
+
+fn fixed(fixed: &Fixed) -> (&'static str, Json) {
+    match &fixed.content {
+        Content::Redirect(to) => {
+            ("redirect", json!({ "to": to.location.as_str(), "status": to.status.as_u16() }))
+        }
+        Content::Page(page) => {
+            let content_type = page.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            let (status, bytes) = (page.status.as_u16(), page.body.len());
+            ("answer", json!({ "status": status, "content_type": content_type, "bytes": bytes }))
+        }
+    }
+}
+
+/// A condition; `*` is any value.
+fn when(condition: &Condition) -> Json {
+    let pairs = |pairs: &[(Box<str>, Wanted)]| -> Json {
+        let value = |wanted: &Wanted| match wanted {
+            Wanted::Any => "*".to_owned(),
+            Wanted::Is(text) => text.to_string(),
+        };
+        pairs.iter().map(|(name, wanted)| (name.to_string(), value(wanted))).collect()
+    };
+    json!({
+        "host": condition.host.as_ref().map(ToString::to_string),
+        "headers": pairs(&condition.headers),
+        "query": pairs(&condition.query),
+        "cookies": pairs(&condition.cookies),
+    })
 }
 
 fn part(part: &Part) -> Json {
@@ -74,7 +141,35 @@ fn part(part: &Part) -> Json {
 
 /// Every way to reach a method, for programs.
 pub fn routes(snapshot: &Snapshot) -> Json {
-    let routes = ways(snapshot).into_iter().map(|Way { verb, path, endpoint }| {
+    let routes = ways(snapshot).into_iter().map(|way| {
+        let Way { verb, path, condition, leads } = way;
+        let mut route = match leads {
+            Leads::Method(endpoint) => method(verb, path, endpoint),
+            Leads::Fixed(found) => {
+                let (key, value) = fixed(found);
+                json!({ "verb": verb, "path": path, "method": null, key: value })
+            }
+        };
+        if let Some(condition) = condition {
+            route["when"] = when(condition);
+        }
+        route
+    });
+    let soap = soap(snapshot).map(|(path, method, endpoint)| {
+        json!({
+            "verb": "POST",
+            "path": path,
+            "method": method,
+            "upstream": endpoint.upstream(),
+            "dialects": [Dialect::Soap.name()],
+            "client_streaming": false,
+            "server_streaming": false,
+        })
+    });
+    routes.chain(soap).collect()
+}
+
+fn method(verb: &str, path: &str, endpoint: &Endpoint) -> Json {
         let mut route = json!({
             "verb": verb,
             "path": path,
@@ -91,19 +186,6 @@ pub fn routes(snapshot: &Snapshot) -> Json {
             route["parts"] = endpoint.parts.iter().map(part).collect();
         }
         route
-    });
-    let soap = soap(snapshot).map(|(path, method, endpoint)| {
-        json!({
-            "verb": "POST",
-            "path": path,
-            "method": method,
-            "upstream": endpoint.upstream(),
-            "dialects": [Dialect::Soap.name()],
-            "client_streaming": false,
-            "server_streaming": false,
-        })
-    });
-    routes.chain(soap).collect()
 }
 
 pub(super) async fn answer(State(gateway): State<Arc<dyn Gateway>>) -> Response {

@@ -31,6 +31,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         count(problems.warnings(), "warning"),
     ));
     output::line(&openness(&snapshot));
+    let routes = snapshot.surface.routes.routes().iter();
+    let fixed = routes.filter(|route| route.target().fixed().is_some()).count();
+    if fixed > 0 {
+        let routes = count(fixed, "route");
+        output::line(&format!("Policies do not hold for what is answered without a call, on {routes}."));
+    }
     ExitCode::SUCCESS
 }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{Source, output};
-use crate::admin::routes::{Way, dialects, routes, soap, ways};
+use crate::admin::routes::{Leads, dialects, routes, soap, summary, ways};
 use crate::call::Dialect;
 use crate::snapshot::{Endpoint, Snapshot};
 
@@ -32,29 +32,46 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn print_table(snapshot: &Snapshot) {
-    let rows = ways(snapshot).into_iter().map(|Way { verb, path, endpoint }| {
-        let streams = match (endpoint.method.client_streaming, endpoint.method.server_streaming) {
-            (false, false) => "-",
-            (true, false) => "client",
-            (false, true) => "server",
-            (true, true) => "both",
+    let ways = ways(snapshot);
+    let rows = ways.iter().map(|way| {
+        let [method, streams, dialects, upstreams, policies] = match way.leads {
+            Leads::Method(endpoint) => method(endpoint),
+            Leads::Fixed(fixed) => [summary(fixed), "-".into(), "-".into(), "-".into(), "-".into()],
         };
-        [
-            verb.to_owned(),
-            path.to_owned(),
-            endpoint.full_name.clone(),
-            streams.to_owned(),
-            dialects(endpoint).join(","),
-            upstreams(endpoint),
-            if endpoint.policies.is_empty() { "-".to_owned() } else { endpoint.policies.join(",") },
-        ]
+        let when = way.condition.map_or_else(|| "-".to_owned(), ToString::to_string);
+        [way.verb.to_owned(), way.path.to_owned(), method, streams, dialects, upstreams, policies, when]
     });
     let services = soap(snapshot).map(|(path, method, endpoint)| {
         let dialect = Dialect::Soap.name().to_owned();
-        ["POST".to_owned(), path, method, "-".to_owned(), dialect, upstreams(endpoint), "-".to_owned()]
+        let [streams, policies, when] = ["-", "-", "-"].map(str::to_owned);
+        ["POST".to_owned(), path, method, streams, dialect, upstreams(endpoint), policies, when]
     });
-    let titles = ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES"].map(str::to_owned);
-    output::table(&std::iter::once(titles).chain(rows).chain(services).collect::<Vec<_>>());
+    let titles = ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES", "WHEN"];
+    let rows = std::iter::once(titles.map(str::to_owned)).chain(rows).chain(services);
+    if ways.iter().any(|way| way.condition.is_some()) {
+        output::table(&rows.collect::<Vec<_>>());
+    } else {
+        let without = |[verb, path, method, streams, dialects, upstreams, policies, _]: [String; 8]| {
+            [verb, path, method, streams, dialects, upstreams, policies]
+        };
+        output::table(&rows.map(without).collect::<Vec<_>>());
+    }
+}
+
+fn method(endpoint: &Endpoint) -> [String; 5] {
+    let streams = match (endpoint.method.client_streaming, endpoint.method.server_streaming) {
+        (false, false) => "-",
+        (true, false) => "client",
+        (false, true) => "server",
+        (true, true) => "both",
+    };
+    [
+        endpoint.full_name.clone(),
+        streams.to_owned(),
+        dialects(endpoint).join(","),
+        upstreams(endpoint),
+        if endpoint.policies.is_empty() { "-".to_owned() } else { endpoint.policies.join(",") },
+    ]
 }
 
 fn upstreams(endpoint: &Endpoint) -> String {

@@ -17,12 +17,15 @@ mod aggregate;
 pub mod changes;
 mod condition;
 mod descriptors;
+mod fixed;
 mod identity;
 mod limits;
 pub mod live;
+mod loops;
 mod own;
 mod policies;
 pub mod reflections;
+mod rewrites;
 mod routes;
 mod services;
 mod store;
@@ -116,7 +119,12 @@ pub fn compile(
     let board = terms.live.map(|live| live.board.clone()).unwrap_or_default();
     let own = Own::new(config);
     own.expose(config, &catalogue, &policies, &board, &mut exposed, problems);
-    let (methods, routes) = routes::build(config, &exposed, &catalogue, is_complete, problems);
+    let (methods, routes, sent) = routes::build(config, &exposed, &catalogue, is_complete, problems);
+    let rewrites = rewrites::build(config, problems);
+    let maintenance = fixed::maintenance(&config.maintenance, problems);
+    let own_url = config.public_url.as_ref().map(|url| origin(url.as_str()));
+    let map = loops::Map { table: &routes, rewrites: &rewrites, own: own_url };
+    loops::refuse(&map, &sent, problems);
     if problems.errors() > 0 {
         return (None, files);
     }
@@ -145,6 +153,8 @@ pub fn compile(
     let snapshot = Snapshot {
         surface: Arc::new(Surface { methods, services, documents, routes }),
         public_url: config.public_url.as_ref().map(|url| url.as_str().to_owned()),
+        rewrites,
+        maintenance,
         schema,
         limits,
         access: policies.access,
@@ -152,6 +162,7 @@ pub fn compile(
         tls,
         missing,
     };
+    rewrites::review(config, &snapshot.rewrites, &snapshot.surface, problems);
     if terms.guarded {
         policies::review(config, &own.all(), &exposed, &snapshot, problems);
     }
@@ -163,6 +174,12 @@ pub fn compile(
     let live =
         Live::new(&upstreams, &catalogue, terms.reflections, (board, served), policies.lasting, guards);
     (Some(Compiled { snapshot, live }), files)
+}
+
+/// Scheme and host of a URL, without its path.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    url[host..].find('/').map_or(url, |path| &url[..host + path])
 }
 
 fn sockets(config: &Config) -> Sockets {

@@ -7,10 +7,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::header::{ALLOW, ORIGIN};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 
+use crate::call::asked::Asked;
 use crate::call::service::BoxFuture;
+use crate::route::rewrite::Rewrites;
 use crate::route::table::Found;
+use crate::snapshot::case::{Action, Case};
 use crate::snapshot::handle::Handle;
 use crate::status::{Code, Status};
 use crate::tls::session::Session;
@@ -25,6 +29,7 @@ mod cors;
 mod deadline;
 mod envelope;
 mod error;
+mod fixed;
 mod forwarded;
 mod grpc;
 mod grpc_fields;
@@ -32,6 +37,7 @@ mod grpc_message;
 mod grpc_web;
 mod head;
 mod key;
+mod maintenance;
 mod metadata;
 pub mod meters;
 mod method;
@@ -92,6 +98,11 @@ impl Front {
             Some(name) => key::take(name, &mut head.uri),
             None => Vec::new(),
         };
+        if !snapshot.rewrites.is_empty() {
+            rewrite(&snapshot.rewrites, &mut head);
+        }
+        let maintenance = self.handle.maintenance();
+        let is_closed = maintenance.is_on();
         let caller = Caller { peer, tls, credentials, trace: seen.trace.clone(), noted: None };
         // A block, as the future of a function keeps what it is given twice.
         async move {
@@ -100,6 +111,12 @@ impl Front {
                 return answer;
             }
             let origin = head.headers.get(ORIGIN).cloned();
+            if is_closed && let Some(mut answer) = maintenance::answer(maintenance, view, &head, peer) {
+                if let Some(cors) = cors::of_request(view.surface, &head) {
+                    cors::complete(&cors, origin.as_ref(), answer.headers_mut());
+                }
+                return answer;
+            }
             let mut answer = match Spoken::by(view.surface, &head) {
                 // Apart, so that the others do not carry their state along.
                 Spoken::WebSocket => {
@@ -135,12 +152,21 @@ impl Front {
         let refuse = |status: &Status| {
             error::answer(&view.snapshot.schema, status, error::Form::of_request(&head.headers, wish.text))
         };
-        match view.surface.routes.find(head.method.as_str(), head.uri.path()) {
+        let holds = |case: &Case| case.is_for(|condition| condition.holds(&Asked::of(&head.uri, &head.headers)));
+        match view.surface.routes.find_where(head.method.as_str(), head.uri.path(), holds) {
             Found::Match { route, captures } => {
+                let found = match &route.target().action {
+                    Action::Call(found) => found,
+                    Action::Fixed(fixed) => {
+                        let answer = fixed::answer(fixed, head, &route.raw(head.uri.path()));
+                        seen.fixed = Some(Arc::clone(fixed));
+                        return answer;
+                    }
+                };
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
-                let route = match &route.target().streamed {
+                let route = match &found.streamed {
                     Some(streamed) if stream::is_wanted(&head.headers) => streamed,
-                    _ => route.target(),
+                    _ => found,
                 };
                 let dialect = wish.dialect(&route.endpoint);
                 let route = seen.found(route, dialect, &mut caller);
@@ -165,7 +191,7 @@ impl Front {
                 let text = format!("There is no route for {} {}.", head.method, shown(head.uri.path()));
                 let status = Status::caller(Code::Unimplemented, text).with_http(404);
                 if soap::is_meant(head) {
-                    soap::refused(&view.snapshot.schema, &status)
+                    soap::refused(&view.snapshot.schema, &status, &head.headers)
                 } else {
                     refuse(&status)
                 }
@@ -178,6 +204,19 @@ impl Front {
     pub fn refuse(&self, status: &Status) -> Answer {
         error::answer(&self.handle.load().schema, status, error::Form::Status)
     }
+}
+
+/// Lets another path stand for that of a request, whose query stays.
+fn rewrite(rewrites: &Rewrites, head: &mut Head) {
+    let Some(path) = rewrites.apply(head.uri.path(), &Asked::of(&head.uri, &head.headers)) else { return };
+    let target = match head.uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    let mut parts = std::mem::take(&mut head.uri).into_parts();
+    // Its parts were valid where they stood.
+    parts.path_and_query = PathAndQuery::try_from(target).ok();
+    head.uri = Uri::from_parts(parts).unwrap_or_default();
 }
 
 /// Tells whoever serves something without an end when the server is to stop.

@@ -13,12 +13,16 @@ use crate::call::{Dialect, Method};
 use crate::codec::binding::Binding;
 use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
+use crate::route::rewrite::Rewrites;
 use crate::schema::Schema;
 use crate::tls::client::Connector;
 use crate::tls::live::Reload;
 use crate::tls::server::Acceptor;
 
+pub mod case;
+pub mod fixed;
 pub mod handle;
+pub mod maintenance;
 pub mod meters;
 pub mod service;
 pub mod surface;
@@ -34,6 +38,10 @@ pub struct Snapshot {
     /// The address that documents name, without a slash at the end; absent where it is the one under which they are
     /// asked for.
     pub public_url: Option<String>,
+    /// Beginnings of paths that stand for others.
+    pub rewrites: Rewrites,
+    /// How requests are answered during maintenance.
+    pub maintenance: maintenance::Terms,
     /// The schema that errors are written with before a route is known.
     pub schema: Arc<Schema>,
     /// What bounds requests.

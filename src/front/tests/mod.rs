@@ -165,7 +165,7 @@ impl Setting {
             let message = id(&schema);
             let binding = Binding::new(&schema, [message; 2], rule, BindingOptions::default()).unwrap();
             let route = Route::new(Arc::clone(endpoint), binding, template);
-            assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
+            assert!(matches!(routes.insert(verb, parsed, Arc::new(route).into()), Ok(Inserted::New)));
         }
         let limits = Limits { body: 1000, body_pause: 10 * SECOND, request: 60 * SECOND, message: 4000 };
         let own = |endpoint: &Arc<Endpoint>| {
@@ -184,6 +184,8 @@ impl Setting {
                 routes,
             }),
             public_url: None,
+            rewrites: Default::default(),
+            maintenance: Default::default(),
             access: Default::default(),
             schema: Arc::clone(&schema),
             limits,
