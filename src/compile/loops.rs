@@ -82,14 +82,27 @@ struct Circle {
 }
 
 fn report(circle: &Circle, sent: &[Sent]) -> Problem {
-    let shown: Vec<_> = circle.paths.iter().take(MAX_HOPS).map(String::as_str).collect();
     let text = match circle.members.len() {
-        1 => format!("The redirect leads to itself: {}.", shown.join(" -> ")),
-        _ => format!("Redirects lead in a circle: {}.", shown.join(" -> ")),
+        1 => format!("The redirect leads to itself: {}.", shown(&circle.paths)),
+        _ => format!("Redirects lead in a circle: {}.", shown(&circle.paths)),
     };
     let place = circle.members.first().and_then(|&first| sent[first].place);
     let problem = Problem::error(text).at(place).hint("Let one of them lead to a path that is answered with something else.");
     circle.members.iter().skip(1).fold(problem, |problem, &next| problem.related(sent[next].place, "and on from here"))
+}
+
+/// Paths up to where one comes for the second time. They may differ in their queries, or become longer each time.
+fn shown(paths: &[String]) -> String {
+    /// Of those that become longer.
+    const SHOWN: usize = 4;
+    let again = (1..paths.len()).find_map(|end| {
+        let start = paths[..end].iter().position(|path| *path == paths[end])?;
+        Some(start..=end)
+    });
+    match again {
+        Some(range) => paths[range].join(" -> "),
+        None => format!("{} -> ...", paths[..paths.len().min(SHOWN)].join(" -> ")),
+    }
 }
 
 /// Where a request that is followed comes out.

@@ -11,25 +11,24 @@ use crate::snapshot::surface::Surface;
 
 /// The rewrites of a configuration. What is wrong with them is told.
 pub(super) fn build(config: &Config, problems: &mut Problems) -> Rewrites {
-    let mut list: Vec<Rewrite> = Vec::new();
-    for (index, written) in config.rewrites.iter().enumerate() {
+    let mut list: Vec<(&Written, Rewrite)> = Vec::new();
+    for written in &config.rewrites {
         let condition = super::condition::Written { host: written.host.as_ref(), ..Default::default() };
         let condition = condition.condition(problems);
         let (prefix, to) = (read(&written.prefix, problems), read(&written.to, problems));
         let Some((prefix, to)) = prefix.zip(to) else { continue };
-        let before = config.rewrites[..index].iter().zip(&list);
-        let mut same = before.filter(|(_, other)| other.prefix.segments() == prefix.segments());
+        let mut same = list.iter().filter(|(_, other)| other.prefix.segments() == prefix.segments());
         if let Some((first, _)) = same.find(|(_, other)| other.condition == condition) {
             let text = format!("The prefix {} is rewritten twice.", quote(&written.prefix));
             let problem = Problem::error(text).at(written.prefix.place).related(first.prefix.place, "first here");
             problems.push(problem.hint("Keep one of the two, or give each a `host` of its own."));
         }
-        list.push(Rewrite { prefix, to, condition });
+        list.push((written, Rewrite { prefix, to, condition }));
     }
-    for (written, rewrite) in config.rewrites.iter().zip(&list).filter(|_| list.len() == config.rewrites.len()) {
+    for (written, rewrite) in &list {
         warn_of_repetition(written, rewrite, &list, problems);
     }
-    Rewrites::new(list)
+    Rewrites::new(list.into_iter().map(|(_, rewrite)| rewrite).collect())
 }
 
 fn read(text: &Located<String>, problems: &mut Problems) -> Option<Prefix> {
@@ -38,7 +37,7 @@ fn read(text: &Located<String>, problems: &mut Problems) -> Option<Prefix> {
 
 /// What a rewrite makes of a path can begin as what it takes. It is applied once, so that this ends, but who asks for what
 /// it has made gets something else.
-fn warn_of_repetition(written: &Written, rewrite: &Rewrite, all: &[Rewrite], problems: &mut Problems) {
+fn warn_of_repetition(written: &Written, rewrite: &Rewrite, all: &[(&Written, Rewrite)], problems: &mut Problems) {
     let Rewrite { prefix, to, condition } = rewrite;
     if prefix == to || !prefix.covers(to) {
         return;
@@ -49,7 +48,7 @@ fn warn_of_repetition(written: &Written, rewrite: &Rewrite, all: &[Rewrite], pro
             && other.prefix.covers(to)
             && (other.condition.is_empty() || other.condition == *condition)
     };
-    if all.iter().any(is_exempt) {
+    if all.iter().any(|(_, other)| is_exempt(other)) {
         return;
     }
     let text = format!(
