@@ -56,7 +56,8 @@ fn shown(gateway: &dyn Gateway) -> Response {
 /// # Errors
 /// What is wrong with it, in sentences.
 fn read(text: &str) -> Result<Order, String> {
-    const HINT: &str = "Send nothing, or an object such as {\"message\": \"Back at ten.\", \"retry_after\": 600}.";
+    const HINT: &str =
+        "Send nothing, or an object such as {\"message\": \"Back at ten.\", \"retry_after\": 600}.";
     if text.len() > MAX {
         return Err(format!("The order is longer than {MAX} bytes."));
     }
@@ -70,7 +71,9 @@ fn read(text: &str) -> Result<Order, String> {
     for (key, value) in object {
         match (&*key, value) {
             ("message" | "retry_after", Json::Null) => {}
-            ("message", Json::String(message)) if message.len() <= MAX_MESSAGE => order.message = Some(message),
+            ("message", Json::String(message)) if message.len() <= MAX_MESSAGE => {
+                order.message = Some(message)
+            }
             ("message", Json::String(_)) => {
                 return Err(format!("The message is longer than {MAX_MESSAGE} bytes."));
             }
@@ -83,7 +86,10 @@ fn read(text: &str) -> Result<Order, String> {
                 order.retry_after = Some(Duration::from_secs(seconds));
             }
             (other, _) => {
-                return Err(format!("There is no key {:?} in an order. {HINT}", other.chars().take(64).collect::<String>()));
+                return Err(format!(
+                    "There is no key {:?} in an order. {HINT}",
+                    other.chars().take(64).collect::<String>()
+                ));
             }
         }
     }
@@ -109,7 +115,8 @@ mod tests {
         ] {
             assert_eq!(read(text), Ok(expected), "{text}");
         }
-        let hint = "Send nothing, or an object such as {\"message\": \"Back at ten.\", \"retry_after\": 600}.";
+        let hint =
+            "Send nothing, or an object such as {\"message\": \"Back at ten.\", \"retry_after\": 600}.";
         for (text, expected) in [
             ("on", format!("The order is no JSON object. {hint}")),
             ("[]", format!("The order is no JSON object. {hint}")),

@@ -117,10 +117,7 @@ impl Admin {
             .route("/identity", get(identity::answer))
             .route("/metrics", get(metrics))
             .route("/log", get(log::show).put(log::change))
-            .route(
-                "/maintenance",
-                get(maintenance::show).post(maintenance::begin).delete(maintenance::end),
-            )
+            .route("/maintenance", get(maintenance::show).post(maintenance::begin).delete(maintenance::end))
             .route("/reload", post(reload::answer))
             .fallback(nowhere)
             .method_not_allowed_fallback(not_so)

@@ -80,13 +80,20 @@ pub fn ways(snapshot: &Snapshot) -> Vec<Way<'_>> {
             },
         })
         .collect();
-    let routed: HashSet<&str> = ways.iter().filter_map(Way::endpoint).map(|found| &*found.full_name).collect();
+    let routed: HashSet<&str> =
+        ways.iter().filter_map(Way::endpoint).map(|found| &*found.full_name).collect();
     let others = snapshot.surface.methods.values().filter(|own| !routed.contains(&*own.endpoint.full_name));
     let by_routes = [Dialect::Rest, Dialect::Xml, Dialect::Soap];
     let others =
         others.filter(|own| own.endpoint.dialects.iter().any(|dialect| !by_routes.contains(dialect)));
-    let mut others: Vec<_> =
-        others.map(|own| Way { verb: "POST", path: &own.template, condition: None, leads: Leads::Method(&own.endpoint) }).collect();
+    let mut others: Vec<_> = others
+        .map(|own| Way {
+            verb: "POST",
+            path: &own.template,
+            condition: None,
+            leads: Leads::Method(&own.endpoint),
+        })
+        .collect();
     others.sort_by_key(|way| way.path);
     ways.append(&mut others);
     ways
@@ -170,22 +177,22 @@ pub fn routes(snapshot: &Snapshot) -> Json {
 }
 
 fn method(verb: &str, path: &str, endpoint: &Endpoint) -> Json {
-        let mut route = json!({
-            "verb": verb,
-            "path": path,
-            "method": endpoint.full_name,
-            "upstream": endpoint.upstream(),
-            "dialects": dialects(endpoint),
-            // Besides, the route itself can be upgraded.
-            "websocket": endpoint.speaks(Dialect::WebSocket).then(|| format!("/ws/{}", endpoint.full_name)),
-            "policies": endpoint.policies,
-            "client_streaming": endpoint.method.client_streaming,
-            "server_streaming": endpoint.method.server_streaming,
-        });
-        if !endpoint.parts.is_empty() {
-            route["parts"] = endpoint.parts.iter().map(part).collect();
-        }
-        route
+    let mut route = json!({
+        "verb": verb,
+        "path": path,
+        "method": endpoint.full_name,
+        "upstream": endpoint.upstream(),
+        "dialects": dialects(endpoint),
+        // Besides, the route itself can be upgraded.
+        "websocket": endpoint.speaks(Dialect::WebSocket).then(|| format!("/ws/{}", endpoint.full_name)),
+        "policies": endpoint.policies,
+        "client_streaming": endpoint.method.client_streaming,
+        "server_streaming": endpoint.method.server_streaming,
+    });
+    if !endpoint.parts.is_empty() {
+        route["parts"] = endpoint.parts.iter().map(part).collect();
+    }
+    route
 }
 
 pub(super) async fn answer(State(gateway): State<Arc<dyn Gateway>>) -> Response {

@@ -104,7 +104,13 @@ async fn ask(site: Site, method: &str, path: &str, headers: &[(&str, &str)]) -> 
     send(&Admin::new(Arc::new(site)), method, path, headers, "").await
 }
 
-async fn send(admin: &Admin, method: &str, path: &str, headers: &[(&str, &str)], body: &'static str) -> (u16, Json) {
+async fn send(
+    admin: &Admin,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &'static str,
+) -> (u16, Json) {
     let mut request = Request::builder().method(method).uri(path).header("host", "127.0.0.1:9901");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -128,7 +134,12 @@ async fn every_path_has_its_answer() {
     let message = |text: &str| json!({ "message": text });
     for (method, path, status, expected) in [
         ("GET", "/livez", 200, json!({ "live": true })),
-        ("GET", "/readyz", 200, json!({ "ready": true, "draining": false, "maintenance": false, "generation": 3, "missing": [] })),
+        (
+            "GET",
+            "/readyz",
+            200,
+            json!({ "ready": true, "draining": false, "maintenance": false, "generation": 3, "missing": [] }),
+        ),
         ("GET", "/routes", 200, json!([])),
         ("GET", "/config", 200, json!({ "admin": { "token": "file:token" } })),
         (

@@ -379,7 +379,9 @@ impl Control {
             self.tasks.tls = Some(watch);
             is_changing |= is_tls_changing;
         }
-        if let Some((watch, is_file_changing, said)) = maintenance.filter(|_| self.tasks.maintenance.is_none()) {
+        if let Some((watch, is_file_changing, said)) =
+            maintenance.filter(|_| self.tasks.maintenance.is_none())
+        {
             self.tasks.maintenance = Some(watch);
             is_changing |= is_file_changing;
             if let Some(said) = said {

@@ -53,7 +53,9 @@ fn page(answer: &FixedAnswer, problems: &mut Problems) -> Option<Page> {
     let mut headers = HeaderMap::new();
     for (name, value) in answer.headers.iter().flat_map(|headers| headers.iter()) {
         // The configuration has checked both.
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(&*name.value), HeaderValue::try_from(&*value.value)) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::try_from(&*name.value), HeaderValue::try_from(&*value.value))
+        {
             headers.append(name, value);
         }
     }

@@ -37,7 +37,12 @@ pub(super) struct Sent {
 
 impl Sent {
     /// That of a route, if it is one.
-    pub(super) fn of(fixed: Arc<Fixed>, verb: &str, condition: Condition, route: &route::Route) -> Option<Self> {
+    pub(super) fn of(
+        fixed: Arc<Fixed>,
+        verb: &str,
+        condition: Condition,
+        route: &route::Route,
+    ) -> Option<Self> {
         let place = route.redirect.as_ref()?.to.place;
         let template = Template::parse(&fixed.template).ok()?;
         let verb = if verb == "*" { "GET" } else { verb }.to_owned();
@@ -65,7 +70,7 @@ pub(super) fn refuse(map: &Map<'_>, sent: &[Sent], problems: &mut Problems) {
     let mut search = Search { map, sent, tried: 0 };
     let mut known: HashSet<Vec<usize>> = HashSet::new();
     for start in 0..sent.len() {
-        let Some(circle) = search.from(start, &mut HashMap::new()) else { continue };
+        let Some(circle) = search.circle(start, &mut HashMap::new()) else { continue };
         let mut members = circle.members.clone();
         members.sort_unstable();
         if known.insert(members) {
@@ -87,8 +92,14 @@ fn report(circle: &Circle, sent: &[Sent]) -> Problem {
         _ => format!("Redirects lead in a circle: {}.", shown(&circle.paths)),
     };
     let place = circle.members.first().and_then(|&first| sent[first].place);
-    let problem = Problem::error(text).at(place).hint("Let one of them lead to a path that is answered with something else.");
-    circle.members.iter().skip(1).fold(problem, |problem, &next| problem.related(sent[next].place, "and on from here"))
+    let problem = Problem::error(text)
+        .at(place)
+        .hint("Let one of them lead to a path that is answered with something else.");
+    circle
+        .members
+        .iter()
+        .skip(1)
+        .fold(problem, |problem, &next| problem.related(sent[next].place, "and on from here"))
 }
 
 /// Paths up to where one comes for the second time. They may differ in their queries, or become longer each time.
@@ -99,10 +110,18 @@ fn shown(paths: &[String]) -> String {
         let start = paths[..end].iter().position(|path| *path == paths[end])?;
         Some(start..=end)
     });
-    match again {
-        Some(range) => paths[range].join(" -> "),
-        None => format!("{} -> ...", paths[..paths.len().min(SHOWN)].join(" -> ")),
-    }
+    let (range, end) = match again {
+        Some(range) => (range, ""),
+        None => (0..=SHOWN.min(paths.len() - 1), " and so on"),
+    };
+    let shown: Vec<_> = paths[range].iter().map(|path| readable(path)).collect();
+    shown.join(" -> ") + end
+}
+
+/// A path in which `*` stands for what may be anything.
+fn readable(path: &str) -> String {
+    let segments = path.split('/').map(|segment| if position_of(segment).is_some() { "*" } else { segment });
+    segments.collect::<Vec<_>>().join("/")
 }
 
 /// Where a request that is followed comes out.
@@ -120,7 +139,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// The circle that a request which the redirect at `start` answers comes into. `fixed` are texts for variables.
-    fn from(&mut self, start: usize, fixed: &mut HashMap<usize, String>) -> Option<Circle> {
+    fn circle(&mut self, start: usize, fixed: &mut HashMap<usize, String>) -> Option<Circle> {
         self.tried += 1;
         if self.tried > MAX_TRIED {
             return None;
@@ -138,7 +157,7 @@ impl Search<'_> {
             }
             let mut tighter = fixed.clone();
             tighter.extend(more);
-            if let Some(circle) = self.from(start, &mut tighter) {
+            if let Some(circle) = self.circle(start, &mut tighter) {
                 return Some(circle);
             }
         }
@@ -159,7 +178,10 @@ impl Search<'_> {
             let state = (path.clone(), request.host.clone(), request.query.clone());
             if let Some(&from) = seen.get(&state) {
                 paths.push(path);
-                return Outcome::Circle(Circle { members: members.split_off(from), paths: paths.split_off(from) });
+                return Outcome::Circle(Circle {
+                    members: members.split_off(from),
+                    paths: paths.split_off(from),
+                });
             }
             seen.insert(state, members.len());
             members.push(index);
@@ -216,7 +238,9 @@ fn position_of(text: &str) -> Option<usize> {
 fn sample(template: &Template, fixed: &HashMap<usize, String>) -> String {
     let segments = template.segments().iter().enumerate().map(|(position, segment)| match segment {
         Segment::Literal(text) => escaped(text),
-        Segment::Any | Segment::Rest => fixed.get(&position).map_or_else(|| anything(position), |text| escaped(text)),
+        Segment::Any | Segment::Rest => {
+            fixed.get(&position).map_or_else(|| anything(position), |text| escaped(text))
+        }
     });
     let mut path: String = segments.map(|segment| format!("/{segment}")).collect();
     if path.is_empty() {
@@ -269,8 +293,12 @@ impl Request {
         let mut headers: Vec<_> =
             condition.headers.iter().map(|(name, wanted)| (name.to_string(), value(wanted))).collect();
         let cookies = condition.cookies.iter();
-        headers.extend(cookies.map(|(name, wanted)| ("cookie".to_owned(), format!("{name}={}", value(wanted)))));
-        let query = condition.query.iter().map(|(name, wanted)| format!("{}={}", escaped(name), escaped(&value(wanted))));
+        headers
+            .extend(cookies.map(|(name, wanted)| ("cookie".to_owned(), format!("{name}={}", value(wanted)))));
+        let query = condition
+            .query
+            .iter()
+            .map(|(name, wanted)| format!("{}={}", escaped(name), escaped(&value(wanted))));
         Self {
             host: condition.host.as_ref().map(|host| match host {
                 Host::Exact(name) => name.to_string(),
@@ -315,8 +343,9 @@ mod tests {
             ("/", "/", Some(vec![])),
         ] {
             let template = Template::parse(template).unwrap();
-            let expected: Option<Vec<_>> =
-                expected.map(|texts: Vec<(usize, &str)>| texts.into_iter().map(|(at, text)| (at, text.to_owned())).collect());
+            let expected: Option<Vec<_>> = expected.map(|texts: Vec<(usize, &str)>| {
+                texts.into_iter().map(|(at, text)| (at, text.to_owned())).collect()
+            });
             assert_eq!(unify(template.segments(), path), expected, "{template} {path}");
         }
     }

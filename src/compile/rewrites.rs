@@ -20,7 +20,8 @@ pub(super) fn build(config: &Config, problems: &mut Problems) -> Rewrites {
         let mut same = list.iter().filter(|(_, other)| other.prefix.segments() == prefix.segments());
         if let Some((first, _)) = same.find(|(_, other)| other.condition == condition) {
             let text = format!("The prefix {} is rewritten twice.", quote(&written.prefix));
-            let problem = Problem::error(text).at(written.prefix.place).related(first.prefix.place, "first here");
+            let problem =
+                Problem::error(text).at(written.prefix.place).related(first.prefix.place, "first here");
             problems.push(problem.hint("Keep one of the two, or give each a `host` of its own."));
         }
         list.push((written, Rewrite { prefix, to, condition }));
@@ -37,7 +38,12 @@ fn read(text: &Located<String>, problems: &mut Problems) -> Option<Prefix> {
 
 /// What a rewrite makes of a path can begin as what it takes. It is applied once, so that this ends, but who asks for what
 /// it has made gets something else.
-fn warn_of_repetition(written: &Written, rewrite: &Rewrite, all: &[(&Written, Rewrite)], problems: &mut Problems) {
+fn warn_of_repetition(
+    written: &Written,
+    rewrite: &Rewrite,
+    all: &[(&Written, Rewrite)],
+    problems: &mut Problems,
+) {
     let Rewrite { prefix, to, condition } = rewrite;
     if prefix == to || !prefix.covers(to) {
         return;
@@ -67,8 +73,12 @@ fn warn_of_repetition(written: &Written, rewrite: &Rewrite, all: &[(&Written, Re
 
 /// Reports routes and methods that are not reached by their own paths, as those are rewritten.
 pub(super) fn review(config: &Config, rewrites: &Rewrites, surface: &Surface, problems: &mut Problems) {
-    for rewrite in rewrites.iter().filter(|rewrite| rewrite.condition.is_empty() && rewrite.prefix != rewrite.to) {
-        let others = || rewrites.iter().filter(|other| other.prefix.segments().len() > rewrite.prefix.segments().len());
+    for rewrite in
+        rewrites.iter().filter(|rewrite| rewrite.condition.is_empty() && rewrite.prefix != rewrite.to)
+    {
+        let others = || {
+            rewrites.iter().filter(|other| other.prefix.segments().len() > rewrite.prefix.segments().len())
+        };
         let is_hidden = |segments: &[Option<&str>]| {
             let covers = |other: &Rewrite| other.prefix.covers_segments(segments.iter().copied());
             covers(rewrite) && !others().any(|other| other.condition.is_empty() && covers(other))
@@ -100,7 +110,8 @@ pub(super) fn review(config: &Config, rewrites: &Rewrites, surface: &Surface, pr
             "The rewrite of {} hides {first}{more}: whoever asks for that path is led to another one.",
             quote(rewrite.prefix.as_str()),
         );
-        let hint = "Choose a prefix that no route begins with, or exempt a longer one: `{prefix: /a/b, to: /a/b}`.";
+        let hint =
+            "Choose a prefix that no route begins with, or exempt a longer one: `{prefix: /a/b, to: /a/b}`.";
         problems.push(Problem::warning(text).at(written.and_then(|written| written.prefix.place)).hint(hint));
     }
 }

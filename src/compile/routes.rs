@@ -203,7 +203,8 @@ impl Builder<'_> {
                     route.path.value,
                     described(first.target())
                 );
-                let hint = "The rule that is declared first wins. Change one of the two, or give it a condition.";
+                let hint =
+                    "The rule that is declared first wins. Change one of the two, or give it a condition.";
                 self.problems.push(Problem::warning(text).at(route.path.place).hint(hint));
             }
             Err(error) => self.problems.push(fault(error.to_string())),
@@ -308,7 +309,16 @@ impl Builder<'_> {
         let (body, response_body) = (&*rule.body, &*rule.response_body);
         self.add(
             method,
-            &Mapping { verb, template, body, response_body, place, hint: Some(ANNOTATION), streamed: None, condition: Condition::default() },
+            &Mapping {
+                verb,
+                template,
+                body,
+                response_body,
+                place,
+                hint: Some(ANNOTATION),
+                streamed: None,
+                condition: Condition::default(),
+            },
         );
     }
 

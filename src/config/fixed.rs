@@ -114,10 +114,9 @@ impl FixedAnswer {
         let mut error = |text: String, place: Option<_>, hint: &str| {
             let _: Option<()> = reader.error(Problem::error(text).at(place).hint(hint));
         };
-        if let (Some(Some(body)), Some(Some(file))) = (body, file) {
+        if let (Some(Some(_)), Some(Some(file))) = (body, file) {
             let text = "An answer is either a text or a file, but here is both.".to_owned();
             error(text, file.place, "Remove one of the two.");
-            let _ = body;
         }
         let content = body.and_then(|body| body.as_ref().map(|body| body.place));
         let content = content.or_else(|| file.and_then(|file| file.as_ref().map(|file| file.place)));
@@ -145,7 +144,8 @@ impl FixedAnswer {
                 error(text, name.place, hint);
             }
             if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-                let text = format!("The value of the header {} has characters that no header has.", quote(name));
+                let text =
+                    format!("The value of the header {} has characters that no header has.", quote(name));
                 error(text, value.place, "Write visible ASCII and spaces.");
             }
         }

@@ -83,7 +83,10 @@ impl Route {
             let text = "A route is either a call or an aggregate, but here is both.".to_owned();
             error(text, call.place, "Remove one of the two. A call can be a part of the aggregate.");
         } else if let Some(path) = path.filter(|_| count > 1) {
-            let text = format!("The route {} has more than one of `call`, `aggregate`, `redirect` and `answer`.", quote(path));
+            let text = format!(
+                "The route {} has more than one of `call`, `aggregate`, `redirect` and `answer`.",
+                quote(path)
+            );
             error(text, path.place, "Keep one of them.");
         }
         if let Some(path) = path.filter(|_| count == 0) {

@@ -102,7 +102,8 @@ fn is_announced(head: &Head, name: &str) -> bool {
     const UNLISTED: [&str; 7] =
         ["accept", "accept-language", "content-language", "content-type", "cookie", "origin", "user-agent"];
     let lists = head.headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
-    let mut listed = lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(',')).map(str::trim);
+    let mut listed =
+        lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(',')).map(str::trim);
     UNLISTED.contains(&name) || listed.any(|listed| listed.eq_ignore_ascii_case(name))
 }
 

@@ -74,7 +74,9 @@ fn written(view: View<'_>, head: &Head, reply: Reply) -> Answer {
         Spoken::Grpc if head.version >= Version::HTTP_2 => grpc::refused(reply),
         Spoken::GrpcWeb => grpc_web::refused(reply, head),
         Spoken::Connect | Spoken::ConnectStream => connect::unary::failure(schema, &reply.status),
-        Spoken::Soap(_) if head.method == Method::POST => closed(soap::refused(schema, &reply.status, &head.headers)),
+        Spoken::Soap(_) if head.method == Method::POST => {
+            closed(soap::refused(schema, &reply.status, &head.headers))
+        }
         Spoken::Rest if soap::is_meant(head) => closed(soap::refused(schema, &reply.status, &head.headers)),
         Spoken::WebSocket => error::answer(schema, &reply.status, form(&head.headers, Text::Json)),
         Spoken::Grpc | Spoken::Soap(_) | Spoken::Rest => {

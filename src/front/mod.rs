@@ -152,7 +152,8 @@ impl Front {
         let refuse = |status: &Status| {
             error::answer(&view.snapshot.schema, status, error::Form::of_request(&head.headers, wish.text))
         };
-        let holds = |case: &Case| case.is_for(|condition| condition.holds(&Asked::of(&head.uri, &head.headers)));
+        let holds =
+            |case: &Case| case.is_for(|condition| condition.holds(&Asked::of(&head.uri, &head.headers)));
         match view.surface.routes.find_where(head.method.as_str(), head.uri.path(), holds) {
             Found::Match { route, captures } => {
                 let found = match &route.target().action {

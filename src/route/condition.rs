@@ -319,7 +319,12 @@ mod tests {
     fn the_more_specific_one_goes_first() {
         let condition = |host: &str, headers: &[&str], query: &[&str]| {
             let any = |names: &[&str]| names.iter().map(|name| ((*name).into(), Wanted::Any)).collect();
-            Condition { host: Host::parse(host), headers: any(headers), query: any(query), ..Condition::default() }
+            Condition {
+                host: Host::parse(host),
+                headers: any(headers),
+                query: any(query),
+                ..Condition::default()
+            }
         };
         let in_order = [
             condition("a.b.example", &["x"], &[]),
@@ -345,7 +350,12 @@ mod tests {
     fn announced_requests_have_headers_by_name() {
         let request = Request { host: Some("api.example"), query: "v=2", ..Request::default() };
         let sends = |name: &str| name == "x-beta";
-        let with = |headers, query| Condition { headers, query, host: Host::parse("api.example"), cookies: is("a", "b") };
+        let with = |headers, query| Condition {
+            headers,
+            query,
+            host: Host::parse("api.example"),
+            cookies: is("a", "b"),
+        };
         assert!(with(is("x-beta", "1"), is("v", "2")).may_hold(&request, sends));
         assert!(!with(is("x-gamma", "1"), is("v", "2")).may_hold(&request, sends));
         assert!(!with(is("x-beta", "1"), is("v", "3")).may_hold(&request, sends));

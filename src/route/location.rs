@@ -145,7 +145,8 @@ impl Location {
     /// The location for a request. `values` are what [`Route::raw`](super::table::Route::raw) says of its path, and
     /// `query` is its query, if that is to be kept. All of it is visible ASCII.
     pub fn write(&self, values: &[&str], query: Option<&str>) -> String {
-        let mut path = String::with_capacity(self.text.len() + values.iter().map(|value| value.len()).sum::<usize>());
+        let mut path =
+            String::with_capacity(self.text.len() + values.iter().map(|value| value.len()).sum::<usize>());
         write_pieces(&self.path, values, Part::Path, &mut path);
         if self.origin.is_empty() {
             // Two slashes would begin a host.
@@ -258,7 +259,9 @@ fn is_host(host: &str) -> bool {
     };
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     let is_port = |port: &str| port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit());
-    !name.is_empty() && name.bytes().all(is_name) && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+    !name.is_empty()
+        && name.bytes().all(is_name)
+        && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
 fn pieces(text: &str, part: Part, template: &Template) -> Result<Box<[Piece]>, Fault> {

@@ -162,9 +162,13 @@ mod tests {
 
     #[test]
     fn what_is_covered_begins_so() {
-        for (prefix, other, expected) in
-            [("/", "/a", true), ("/a", "/a", true), ("/a", "/a/b", true), ("/a/b", "/a", false), ("/a", "/ab", false)]
-        {
+        for (prefix, other, expected) in [
+            ("/", "/a", true),
+            ("/a", "/a", true),
+            ("/a", "/a/b", true),
+            ("/a/b", "/a", false),
+            ("/a", "/ab", false),
+        ] {
             let [prefix, other] = [prefix, other].map(|text| Prefix::parse(text).unwrap());
             assert_eq!(prefix.covers(&other), expected, "{prefix:?} {other:?}");
         }

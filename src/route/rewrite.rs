@@ -41,8 +41,8 @@ impl Rewrites {
 
     /// What stands for the path of a request; `None` where that stays.
     pub fn apply(&self, path: &str, asked: &impl Asked) -> Option<String> {
-        let fitting = self.0.iter().filter_map(|rewrite| Some((rewrite, rewrite.prefix.rest(path)?)));
-        let (rewrite, rest) = fitting.into_iter().find(|(rewrite, _)| rewrite.condition.holds(asked))?;
+        let mut fitting = self.0.iter().filter_map(|rewrite| Some((rewrite, rewrite.prefix.rest(path)?)));
+        let (rewrite, rest) = fitting.find(|(rewrite, _)| rewrite.condition.holds(asked))?;
         (rewrite.prefix != rewrite.to).then(|| rewrite.to.with(rest))
     }
 }

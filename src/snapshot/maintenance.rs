@@ -108,13 +108,23 @@ impl Maintenance {
     /// The file is there and says this, or there is none.
     pub fn by_file(&self, text: Option<&str>) {
         let file = text.map(said);
-        self.change("file", 0, |state| State { file: file.clone(), ..state.clone() }, |state| state.file.is_some());
+        self.change(
+            "file",
+            0,
+            |state| State { file: file.clone(), ..state.clone() },
+            |state| state.file.is_some(),
+        );
     }
 
     /// An operator orders maintenance, or its end.
     pub fn by_operator(&self, order: Option<Order>) {
         let order = order.map(|order| Order { message: order.message.as_deref().map(said), ..order });
-        self.change("operator", 1, |state| State { order: order.clone(), ..state.clone() }, |state| state.order.is_some());
+        self.change(
+            "operator",
+            1,
+            |state| State { order: order.clone(), ..state.clone() },
+            |state| state.order.is_some(),
+        );
     }
 
     fn change(&self, by: &str, index: usize, next: impl Fn(&State) -> State, is_set: fn(&State) -> bool) {
@@ -137,7 +147,8 @@ impl Maintenance {
 
 /// A message as it is passed on: one text of bounded length, without what no dialect carries.
 fn said(text: &str) -> String {
-    let plain: String = text.trim().chars().map(|found| if found.is_control() { ' ' } else { found }).collect();
+    let plain: String =
+        text.trim().chars().map(|found| if found.is_control() { ' ' } else { found }).collect();
     let end = plain.floor_char_boundary(MAX_MESSAGE);
     plain[..end].split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }

@@ -61,7 +61,14 @@ impl Setting {
     }
 
     /// Sends a request to a host, as it names it.
-    async fn ask(&self, version: Version, verb: &str, host: &str, target: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    async fn ask(
+        &self,
+        version: Version,
+        verb: &str,
+        host: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> (u16, String) {
         let builder = Request::builder().method(verb);
         let builder = match version {
             Version::Http1 => builder.uri(target).header("host", host),
@@ -77,7 +84,8 @@ impl Setting {
                 sender.send_request(request).await.unwrap()
             }
             Version::Http2 => {
-                let (mut sender, connection) = conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+                let (mut sender, connection) =
+                    conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
                 tokio::spawn(connection);
                 sender.send_request(request).await.unwrap()
             }
@@ -149,7 +157,8 @@ routes:
 /// What a target says of the host goes before the header, and several hosts are none.
 #[tokio::test]
 async fn a_host_that_lies_decides_nothing() {
-    let setting = Setting::new("routes: [{path: /host, method: GET, host: api.example, answer: {body: in}}]\n");
+    let setting =
+        Setting::new("routes: [{path: /host, method: GET, host: api.example, answer: {body: in}}]\n");
     for (head, expected) in [
         ("GET /host HTTP/1.1\r\nhost: api.example", "HTTP/1.1 200"),
         ("GET http://api.example/host HTTP/1.1\r\nhost: other", "HTTP/1.1 200"),
@@ -233,7 +242,8 @@ async fn nobody_is_sent_to_another_host() {
 
 #[tokio::test]
 async fn rewrites_hold_in_every_dialect() {
-    let setting = Setting::new("rewrites: [{prefix: /api/shop, to: /}, {prefix: /old, to: /v1, host: a.example}]\n");
+    let setting =
+        Setting::new("rewrites: [{prefix: /api/shop, to: /}, {prefix: /old, to: /v1, host: a.example}]\n");
     let address = setting.address();
     let rest = get(address, "/api/shop/v1/echo/a%2Fb").await;
     assert_eq!(rest.json(), json!({"string": "a/b"}));
@@ -253,8 +263,12 @@ async fn rewrites_hold_in_every_dialect() {
         ("sec-websocket-version", "13"),
         ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
-    let answer = setting.ask(Version::Http1, "GET", "other", "/api/shop/ws/echo.v1.Streams/Nothing", &socket).await;
-    assert!(answer.1.contains("There is no method for a WebSocket at /ws/echo.v1.Streams/Nothing."), "{answer:?}");
+    let answer =
+        setting.ask(Version::Http1, "GET", "other", "/api/shop/ws/echo.v1.Streams/Nothing", &socket).await;
+    assert!(
+        answer.1.contains("There is no method for a WebSocket at /ws/echo.v1.Streams/Nothing."),
+        "{answer:?}"
+    );
     let other = setting.ask(Version::Http2, "GET", "a.example", "/old/echo/x", &[]).await;
     assert_eq!(other, (200, r#"{"string":"x"}"#.to_owned()));
     assert_eq!(setting.ask(Version::Http2, "GET", "b.example", "/old/echo/x", &[]).await.0, 404);
@@ -274,7 +288,8 @@ routes:
     for version in [Version::Http1, Version::Http2] {
         let answer = client::send(address, version, "GET", "/robots.txt", &[], "").await;
         assert_eq!((answer.status.as_u16(), &*answer.body), (200, &b"Disallow: /\n"[..]));
-        let headers = ["content-type", "cache-control", "x-a", "content-length"].map(|name| answer.header(name));
+        let headers =
+            ["content-type", "cache-control", "x-a", "content-length"].map(|name| answer.header(name));
         assert_eq!(headers, [Some("text/plain; charset=utf-8"), Some("max-age=3600"), Some("b"), Some("12")]);
         let tag = answer.header("etag").unwrap().to_owned();
         let known = [("if-none-match", &*tag)];
@@ -302,8 +317,13 @@ routes:
     let file = setting.folder.path().join("transom.yaml");
     let table = run(&mut transom(&["routes", "-c", file.to_str().unwrap()])).stdout;
     let table = String::from_utf8(table).unwrap();
-    let line = |path: &str| table.lines().find(|line| line.contains(path)).unwrap().split_whitespace().collect::<Vec<_>>();
-    assert_eq!(line("/old/{id}"), ["GET", "/old/{id}", "->", "/robots.txt", "(307)", "-", "-", "-", "-", "?a=1"]);
+    let line = |path: &str| {
+        table.lines().find(|line| line.contains(path)).unwrap().split_whitespace().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        line("/old/{id}"),
+        ["GET", "/old/{id}", "->", "/robots.txt", "(307)", "-", "-", "-", "-", "?a=1"]
+    );
     assert_eq!(line("/robots.txt "), ["GET", "/robots.txt", "answer", "(200)", "-", "-", "-", "-", "-"]);
     let routes = get(setting.admin, "/routes").await.json();
     let old = routes.as_array().unwrap().iter().find(|route| route["path"] == "/old/{id}").unwrap();
@@ -314,7 +334,10 @@ routes:
     assert_eq!(*old, expected);
     let check = run(&mut transom(&["check", "-c", file.to_str().unwrap()])).stdout;
     let check = String::from_utf8(check).unwrap();
-    assert!(check.contains("Policies do not hold for what is answered without a call, on 3 routes."), "{check}");
+    assert!(
+        check.contains("Policies do not hold for what is answered without a call, on 3 routes."),
+        "{check}"
+    );
 
     std::fs::write(setting.folder.path().join("robots.txt"), "Allow: /\n").unwrap();
     setting.eventually("/robots.txt", |answer| *answer.body == *b"Allow: /\n").await;
@@ -334,7 +357,8 @@ fn every_client_understands_maintenance() {
 #[tokio::test]
 async fn a_file_switches_maintenance() {
     let settings = "maintenance: {file: closed, retry_after: 2m, page: closed.html}\n";
-    let setting = Setting::with_files(settings, &[("closed.html", "<h1>Closed</h1>"), ("closed", "We move.\n")]);
+    let setting =
+        Setting::with_files(settings, &[("closed.html", "<h1>Closed</h1>"), ("closed", "We move.\n")]);
     let address = setting.address();
     // From the first request on.
     let answer = get(address, "/v1/echo/x").await;
@@ -352,8 +376,11 @@ async fn a_file_switches_maintenance() {
 
     let file = setting.folder.path().join("closed");
     std::fs::write(&file, "Until noon.").unwrap();
-    let says = |text: &'static str| move |answer: &client::Answer| {
-        answer.status == 503 && serde_json::from_slice::<Value>(&answer.body).is_ok_and(|body| body["message"] == text)
+    let says = |text: &'static str| {
+        move |answer: &client::Answer| {
+            answer.status == 503
+                && serde_json::from_slice::<Value>(&answer.body).is_ok_and(|body| body["message"] == text)
+        }
     };
     setting.eventually("/v1/echo/x", says("Until noon.")).await;
     std::fs::remove_file(&file).unwrap();
@@ -371,7 +398,8 @@ async fn a_file_switches_maintenance() {
 
 #[tokio::test]
 async fn some_addresses_are_served_during_maintenance() {
-    let settings = "maintenance: {file: closed, except: {ips: [192.0.2.0/24]}}\ntrusted_proxies: [127.0.0.1]\n";
+    let settings =
+        "maintenance: {file: closed, except: {ips: [192.0.2.0/24]}}\ntrusted_proxies: [127.0.0.1]\n";
     let setting = Setting::with_files(settings, &[("closed", "")]);
     for (caller, status) in [("192.0.2.9", 200), ("198.51.100.1", 503)] {
         let headers = [("x-forwarded-for", caller)];

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use super::aggregate::TemplateValue;
 use super::descriptors::Descriptors;
-use super::fixed::RedirectQuery;
 use super::failing::{Balance, Common, RetryCode, Shares};
+use super::fixed::RedirectQuery;
 use super::limits::Encodings;
 use super::load::parse;
 use super::place::{Located, Place};
 use super::problem::Problems;
 use super::reload::BreakingChanges;
-use super::settings::collection::Named;
 use super::service::{Defaults, Enums, ErrorForm, Expose, HttpMapping, Names, StreamOutput, Unknown};
+use super::settings::collection::Named;
 use super::telemetry::{AccessLog, Paths};
 use super::tls::{ClientAuth, TlsVersion};
 use super::value::address::Target;
@@ -319,12 +319,21 @@ fn what_is_answered_without_a_call() {
     assert_eq!((pairs(&beta.headers), pairs(&beta.query)), (vec!["X-Beta=1".into()], vec!["page=*".into()]));
     assert_eq!(pairs(&beta.cookies), ["beta=*"]);
     let old = config.routes[3].redirect.as_ref().unwrap();
-    assert_eq!((old.to.as_str(), old.status.value.0, old.query.value), ("/v2/users/{id}", 308, RedirectQuery::Drop));
+    assert_eq!(
+        (old.to.as_str(), old.status.value.0, old.query.value),
+        ("/v2/users/{id}", 308, RedirectQuery::Drop)
+    );
     let docs = config.routes[4].redirect.as_ref().unwrap();
-    assert_eq!((docs.to.as_str(), docs.status.value.0, docs.query.value), ("https://docs.example", 307, RedirectQuery::Keep));
+    assert_eq!(
+        (docs.to.as_str(), docs.status.value.0, docs.query.value),
+        ("https://docs.example", 307, RedirectQuery::Keep)
+    );
     let robots = config.routes[5].answer.as_ref().unwrap();
     assert_eq!((robots.status.value, text(&robots.content_type).as_deref()), (203, Some("text/plain")));
-    assert_eq!((text(&robots.body).as_deref(), pairs(&robots.headers)), (Some("Disallow: /"), vec!["X-Robots-Tag=none".into()]));
+    assert_eq!(
+        (text(&robots.body).as_deref(), pairs(&robots.headers)),
+        (Some("Disallow: /"), vec!["X-Robots-Tag=none".into()])
+    );
     assert_eq!(robots.max_age.as_ref().unwrap().value, secs(86_400));
     let icon = config.routes[6].answer.as_ref().unwrap();
     assert_eq!(&***icon.file.as_ref().unwrap(), Path::new("/etc/transom/pages/favicon.ico"));

@@ -188,24 +188,91 @@ async fn maintenance_is_said_in_every_dialect() {
     let upgrade = [("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13")];
     for (verb, target, headers, status, content_type, part) in [
         ("GET", "/echo/x", &[][..], 503, "application/json", "\"code\":14,\"message\":\"Back at ten.\""),
-        ("GET", "/nowhere", &[("accept", "application/problem+json")], 503, "application/problem+json", "\"status\":503"),
-        ("GET", "/echo/x", &[("accept", "application/xml")], 503, "application/xml", "<message>Back at ten.</message>"),
+        (
+            "GET",
+            "/nowhere",
+            &[("accept", "application/problem+json")],
+            503,
+            "application/problem+json",
+            "\"status\":503",
+        ),
+        (
+            "GET",
+            "/echo/x",
+            &[("accept", "application/xml")],
+            503,
+            "application/xml",
+            "<message>Back at ten.</message>",
+        ),
         ("GET", "/page", &[], 503, "application/json", "Back at ten."),
-        ("GET", "/echo/x", &[("accept", "text/html,application/xml;q=0.9,*/*;q=0.8")], 503, "text/html; charset=utf-8", PAGE),
+        (
+            "GET",
+            "/echo/x",
+            &[("accept", "text/html,application/xml;q=0.9,*/*;q=0.8")],
+            503,
+            "text/html; charset=utf-8",
+            PAGE,
+        ),
         ("POST", "/echo", &[("accept", "text/html")], 503, "application/json", "Back at ten."),
-        ("POST", own, &[("content-type", "application/grpc-web+proto")], 200, "application/grpc-web+proto", "grpc-status: 14\r\ngrpc-message: Back at ten."),
-        ("POST", own, &[("content-type", "application/proto")], 503, "application/json", "{\"code\":\"unavailable\",\"message\":\"Back at ten.\""),
-        ("POST", own, &[("content-type", "application/connect+json")], 503, "application/json", "\"unavailable\""),
+        (
+            "POST",
+            own,
+            &[("content-type", "application/grpc-web+proto")],
+            200,
+            "application/grpc-web+proto",
+            "grpc-status: 14\r\ngrpc-message: Back at ten.",
+        ),
+        (
+            "POST",
+            own,
+            &[("content-type", "application/proto")],
+            503,
+            "application/json",
+            "{\"code\":\"unavailable\",\"message\":\"Back at ten.\"",
+        ),
+        (
+            "POST",
+            own,
+            &[("content-type", "application/connect+json")],
+            503,
+            "application/json",
+            "\"unavailable\"",
+        ),
         ("POST", own, &[("content-type", "application/grpc")], 503, "application/json", "\"code\":14"),
-        ("POST", soap, &[("content-type", "text/xml")], 503, "text/xml; charset=utf-8", "<faultstring>Back at ten.</faultstring>"),
-        ("POST", soap, &[("content-type", "application/soap+xml")], 503, "application/soap+xml; charset=utf-8", "<soap:Text xml:lang=\"en\">Back at ten."),
-        ("POST", "/soap/other", &[("content-type", "text/xml")], 503, "text/xml; charset=utf-8", "Back at ten."),
+        (
+            "POST",
+            soap,
+            &[("content-type", "text/xml")],
+            503,
+            "text/xml; charset=utf-8",
+            "<faultstring>Back at ten.</faultstring>",
+        ),
+        (
+            "POST",
+            soap,
+            &[("content-type", "application/soap+xml")],
+            503,
+            "application/soap+xml; charset=utf-8",
+            "<soap:Text xml:lang=\"en\">Back at ten.",
+        ),
+        (
+            "POST",
+            "/soap/other",
+            &[("content-type", "text/xml")],
+            503,
+            "text/xml; charset=utf-8",
+            "Back at ten.",
+        ),
         ("GET", "/soap/echo.v1.Echo?wsdl", &[], 503, "application/json", "Back at ten."),
         ("GET", "/ws/echo.v1.Echo/Chat", &upgrade, 503, "application/json", "Back at ten."),
     ] {
         let answer = setting.send(request(verb, target, headers, "")).await;
         let text = String::from_utf8_lossy(&answer.body);
-        assert_eq!((answer.status, answer.header("content-type")), (status, Some(content_type)), "{target} {text}");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (status, Some(content_type)),
+            "{target} {text}"
+        );
         assert!(text.contains(part), "{verb} {target} {headers:?}: {text}");
         assert_eq!(answer.header("retry-after"), Some("90"), "{target} {headers:?}");
         assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -214,7 +281,10 @@ async fn maintenance_is_said_in_every_dialect() {
     *sent.version_mut() = http::Version::HTTP_2;
     let answer = setting.send(sent).await;
     assert_eq!((answer.status, answer.header("grpc-status")), (200, Some("14")));
-    assert_eq!((answer.header("grpc-message"), answer.header("retry-after")), (Some("Back at ten."), Some("90")));
+    assert_eq!(
+        (answer.header("grpc-message"), answer.header("retry-after")),
+        (Some("Back at ten."), Some("90"))
+    );
     assert!(!setting.was_called());
     setting.front.handle.maintenance().by_operator(None);
     assert_eq!(setting.get("/echo/x").await.status, 200);

@@ -27,7 +27,13 @@ fn variables_stand_as_they_were_sent() {
         ("/old/{rest=**}", "/new/{rest}", "/old/a//b%2Fc/", None, "/new/a//b%2Fc/"),
         ("/old/{rest=**}", "/new/{rest}", "/old", None, "/new/"),
         ("/{name=shelves/*}/x", "/y/{name}", "/shelves/p%71/x", None, "/y/shelves/p%71"),
-        ("/old/{id}", "https://Docs.Example:8443/{id}#Top", "/old/7", Some("q"), "https://docs.example:8443/7?q#Top"),
+        (
+            "/old/{id}",
+            "https://Docs.Example:8443/{id}#Top",
+            "/old/7",
+            Some("q"),
+            "https://docs.example:8443/7?q#Top",
+        ),
         ("/old", "http://[::1]", "/old", None, "http://[::1]/"),
         ("/old", "https://docs.example?a=b", "/old", Some("c"), "https://docs.example/?a=b&c"),
         ("/old", "/für/%C3%BC", "/old", None, "/f%C3%BCr/%C3%BC"),
@@ -54,8 +60,18 @@ fn nothing_of_the_caller_breaks_out() {
         ("/old/{id}", "/{id}", "/old/a\tb\"<>^`{|}", "/a%09b%22%3C%3E%5E%60%7B%7C%7D"),
         ("/old/{id}", "/{id}", "/old/a?b#c", "/a%3Fb%23c"),
         ("/old/{id}", "/{id}", "/old/%3Fb%23c", "/%3Fb%23c"),
-        ("/old/{rest=**}", "https://a.example/{rest}", "/old/.evil.example", "https://a.example/.evil.example"),
-        ("/old/{rest=**}", "https://a.example/{rest}", "/old//evil.example", "https://a.example//evil.example"),
+        (
+            "/old/{rest=**}",
+            "https://a.example/{rest}",
+            "/old/.evil.example",
+            "https://a.example/.evil.example",
+        ),
+        (
+            "/old/{rest=**}",
+            "https://a.example/{rest}",
+            "/old//evil.example",
+            "https://a.example//evil.example",
+        ),
         ("/old/{id}", "/x?to={id}", "/old/%0a&to=b", "/x?to=%0a%26to%3Db"),
     ] {
         assert_eq!(sent(template, location, path, None), expected, "{template} {location} {path:?}");
@@ -67,21 +83,54 @@ fn nothing_of_the_caller_breaks_out() {
 fn errors_say_what_to_do() {
     let template = Template::parse("/old/{id}/{a.b=**}").unwrap();
     for (text, expected) in [
-        ("v2", "begins with neither a slash nor a scheme. Write a path such as /v2/users/{id}, or a URL such as https://docs.example/{id}."),
-        ("ftp://a/b", "begins with neither a slash nor a scheme. Write a path such as /v2/users/{id}, or a URL such as https://docs.example/{id}."),
-        ("//evil.example/x", "begins with two slashes, which clients read as another host. Write one slash for a path, or the scheme before the host."),
-        ("https://{id}/x", "has no valid host. Write letters, digits, `-`, `.` and a port if there is one, before any variable: https://docs.example/{id}."),
-        ("https://a.example{id}", "has no valid host. Write letters, digits, `-`, `.` and a port if there is one, before any variable: https://docs.example/{id}."),
-        ("https://me@a/x", "has no valid host. Write letters, digits, `-`, `.` and a port if there is one, before any variable: https://docs.example/{id}."),
-        ("https:///x", "has no valid host. Write letters, digits, `-`, `.` and a port if there is one, before any variable: https://docs.example/{id}."),
-        ("https://a:99999/x", "has no valid host. Write letters, digits, `-`, `.` and a port if there is one, before any variable: https://docs.example/{id}."),
+        (
+            "v2",
+            "begins with neither a slash nor a scheme. Write a path such as /v2/users/{id}, or a URL such as https://docs.example/{id}.",
+        ),
+        (
+            "ftp://a/b",
+            "begins with neither a slash nor a scheme. Write a path such as /v2/users/{id}, or a URL such as https://docs.example/{id}.",
+        ),
+        (
+            "//evil.example/x",
+            "begins with two slashes, which clients read as another host. Write one slash for a path, or the scheme before the host.",
+        ),
+        (
+            "https://{id}/x",
+            "has no valid host. Write letters, digits, `-`, `.` and a port if there is one, before any variable: https://docs.example/{id}.",
+        ),
+        (
+            "https://a.example{id}",
+            "has no valid host. Write letters, digits, `-`, `.` and a port if there is one, before any variable: https://docs.example/{id}.",
+        ),
+        (
+            "https://me@a/x",
+            "has no valid host. Write letters, digits, `-`, `.` and a port if there is one, before any variable: https://docs.example/{id}.",
+        ),
+        (
+            "https:///x",
+            "has no valid host. Write letters, digits, `-`, `.` and a port if there is one, before any variable: https://docs.example/{id}.",
+        ),
+        (
+            "https://a:99999/x",
+            "has no valid host. Write letters, digits, `-`, `.` and a port if there is one, before any variable: https://docs.example/{id}.",
+        ),
         ("/a\\b", "has the character '\\\\', which no URL has there. Percent-encode it."),
         ("/a b", "has the character ' ', which no URL has there. Percent-encode it."),
         ("/a\r\nb", "has the character '\\r', which no URL has there. Percent-encode it."),
-        ("/a%2", "has a percent sign without two hexadecimal digits after it. Write %25 for one that is meant as such."),
+        (
+            "/a%2",
+            "has a percent sign without two hexadecimal digits after it. Write %25 for one that is meant as such.",
+        ),
         ("/a/../b", "has a segment `.` or `..`. Write the path that it stands for."),
-        ("/{id", "has a brace that belongs to no variable. Write a variable as {name}, and percent-encode other braces."),
-        ("/id}", "has a brace that belongs to no variable. Write a variable as {name}, and percent-encode other braces."),
+        (
+            "/{id",
+            "has a brace that belongs to no variable. Write a variable as {name}, and percent-encode other braces.",
+        ),
+        (
+            "/id}",
+            "has a brace that belongs to no variable. Write a variable as {name}, and percent-encode other braces.",
+        ),
         ("/#{id}", "has a variable behind `#`, where none is replaced. Move it into the path or the query."),
         ("/{name}", "names the variable \"name\". The path of the route has id, a.b."),
     ] {

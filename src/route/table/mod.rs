@@ -277,12 +277,7 @@ impl<T> Table<T> {
     }
 
     /// The same among the routes whose target `holds`, as if there were no others.
-    pub fn find_where<'a>(
-        &'a self,
-        method: &str,
-        path: &'a str,
-        holds: impl Fn(&T) -> bool,
-    ) -> Found<'a, T> {
+    pub fn find_where<'a>(&'a self, method: &str, path: &'a str, holds: impl Fn(&T) -> bool) -> Found<'a, T> {
         let readings = match self.readings(path) {
             Ok(readings) => readings,
             Err(error) => return Found::BadPath(error),

@@ -583,7 +583,8 @@ fn what_has_no_order_is_handed_back() {
     let mut table = choosing(&[("GET", "/a/{x}", 1, 'a'), ("GET", "/a/{x}", 2, 'b')]);
     let template = Template::parse("/a/{y}").unwrap();
     let order = |new: &(u32, char), other: &(u32, char)| (new.1 != other.1).then(|| new.0.cmp(&other.0));
-    let Ok(Inserted::Conflict { first, refused }) = table.insert_among("GET", template, (0, 'b'), order) else {
+    let Ok(Inserted::Conflict { first, refused }) = table.insert_among("GET", template, (0, 'b'), order)
+    else {
         panic!("it was inserted");
     };
     assert_eq!((first.target(), refused.target()), (&(2, 'b'), &(0, 'b')));
