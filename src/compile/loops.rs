@@ -21,8 +21,8 @@ use crate::snapshot::fixed::{Content, Fixed, Redirect};
 /// After so many redirects in a row clients give up.
 const MAX_HOPS: usize = 20;
 
-/// How many requests are tried out, in all.
-const MAX_TRIED: usize = 20_000;
+/// How often a path is held against the template of another redirect, in all: some tenths of a second.
+const MAX_COMPARED: usize = 1_000_000;
 
 /// A redirect of the configuration.
 #[derive(Debug)]
@@ -67,7 +67,8 @@ pub(super) struct Map<'a> {
 
 /// Reports redirects that lead in a circle, each circle once.
 pub(super) fn refuse(map: &Map<'_>, sent: &[Sent], problems: &mut Problems) {
-    let mut search = Search { map, sent, tried: 0 };
+    let by_answer = sent.iter().enumerate().map(|(index, sent)| (Arc::as_ptr(&sent.fixed), index)).collect();
+    let mut search = Search { map, sent, by_answer, compared: 0 };
     let mut known: HashSet<Vec<usize>> = HashSet::new();
     for start in 0..sent.len() {
         let Some(circle) = search.circle(start, &mut HashMap::new()) else { continue };
@@ -134,22 +135,27 @@ enum Outcome {
 struct Search<'a> {
     map: &'a Map<'a>,
     sent: &'a [Sent],
-    tried: usize,
+    /// The redirects by what they answer.
+    by_answer: HashMap<*const Fixed, usize>,
+    compared: usize,
 }
 
 impl Search<'_> {
     /// The circle that a request which the redirect at `start` answers comes into. `fixed` are texts for variables.
     fn circle(&mut self, start: usize, fixed: &mut HashMap<usize, String>) -> Option<Circle> {
-        self.tried += 1;
-        if self.tried > MAX_TRIED {
-            return None;
-        }
         let end = match self.follow(start, fixed) {
             Outcome::Circle(circle) => return Some(circle),
             Outcome::End(path) => path,
         };
+        if !end.split('/').any(|segment| position_of(segment).is_some()) {
+            return None;
+        }
         let sent = self.sent;
         for next in sent {
+            self.compared += 1;
+            if self.compared > MAX_COMPARED {
+                return None;
+            }
             let Some(more) = unify(next.template.segments(), &end) else { continue };
             if more.is_empty() {
                 // It fits already, and something else goes before it.
@@ -219,7 +225,7 @@ impl Search<'_> {
         let holds = |case: &Case| case.is_for(|condition| condition.holds(request));
         let Found::Match { route, .. } = self.map.table.find_where(verb, path, holds) else { return None };
         let Action::Fixed(found) = &route.target().action else { return None };
-        let index = self.sent.iter().position(|sent| Arc::ptr_eq(&sent.fixed, found))?;
+        let index = *self.by_answer.get(&Arc::as_ptr(found))?;
         Some((index, route.raw(path).into_iter().map(str::to_owned).collect()))
     }
 }
