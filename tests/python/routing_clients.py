@@ -11,8 +11,9 @@ import httpx
 import zeep
 from connectrpc.client import ConnectClientSync
 from connectrpc.code import Code
+from connectrpc.compat import google_protobuf_binary_codec
 from connectrpc.errors import ConnectError
-from connectrpc.method import IdempotencyLevel, MethodInfo
+from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -24,6 +25,7 @@ ECHO = MethodInfo(
     service_name="echo.v1.Echo",
     input=pb.Everything,
     output=pb.Everything,
+    stream_type=StreamType.UNARY,
     idempotency_level=IdempotencyLevel.UNKNOWN,
 )
 TEXT = "Back at ten."
@@ -55,7 +57,7 @@ class Clients:
         self.channel = grpc.insecure_channel(url.removeprefix("http://"))
         self.echo = services.EchoStub(self.channel)
         self.streams = services.StreamsStub(self.channel)
-        self.connect = ConnectClientSync(url)
+        self.connect = ConnectClientSync(url, codec=google_protobuf_binary_codec())
         soap = zeep.Client(f"{url}/soap/echo.v1.Echo?wsdl")
         self.soap = [soap.bind("Echo", f"Echo{version}") for version in ["Soap11", "Soap12"]]
 
@@ -69,7 +71,7 @@ class Clients:
         self.socket().close()
 
     def socket(self):
-        return connect(self.url.replace("http", "ws", 1) + "/ws/echo.v1.Streams/Chat", subprotocols=["transom.json"])
+        return connect(self.url.replace("http", "ws", 1) + "/ws/echo.v1.Streams/Chat", subprotocols=["transom.json"], legacy=True)
 
     def are_closed(self, wait):
         """Everything is refused, in the form of each."""
