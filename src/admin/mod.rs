@@ -6,6 +6,7 @@
 //! | `GET /livez` | 200 while the process can answer at all |
 //! | `GET /readyz` | 200, or 503 while nothing is served or the process stops; says which upstreams are missing |
 //! | `GET /routes` | every route |
+//! | `GET /versions` | the versions of the API: when they end, how much they are used, and by whom if they do |
 //! | `GET /config` | the effective configuration, with the places of secrets in place of them |
 //! | `GET /upstreams` | targets and what the connections to them do |
 //! | `GET /identity` | where keys of issuers are asked for, how many there are, and who does not answer |
@@ -48,6 +49,7 @@ mod log;
 mod maintenance;
 mod reload;
 mod upstreams;
+mod versions;
 
 pub use reload::{Outcome, Said};
 
@@ -112,6 +114,7 @@ impl Admin {
             .route("/livez", get(health::live))
             .route("/readyz", get(health::ready))
             .route("/routes", get(routes::answer))
+            .route("/versions", get(versions::answer))
             .route("/config", get(config))
             .route("/upstreams", get(upstreams::answer))
             .route("/identity", get(identity::answer))
@@ -181,7 +184,7 @@ async fn config(State(gateway): State<Arc<dyn Gateway>>) -> Response {
 async fn nowhere() -> Response {
     refused(
         404,
-        "There is nothing here. There are /livez, /readyz, /routes, /config, /upstreams, /identity, /metrics, /log, /maintenance and /reload.",
+        "There is nothing here. There are /livez, /readyz, /routes, /versions, /config, /upstreams, /identity, /metrics, /log, /maintenance and /reload.",
     )
 }
 

@@ -26,8 +26,11 @@ pub fn dialects(endpoint: &Endpoint) -> Vec<&'static str> {
 
 /// The services in SOAP: the path of each, its name as all of its methods, and one of them.
 pub fn soap(snapshot: &Snapshot) -> impl Iterator<Item = (String, String, &Endpoint)> {
-    let spoken = snapshot.surface.services.iter().filter(|service| service.speaks(Dialect::Soap));
-    spoken.filter_map(|service| {
+    let services = snapshot.surfaces().enumerate().flat_map(|(surface, all)| {
+        // What versions share is there once.
+        all.services.iter().filter(move |service| surface == 0 || service.is_versioned())
+    });
+    services.filter(|service| service.speaks(Dialect::Soap)).filter_map(|service| {
         let endpoint = &service.routes.first()?.endpoint;
         Some((format!("/soap/{}", service.name), format!("{}/*", service.name), &**endpoint))
     })
@@ -68,8 +71,8 @@ impl<'s> Way<'s> {
 /// Every route of a snapshot, and behind them in the order of their names the methods that have none and are reached by
 /// their own path, in other dialects than REST.
 pub fn ways(snapshot: &Snapshot) -> Vec<Way<'_>> {
-    let routes = snapshot.surface.routes.routes().iter();
-    let mut ways: Vec<_> = routes
+    let mut ways: Vec<_> = snapshot
+        .routes()
         .map(|route| Way {
             verb: route.method(),
             path: route.template().as_str(),
@@ -80,22 +83,19 @@ pub fn ways(snapshot: &Snapshot) -> Vec<Way<'_>> {
             },
         })
         .collect();
-    let routed: HashSet<&str> =
-        ways.iter().filter_map(Way::endpoint).map(|found| &*found.full_name).collect();
-    let others = snapshot.surface.methods.values().filter(|own| !routed.contains(&*own.endpoint.full_name));
+    let routed: HashSet<_> = ways.iter().filter_map(Way::endpoint).map(name_of).collect();
+    let others = snapshot.methods().filter(|own| !routed.contains(&name_of(&own.endpoint)));
     let by_routes = [Dialect::Rest, Dialect::Xml, Dialect::Soap];
     let others =
         others.filter(|own| own.endpoint.dialects.iter().any(|dialect| !by_routes.contains(dialect)));
-    let mut others: Vec<_> = others
-        .map(|own| Way {
-            verb: "POST",
-            path: &own.template,
-            condition: None,
-            leads: Leads::Method(&own.endpoint),
-        })
-        .collect();
-    others.sort_by_key(|way| way.path);
-    ways.append(&mut others);
+    let mut others: Vec<_> = others.collect();
+    others.sort_by_key(|own| (&own.template, &own.endpoint.version));
+    ways.extend(others.into_iter().map(|own| Way {
+        verb: "POST",
+        path: &own.template,
+        condition: None,
+        leads: Leads::Method(&own.endpoint),
+    }));
     ways
 }
 
@@ -137,6 +137,11 @@ fn when(condition: &Condition) -> Json {
     })
 }
 
+/// A method, which several versions may have.
+fn name_of(endpoint: &Endpoint) -> (&str, Option<&str>) {
+    (&endpoint.full_name, endpoint.version.as_deref())
+}
+
 fn part(part: &Part) -> Json {
     json!({
         "name": part.name,
@@ -163,7 +168,7 @@ pub fn routes(snapshot: &Snapshot) -> Json {
         route
     });
     let soap = soap(snapshot).map(|(path, method, endpoint)| {
-        json!({
+        let mut route = json!({
             "verb": "POST",
             "path": path,
             "method": method,
@@ -171,7 +176,11 @@ pub fn routes(snapshot: &Snapshot) -> Json {
             "dialects": [Dialect::Soap.name()],
             "client_streaming": false,
             "server_streaming": false,
-        })
+        });
+        if let Some(version) = &endpoint.version {
+            route["version"] = (**version).into();
+        }
+        route
     });
     routes.chain(soap).collect()
 }
@@ -189,6 +198,9 @@ fn method(verb: &str, path: &str, endpoint: &Endpoint) -> Json {
         "client_streaming": endpoint.method.client_streaming,
         "server_streaming": endpoint.method.server_streaming,
     });
+    if let Some(version) = &endpoint.version {
+        route["version"] = (**version).into();
+    }
     if !endpoint.parts.is_empty() {
         route["parts"] = endpoint.parts.iter().map(part).collect();
     }

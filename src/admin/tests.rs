@@ -28,6 +28,7 @@ impl Site {
             rewrites: Default::default(),
             maintenance: Default::default(),
             public_url: None,
+            versions: None,
             access: Default::default(),
             tls: Default::default(),
             schema: Arc::new(Schema::load(&[]).unwrap()),
@@ -141,6 +142,7 @@ async fn every_path_has_its_answer() {
             json!({ "ready": true, "draining": false, "maintenance": false, "generation": 3, "missing": [] }),
         ),
         ("GET", "/routes", 200, json!([])),
+        ("GET", "/versions", 200, json!([])),
         ("GET", "/config", 200, json!({ "admin": { "token": "file:token" } })),
         (
             "GET",
@@ -182,7 +184,7 @@ async fn every_path_has_its_answer() {
             "/",
             404,
             message(
-                "There is nothing here. There are /livez, /readyz, /routes, /config, /upstreams, /identity, /metrics, /log, /maintenance and /reload.",
+                "There is nothing here. There are /livez, /readyz, /routes, /versions, /config, /upstreams, /identity, /metrics, /log, /maintenance and /reload.",
             ),
         ),
     ] {

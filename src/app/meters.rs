@@ -13,6 +13,7 @@ use crate::server::access_log::LINES;
 use crate::server::meters::{ACCEPTED, BYTES, CONNECTIONS, REFUSALS};
 use crate::snapshot::maintenance::MAINTENANCE;
 use crate::snapshot::meters::REQUESTS;
+use crate::snapshot::usage::REQUESTS as VERSIONS;
 use crate::telemetry::metrics::text::{self, Head, Kind};
 use crate::telemetry::metrics::{self, Metric, Tally};
 use crate::telemetry::process::Process;
@@ -38,6 +39,7 @@ pub fn render() -> String {
         &STORE_CONNECTIONS,
         &ACTIVE,
         &REQUESTS,
+        &VERSIONS,
         &SERVER,
         &STREAMS,
         &MESSAGES,

@@ -36,6 +36,9 @@ pub(super) struct Arguments {
     metadata: Vec<metadata::Entry>,
     #[command(flatten)]
     source: Source,
+    /// The version of the API to call. If this is left out, the one of requests that name none.
+    #[arg(long, value_name = "NAME")]
+    api_version: Option<String>,
     /// How long to wait, such as 2.5s or 300ms.
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = parse_duration)]
     timeout: Duration,
@@ -49,7 +52,28 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(code) => return code,
     };
     let name = arguments.method.trim_start_matches('/');
-    let Some(endpoint) = snapshot.surface.methods.get(name).map(|own| &own.endpoint) else {
+    let surface = match &arguments.api_version {
+        None => &*snapshot.surface,
+        Some(version) => match snapshot.version(version) {
+            Some(version) => &*version.surface,
+            None => {
+                let versions = snapshot.versions.iter().flat_map(|versions| &versions.list);
+                let names: Vec<&str> = versions.map(|version| &*version.name).collect();
+                let known = match names.is_empty() {
+                    true => "There are none.".to_owned(),
+                    false => format!("There are {}.", names.join(", ")),
+                };
+                return log.format.fail(&format!("There is no version {version}. {known}"), FAILED);
+            }
+        },
+    };
+    let Some(endpoint) = surface.methods.get(name).map(|own| &own.endpoint) else {
+        if let Some(other) = snapshot.methods().find(|own| own.endpoint.full_name == name)
+            && let Some(version) = &other.endpoint.version
+        {
+            let text = format!("The method {name} is in another version. Add --api-version {version}.");
+            return log.format.fail(&text, FAILED);
+        }
         let hint = meant(name, &snapshot).unwrap_or_else(|| "`transom routes` lists what is.".into());
         return log.format.fail(&format!("The method {name} is not exposed. {hint}"), FAILED);
     };
@@ -66,9 +90,8 @@ fn meant(name: &str, snapshot: &Snapshot) -> Option<String> {
     let plain = |name: &str| name.replace('/', ".").to_ascii_lowercase();
     let wanted = plain(name);
     let mut fitting: Vec<_> = snapshot
-        .surface
-        .methods
-        .keys()
+        .methods()
+        .map(|own| &own.endpoint.full_name)
         .filter(|known| plain(known) == wanted || plain(known).ends_with(&format!(".{wanted}")))
         .collect();
     fitting.sort();

@@ -24,15 +24,16 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     log.format.report(&problems);
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    let versions = snapshot.versions.as_ref().map_or(0, |versions| versions.list.len());
+    let versions = if versions == 0 { String::new() } else { format!(" in {}", count(versions, "version")) };
     output::line(&format!(
-        "The configuration is valid: {} by {}, {}.",
+        "The configuration is valid: {} by {}{versions}, {}.",
         count(snapshot.exposed().count(), "method"),
-        count(snapshot.surface.routes.routes().len(), "route"),
+        count(snapshot.routes().count(), "route"),
         count(problems.warnings(), "warning"),
     ));
     output::line(&openness(&snapshot));
-    let routes = snapshot.surface.routes.routes().iter();
-    let fixed = routes.filter(|route| route.target().fixed().is_some()).count();
+    let fixed = snapshot.routes().filter(|route| route.target().fixed().is_some()).count();
     if fixed > 0 {
         let routes = count(fixed, "route");
         output::line(&format!("Policies do not hold for what is answered without a call, on {routes}."));

@@ -13,11 +13,16 @@ pub(super) fn error(text: &str) {
 }
 
 /// Prints rows with their cells in columns.
-pub(super) fn table<const N: usize>(rows: &[[String; N]]) {
-    let widths: [usize; N] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
-    for row in rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+pub(super) fn table<R: AsRef<[String]>>(rows: &[R]) {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows.iter().map(R::as_ref) {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in rows.iter().map(R::as_ref) {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         line(cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }

@@ -39,23 +39,39 @@ fn print_table(snapshot: &Snapshot) {
             Leads::Fixed(fixed) => [summary(fixed), "-".into(), "-".into(), "-".into(), "-".into()],
         };
         let when = way.condition.map_or_else(|| "-".to_owned(), ToString::to_string);
-        [way.verb.to_owned(), way.path.to_owned(), method, streams, dialects, upstreams, policies, when]
+        let version = way.endpoint().map_or_else(|| "-".to_owned(), version);
+        vec![
+            way.verb.to_owned(),
+            way.path.to_owned(),
+            version,
+            method,
+            streams,
+            dialects,
+            upstreams,
+            policies,
+            when,
+        ]
     });
     let services = soap(snapshot).map(|(path, method, endpoint)| {
         let dialect = Dialect::Soap.name().to_owned();
+        let (version, upstreams) = (version(endpoint), upstreams(endpoint));
         let [streams, policies, when] = ["-", "-", "-"].map(str::to_owned);
-        ["POST".to_owned(), path, method, streams, dialect, upstreams(endpoint), policies, when]
+        vec!["POST".to_owned(), path, version, method, streams, dialect, upstreams, policies, when]
     });
-    let titles = ["VERB", "PATH", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES", "WHEN"];
-    let rows = std::iter::once(titles.map(str::to_owned)).chain(rows).chain(services);
-    if ways.iter().any(|way| way.condition.is_some()) {
-        output::table(&rows.collect::<Vec<_>>());
-    } else {
-        let without = |[verb, path, method, streams, dialects, upstreams, policies, _]: [String; 8]| {
-            [verb, path, method, streams, dialects, upstreams, policies]
-        };
-        output::table(&rows.map(without).collect::<Vec<_>>());
+    let titles = ["VERB", "PATH", "VERSION", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES", "WHEN"];
+    let titles = titles.map(str::to_owned).to_vec();
+    let mut table: Vec<Vec<String>> = std::iter::once(titles).chain(rows).chain(services).collect();
+    if ways.iter().all(|way| way.condition.is_none()) {
+        table.iter_mut().for_each(|row| drop(row.pop()));
     }
+    if snapshot.versions.is_none() {
+        table.iter_mut().for_each(|row| drop(row.remove(2)));
+    }
+    output::table(&table);
+}
+
+fn version(endpoint: &Endpoint) -> String {
+    endpoint.version.as_deref().unwrap_or("-").to_owned()
 }
 
 fn method(endpoint: &Endpoint) -> [String; 5] {

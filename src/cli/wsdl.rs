@@ -18,6 +18,9 @@ pub(super) struct Arguments {
     /// In place of the WSDL, the XML Schema of a package that the service uses, or of the service itself by its name.
     #[arg(long, value_name = "PACKAGE")]
     xsd: Option<String>,
+    /// The version of the API whose service it is. If this is left out, the one of requests that name none goes first.
+    #[arg(long, value_name = "NAME")]
+    api_version: Option<String>,
     #[command(flatten)]
     source: Source,
 }
@@ -40,7 +43,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 fn document(arguments: &Arguments, config: &Config, snapshot: &Snapshot) -> Result<String, String> {
     let name = &arguments.service;
-    let service = snapshot.surface.services.find(name).ok_or_else(|| {
+    let version = arguments.api_version.as_ref();
+    let found = snapshot.surfaces().find_map(|surface| {
+        let service = surface.services.find(name)?;
+        let own = service.routes.first()?.endpoint.version.as_deref();
+        version.is_none_or(|version| own.is_none_or(|own| own == version)).then_some(service)
+    });
+    let service = found.ok_or_else(|| {
         let hint = meant(name, snapshot).unwrap_or_else(|| "`transom routes` lists what is.".into());
         format!("The service {name} is not exposed. {hint}")
     })?;
@@ -71,7 +80,11 @@ fn meant(name: &str, snapshot: &Snapshot) -> Option<String> {
         let known = service.name.to_ascii_lowercase();
         known == wanted || known.ends_with(&format!(".{wanted}"))
     };
-    snapshot.surface.services.iter().find(fits).map(|service| format!("Did you mean {}?", service.name))
+    snapshot
+        .surfaces()
+        .flat_map(|surface| surface.services.iter())
+        .find(fits)
+        .map(|service| format!("Did you mean {}?", service.name))
 }
 
 /// Where callers reach Transom: what the configuration says, or else its first listener.

@@ -22,7 +22,7 @@ pub struct Generation<'a> {
 /// configuration takes away is meant so. Where descriptors are not known now, nothing is said.
 pub fn breaking(old: Generation<'_>, new: Generation<'_>) -> Vec<Change> {
     let mut pairs: BTreeMap<(*const Schema, *const Schema), Pair<'_>> = BTreeMap::new();
-    for (name, own) in &old.snapshot.surface.methods {
+    for own in old.snapshot.methods() {
         let endpoint = &own.endpoint;
         // What it is made of is compared itself, and how it is put together is configured.
         if !endpoint.parts.is_empty() {
@@ -34,7 +34,7 @@ pub fn breaking(old: Generation<'_>, new: Generation<'_>) -> Vec<Change> {
         }
         let key = (Arc::as_ptr(&endpoint.schema), Arc::as_ptr(schema));
         let pair = pairs.entry(key).or_insert((&endpoint.schema, schema, BTreeSet::new()));
-        pair.2.insert(name);
+        pair.2.insert(&endpoint.full_name);
     }
     let mut changes = Vec::new();
     for (old_schema, new_schema, methods) in pairs.into_values() {
@@ -53,7 +53,12 @@ type Pair<'a> = (&'a Schema, &'a Schema, BTreeSet<&'a str>);
 
 /// The schema that describes an endpoint from now on, if one does that should.
 fn successor<'a>(endpoint: &Endpoint, new: Generation<'a>) -> Option<&'a Arc<Schema>> {
-    if let Some(same) = new.snapshot.surface.methods.get(&endpoint.full_name) {
+    // Another version is another contract, and one that is not there any more was taken away.
+    let surface = match &endpoint.version {
+        Some(version) => new.snapshot.version(version).map(|version| &version.surface),
+        None => Some(&new.snapshot.surface),
+    };
+    if let Some(same) = surface?.methods.get(&endpoint.full_name) {
         return Some(&same.endpoint.schema);
     }
     let schema = new.live.schema(&endpoint.upstream)?;
@@ -71,7 +76,7 @@ fn lost_rules(name: &str, old: &Schema, new: &Schema, snapshot: &Snapshot) -> Ve
     };
     let (service, method) = name.split_once('/').unwrap_or((name, ""));
     let served = |verb: &str, template: &str| {
-        snapshot.surface.routes.routes().iter().any(|route| {
+        snapshot.routes().any(|route| {
             route.method() == verb
                 && route.template().as_str() == template
                 && route.target().route().is_some_and(|route| route.endpoint.full_name == name)

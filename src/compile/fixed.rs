@@ -1,10 +1,13 @@
 //! Routes without a call: redirects, and answers that are the same for everybody.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use crate::config::Config;
 use crate::config::files::read_named;
 use crate::config::fixed::{FixedAnswer, Redirect as Written, RedirectQuery};
 use crate::config::maintenance::Maintenance;
@@ -18,10 +21,26 @@ use crate::snapshot::maintenance::Terms;
 /// The largest file that is answered with, in bytes: it is kept in memory.
 const MAX_FILE: u64 = 1 << 20;
 
-/// What a configured route is answered with; nothing if it is a call, or something is wrong with it, which is told.
-pub(super) fn build(route: &Route, template: &Template, problems: &mut Problems) -> Option<Fixed> {
+/// What the routes of a configuration are answered with, by their places in it; absent for those that are calls, and those
+/// with which something is wrong, which is told.
+pub(super) fn all(config: &Config, problems: &mut Problems) -> Vec<Option<Arc<Fixed>>> {
+    config.routes.iter().map(|route| build(route, problems).map(Arc::new)).collect()
+}
+
+fn build(route: &Route, problems: &mut Problems) -> Option<Fixed> {
+    if route.redirect.is_none() && route.answer.is_none() {
+        return None;
+    }
+    let template = match Template::parse(&route.path) {
+        Ok(template) => template,
+        Err(error) => {
+            let text = format!("The route {} is not valid: {error}", route.path.value);
+            problems.push(Problem::error(text).at(route.path.place));
+            return None;
+        }
+    };
     let content = match (&route.redirect, &route.answer) {
-        (Some(written), _) => Content::Redirect(redirect(written, template, problems)?),
+        (Some(written), _) => Content::Redirect(redirect(written, &template, problems)?),
         (None, Some(answer)) => Content::Page(page(answer, problems)?),
         (None, None) => return None,
     };

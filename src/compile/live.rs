@@ -12,6 +12,7 @@ use crate::policy::introspection;
 use crate::policy::jwt::source;
 use crate::policy::streams::current::Guards;
 use crate::schema::Schema;
+use crate::snapshot::usage::Usage;
 use crate::tls::client::Connector;
 use crate::upstream::channel::Channel;
 use crate::upstream::report::Report;
@@ -27,6 +28,8 @@ pub struct Live {
     pub(super) policy: Lasting,
     guards: Arc<Guards>,
     served: Arc<Served>,
+    /// How much each version of the API is used.
+    usages: Vec<(Arc<str>, Arc<Usage>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -47,6 +50,7 @@ impl Live {
         (board, served): (Board, Served),
         policy: Lasting,
         guards: Guards,
+        usages: Vec<(Arc<str>, Arc<Usage>)>,
     ) -> Self {
         let upstreams = upstreams.iter().enumerate().map(|(position, upstream)| Kept {
             schema: catalogue.schema_of(position).cloned(),
@@ -62,6 +66,7 @@ impl Live {
             policy,
             guards: Arc::new(guards),
             served: Arc::new(served),
+            usages,
         }
     }
 
@@ -74,6 +79,12 @@ impl Live {
     /// The targets of an upstream.
     pub(super) fn targets(&self, name: &str) -> Option<&[Target]> {
         self.upstreams.iter().find(|kept| kept.name == name).map(|kept| &*kept.targets)
+    }
+
+    /// How much a version of the API has been used so far.
+    pub(super) fn usage(&self, version: &str) -> Option<Arc<Usage>> {
+        let known = self.usages.iter().find(|(name, _)| **name == *version)?;
+        Some(Arc::clone(&known.1))
     }
 
     /// What opens TLS to an upstream.

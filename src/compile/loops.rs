@@ -61,8 +61,22 @@ impl Sent {
 pub(super) struct Map<'a> {
     pub(super) table: &'a Table<Case>,
     pub(super) rewrites: &'a Rewrites,
+    /// Beginnings of paths that routes are looked for without, as they name a version.
+    pub(super) stripped: Vec<&'a str>,
     /// Scheme and host under which callers reach the gateway, if that is known.
     pub(super) own: Option<&'a str>,
+}
+
+impl Map<'_> {
+    /// The path that a route is looked for with.
+    fn found_as(&self, path: &str, request: &Request) -> String {
+        let path = self.rewrites.apply(path, request).unwrap_or_else(|| path.to_owned());
+        let rest = |prefix: &&str| match path.strip_prefix(prefix) {
+            Some("") => Some("/"),
+            rest => rest.filter(|rest| rest.starts_with('/')),
+        };
+        self.stripped.iter().find_map(|prefix| rest(prefix)).map_or_else(|| path.clone(), str::to_owned)
+    }
 }
 
 /// Reports redirects that lead in a circle, each circle once.
@@ -213,7 +227,7 @@ impl Search<'_> {
             let local = local.strip_prefix(origin).unwrap_or(local);
             let (next, query) = local.split_once('?').unwrap_or((local, ""));
             request.query = query.to_owned();
-            path = self.map.rewrites.apply(next, &request).unwrap_or_else(|| next.to_owned());
+            path = self.map.found_as(next, &request);
             if redirect.status.as_u16() == 303 || (redirect.status.as_u16() < 303 && verb == "POST") {
                 verb = "GET".to_owned();
             }

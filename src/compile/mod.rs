@@ -7,10 +7,8 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::config::problem::Problems;
 use crate::config::service::Service as Settings;
-use crate::document::comments::Comments;
 use crate::schema::Schema;
-use crate::snapshot::service::{Documents, Services};
-use crate::snapshot::surface::Surface;
+use crate::snapshot::version::Versions;
 use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
 
 mod aggregate;
@@ -33,6 +31,7 @@ mod streams;
 pub mod tls;
 mod tokens;
 mod upstreams;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +44,7 @@ use own::Own;
 use policies::Policies;
 pub use policies::networks;
 use reflections::Reflections;
+use versions::{Assignment, Making};
 
 /// What compiling needs beside the configuration.
 #[derive(Debug)]
@@ -110,8 +110,14 @@ pub fn compile(
     }
     let is_complete = missing.is_empty();
     let composed = aggregate::composed(config, problems);
-    let offered =
-        services::Offered { upstreams: &upstreams, catalogue: &catalogue, composed: &composed, is_complete };
+    let assignment = Assignment::of_config(config);
+    let offered = services::Offered {
+        upstreams: &upstreams,
+        catalogue: &catalogue,
+        composed: &composed,
+        versions: &assignment,
+        is_complete,
+    };
     let mut exposed = services::expose(config, &offered, &policies, problems);
     let plain = Settings::everything();
     let kitchen = Kitchen { config, plain: &plain, policies: &policies, is_complete };
@@ -119,18 +125,28 @@ pub fn compile(
     let board = terms.live.map(|live| live.board.clone()).unwrap_or_default();
     let own = Own::new(config);
     own.expose(config, &catalogue, &policies, &board, &mut exposed, problems);
-    let (methods, routes, sent) = routes::build(config, &exposed, &catalogue, is_complete, problems);
+    let answered = fixed::all(config, problems);
     let rewrites = rewrites::build(config, problems);
     let maintenance = fixed::maintenance(&config.maintenance, problems);
-    let own_url = config.public_url.as_ref().map(|url| origin(url.as_str()));
-    let map = loops::Map { table: &routes, rewrites: &rewrites, own: own_url };
+    let making = Making {
+        config,
+        exposed: &exposed,
+        fixed: &answered,
+        catalogue: &catalogue,
+        is_complete,
+        live: terms.live,
+    };
+    let (surface, versions, sent) = making.surfaces(problems);
+    let map = loops::Map {
+        table: &surface.routes,
+        rewrites: &rewrites,
+        stripped: versions.as_deref().map(stripped).unwrap_or_default(),
+        own: config.public_url.as_ref().map(|url| origin(url.as_str())),
+    };
     loops::refuse(&map, &sent, problems);
     if problems.errors() > 0 {
         return (None, files);
     }
-    // In the order in which they are declared.
-    let declared = exposed.iter().filter_map(|exposed| methods.get(&exposed.endpoint.full_name));
-    let services = Services::of(declared.cloned());
     let schema = catalogue.first_schema().cloned().unwrap_or_else(built_in);
     let http = &config.http;
     let limits = Limits {
@@ -140,8 +156,6 @@ pub fn compile(
         message: config.codec.message.as_usize(),
     };
     let sockets = sockets(config);
-    let comments = if config.documents.comments.value { Comments::Written } else { Comments::LeftOut };
-    let documents = config.documents.enabled.value.then(|| Documents::new(comments));
     let tls = Tls {
         listeners,
         clients: upstreams
@@ -151,7 +165,8 @@ pub fn compile(
             .collect(),
     };
     let snapshot = Snapshot {
-        surface: Arc::new(Surface { methods, services, documents, routes }),
+        surface,
+        versions,
         public_url: config.public_url.as_ref().map(|url| url.as_str().to_owned()),
         rewrites,
         maintenance,
@@ -171,9 +186,24 @@ pub fn compile(
     }
     let served = own::served(config, &snapshot);
     let guards = policies.guards.take();
-    let live =
-        Live::new(&upstreams, &catalogue, terms.reflections, (board, served), policies.lasting, guards);
+    let usages = snapshot.versions.iter().flat_map(|versions| &versions.list);
+    let usages = usages.map(|version| (Arc::clone(&version.name), Arc::clone(&version.usage))).collect();
+    let live = Live::new(
+        &upstreams,
+        &catalogue,
+        terms.reflections,
+        (board, served),
+        policies.lasting,
+        guards,
+        usages,
+    );
     (Some(Compiled { snapshot, live }), files)
+}
+
+/// The beginnings of paths that name a version and nothing else, and behind which routes are looked for.
+fn stripped(versions: &Versions) -> Vec<&str> {
+    let alone = versions.ways.iter().filter(|way| way.condition.is_empty() && way.media_type.is_empty());
+    alone.filter(|way| way.strips).filter_map(|way| way.prefix.as_deref()).collect()
 }
 
 /// Scheme and host of a URL, without its path.

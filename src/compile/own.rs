@@ -1,6 +1,6 @@
 //! The services that the gateway answers itself, and what they know of what is exposed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use super::descriptors::Catalogue;
@@ -90,6 +90,7 @@ impl Own {
                     settings,
                     upstream: usize::MAX,
                     place: (place, position),
+                    version: None,
                 }));
             }
         }
@@ -104,10 +105,15 @@ fn own_source(services: HashSet<String>) -> Source {
 /// What is exposed of each set of files, in the order of the upstreams.
 fn sources(exposed: &[Exposed<'_>], catalogue: &Catalogue) -> Vec<Source> {
     let mut sources: BTreeMap<usize, (Source, *const Schema)> = BTreeMap::new();
+    let mut known: HashMap<&str, *const Schema> = HashMap::new();
     for method in exposed {
         let schema = Arc::as_ptr(&method.endpoint.schema);
-        let known = sources.values_mut().find(|(_, other)| *other == schema);
-        if let Some((source, _)) = known {
+        // Of a service in several versions the first is told of, which is that of the default.
+        if *known.entry(method.service()).or_insert(schema) != schema {
+            continue;
+        }
+        let same = sources.values_mut().find(|(_, other)| *other == schema);
+        if let Some((source, _)) = same {
             if !source.services.contains(method.service()) {
                 source.services.insert(method.service().to_owned());
             }
@@ -133,7 +139,7 @@ fn sources(exposed: &[Exposed<'_>], catalogue: &Catalogue) -> Vec<Source> {
 pub(super) fn served(config: &Config, snapshot: &Snapshot) -> Served {
     let mut services = BTreeMap::new();
     let mut names: HashSet<&str> = HashSet::new();
-    for own in snapshot.surface.methods.values() {
+    for own in snapshot.methods() {
         let name = own.endpoint.service();
         if names.insert(name) {
             let by = own.endpoint.upstream().map_or(By::Gateway, |upstream| By::Upstream(upstream.into()));

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::aggregate::{name_of, streamed_name_of};
 use super::condition::Written;
 use super::descriptors::Catalogue;
-use super::fixed;
 use super::loops::Sent;
 use super::services::Exposed;
+use super::versions::queries;
 use crate::call::Dialect;
 use crate::codec::binding::{Binding, BindingOptions, Body, Rule};
 use crate::codec::field_path::FieldPath;
@@ -25,6 +25,7 @@ use crate::route::table::{Inserted, Table};
 use crate::route::template::Template;
 use crate::schema::rule::HttpRule;
 use crate::snapshot::case::{Action, Case};
+use crate::snapshot::fixed::Fixed;
 use crate::snapshot::{ACCESS_TOKEN, Route, TRAILERS};
 
 /// One verb and path for a method, wherever it was written.
@@ -46,25 +47,35 @@ struct Mapping<'a> {
 const ANNOTATION: &str = "The rule is the method's google.api.http annotation. Mend the proto file, or replace the rule \
                           by a file under `descriptors` with `http_rules`.";
 
-struct Builder<'a> {
+/// What is exposed beside what a surface has.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a, 'c> {
+    /// The methods of all versions.
+    pub(super) all: &'a [Exposed<'c>],
+    /// Whether the descriptors of all upstreams are there.
+    pub(super) is_complete: bool,
+    /// What routes are answered with that make no call, by the places of the routes in the configuration.
+    pub(super) fixed: &'a [Option<Arc<Fixed>>],
+}
+
+struct Builder<'a, 'c> {
     config: &'a Config,
     methods: HashMap<String, Arc<Route>>,
     table: Table<Case>,
     sent: Vec<Sent>,
-    is_complete: bool,
+    known: Known<'a, 'c>,
     problems: &'a mut Problems,
 }
 
 /// All exposed methods by their names, and their routes: those of the configuration first, so that they
-/// win over equal ones, then those of the annotations. `is_complete` says whether the descriptors of all upstreams are
-/// there.
+/// win over equal ones, then those of the annotations.
 ///
 /// Beside them are the redirects among the routes.
 pub(super) fn build(
     config: &Config,
     exposed: &[Exposed<'_>],
+    known: Known<'_, '_>,
     catalogue: &Catalogue,
-    is_complete: bool,
     problems: &mut Problems,
 ) -> (HashMap<String, Arc<Route>>, Table<Case>, Vec<Sent>) {
     let mut builder = Builder {
@@ -72,20 +83,23 @@ pub(super) fn build(
         methods: HashMap::new(),
         table: Table::new(),
         sent: Vec::new(),
-        is_complete,
+        known,
         problems,
     };
     for method in exposed {
         builder.own(method);
     }
-    for route in &config.routes {
-        builder.configured(route, exposed);
+    for (route, fixed) in config.routes.iter().zip(known.fixed) {
+        match fixed {
+            Some(fixed) => builder.fixed(route, fixed),
+            None => builder.configured(route, exposed),
+        }
     }
     for method in exposed {
         builder.mapped(method, catalogue);
     }
-    if is_complete {
-        builder.warn_of_strangers(exposed, catalogue);
+    if known.is_complete {
+        builder.warn_of_strangers(catalogue);
     }
     (builder.methods, builder.table, builder.sent)
 }
@@ -137,10 +151,11 @@ fn is_routed(method: &Exposed<'_>) -> bool {
     method.endpoint.speaks(Dialect::Rest) || method.endpoint.speaks(Dialect::Xml)
 }
 
-impl Builder<'_> {
+impl Builder<'_, '_> {
     fn configured(&mut self, route: &route::Route, exposed: &[Exposed<'_>]) {
         if route.redirect.is_some() || route.answer.is_some() {
-            return self.fixed(route);
+            // What is wrong with it was told.
+            return;
         }
         let (name, place) = match &route.call {
             Some(call) => (call.to_string(), call.place),
@@ -149,8 +164,12 @@ impl Builder<'_> {
         let Some(method) = exposed.iter().find(|exposed| exposed.endpoint.full_name == name) else {
             // The upstream that defines it may be the one that could not be asked, and of what cannot be aggregated
             // was told already what is wrong with it.
-            if self.is_complete && route.call.is_some() {
-                let names = exposed.iter().map(|exposed| &*exposed.endpoint.full_name);
+            let all = self.known.all;
+            if self.known.is_complete
+                && route.call.is_some()
+                && !all.iter().any(|other| other.endpoint.full_name == name)
+            {
+                let names = all.iter().map(|exposed| &*exposed.endpoint.full_name);
                 self.problems.push(not_exposed(&name, names).at(place));
             }
             return;
@@ -181,22 +200,18 @@ impl Builder<'_> {
     }
 
     /// A route without a call.
-    fn fixed(&mut self, route: &route::Route) {
+    fn fixed(&mut self, route: &route::Route, made: &Arc<Fixed>) {
         let condition = condition_of(route, self.problems);
         let verb = verb_of(route);
         let fault = |text: String| {
             let text = format!("The route {verb} {} is not valid: {text}", route.path.value);
             Problem::error(text).at(route.path.place)
         };
-        let template = match Template::parse(&route.path) {
-            Ok(template) => template,
-            Err(error) => return self.problems.push(fault(error.to_string())),
-        };
-        let Some(made) = fixed::build(route, &template, self.problems) else { return };
-        let made = Arc::new(made);
-        let case = Case::new(condition.clone(), Action::Fixed(Arc::clone(&made)));
+        // It was valid when the answer was made.
+        let Ok(template) = Template::parse(&route.path) else { return };
+        let case = Case::new(condition.clone(), Action::Fixed(Arc::clone(made)));
         match self.table.insert_among(verb, template, case, order) {
-            Ok(Inserted::New) => self.sent.extend(Sent::of(made, verb, condition, route)),
+            Ok(Inserted::New) => self.sent.extend(Sent::of(Arc::clone(made), verb, condition, route)),
             Ok(Inserted::Conflict { first, .. }) => {
                 let text = format!(
                     "{verb} {} is {} already, so this is not answered.",
@@ -370,19 +385,23 @@ impl Builder<'_> {
         }
     }
 
-    /// Reports a field that nobody could send: what has its name in the query is taken for an API key.
+    /// Reports a field that nobody could send: what has its name in the query is taken for an API key, or for the name of
+    /// a version.
     fn check_key(&mut self, method: &Exposed<'_>, template: &str) {
         let keys = self.config.identity.api_keys.as_ref();
-        let Some(query) = keys.and_then(|keys| keys.query.as_ref()) else { return };
+        let key = keys.and_then(|keys| Some((keys.query.as_ref()?, "hold API keys", "the key")));
+        let versions = queries(self.config).map(|query| (query, "name a version", "it"));
         let depth = self.config.codec.query_depth.value as usize;
-        if FieldPath::resolve(&method.endpoint.schema, method.method().input(), query, depth).is_ok() {
-            let text = format!(
-                "The query parameter {} is to hold API keys, but it is a field of requests to {} too, on {template}.",
-                quote(query),
-                method.endpoint.full_name,
-            );
-            let hint = "Choose another name for the key.";
-            self.problems.push(Problem::error(text).at(query.place).hint(hint));
+        for (query, use_of, what) in key.into_iter().chain(versions) {
+            if FieldPath::resolve(&method.endpoint.schema, method.method().input(), query, depth).is_ok() {
+                let text = format!(
+                    "The query parameter {} is to {use_of}, but it is a field of requests to {} too, on {template}.",
+                    quote(query),
+                    method.endpoint.full_name,
+                );
+                let hint = format!("Choose another name for {what}.");
+                self.problems.push(Problem::error(text).at(query.place).hint(hint));
+            }
         }
     }
 
@@ -407,9 +426,9 @@ impl Builder<'_> {
     }
 
     /// Rules for methods that nobody exposes are spelling mistakes in most cases.
-    fn warn_of_strangers(&mut self, exposed: &[Exposed<'_>], catalogue: &Catalogue) {
+    fn warn_of_strangers(&mut self, catalogue: &Catalogue) {
         let known: HashSet<_> =
-            exposed.iter().map(|method| method.endpoint.full_name.replace('/', ".")).collect();
+            self.known.all.iter().map(|method| method.endpoint.full_name.replace('/', ".")).collect();
         for rule in catalogue.rules().filter(|rule| !known.contains(&rule.selector.value)) {
             let text = format!("The rule is for {}, which is not exposed.", rule.selector.value);
             let hint = "Check the name, and that `services` has a pattern for its service.";

@@ -11,23 +11,27 @@ use super::descriptors::Catalogue;
 use super::own;
 use super::policies::Policies;
 use super::upstreams::Upstream;
+use super::versions::Assignment;
 use crate::call;
 use crate::call::meters::CLIENT;
 use crate::call::service::CallService;
 use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
+use crate::config::place::Located;
 use crate::config::problem::{Problem, Problems};
 use crate::config::service::{
     Defaults, Dialect, Enums, ErrorForm, Expose, HttpMapping, Names, Service as Settings, StreamOutput,
     Unknown,
 };
 use crate::config::value::origin::Origin;
+use crate::config::value::pattern::ServicePattern;
 use crate::config::{self, Config};
 use crate::schema::Schema;
 use crate::schema::method::{Method, Service};
 use crate::snapshot::{Cors, Endpoint, EndpointOptions, StreamForm};
 
 /// A method that is exposed.
+#[derive(Clone)]
 pub(super) struct Exposed<'c> {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) settings: &'c Settings,
@@ -35,6 +39,8 @@ pub(super) struct Exposed<'c> {
     pub(super) upstream: usize,
     /// The positions of service and method in the schema.
     pub(super) place: (usize, usize),
+    /// The position of the version of the API that has it; absent for what all versions share.
+    pub(super) version: Option<usize>,
 }
 
 impl Exposed<'_> {
@@ -54,6 +60,8 @@ pub(super) struct Offered<'o, 'c> {
     pub(super) catalogue: &'o Catalogue,
     /// The methods that routes are, which get the settings of patterns as well.
     pub(super) composed: &'o [Composed<'c>],
+    /// Which version of the API has which service.
+    pub(super) versions: &'o Assignment<'c>,
     /// Whether the descriptors of all upstreams are there.
     pub(super) is_complete: bool,
 }
@@ -75,7 +83,7 @@ pub(super) fn expose<'c>(
     policies: &Policies,
     problems: &mut Problems,
 ) -> Vec<Exposed<'c>> {
-    let Offered { upstreams, catalogue, composed, is_complete } = *offered;
+    let Offered { upstreams, catalogue, composed, versions, is_complete } = *offered;
     let mut offers = offers(upstreams, catalogue);
     offer_own(config, upstreams, catalogue, &mut offers);
     let mut exposed = Vec::new();
@@ -83,26 +91,35 @@ pub(super) fn expose<'c>(
     for (name, candidates) in &offers {
         let Some((index, settings)) = settings_of(config, name) else { continue };
         let before = problems.errors();
-        if settings.upstream.as_ref().is_some_and(|wanted| is_missing(&wanted.value, upstreams, catalogue)) {
-            continue;
-        }
-        let offer = choose(name, candidates, settings, upstreams, problems);
-        is_used[index] |= offer.is_some() || problems.errors() > before;
-        let Some(offer) = offer else { continue };
-        let upstream = &upstreams[offer.upstream];
-        let service = &offer.schema.services()[offer.service];
-        for (position, method) in service.methods().iter().enumerate() {
-            let subject = Subject { schema: &offer.schema, service, method };
-            let answers = Arc::clone(&upstream.service);
-            let endpoint = endpoint(config, settings, Some(&upstream.name), answers, &subject, problems);
-            let name = offer.schema.text(method.name());
-            let endpoint = endpoint.map(|endpoint| Arc::new(policies.around(settings, name, endpoint)));
-            exposed.extend(endpoint.map(|endpoint| Exposed {
-                endpoint,
-                settings,
-                upstream: offer.upstream,
-                place: (offer.service, position),
-            }));
+        // One that could not be asked may define it, and then it must not be taken for what all versions share.
+        let is_missing = |upstream: &str| is_missing(upstream, upstreams, catalogue);
+        let defines = |upstream: &str| {
+            is_missing(upstream) || candidates.iter().any(|offer| upstreams[offer.upstream].name == upstream)
+        };
+        for wanted in versions.of(name, settings, defines) {
+            if wanted.upstream.is_some_and(|upstream| is_missing(upstream)) {
+                continue;
+            }
+            let offer = choose(name, candidates, &wanted, upstreams, problems);
+            is_used[index] |= offer.is_some() || problems.errors() > before;
+            let Some(offer) = offer else { continue };
+            let upstream = &upstreams[offer.upstream];
+            let service = &offer.schema.services()[offer.service];
+            for (position, method) in service.methods().iter().enumerate() {
+                let subject = Subject { schema: &offer.schema, service, method };
+                let answers = Arc::clone(&upstream.service);
+                let endpoint = endpoint(config, settings, Some(&upstream.name), answers, &subject, problems);
+                let Some(endpoint) = endpoint else { continue };
+                let endpoint = Endpoint { version: versions.name(wanted.version), ..endpoint };
+                let name = offer.schema.text(method.name());
+                exposed.push(Exposed {
+                    endpoint: Arc::new(policies.around(settings, name, endpoint)),
+                    settings,
+                    upstream: offer.upstream,
+                    place: (offer.service, position),
+                    version: wanted.version,
+                });
+            }
         }
     }
     for (index, _) in composed.iter().filter_map(|method| settings_of(config, &method.name.service)) {
@@ -110,6 +127,11 @@ pub(super) fn expose<'c>(
     }
     // What is not defined here may be defined by an upstream that could not be asked, about which there is a word.
     if is_complete {
+        versions.report_unused(
+            &exposed,
+            &offers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+            problems,
+        );
         report_unused(config, &is_used, &offers, problems);
     }
     exposed
@@ -166,19 +188,29 @@ fn offer_own(
     }
 }
 
-/// The upstream that answers a service: the one that the settings name, or the only one.
+/// Which upstream is to answer a service.
+pub(super) struct Sought<'c> {
+    /// The version that it is for; none for all of them.
+    pub(super) version: Option<usize>,
+    /// The upstream that was named.
+    pub(super) upstream: Option<&'c Located<String>>,
+    /// What it was named with.
+    pub(super) pattern: &'c Located<ServicePattern>,
+}
+
+/// The upstream that answers a service: the one that was named, or the only one.
 fn choose<'o>(
     name: &str,
     candidates: &'o [Offer],
-    settings: &Settings,
+    wanted: &Sought<'_>,
     upstreams: &[Upstream],
     problems: &mut Problems,
 ) -> Option<&'o Offer> {
-    if let Some(wanted) = &settings.upstream {
-        let offer = candidates.iter().find(|offer| upstreams[offer.upstream].name == wanted.value);
-        if offer.is_none() && settings.service.exact().is_some() {
-            let text = format!("The upstream {:?} does not define the service {name}.", wanted.value);
-            problems.push(Problem::error(text).at(wanted.place).hint(defined_by(candidates, upstreams)));
+    if let Some(named) = wanted.upstream {
+        let offer = candidates.iter().find(|offer| upstreams[offer.upstream].name == named.value);
+        if offer.is_none() && wanted.pattern.exact().is_some() {
+            let text = format!("The upstream {:?} does not define the service {name}.", named.value);
+            problems.push(Problem::error(text).at(named.place).hint(defined_by(candidates, upstreams)));
         }
         return offer;
     }
@@ -186,9 +218,12 @@ fn choose<'o>(
         return Some(only);
     }
     let text = format!("The service {name} is defined by several upstreams, so one must be chosen.");
-    let hint =
-        format!("Write `- {{ service: {name}, upstream: NAME }}`. {}", defined_by(candidates, upstreams));
-    problems.push(Problem::error(text).at(settings.service.place).hint(hint));
+    let example = match wanted.version {
+        None => format!("- {{ service: {name}, upstream: NAME }}"),
+        Some(_) => format!("services: {{ {name}: NAME }}"),
+    };
+    let hint = format!("Write `{example}`. {}", defined_by(candidates, upstreams));
+    problems.push(Problem::error(text).at(wanted.pattern.place).hint(hint));
     None
 }
 
@@ -235,6 +270,7 @@ pub(super) fn endpoint(
         full_name,
         upstream: upstream.unwrap_or_default().to_owned(),
         policies: Vec::new(),
+        version: None,
         parts: Vec::new(),
         dialects: settings.dialects.iter().map(|dialect| spoken(dialect.value)).collect(),
         options: options(config, settings),

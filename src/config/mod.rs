@@ -49,6 +49,7 @@ pub mod tls;
 pub mod tokens;
 pub mod upstream;
 pub mod value;
+pub mod version;
 pub mod websocket;
 
 #[cfg(test)]
@@ -79,6 +80,7 @@ use upstream::Upstream;
 use value::address::Target;
 use value::network::Network;
 use value::public_url::PublicUrl;
+use version::Version;
 use websocket::WebSocket;
 
 /// The smallest file, shown where one is missing.
@@ -111,6 +113,8 @@ settings! {
         rewrites: Vec<Rewrite> = Vec::new(),
         /// When and how requests are answered with 503.
         maintenance: Maintenance = Maintenance::default(),
+        /// Versions of the API, side by side. What they are called by, and which services they have.
+        versions: Vec<Version> = Vec::new(),
         /// How callers show who they are.
         identity: Identity = Identity::default(),
         /// Who may call, by names that services refer to.
@@ -137,8 +141,7 @@ settings! {
         /// What Transom tells about the calls that it carries.
         telemetry: Telemetry = Telemetry::default(),
     }
-    later { versions }
-    check check(upstreams, policies, plans, identity)
+    check check(upstreams, policies, plans, identity, versions)
     example SMALLEST
 }
 
@@ -191,6 +194,7 @@ impl Config {
             routes: Vec::new(),
             rewrites: Vec::new(),
             maintenance: Maintenance::default(),
+            versions: Vec::new(),
             identity: Identity::default(),
             policies: None,
             plans: None,
@@ -218,7 +222,11 @@ impl Config {
         policies: Option<&Option<Named<Policy>>>,
         plans: Option<&Option<Named<Plan>>>,
         identity: Option<&Identity>,
+        versions: Option<&Vec<Version>>,
     ) {
+        if let Some(versions) = versions {
+            reader.check_versions(versions);
+        }
         if let Some(identity) = identity {
             reader.check_tokens(identity.jwt.as_ref(), identity.introspection.as_ref());
         }

@@ -125,6 +125,20 @@ impl Problems {
         }
     }
 
+    /// None yet, in the same texts.
+    pub fn apart(&self) -> Self {
+        Self { sources: self.sources.clone(), ..Self::default() }
+    }
+
+    /// Adds what others have found, unless it is here already.
+    pub fn join(&mut self, others: Self) {
+        for problem in others.list {
+            if !self.list.contains(&problem) {
+                self.push(problem);
+            }
+        }
+    }
+
     /// Whether further errors are only counted.
     pub fn is_full(&self) -> bool {
         self.errors >= MAX_PROBLEMS

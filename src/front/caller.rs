@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::deadline;
 use super::head::Head;
+use super::version::Gone;
 use crate::call::credential::Credential;
 use crate::call::identity::Noted;
 use crate::call::{Body, Call, Dialect, Encodings, Origin};
@@ -29,6 +30,8 @@ pub(super) struct Caller {
     pub(super) trace: Option<Traced>,
     /// Where policy notes who it is, once a route was found that has one.
     pub(super) noted: Option<Arc<Noted>>,
+    /// What it is told if the version has ended that it asks for.
+    pub(super) gone: Option<Box<Gone>>,
 }
 
 impl Caller {
@@ -44,7 +47,8 @@ impl Caller {
         request: impl FnOnce(Result<(), Status>) -> Body,
     ) -> Call {
         let endpoint = &route.endpoint;
-        let mut check = head.extensions.get::<Status>().cloned().map_or(Ok(()), Err);
+        let gone = self.gone.as_ref().and_then(|gone| gone.of(endpoint));
+        let mut check = gone.or_else(|| head.extensions.get::<Status>()).cloned().map_or(Ok(()), Err);
         let timeout = or_refusal(deadline::timeout(&head.headers), &mut check);
         let timeout = timeout.into_iter().chain(endpoint.options.timeout).min();
         let metadata = or_refusal(metadata, &mut check);

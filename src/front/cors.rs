@@ -16,7 +16,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use super::answer::{Answer, AnswerBody};
 use super::head::Head;
 use super::soap;
-use crate::call::asked::Asked;
+use super::version::Asked;
+use super::view::View;
 use crate::route::table::Found;
 use crate::snapshot::case::Case;
 use crate::snapshot::surface::Surface;
@@ -67,16 +68,19 @@ fn is_exposed(name: &str) -> bool {
 
 /// The answer to a browser that asks whether a script may send a request; `None` if it is no such question, or its
 /// method's service says nothing of origins.
-pub(super) fn preflight(surface: &Surface, head: &Head) -> Option<Answer> {
+pub(super) fn preflight(view: View<'_>, head: &Head) -> Option<Answer> {
     if head.method != Method::OPTIONS {
         return None;
     }
     let origin = head.headers.get(ORIGIN)?;
     let wanted = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
-    let asked = Asked::of(&head.uri, &head.headers);
+    let (verb, path) = (wanted.to_str().ok()?, head.uri.path());
+    let asked = head.asked();
     let sends = |name: &str| is_announced(head, name);
     let holds = |case: &Case| case.is_for(|condition| condition.may_hold(&asked, sends));
-    let cors = cors_of(surface, wanted.to_str().ok()?, head.uri.path(), holds)?;
+    let others = view.asked.into_iter().flat_map(Asked::others);
+    let mut surfaces = std::iter::once(view.surface).chain(others);
+    let cors = surfaces.find_map(|surface| cors_of(surface, verb, path, holds))?;
     let mut answer = Response::new(AnswerBody::empty());
     let headers = answer.headers_mut();
     if allowed(&cors, origin).is_some() {
@@ -109,7 +113,7 @@ fn is_announced(head: &Head, name: &str) -> bool {
 
 /// What the service of the method says that this request reaches.
 pub(super) fn of_request(surface: &Surface, head: &Head) -> Option<Arc<Cors>> {
-    let asked = Asked::of(&head.uri, &head.headers);
+    let asked = head.asked();
     let holds = |case: &Case| case.is_for(|condition| condition.holds(&asked));
     cors_of(surface, head.method.as_str(), head.uri.path(), holds)
 }

@@ -44,7 +44,7 @@ pub(super) async fn answer<B: RequestBody>(
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return answer;
     }
-    let route = match method::find(view.surface, head.uri.path(), Dialect::Grpc) {
+    let route = match method::find(view, head.uri.path(), Dialect::Grpc) {
         Ok(route) => seen.found(route, Dialect::Grpc, &mut caller),
         Err(status) => return without_message(Reply::from(status), &[]),
     };

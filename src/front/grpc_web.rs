@@ -68,7 +68,7 @@ pub(super) async fn answer<B: RequestBody>(
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return answer;
     }
-    let route = match method::find(view.surface, head.uri.path(), Dialect::GrpcWeb) {
+    let route = match method::find(view, head.uri.path(), Dialect::GrpcWeb) {
         Ok(route) => seen.found(route, Dialect::GrpcWeb, &mut caller),
         Err(status) => return write(Reply::from(status), Web::without_method(is_text)),
     };

@@ -1,8 +1,8 @@
 //! API keys in the query: they are taken out before anything else looks at it.
 
 use http::Uri;
-use http::uri::PathAndQuery;
 
+use super::target;
 use crate::call::credential::Credential;
 use crate::route::query::pairs;
 
@@ -28,14 +28,8 @@ pub(super) fn take(name: &str, uri: &mut Uri) -> Vec<Credential> {
     if keys.is_empty() {
         return keys;
     }
-    let target = match &*rest {
-        [] => uri.path().to_owned(),
-        rest => format!("{}?{}", uri.path(), rest.join("&")),
-    };
-    let mut parts = std::mem::take(uri).into_parts();
-    // A part of a target that was valid is valid.
-    parts.path_and_query = PathAndQuery::try_from(target).ok();
-    *uri = Uri::from_parts(parts).unwrap_or_default();
+    let left = target::joined(uri.path(), &rest);
+    target::put(uri, left);
     keys
 }
 

@@ -70,7 +70,7 @@ fn shown(page: bytes::Bytes) -> Answer {
 /// The reply in the form of the dialect that the request speaks.
 fn written(view: View<'_>, head: &Head, reply: Reply) -> Answer {
     let schema = &view.snapshot.schema;
-    match Spoken::by(view.surface, head) {
+    match Spoken::by(view, head) {
         Spoken::Grpc if head.version >= Version::HTTP_2 => grpc::refused(reply),
         Spoken::GrpcWeb => grpc_web::refused(reply, head),
         Spoken::Connect | Spoken::ConnectStream => connect::unary::failure(schema, &reply.status),

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use super::head::Head;
+use super::view::View;
 use super::{Caller, metadata, shown};
 use crate::call::{Body, Call, Dialect, Encodings};
 use crate::snapshot::Route;
-use crate::snapshot::surface::Surface;
-use crate::status::{Code, Status};
+use crate::status::Status;
 
 /// The method of a path, if it is served in the dialect.
-pub(super) fn find<'s>(surface: &'s Surface, path: &str, dialect: Dialect) -> Result<&'s Arc<Route>, Status> {
-    let route = path.strip_prefix('/').and_then(|name| surface.methods.get(name));
-    route.filter(|route| route.endpoint.speaks(dialect)).ok_or_else(|| {
-        let text = format!("There is no method {} for {dialect}.", shown(path));
-        Status::caller(Code::Unimplemented, text).with_http(404)
-    })
+pub(super) fn find<'s>(view: View<'s>, path: &str, dialect: Dialect) -> Result<&'s Arc<Route>, Status> {
+    let route = path.strip_prefix('/').and_then(|name| view.surface.methods.get(name));
+    route
+        .filter(|route| route.endpoint.speaks(dialect))
+        .ok_or_else(|| view.nothing(|| format!("There is no method {} for {dialect}.", shown(path))))
 }
 
 /// A call of the method, whose headers are metadata too. What is wrong with them, or was found wrong with the request

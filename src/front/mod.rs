@@ -5,12 +5,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::header::{ALLOW, ORIGIN};
-use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 
-use crate::call::asked::Asked;
 use crate::call::service::BoxFuture;
 use crate::route::rewrite::Rewrites;
 use crate::route::table::Found;
@@ -48,7 +47,9 @@ mod rest;
 mod seen;
 mod soap;
 mod stream;
+mod target;
 mod upload;
+mod version;
 mod view;
 mod websocket;
 
@@ -59,6 +60,7 @@ use caller::Caller;
 use classify::Spoken;
 use head::Head;
 use representation::Wish;
+use version::Asked;
 use view::View;
 
 use body::RequestBody;
@@ -103,13 +105,21 @@ impl Front {
         }
         let maintenance = self.handle.maintenance();
         let is_closed = maintenance.is_on();
-        let caller = Caller { peer, tls, credentials, trace: seen.trace.clone(), noted: None };
+        let mut caller =
+            Caller { peer, tls, credentials, trace: seen.trace.clone(), noted: None, gone: None };
         // A block, as the future of a function keeps what it is given twice.
         async move {
-            let view = View { snapshot: &snapshot, surface: &snapshot.surface };
-            if let Some(answer) = cors::preflight(view.surface, &head) {
+            let versions = snapshot.versions.as_deref();
+            let asked =
+                versions.map(|versions| Box::new(version::asked(versions, &mut head, SystemTime::now)));
+            let view = version::view(&snapshot, asked.as_deref());
+            if let Some(mut answer) = cors::preflight(view, &head) {
+                if let Some(asked) = view.asked {
+                    asked.tell(seen, answer.headers_mut());
+                }
                 return answer;
             }
+            caller.gone = view.asked.and_then(Asked::gone);
             let origin = head.headers.get(ORIGIN).cloned();
             if is_closed && let Some(mut answer) = maintenance::answer(maintenance, view, &head, peer) {
                 if let Some(cors) = cors::of_request(view.surface, &head) {
@@ -117,11 +127,11 @@ impl Front {
                 }
                 return answer;
             }
-            let mut answer = match Spoken::by(view.surface, &head) {
+            let mut answer = match Spoken::by(view, &head) {
                 // Apart, so that the others do not carry their state along.
                 Spoken::WebSocket => {
                     let mut answer = Box::pin(websocket::answer(view, head, caller, seen)).await;
-                    error::limits(seen.noted.as_ref(), answer.headers_mut());
+                    view.tell(seen, answer.headers_mut());
                     return answer;
                 }
                 Spoken::Soap(service) => {
@@ -133,7 +143,7 @@ impl Front {
                 Spoken::ConnectStream => connect::stream::answer(view, &head, body, caller, seen).await,
                 Spoken::Rest => Self::rest(view, &head, body, caller, seen).await,
             };
-            error::limits(seen.noted.as_ref(), answer.headers_mut());
+            view.tell(seen, answer.headers_mut());
             if let Some(cors) = seen.cors() {
                 cors::complete(cors, origin.as_ref(), answer.headers_mut());
             }
@@ -152,8 +162,9 @@ impl Front {
         let refuse = |status: &Status| {
             error::answer(&view.snapshot.schema, status, error::Form::of_request(&head.headers, wish.text))
         };
+        let is_over = view.over().is_some();
         let holds =
-            |case: &Case| case.is_for(|condition| condition.holds(&Asked::of(&head.uri, &head.headers)));
+            |case: &Case| case.is_for(|condition| condition.holds(&head.asked()));
         match view.surface.routes.find_where(head.method.as_str(), head.uri.path(), holds) {
             Found::Match { route, captures } => {
                 let found = match &route.target().action {
@@ -175,6 +186,7 @@ impl Front {
                 rest::answer(route, parts, body, &view.snapshot.limits).await
             }
             Found::MethodNotAllowed { allow } if head.method == Method::OPTIONS => no_content(&allow),
+            Found::MethodNotAllowed { .. } if is_over => refuse(&view.nothing(String::new)),
             Found::MethodNotAllowed { allow } => {
                 let allow = allow.join(", ");
                 let text = format!("This path does not answer {}. It answers {allow}.", head.method);
@@ -183,14 +195,14 @@ impl Front {
                 answer
             }
             Found::NotFound => {
-                if let Some(answer) = soap::schema_of_package(view.surface, head) {
+                if let Some(answer) = soap::schema_of_package(view.surface, head).filter(|_| !is_over) {
                     return answer;
                 }
-                if let Some(answer) = websocket::hint(view, head) {
+                if let Some(answer) = websocket::hint(view, head).filter(|_| !is_over) {
                     return answer;
                 }
-                let text = format!("There is no route for {} {}.", head.method, shown(head.uri.path()));
-                let status = Status::caller(Code::Unimplemented, text).with_http(404);
+                let status = view
+                    .nothing(|| format!("There is no route for {} {}.", head.method, shown(head.uri.path())));
                 if soap::is_meant(head) {
                     soap::refused(&view.snapshot.schema, &status, &head.headers)
                 } else {
@@ -209,15 +221,10 @@ impl Front {
 
 /// Lets another path stand for that of a request, whose query stays.
 fn rewrite(rewrites: &Rewrites, head: &mut Head) {
-    let Some(path) = rewrites.apply(head.uri.path(), &Asked::of(&head.uri, &head.headers)) else { return };
-    let target = match head.uri.query() {
-        Some(query) => format!("{path}?{query}"),
-        None => path,
-    };
-    let mut parts = std::mem::take(&mut head.uri).into_parts();
-    // Its parts were valid where they stood.
-    parts.path_and_query = PathAndQuery::try_from(target).ok();
-    head.uri = Uri::from_parts(parts).unwrap_or_default();
+    let Some(path) = rewrites.apply(head.uri.path(), &head.asked()) else { return };
+    let query: Vec<&str> = head.uri.query().into_iter().collect();
+    let left = target::joined(&path, &query);
+    target::put(&mut head.uri, left);
 }
 
 /// Tells whoever serves something without an end when the server is to stop.

@@ -14,6 +14,7 @@ use crate::codec::binding::Binding;
 use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
 use crate::route::rewrite::Rewrites;
+use crate::route::table;
 use crate::schema::Schema;
 use crate::tls::client::Connector;
 use crate::tls::live::Reload;
@@ -26,15 +27,21 @@ pub mod maintenance;
 pub mod meters;
 pub mod service;
 pub mod surface;
+pub mod usage;
+pub mod version;
 
+use case::Case;
 use meters::{Meters, RouteMeter};
 use surface::Surface;
+use version::{Version, Versions};
 
 /// The compiled configuration.
 #[derive(Debug)]
 pub struct Snapshot {
     /// What requests can reach.
     pub surface: Arc<Surface>,
+    /// The versions of the API; absent where there is one. Requests that name none can reach `surface`.
+    pub versions: Option<Box<Versions>>,
     /// The address that documents name, without a slash at the end; absent where it is the one under which they are
     /// asked for.
     pub public_url: Option<String>,
@@ -61,7 +68,40 @@ impl Snapshot {
     /// itself.
     pub fn exposed(&self) -> impl Iterator<Item = &Arc<Route>> {
         let is_own = |own: &Endpoint| own.upstream().is_none() && own.parts.is_empty();
-        self.surface.methods.values().filter(move |own| !is_own(&own.endpoint))
+        self.methods().filter(move |own| !is_own(&own.endpoint))
+    }
+
+    /// The methods of all versions, and what they share once.
+    pub fn methods(&self) -> impl Iterator<Item = &Arc<Route>> {
+        let further = self.further().flat_map(|surface| surface.methods.values());
+        self.surface.methods.values().chain(further.filter(|own| own.endpoint.version.is_some()))
+    }
+
+    /// The routes of all versions, and what they share once.
+    pub fn routes(&self) -> impl Iterator<Item = &table::Route<Case>> {
+        let further = self.further().flat_map(|surface| surface.routes.routes());
+        self.surface
+            .routes
+            .routes()
+            .iter()
+            .chain(further.filter(|route| {
+                route.target().route().is_some_and(|route| route.endpoint.version.is_some())
+            }))
+    }
+
+    /// What requests can reach that name a version, and those that name none: each once, those that name none first.
+    pub fn surfaces(&self) -> impl Iterator<Item = &Surface> {
+        std::iter::once(&*self.surface).chain(self.further())
+    }
+
+    /// The version with a name.
+    pub fn version(&self, name: &str) -> Option<&Version> {
+        self.versions.as_ref()?.list.iter().find(|version| *version.name == *name)
+    }
+
+    fn further(&self) -> impl Iterator<Item = &Surface> {
+        let list = self.versions.iter().flat_map(|versions| &versions.list).map(|version| &version.surface);
+        list.filter(|surface| !Arc::ptr_eq(surface, &self.surface)).map(|surface| &**surface)
     }
 
     /// Whether the gateway is of use: one upstream that is missing is no reason to take the others away.
@@ -228,6 +268,8 @@ pub struct Endpoint {
     pub upstream: String,
     /// The names of the policies that hold for it, in some dialect or on some route at least; open without any.
     pub policies: Vec<String>,
+    /// The version of the API that has it; absent for what all versions share.
+    pub version: Option<Arc<str>>,
     /// What it is made of, where it is made of several methods.
     pub parts: Vec<Part>,
     /// The dialects in which it is served.

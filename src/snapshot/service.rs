@@ -31,6 +31,11 @@ impl Service {
         self.routes.first().is_some_and(|route| route.endpoint.speaks(dialect))
     }
 
+    /// Whether it belongs to a version of the API.
+    pub fn is_versioned(&self) -> bool {
+        self.routes.first().is_some_and(|route| route.endpoint.version.is_some())
+    }
+
     /// The types that its envelopes can hold. They are found out once.
     pub fn types(&self, find: impl FnOnce() -> Types) -> &Types {
         once(&self.types, find)

@@ -43,4 +43,5 @@ mod support;
 mod telemetry;
 mod tls;
 mod upstreams;
+mod versions;
 mod websocket;

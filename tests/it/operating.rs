@@ -1,4 +1,5 @@
-//! `docs/operating.md`, `docs/access.md`, `docs/aggregates.md` and `docs/routing.md`, typed into a shell from top to bottom as an operator would.
+//! `docs/operating.md`, `docs/access.md`, `docs/aggregates.md`, `docs/versions.md` and `docs/routing.md`, typed into a shell from
+//! top to bottom as an operator would.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -36,6 +37,11 @@ fn the_page_about_aggregates_works() {
 #[test]
 fn the_page_about_routing_works() {
     assert!(type_in("docs/routing.md", &[":8080", ":8081", ":9901", ":50051"]) > 20);
+}
+
+#[test]
+fn the_page_about_versions_works() {
+    assert!(type_in("docs/versions.md", &[":8080", ":8081", ":8082", ":9901", ":50051", ":50052"]) > 12);
 }
 
 /// Types the steps of a page that uses these ports, and says how many there are.

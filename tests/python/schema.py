@@ -12,12 +12,12 @@ from jsonschema import Draft202012Validator
 
 
 class Loader(yaml.SafeLoader):
-    """Reads true and false as YAML 1.2 does: `on` is a text, and the key of a setting."""
+    """Reads scalars as YAML 1.2 does: `on` is a text, and the key of a setting, and so is a date."""
 
 
-BOOL = "tag:yaml.org,2002:bool"
+BOOL, DATE = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
 resolvers = yaml.SafeLoader.yaml_implicit_resolvers.items()
-Loader.yaml_implicit_resolvers = {first: [one for one in those if one[0] != BOOL] for first, those in resolvers}
+Loader.yaml_implicit_resolvers = {first: [one for one in those if one[0] not in (BOOL, DATE)] for first, those in resolvers}
 Loader.add_implicit_resolver(BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 

@@ -232,7 +232,7 @@ impl<'c> Kitchen<'_, 'c> {
                 let place = method_place(&schema, name, &method)?;
                 let endpoint =
                     self.endpoint(&schema, place, settings, ready, plan.as_form(form), problems)?;
-                made.push(Exposed { endpoint: Arc::new(endpoint), settings, upstream, place });
+                made.push(Exposed { endpoint: Arc::new(endpoint), settings, upstream, place, version: None });
             }
         }
         Some(made)

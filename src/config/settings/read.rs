@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A name that the user chose.
-    pub(super) fn name(&mut self, key: &Key) -> Option<Located<String>> {
+    pub(in crate::config) fn name(&mut self, key: &Key) -> Option<Located<String>> {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
         let first = key.text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
         if first && key.text.len() <= MAX_NAME && key.text.bytes().all(legal) {

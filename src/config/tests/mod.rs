@@ -18,6 +18,7 @@ use super::tls::{ClientAuth, TlsVersion};
 use super::value::address::Target;
 use super::value::name::Verb;
 use super::value::secret::Secret;
+use super::version::Version;
 use super::{Config, ProxyHeader};
 
 mod files;
@@ -243,6 +244,7 @@ fn every_key_is_read() {
     check_dashboard(dashboard);
     assert_eq!(create.body.as_deref().map(String::as_str), Some("order"));
 
+    check_versions(&config.versions);
     assert_eq!((config.http.uri.bytes(), config.http.query_parameters.value), (4096, 17));
     assert_eq!(config.http.compression.value, Encodings::Answers);
     assert_eq!((config.codec.message.bytes(), config.codec.query_depth.value), (1_000_000, 5));
@@ -270,6 +272,48 @@ fn every_key_is_read() {
     assert_eq!(telemetry.otlp.as_ref().unwrap().url(), "http://collector:4317");
     assert_eq!(telemetry.traces.ratio(), 0.005);
     assert_eq!(telemetry.log.as_ref().unwrap().value, "info,h2=warn");
+}
+
+#[test]
+fn there_may_be_a_hundred_versions() {
+    for (count, expected) in [(100, 0), (101, 1)] {
+        let mut yaml = "upstreams: {a: http://a:1}\nservices: [\"**\"]\nversions:\n".to_owned();
+        for number in 0..count {
+            yaml.push_str(&format!(
+                "  - {{name: v{number}, match: [{{path: /v{number}}}], services: [a.B]}}\n"
+            ));
+        }
+        let parsed = parse("transom.yaml", &yaml, Path::new(""), &|_: &str| Err(VarError::NotPresent));
+        let said = parsed.map_or_else(|problems| problems.to_string(), |_| String::new());
+        assert_eq!(
+            said.matches("There are 101 versions. At most 100 are allowed.").count(),
+            expected,
+            "{said}"
+        );
+    }
+}
+
+fn check_versions(versions: &[Version]) {
+    let [first, second] = versions else { panic!("{versions:?}") };
+    let [path, host] = first.r#match.as_slice() else { panic!("{first:?}") };
+    assert_eq!((path.path.as_ref().unwrap().as_str(), &path.host), ("/v1", &None));
+    let header = host.header.as_ref().unwrap().find("X-Api-Version").unwrap();
+    assert_eq!((host.host.as_ref().unwrap().as_str(), header.as_str()), ("*.v1.example", "1"));
+    assert!(first.strip.value && !first.default.value && second.default.value);
+    let services: Vec<_> = first.services.iter().chain(&*second.services).collect();
+    let services: Vec<_> = services
+        .iter()
+        .map(|assigned| (assigned.service.to_string(), assigned.upstream.as_ref().map(|name| name.as_str())))
+        .collect();
+    let service = |name: &str, upstream| (name.to_owned(), upstream);
+    let expected =
+        [service("shop.v1.Users", Some("users")), service("shop.v1.*", None), service("shop.v2.*", None)];
+    assert_eq!(services, expected);
+    assert_eq!(first.sunset.as_ref().unwrap().to_string(), "2027-01-01T12:00:00Z");
+    assert_eq!(first.successor.as_ref().unwrap().as_str(), "/v2");
+    let queries: Vec<_> =
+        second.r#match.iter().flat_map(|way| way.queries()).map(|name| name.as_str()).collect();
+    assert_eq!(queries, ["version"]);
 }
 
 fn check_dashboard(route: &super::route::Route) {

@@ -30,6 +30,7 @@ fn the_schema_describes_every_key() {
             "routes",
             "rewrites",
             "maintenance",
+            "versions",
             "identity",
             "policies",
             "plans",

@@ -22,6 +22,24 @@ impl Moment {
         UNIX_EPOCH + Duration::from_secs(self.0)
     }
 
+    /// The seconds since 1970.
+    pub const fn unix(self) -> u64 {
+        self.0
+    }
+
+    /// The moment as HTTP writes it (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub fn http_date(self) -> String {
+        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let (days, second) = (self.0 / DAY, self.0 % DAY);
+        let (year, month, day) = date(days);
+        // 1970 began on a Thursday.
+        let (name, month) = (DAYS[(days % 7) as usize], MONTHS[month as usize - 1]);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        format!("{name}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    }
+
     /// A moment of the system's time, without parts of a second.
     pub fn of(time: SystemTime) -> Self {
         Self(time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
@@ -138,5 +156,19 @@ mod tests {
         let seconds = |text| moment(text).unwrap().0;
         assert_eq!(seconds("2023-11-14T22:13:20Z"), 1_700_000_000);
         assert_eq!(seconds("2000-03-01"), 951_868_800);
+    }
+
+    #[test]
+    fn moments_in_headers() {
+        // RFC 9110 section 5.6.7, RFC 8594 section 3 and RFC 9745 section 2.1.
+        for (text, date, unix) in [
+            ("1994-11-06T08:49:37Z", "Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
+            ("2018-12-31T23:59:59Z", "Mon, 31 Dec 2018 23:59:59 GMT", 1_546_300_799),
+            ("2023-06-30T23:59:59Z", "Fri, 30 Jun 2023 23:59:59 GMT", 1_688_169_599),
+            ("1970-01-01", "Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ] {
+            let moment = moment(text).unwrap();
+            assert_eq!((moment.http_date().as_str(), moment.unix()), (date, unix));
+        }
     }
 }

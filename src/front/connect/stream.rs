@@ -46,7 +46,7 @@ pub(in crate::front) async fn answer<B: RequestBody>(
     mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
-    let route = match method::find(view.surface, head.uri.path(), Dialect::Connect) {
+    let route = match method::find(view, head.uri.path(), Dialect::Connect) {
         Ok(route) => seen.found(route, Dialect::Connect, &mut caller),
         Err(status) => return failure(&view.snapshot.schema, &status),
     };

@@ -47,7 +47,7 @@ pub(in crate::front) async fn answer<B: RequestBody>(
     mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
-    match method::find(view.surface, head.uri.path(), Dialect::Connect) {
+    match method::find(view, head.uri.path(), Dialect::Connect) {
         Ok(route) => {
             let route = seen.found(route, Dialect::Connect, &mut caller);
             call(route, head, body, caller, &view.snapshot.limits).await

@@ -51,12 +51,14 @@ pub(super) fn answer(view: View<'_>, service: &Service, head: &Head, is_secure: 
             let text = documents.get(&format!("{name}?wsdl"), || {
                 Some(wsdl::of_service(&service.schema, service.table()?, ADDRESS, comments))
             })?;
+            let prefix = view.asked.map_or("", |asked| asked.prefix);
             let base = match &view.snapshot.public_url {
                 Some(url) => url.clone(),
                 None => asked_for(head, is_secure),
             };
             // What is kept is a string.
-            let text = std::str::from_utf8(&text).ok()?.replace(ADDRESS, &format!("{base}/soap/{name}"));
+            let text =
+                std::str::from_utf8(&text).ok()?.replace(ADDRESS, &format!("{base}{prefix}/soap/{name}"));
             Some(xml(text.into_bytes().into()))
         }
         Wanted::Xsd(package) => {

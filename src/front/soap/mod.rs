@@ -73,6 +73,12 @@ pub(super) async fn answer<B: RequestBody>(
     caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
+    let endpoint = service.routes.first().map(|route| &route.endpoint);
+    let gone = caller.gone.as_ref().zip(endpoint).and_then(|(gone, endpoint)| gone.of(endpoint));
+    // Of calls policy hears first.
+    if let Some(gone) = gone.filter(|_| head.method != Method::POST) {
+        return refused(&service.schema, gone, &head.headers);
+    }
     match head.method {
         Method::POST => call(view, service, head, body, caller, seen).await,
         Method::GET | Method::HEAD => {
@@ -152,7 +158,7 @@ async fn call<B: RequestBody>(
     form = Form { version: opened.version, related: opened.header.message_id.clone() };
     let route = match find(view.surface, service, &opened) {
         Ok(route) => seen.found(route, Dialect::Soap, &mut caller),
-        Err(status) => return fault(&status.into(), &form),
+        Err(status) => return fault(&view.over().cloned().unwrap_or(status).into(), &form),
     };
     // Whoever may not call at all learns that first. What else it learns has a form of its own.
     let flaw = check(&opened, &announced).err();

@@ -423,6 +423,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
             full_name: "files.Files/Any".into(),
             upstream: "files".into(),
             policies: Vec::new(),
+            version: None,
             parts: Vec::new(),
             dialects: vec![Dialect::Rest],
             options: EndpointOptions::default(),
@@ -446,6 +447,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
         public_url: None,
         rewrites: Default::default(),
         maintenance: Default::default(),
+        versions: None,
     };
     (Front::new(Arc::new(Handle::new(snapshot))), backend)
 }

@@ -27,13 +27,11 @@ use super::representation::Text;
 use super::upload::Outside;
 use super::view::View;
 use super::{Caller, Seen, Stopping, error, metadata, request_id, shown};
-use crate::call::asked::Asked;
 use crate::call::{Body, Call, Dialect, Reply};
 use crate::codec::binding::Body as BoundBody;
 use crate::route::table::Found;
 use crate::snapshot::Route;
 use crate::snapshot::case::Case;
-use crate::snapshot::surface::Surface;
 use crate::status::{Code, Status};
 
 mod answers;
@@ -112,7 +110,7 @@ async fn open(
     mut caller: Caller,
     seen: &mut Seen,
 ) -> Result<Answer, Refused> {
-    let reached = reach(view.surface, &head)?;
+    let reached = reach(view, &head)?;
     let route = Arc::clone(seen.found(&reached.route, Dialect::WebSocket, &mut caller));
     handshake::check_origin(&head, route.endpoint.options.cors.as_deref())?;
     let Agreed { form, headers, bearer } = handshake::check(&head)?;
@@ -152,21 +150,21 @@ async fn open(
 }
 
 /// Finds the method: by its name, or by a route whatever the route's verb is, as a socket is always opened with GET.
-fn reach(surface: &Surface, head: &Head) -> Result<Reached, Status> {
+fn reach(view: View<'_>, head: &Head) -> Result<Reached, Status> {
     let path = head.uri.path();
-    let own = path.strip_prefix(OWN).and_then(|name| surface.methods.get(name));
+    let own = path.strip_prefix(OWN).and_then(|name| view.surface.methods.get(name));
     if let Some(route) = own.filter(|route| route.endpoint.speaks(Dialect::WebSocket)) {
         return Ok(Reached { route: Arc::clone(route), values: Vec::new(), is_own: true });
     }
-    let asked = Asked::of(&head.uri, &head.headers);
+    let asked = head.asked();
     let holds = |case: &Case| case.is_for(|condition| condition.holds(&asked));
     let mut verbs = vec!["GET", "POST"];
-    if let Found::MethodNotAllowed { allow } = surface.routes.find_where("GET", path, holds) {
+    if let Found::MethodNotAllowed { allow } = view.surface.routes.find_where("GET", path, holds) {
         verbs = allow;
         verbs.sort_by_key(|verb| *verb != "POST");
     }
     for verb in verbs {
-        let (found, captures) = match surface.routes.find_where(verb, path, holds) {
+        let (found, captures) = match view.surface.routes.find_where(verb, path, holds) {
             Found::Match { route, captures } => (route.target().route(), captures),
             Found::BadPath(error) => return Err(Status::caller(Code::InvalidArgument, error.to_string())),
             Found::MethodNotAllowed { .. } | Found::NotFound => continue,
@@ -176,8 +174,7 @@ fn reach(surface: &Surface, head: &Head) -> Result<Reached, Status> {
             return Ok(Reached { route: Arc::clone(route), values, is_own: false });
         }
     }
-    let text = format!("There is no method for a WebSocket at {}.", shown(path));
-    Err(Status::caller(Code::Unimplemented, text).with_http(404))
+    Err(view.nothing(|| format!("There is no method for a WebSocket at {}.", shown(path))))
 }
 
 /// Makes the call, and waits until it asks for its first message.
