@@ -1,21 +1,21 @@
 //! `versions`
 
 use std::ops::Deref;
-use std::path::Path;
 
-use http::Uri;
 use serde_json::{Value as Json, json};
 
 use super::node::{Key, Node, Value};
 use super::place::Located;
-use super::problem::{Flaw, Problem, quote};
+use super::problem::{Problem, quote};
 use super::schema::Schemas;
 use super::settings::collection::Named;
 use super::settings::declare::settings;
 use super::settings::read::Reader;
 use super::settings::{Scalar, Setting};
+use super::value::link::Link;
 use super::value::moment::Moment;
 use super::value::pattern::ServicePattern;
+use super::value::prefix::Prefix;
 
 /// How many versions there may be: each has tables of its own.
 const MAX_VERSIONS: usize = 100;
@@ -152,92 +152,6 @@ fn assigned(key: &Key, value: &Node, reader: &mut Reader<'_>) -> Option<Assigned
     })
 }
 
-/// The beginning of a path, in whole segments: `/v1`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Prefix(String);
-
-impl Prefix {
-    /// The path, without a slash at the end.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether all paths below it are below another one.
-    pub fn is_below(&self, other: &Self) -> bool {
-        self.0.strip_prefix(&other.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-}
-
-impl Scalar for Prefix {
-    const WHAT: &'static str = "the beginning of a path, such as /v1";
-
-    fn parse(text: &str, _: &Path) -> Result<Self, Flaw> {
-        const HINT: &str = "Write whole segments, such as /v1 or /shop/v1.";
-        let refuse = |what: &str| Err(Flaw::new(format!("{} {what}.", quote(text)), HINT));
-        let path = text.strip_suffix('/').unwrap_or(text);
-        let Some(segments) = path.strip_prefix('/') else { return refuse("does not begin a path") };
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()+,;=:@".contains(&byte);
-        if !segments.split('/').all(|segment| !segment.is_empty() && segment.bytes().all(is_plain)) {
-            return refuse("is not the beginning of a path in whole segments");
-        }
-        if segments.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return refuse("has segments that no path keeps");
-        }
-        if matches!(segments.split('/').next(), Some("soap" | "ws" | "xsd")) {
-            let hint = "Begin it with another segment, such as /v1.";
-            return Err(Flaw::new(format!("{} has a meaning of its own.", quote(text)), hint));
-        }
-        Ok(Self(path.to_owned()))
-    }
-
-    fn schema() -> Json {
-        json!({ "type": "string", "pattern": "^(/[A-Za-z0-9._~!$&'()+,;=:@-]+)+/?$" })
-    }
-
-    fn to_json(&self) -> Json {
-        self.as_str().into()
-    }
-}
-
-/// Where something can be read: a URL, or a path on the same host.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Link(String);
-
-impl Link {
-    /// The URL.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Scalar for Link {
-    const WHAT: &'static str = "a URL such as https://shop.example/migrate";
-
-    fn parse(text: &str, _: &Path) -> Result<Self, Flaw> {
-        let is_url = text.parse::<Uri>().is_ok_and(|uri| match uri.scheme_str() {
-            Some(scheme) => {
-                ["http", "https"].contains(&scheme) && uri.host().is_some_and(|host| !host.is_empty())
-            }
-            None => text.starts_with('/') && !text.starts_with("//"),
-        });
-        // It stands between angle brackets in a header.
-        let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"<>\"\\^`{|}".contains(&byte);
-        if is_url && text.len() <= 2048 && text.bytes().all(is_plain) {
-            return Ok(Self(text.to_owned()));
-        }
-        let hint = "Write https://shop.example/migrate, or a path on the same host such as /docs/migrate.";
-        Err(Flaw::new(format!("{} is not a URL.", quote(text)), hint))
-    }
-
-    fn schema() -> Json {
-        json!({ "type": "string", "pattern": "^([Hh][Tt][Tt][Pp][Ss]?://|/)[^<>\\s]*$" })
-    }
-
-    fn to_json(&self) -> Json {
-        self.as_str().into()
-    }
-}
-
 impl Version {
     fn check(reader: &mut Reader<'_>, name: Option<&Located<String>>) {
         let Some(name) = name else { return };
@@ -322,53 +236,5 @@ impl Reader<'_> {
             let hint = "Write `deprecated` or `sunset` with a date, or leave `link` out.";
             self.problems.push(Problem::error(text).at(link.place).hint(hint));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Link, Prefix};
-    use crate::config::value::check;
-
-    #[test]
-    fn prefixes_are_whole_segments() {
-        let hint = "Write whole segments, such as /v1 or /shop/v1.";
-        let no = |text: &str| format!("`{text}` is not the beginning of a path in whole segments.");
-        check::<Prefix>(&[
-            ("/v1", Ok("/v1")),
-            ("/shop/v1/", Ok("/shop/v1")),
-            ("/a.b:c", Ok("/a.b:c")),
-            ("v1", Err(("`v1` does not begin a path.", hint))),
-            ("", Err(("`` does not begin a path.", hint))),
-            ("/", Err(("`/` does not begin a path.", hint))),
-            ("/v1//x", Err((&no("/v1//x"), hint))),
-            ("/{v}", Err((&no("/{v}"), hint))),
-            ("/v1?x", Err((&no("/v1?x"), hint))),
-            ("/%76", Err((&no("/%76"), hint))),
-            ("/v1/*", Err((&no("/v1/*"), hint))),
-            ("/v1/..", Err(("`/v1/..` has segments that no path keeps.", hint))),
-            ("/ws", Err(("`/ws` has a meaning of its own.", "Begin it with another segment, such as /v1."))),
-            (
-                "/soap/v1",
-                Err(("`/soap/v1` has a meaning of its own.", "Begin it with another segment, such as /v1.")),
-            ),
-        ]);
-        let prefix = |text: &str| Prefix(text.to_owned());
-        assert!(prefix("/v1/beta").is_below(&prefix("/v1")) && prefix("/v1").is_below(&prefix("/v1")));
-        assert!(!prefix("/v10").is_below(&prefix("/v1")) && !prefix("/v1").is_below(&prefix("/v1/beta")));
-    }
-
-    #[test]
-    fn links() {
-        let hint = "Write https://shop.example/migrate, or a path on the same host such as /docs/migrate.";
-        check::<Link>(&[
-            ("https://shop.example/migrate?a=b", Ok("https://shop.example/migrate?a=b")),
-            ("/docs", Ok("/docs")),
-            ("//evil.example", Err(("`//evil.example` is not a URL.", hint))),
-            ("shop.example", Err(("`shop.example` is not a URL.", hint))),
-            ("ftp://a", Err(("`ftp://a` is not a URL.", hint))),
-            ("https://a/>b", Err(("`https://a/>b` is not a URL.", hint))),
-            ("https://a/ b", Err(("`https://a/ b` is not a URL.", hint))),
-        ]);
     }
 }
