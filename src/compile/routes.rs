@@ -78,14 +78,8 @@ pub(super) fn build(
     catalogue: &Catalogue,
     problems: &mut Problems,
 ) -> (HashMap<String, Arc<Route>>, Table<Case>, Vec<Sent>) {
-    let mut builder = Builder {
-        config,
-        methods: HashMap::new(),
-        table: Table::new(),
-        sent: Vec::new(),
-        known,
-        problems,
-    };
+    let mut builder =
+        Builder { config, methods: HashMap::new(), table: Table::new(), sent: Vec::new(), known, problems };
     for method in exposed {
         builder.own(method);
     }

@@ -163,8 +163,7 @@ impl Front {
             error::answer(&view.snapshot.schema, status, error::Form::of_request(&head.headers, wish.text))
         };
         let is_over = view.over().is_some();
-        let holds =
-            |case: &Case| case.is_for(|condition| condition.holds(&head.asked()));
+        let holds = |case: &Case| case.is_for(|condition| condition.holds(&head.asked()));
         match view.surface.routes.find_where(head.method.as_str(), head.uri.path(), holds) {
             Found::Match { route, captures } => {
                 let found = match &route.target().action {

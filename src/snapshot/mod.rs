@@ -80,13 +80,10 @@ impl Snapshot {
     /// The routes of all versions, and what they share once.
     pub fn routes(&self) -> impl Iterator<Item = &table::Route<Case>> {
         let further = self.further().flat_map(|surface| surface.routes.routes());
-        self.surface
-            .routes
-            .routes()
-            .iter()
-            .chain(further.filter(|route| {
-                route.target().route().is_some_and(|route| route.endpoint.version.is_some())
-            }))
+        self.surface.routes.routes().iter().chain(
+            further
+                .filter(|route| route.target().route().is_some_and(|route| route.endpoint.version.is_some())),
+        )
     }
 
     /// What requests can reach that name a version, and those that name none: each once, those that name none first.
