@@ -75,7 +75,7 @@ impl Map<'_> {
             Some("") => Some("/"),
             rest => rest.filter(|rest| rest.starts_with('/')),
         };
-        self.stripped.iter().find_map(|prefix| rest(prefix)).map_or_else(|| path.clone(), str::to_owned)
+        self.stripped.iter().find_map(rest).map_or_else(|| path.clone(), str::to_owned)
     }
 }
 
