@@ -72,7 +72,7 @@ fn read(text: &str) -> Result<Order, String> {
         match (&*key, value) {
             ("message" | "retry_after", Json::Null) => {}
             ("message", Json::String(message)) if message.len() <= MAX_MESSAGE => {
-                order.message = Some(message)
+                order.message = Some(message);
             }
             ("message", Json::String(_)) => {
                 return Err(format!("The message is longer than {MAX_MESSAGE} bytes."));
