@@ -10,7 +10,9 @@ use std::sync::LazyLock;
 use transom::codec::binding::{Binding, BindingOptions, BodyFormat, FormUpload, Rule, UploadLimits};
 use transom::codec::json::write::{WriteOptions, write};
 use transom::codec::multipart::{Event, Multipart, MultipartError};
-use transom::route::table::Table;
+use transom::route::location::Location;
+use transom::route::prefix::Prefix;
+use transom::route::table::{Found, Table};
 use transom::route::template::Template;
 use transom::schema::{MessageId, Schema};
 
@@ -92,11 +94,27 @@ pub fn template(input: &[u8]) {
     }
 }
 
-/// The path of a request.
+/// The path of a request: wherever it is sent on to, that is a path of the same host, or of one that is written.
 pub fn path(input: &[u8]) {
-    if let Ok(path) = std::str::from_utf8(input) {
-        for method in ["GET", "POST"] {
-            ROUTES.find(method, path);
+    let Ok(path) = std::str::from_utf8(input) else { return };
+    ROUTES.find("POST", path);
+    let Found::Match { route, captures } = ROUTES.find("GET", path) else { return };
+    let values = route.raw(path);
+    assert_eq!(values.len(), captures.len());
+    let Some(variable) = route.template().variables().first() else { return };
+    for start in ["", "https://docs.example", "/to"] {
+        let text = format!("{start}/{{{variable}}}?x={{{variable}}}");
+        let location = Location::parse(&text, route.template()).expect("the variable is one of the template");
+        let written = location.write(&values, Some(path));
+        assert!(written.bytes().all(|byte| byte.is_ascii_graphic()), "{written:?}");
+        let local = written.strip_prefix(location.origin()).expect("the host is the one that is written");
+        assert!(local.starts_with('/') && !local.starts_with("/\\"), "{written:?}");
+        assert!(!(location.origin().is_empty() && local.starts_with("//")), "{written:?}");
+    }
+    for prefix in ["/", "/v1", "/v1/shelves"] {
+        let prefix = Prefix::parse(prefix).expect("it is a prefix");
+        if let Some(rest) = prefix.rest(path) {
+            assert!(path.ends_with(rest) && prefix.rest(&prefix.with(rest)) == Some(rest), "{path}");
         }
     }
 }

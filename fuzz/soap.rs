@@ -78,6 +78,8 @@ fn front() -> Front {
             ..Surface::default()
         }),
         public_url: None,
+        rewrites: Default::default(),
+        maintenance: Default::default(),
         versions: None,
         schema,
         sockets: Default::default(),

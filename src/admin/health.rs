@@ -33,6 +33,8 @@ pub(super) async fn ready(State(gateway): State<Arc<dyn Gateway>>, extensions: E
     let json = json!({
         "ready": is_ready,
         "draining": is_draining,
+        // No reason to send traffic elsewhere: it is answered, in words.
+        "maintenance": gateway.handle().maintenance().is_on(),
         "generation": gateway.generation(),
         "missing": missing,
     });

@@ -12,6 +12,7 @@
 //! | `GET /identity` | where keys of issuers are asked for, how many there are, and who does not answer |
 //! | `GET /metrics` | what Prometheus scrapes, as text |
 //! | `GET /log`, `PUT /log` | what is logged; a filter such as `info,transom::upstream=debug` as body holds at once |
+//! | `GET`, `POST` and `DELETE /maintenance` | whether requests are answered with 503; an operator begins that and ends it |
 //! | `POST /reload` | loads the configuration anew: 200, or 422 with everything that is wrong |
 //!
 //! All other answers are JSON. [`guard`] says who may ask; `/livez` and `/readyz` are for everybody, without details.
@@ -35,6 +36,7 @@ use crate::call::service::BoxFuture;
 use crate::policy::introspection;
 use crate::policy::jwt::source;
 use crate::snapshot::Snapshot;
+use crate::snapshot::handle::Handle;
 use crate::telemetry::metrics::text;
 use crate::upstream::report::Report;
 
@@ -44,6 +46,7 @@ pub mod routes;
 mod health;
 mod identity;
 mod log;
+mod maintenance;
 mod reload;
 mod upstreams;
 mod versions;
@@ -54,8 +57,13 @@ use guard::Token;
 
 /// What the admin side asks the application.
 pub trait Gateway: Send + Sync + 'static {
+    /// Where what is served is found, and whether it is.
+    fn handle(&self) -> &Handle;
+
     /// What is served now.
-    fn snapshot(&self) -> Arc<Snapshot>;
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.handle().load()
+    }
 
     /// How often the configuration was loaded with success, the start included.
     fn generation(&self) -> u64;
@@ -112,6 +120,7 @@ impl Admin {
             .route("/identity", get(identity::answer))
             .route("/metrics", get(metrics))
             .route("/log", get(log::show).put(log::change))
+            .route("/maintenance", get(maintenance::show).post(maintenance::begin).delete(maintenance::end))
             .route("/reload", post(reload::answer))
             .fallback(nowhere)
             .method_not_allowed_fallback(not_so)
@@ -175,14 +184,15 @@ async fn config(State(gateway): State<Arc<dyn Gateway>>) -> Response {
 async fn nowhere() -> Response {
     refused(
         404,
-        "There is nothing here. There are /livez, /readyz, /routes, /versions, /config, /upstreams, /identity, /metrics, /log and /reload.",
+        "There is nothing here. There are /livez, /readyz, /routes, /versions, /config, /upstreams, /identity, /metrics, /log, /maintenance and /reload.",
     )
 }
 
 async fn not_so() -> Response {
     refused(
         405,
-        "This is not asked for by that method: /reload by POST, /log by GET or PUT, everything else by GET.",
+        "This is not asked for by that method: /reload by POST, /log by GET or PUT, /maintenance by GET, POST or DELETE, \
+         everything else by GET.",
     )
 }
 

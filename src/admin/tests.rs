@@ -1,9 +1,10 @@
 //! The answers, and who gets which.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 
 use super::*;
 use crate::schema::Schema;
@@ -16,13 +17,16 @@ struct Site {
     token: Option<Arc<Token>>,
     missing: Vec<Missing>,
     refuses: bool,
+    handle: OnceLock<Handle>,
 }
 
-impl Gateway for Site {
-    fn snapshot(&self) -> Arc<Snapshot> {
+impl Site {
+    fn served(&self) -> Snapshot {
         let limits = Limits { body: 1, body_pause: Duration::ZERO, request: Duration::ZERO, message: 1 };
-        Arc::new(Snapshot {
+        Snapshot {
             surface: Default::default(),
+            rewrites: Default::default(),
+            maintenance: Default::default(),
             public_url: None,
             versions: None,
             access: Default::default(),
@@ -31,7 +35,13 @@ impl Gateway for Site {
             limits,
             sockets: Default::default(),
             missing: self.missing.clone(),
-        })
+        }
+    }
+}
+
+impl Gateway for Site {
+    fn handle(&self) -> &Handle {
+        self.handle.get_or_init(|| Handle::new(self.served()))
     }
 
     fn generation(&self) -> u64 {
@@ -92,12 +102,22 @@ impl Gateway for Site {
 }
 
 async fn ask(site: Site, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, Json) {
+    send(&Admin::new(Arc::new(site)), method, path, headers, "").await
+}
+
+async fn send(
+    admin: &Admin,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &'static str,
+) -> (u16, Json) {
     let mut request = Request::builder().method(method).uri(path).header("host", "127.0.0.1:9901");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Empty::<Bytes>::new()).unwrap();
-    let response = Admin::new(Arc::new(site)).answer(request).await;
+    let request = request.body(Full::from(body)).unwrap();
+    let response = admin.answer(request).await;
     let status = response.status().as_u16();
     assert_eq!(response.headers()["content-type"], "application/json");
     assert_eq!(response.headers()["cache-control"], "no-store");
@@ -115,7 +135,12 @@ async fn every_path_has_its_answer() {
     let message = |text: &str| json!({ "message": text });
     for (method, path, status, expected) in [
         ("GET", "/livez", 200, json!({ "live": true })),
-        ("GET", "/readyz", 200, json!({ "ready": true, "draining": false, "generation": 3, "missing": [] })),
+        (
+            "GET",
+            "/readyz",
+            200,
+            json!({ "ready": true, "draining": false, "maintenance": false, "generation": 3, "missing": [] }),
+        ),
         ("GET", "/routes", 200, json!([])),
         ("GET", "/versions", 200, json!([])),
         ("GET", "/config", 200, json!({ "admin": { "token": "file:token" } })),
@@ -151,7 +176,7 @@ async fn every_path_has_its_answer() {
             "/reload",
             405,
             message(
-                "This is not asked for by that method: /reload by POST, /log by GET or PUT, everything else by GET.",
+                "This is not asked for by that method: /reload by POST, /log by GET or PUT, /maintenance by GET, POST or DELETE, everything else by GET.",
             ),
         ),
         (
@@ -159,7 +184,7 @@ async fn every_path_has_its_answer() {
             "/",
             404,
             message(
-                "There is nothing here. There are /livez, /readyz, /routes, /versions, /config, /upstreams, /identity, /metrics, /log and /reload.",
+                "There is nothing here. There are /livez, /readyz, /routes, /versions, /config, /upstreams, /identity, /metrics, /log, /maintenance and /reload.",
             ),
         ),
     ] {
@@ -208,4 +233,29 @@ async fn all_but_health_is_guarded() {
     let (status, json) = ask(Site::default(), "POST", "/reload", &[evil]).await;
     assert_eq!(status, 403);
     assert_eq!(json["message"], "Pages of other origins may not ask here.");
+}
+
+#[tokio::test]
+async fn an_operator_begins_and_ends_maintenance() {
+    let admin = Admin::new(Arc::new(Site::default()));
+    let off = json!({
+        "maintenance": false, "message": null, "retry_after": null, "by_file": false, "by_operator": false,
+    });
+    let on = |message: &str, seconds: u64| {
+        json!({
+            "maintenance": true, "message": message, "retry_after": seconds, "by_file": false, "by_operator": true,
+        })
+    };
+    assert_eq!(send(&admin, "GET", "/maintenance", &[], "").await, (200, off.clone()));
+    let usual = "The service is being maintained. Try again later.";
+    assert_eq!(send(&admin, "POST", "/maintenance", &[], "").await, (200, on(usual, 300)));
+    let order = r#"{"message": "Back at ten.", "retry_after": 600}"#;
+    assert_eq!(send(&admin, "POST", "/maintenance", &[], order).await, (200, on("Back at ten.", 600)));
+    assert_eq!(send(&admin, "POST", "/maintenance", &[], "{").await.0, 400);
+    assert_eq!(send(&admin, "GET", "/maintenance", &[], "").await, (200, on("Back at ten.", 600)));
+    assert_eq!(send(&admin, "GET", "/readyz", &[], "").await.1["maintenance"], json!(true));
+    assert_eq!(send(&admin, "DELETE", "/maintenance", &[], "").await, (200, off));
+    assert_eq!(send(&admin, "PUT", "/maintenance", &[], "").await.0, 405);
+    let evil = ("origin", "https://evil.example");
+    assert_eq!(send(&admin, "POST", "/maintenance", &[evil], "").await.0, 403);
 }

@@ -20,7 +20,7 @@ use super::schedule::Schedule;
 use super::signals::{Signals, Wish};
 use super::systemd::{Inherited, Notifier};
 use super::watch::{Looked, Watch};
-use super::{Origin, certificates, handler::Fronted, limits, meters};
+use super::{Origin, certificates, handler::Fronted, limits, maintenance, meters};
 use crate::admin::guard::Token;
 use crate::compile::reflections::{Failure, PATIENCE, Reflections};
 use crate::config::Config;
@@ -52,6 +52,7 @@ pub(super) struct Tasks {
     /// The files, but for those that are looked at just now.
     whole: Option<Watch<()>>,
     tls: Option<Watch<Arc<[PathBuf]>>>,
+    maintenance: Option<Watch<PathBuf>>,
     next_look: Instant,
     next_tick: Instant,
     looking: Option<JoinHandle<Look>>,
@@ -72,6 +73,7 @@ pub(super) struct Tasks {
 struct Look {
     whole: Option<(Watch<()>, Looked<()>)>,
     tls: Option<(Watch<Arc<[PathBuf]>>, bool)>,
+    maintenance: Option<(Watch<PathBuf>, bool, Option<maintenance::Said>)>,
 }
 
 /// What came of asking upstreams.
@@ -87,7 +89,7 @@ enum Event {
     Order(Order),
     Tick,
     LookDue,
-    Looked(Result<Look, JoinError>),
+    Looked(Box<Result<Look, JoinError>>),
     AskDue,
     Asked(Result<Asked, JoinError>),
     Loaded(Box<Result<Attempt, JoinError>>),
@@ -100,10 +102,14 @@ impl Tasks {
         for name in reflections.missing() {
             schedule.asked(name, true);
         }
-        let (whole, tls) = watches.map(|watches| (watches.whole, watches.tls)).unzip();
+        let (whole, tls, maintenance) = match watches {
+            Some(Watches { whole, tls, maintenance }) => (Some(whole), Some(tls), Some(maintenance)),
+            None => (None, None, None),
+        };
         Self {
             whole,
             tls,
+            maintenance,
             next_look: Instant::now() + config.reload.files.value,
             next_tick: Instant::now() + TICK,
             looking: None,
@@ -121,9 +127,10 @@ impl Tasks {
     /// Goes on with the files of a load. The certificates of one that is refused are not in use, but with others it
     /// may be taken; those that are in use are looked at on.
     fn watch(&mut self, watches: Watches, is_reloaded: bool) {
-        let Watches { mut whole, tls } = watches;
+        let Watches { mut whole, tls, maintenance } = watches;
         if is_reloaded {
             self.tls = Some(tls);
+            self.maintenance = Some(maintenance);
         } else {
             whole.take_over(tls, &());
         }
@@ -141,7 +148,7 @@ impl Tasks {
             wish = signals.next() => Event::Signal(wish),
             Some(order) = orders.recv() => Event::Order(order),
             loaded = done(&mut self.loading) => Event::Loaded(Box::new(loaded)),
-            looked = done(&mut self.looking) => Event::Looked(looked),
+            looked = done(&mut self.looking) => Event::Looked(Box::new(looked)),
             asked = done(&mut self.asking) => Event::Asked(asked),
             () = sleep_until(self.next_look), if self.looking.is_none() => Event::LookDue,
             () = until(ask) => Event::AskDue,
@@ -188,7 +195,7 @@ impl Control {
                 }
                 Event::Tick => self.tick(),
                 Event::LookDue => self.look(),
-                Event::Looked(looked) => self.looked(looked),
+                Event::Looked(looked) => self.looked(*looked),
                 Event::AskDue => self.ask(),
                 Event::Asked(asked) => self.asked(asked),
                 Event::Loaded(loaded) => self.loaded(*loaded),
@@ -280,7 +287,7 @@ impl Control {
 
     /// Makes a generation the one that is served, unless its sockets cannot be had.
     fn apply(&mut self, loaded: Loaded, problems: &mut Problems) -> bool {
-        let Loaded { configured, mut compiled, token } = loaded;
+        let Loaded { configured, mut compiled, token, said } = loaded;
         let config = Arc::clone(&configured.config);
         let tls = &mut compiled.snapshot.tls.listeners;
         let Some((traffic, operators)) = self.plan(&config, tls, problems) else { return false };
@@ -292,6 +299,7 @@ impl Control {
         *tls = traffic.tls.clone();
         let generation = self.shared.current().generation + 1;
         compiled.live.govern();
+        self.shared.handle.maintenance().by_file(said.as_deref());
         self.tasks.retired.push(self.shared.handle.swap(compiled.snapshot));
         self.traffic
             .server()
@@ -335,6 +343,7 @@ impl Control {
     fn look(&mut self) {
         self.tasks.next_look = Instant::now() + self.config().reload.files.value;
         let (whole, tls) = (self.tasks.whole.take(), self.tasks.tls.take());
+        let maintenance = self.tasks.maintenance.take();
         let handle = Arc::clone(&self.shared.handle);
         self.tasks.looking = Some(spawn_blocking(move || Look {
             whole: whole.map(|mut watch| {
@@ -346,11 +355,16 @@ impl Control {
                 certificates::read_again(&handle.load().tls, &looked.tasks);
                 (watch, looked.is_changing)
             }),
+            maintenance: maintenance.map(|mut watch| {
+                let looked = watch.look();
+                let said = looked.tasks.first().map(|file| maintenance::read(file));
+                (watch, looked.is_changing, said)
+            }),
         }));
     }
 
     fn looked(&mut self, looked: Result<Look, JoinError>) {
-        let Ok(Look { whole, tls }) = looked else { return };
+        let Ok(Look { whole, tls, maintenance }) = looked else { return };
         let mut is_changing = false;
         // A look at the files of before says nothing about those that were loaded meanwhile.
         if let Some((watch, looked)) = whole.filter(|_| self.tasks.whole.is_none()) {
@@ -364,6 +378,15 @@ impl Control {
         if let Some((watch, is_tls_changing)) = tls.filter(|_| self.tasks.tls.is_none()) {
             self.tasks.tls = Some(watch);
             is_changing |= is_tls_changing;
+        }
+        if let Some((watch, is_file_changing, said)) =
+            maintenance.filter(|_| self.tasks.maintenance.is_none())
+        {
+            self.tasks.maintenance = Some(watch);
+            is_changing |= is_file_changing;
+            if let Some(said) = said {
+                self.shared.handle.maintenance().by_file(said.as_deref());
+            }
         }
         if is_changing {
             self.tasks.next_look = Instant::now() + SOON.min(self.config().reload.files.value);

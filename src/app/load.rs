@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Origin;
+use super::maintenance;
 use super::watch::{self, Item, Watch};
 use crate::admin::guard::Token;
 use crate::compile::changes::{Generation, breaking};
@@ -32,6 +33,8 @@ pub(super) struct Watches {
     /// Certificates and keys, which are read again by themselves: for each file those of the same listener or
     /// upstream.
     pub(super) tls: Watch<Arc<[PathBuf]>>,
+    /// The file that switches maintenance, which nothing is loaded for.
+    pub(super) maintenance: Watch<PathBuf>,
 }
 
 /// A configuration with its texts, to which the places of problems point.
@@ -53,6 +56,8 @@ pub(super) struct Loaded {
     pub(super) configured: Configured,
     pub(super) compiled: Compiled,
     pub(super) token: Option<Token>,
+    /// What the file says that switches maintenance.
+    pub(super) said: maintenance::Said,
 }
 
 /// What came of an attempt to load.
@@ -73,7 +78,7 @@ pub(super) struct Attempt {
 
 /// Loads everything anew. What cannot be had of an upstream is no error.
 pub(super) async fn load(origin: &Origin, before: Option<&Before>, cores: usize) -> Attempt {
-    let mut watches = Watches { whole: Watch::new(), tls: Watch::new() };
+    let mut watches = Watches { whole: Watch::new(), tls: Watch::new(), maintenance: Watch::new() };
     if let Some(file) = &origin.file {
         watches.whole.add(Item::File(file.clone()), ());
     }
@@ -101,7 +106,7 @@ pub(super) fn reload(
 ) -> Attempt {
     let mut problems = Problems::default();
     problems.sources = configured.sources.clone();
-    let watches = Watches { whole: Watch::new(), tls: Watch::new() };
+    let watches = Watches { whole: Watch::new(), tls: Watch::new(), maintenance: Watch::new() };
     let attempt = finish(configured, problems, reflections, Some(before), cores, watches);
     // The files are those of the configuration, and their changes are seen to.
     Attempt { watches: None, ..attempt }
@@ -128,7 +133,10 @@ fn finish(
         report(&configured.config, breaking(old, compiled.generation()), &mut problems);
     }
     let compiled = compiled.filter(|_| problems.errors() == 0);
-    let loaded = compiled.map(|compiled| Loaded { configured, compiled, token });
+    let loaded = compiled.map(|compiled| {
+        let said = maintenance::said(&configured.config);
+        Loaded { configured, compiled, token, said }
+    });
     Attempt {
         loaded,
         problems,
@@ -142,6 +150,7 @@ fn finish(
 impl Watches {
     /// Adds the files that a configuration names. To be called before they are read.
     fn add(&mut self, config: &Config) {
+        self.maintenance = maintenance::watch(config);
         watch::named(config).into_iter().for_each(|item| self.whole.add(item, ()));
         for files in tls::watched(config) {
             let files: Arc<[PathBuf]> = files.into();

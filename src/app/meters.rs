@@ -12,6 +12,7 @@ use crate::policy::meters::{ASKED, TOKENS};
 use crate::policy::refusal::REFUSED as POLICY_REFUSALS;
 use crate::server::access_log::LINES;
 use crate::server::meters::{ACCEPTED, BYTES, CONNECTIONS, REFUSALS};
+use crate::snapshot::maintenance::MAINTENANCE;
 use crate::snapshot::meters::REQUESTS;
 use crate::snapshot::usage::REQUESTS as VERSIONS;
 use crate::telemetry::metrics::text::{self, Head, Kind};
@@ -27,6 +28,7 @@ pub fn render() -> String {
         &Process,
         &Configuration,
         &RELOADS,
+        &MAINTENANCE,
         &CONNECTIONS,
         &ACCEPTED,
         &BYTES,

@@ -37,6 +37,7 @@ mod cores;
 mod handler;
 mod listeners;
 mod load;
+mod maintenance;
 pub mod meters;
 mod observe;
 mod operators;
@@ -204,7 +205,7 @@ struct Served {
 
 /// Makes a first generation run. Needs a runtime for operators.
 fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Result<Served, RunError> {
-    let Some(load::Loaded { configured, compiled, token }) = attempt.loaded else {
+    let Some(load::Loaded { configured, compiled, token, said }) = attempt.loaded else {
         return Err(RunError::Refused);
     };
     let config = Arc::clone(&configured.config);
@@ -222,6 +223,7 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
         token: token.map(Arc::new),
     };
     let (shared, orders) = Shared::new(snapshot, current);
+    shared.handle.maintenance().by_file(said.as_deref());
     let (failed, failures) = mpsc::unbounded_channel();
     let cores::Cores { orders: cores, threads } = cores::start(cores(), &failed)?;
     // Each socket gets a signal of its own.

@@ -81,8 +81,8 @@ impl Shared {
 pub(super) struct View(pub(super) Arc<Shared>);
 
 impl Gateway for View {
-    fn snapshot(&self) -> Arc<Snapshot> {
-        self.0.handle.load()
+    fn handle(&self) -> &Handle {
+        &self.0.handle
     }
 
     fn generation(&self) -> u64 {

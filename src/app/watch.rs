@@ -141,7 +141,9 @@ pub(super) fn named(config: &Config) -> Vec<Item> {
         KeysAt::Url(_) => None,
     });
     let authorities = issuers.flat_map(|issuer| &issuer.ca).chain(knowing.flat_map(|knowing| &knowing.ca));
-    let files = callers.chain(authorities).map(|path| &path.value).chain(secrets).chain(keys);
+    let pages = config.routes.iter().filter_map(|route| route.answer.as_ref()?.file.as_ref());
+    let pages = pages.chain(&config.maintenance.page);
+    let files = callers.chain(authorities).chain(pages).map(|path| &path.value).chain(secrets).chain(keys);
     descriptors.chain(files.map(|path| Item::File(path.to_path_buf()))).collect()
 }
 

@@ -33,6 +33,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         count(problems.warnings(), "warning"),
     ));
     output::line(&openness(&snapshot));
+    let fixed = snapshot.routes().filter(|route| route.target().fixed().is_some()).count();
+    if fixed > 0 {
+        let routes = count(fixed, "route");
+        output::line(&format!("Policies do not hold for what is answered without a call, on {routes}."));
+    }
     ExitCode::SUCCESS
 }
 

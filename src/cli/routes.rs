@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{Source, output};
-use crate::admin::routes::{Way, dialects, routes, soap, ways};
+use crate::admin::routes::{Leads, dialects, routes, soap, summary, ways};
 use crate::call::Dialect;
 use crate::snapshot::{Endpoint, Snapshot};
 
@@ -32,32 +32,38 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn print_table(snapshot: &Snapshot) {
-    let rows = ways(snapshot).into_iter().map(|Way { verb, path, endpoint }| {
-        let streams = match (endpoint.method.client_streaming, endpoint.method.server_streaming) {
-            (false, false) => "-",
-            (true, false) => "client",
-            (false, true) => "server",
-            (true, true) => "both",
+    let ways = ways(snapshot);
+    let rows = ways.iter().map(|way| {
+        let [method, streams, dialects, upstreams, policies] = match way.leads {
+            Leads::Method(endpoint) => method(endpoint),
+            Leads::Fixed(fixed) => [summary(fixed), "-".into(), "-".into(), "-".into(), "-".into()],
         };
+        let when = way.condition.map_or_else(|| "-".to_owned(), ToString::to_string);
+        let version = way.endpoint().map_or_else(|| "-".to_owned(), version);
         vec![
-            verb.to_owned(),
-            path.to_owned(),
-            version(endpoint),
-            endpoint.full_name.clone(),
-            streams.to_owned(),
-            dialects(endpoint).join(","),
-            upstreams(endpoint),
-            if endpoint.policies.is_empty() { "-".to_owned() } else { endpoint.policies.join(",") },
+            way.verb.to_owned(),
+            way.path.to_owned(),
+            version,
+            method,
+            streams,
+            dialects,
+            upstreams,
+            policies,
+            when,
         ]
     });
     let services = soap(snapshot).map(|(path, method, endpoint)| {
         let dialect = Dialect::Soap.name().to_owned();
         let (version, upstreams) = (version(endpoint), upstreams(endpoint));
-        vec!["POST".to_owned(), path, version, method, "-".to_owned(), dialect, upstreams, "-".to_owned()]
+        let [streams, policies, when] = ["-", "-", "-"].map(str::to_owned);
+        vec!["POST".to_owned(), path, version, method, streams, dialect, upstreams, policies, when]
     });
-    let titles = ["VERB", "PATH", "VERSION", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES"];
+    let titles = ["VERB", "PATH", "VERSION", "METHOD", "STREAMS", "DIALECTS", "UPSTREAM", "POLICIES", "WHEN"];
     let titles = titles.map(str::to_owned).to_vec();
     let mut table: Vec<Vec<String>> = std::iter::once(titles).chain(rows).chain(services).collect();
+    if ways.iter().all(|way| way.condition.is_none()) {
+        table.iter_mut().for_each(|row| drop(row.pop()));
+    }
     if snapshot.versions.is_none() {
         table.iter_mut().for_each(|row| drop(row.remove(2)));
     }
@@ -66,6 +72,22 @@ fn print_table(snapshot: &Snapshot) {
 
 fn version(endpoint: &Endpoint) -> String {
     endpoint.version.as_deref().unwrap_or("-").to_owned()
+}
+
+fn method(endpoint: &Endpoint) -> [String; 5] {
+    let streams = match (endpoint.method.client_streaming, endpoint.method.server_streaming) {
+        (false, false) => "-",
+        (true, false) => "client",
+        (false, true) => "server",
+        (true, true) => "both",
+    };
+    [
+        endpoint.full_name.clone(),
+        streams.to_owned(),
+        dialects(endpoint).join(","),
+        upstreams(endpoint),
+        if endpoint.policies.is_empty() { "-".to_owned() } else { endpoint.policies.join(",") },
+    ]
 }
 
 fn upstreams(endpoint: &Endpoint) -> String {

@@ -88,7 +88,7 @@ fn lost_rules(name: &str, old: &Schema, new: &Schema, surface: &Surface) -> Vec<
         surface.routes.routes().iter().any(|route| {
             route.method() == verb
                 && route.template().as_str() == template
-                && route.target().endpoint.full_name == name
+                && route.target().route().is_some_and(|route| route.endpoint.full_name == name)
         })
     };
     let lost = rules(old.rule()).difference(&rules(new.rule())).cloned().collect::<Vec<_>>();

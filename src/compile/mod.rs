@@ -8,18 +8,22 @@ use crate::config::Config;
 use crate::config::problem::Problems;
 use crate::config::service::Service as Settings;
 use crate::schema::Schema;
+use crate::snapshot::version::Versions;
 use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
 
 mod aggregate;
 pub mod changes;
 mod condition;
 mod descriptors;
+mod fixed;
 mod identity;
 mod limits;
 pub mod live;
+mod loops;
 mod own;
 mod policies;
 pub mod reflections;
+mod rewrites;
 mod routes;
 mod services;
 mod split;
@@ -122,8 +126,25 @@ pub fn compile(
     let board = terms.live.map(|live| live.board.clone()).unwrap_or_default();
     let own = Own::new(config);
     own.expose(config, &catalogue, &policies, &board, &mut exposed, problems);
-    let making = Making { config, exposed: &exposed, catalogue: &catalogue, is_complete, live: terms.live };
-    let (surface, versions) = making.surfaces(problems);
+    let answered = fixed::all(config, problems);
+    let rewrites = rewrites::build(config, problems);
+    let maintenance = fixed::maintenance(&config.maintenance, problems);
+    let making = Making {
+        config,
+        exposed: &exposed,
+        fixed: &answered,
+        catalogue: &catalogue,
+        is_complete,
+        live: terms.live,
+    };
+    let (surface, versions, sent) = making.surfaces(problems);
+    let map = loops::Map {
+        table: &surface.routes,
+        rewrites: &rewrites,
+        stripped: versions.as_deref().map(stripped).unwrap_or_default(),
+        own: config.public_url.as_ref().map(|url| origin(url.as_str())),
+    };
+    loops::refuse(&map, &sent, problems);
     if problems.errors() > 0 {
         return (None, files);
     }
@@ -148,6 +169,8 @@ pub fn compile(
         surface,
         versions,
         public_url: config.public_url.as_ref().map(|url| url.as_str().to_owned()),
+        rewrites,
+        maintenance,
         schema,
         limits,
         access: policies.access,
@@ -155,6 +178,7 @@ pub fn compile(
         tls,
         missing,
     };
+    rewrites::review(config, &snapshot.rewrites, &snapshot.surface, problems);
     if terms.guarded {
         policies::review(config, &own.all(), &exposed, &snapshot, problems);
         split::review(config, &exposed, is_complete, problems);
@@ -176,6 +200,18 @@ pub fn compile(
         usages,
     );
     (Some(Compiled { snapshot, live }), files)
+}
+
+/// The beginnings of paths that name a version and nothing else, and behind which routes are looked for.
+fn stripped(versions: &Versions) -> Vec<&str> {
+    let alone = versions.ways.iter().filter(|way| way.condition.is_empty() && way.media_type.is_empty());
+    alone.filter(|way| way.strips).filter_map(|way| way.prefix.as_deref()).collect()
+}
+
+/// Scheme and host of a URL, without its path.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    url[host..].find('/').map_or(url, |path| &url[..host + path])
 }
 
 fn sockets(config: &Config) -> Sockets {

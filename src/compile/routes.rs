@@ -1,10 +1,13 @@
 //! HTTP rules become routes.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::aggregate::{name_of, streamed_name_of};
+use super::condition::Written;
 use super::descriptors::Catalogue;
+use super::loops::Sent;
 use super::services::Exposed;
 use super::versions::queries;
 use crate::call::Dialect;
@@ -17,9 +20,12 @@ use crate::config::route;
 use crate::config::service::{HttpMapping, Unknown};
 use crate::config::settings::word::nearest;
 use crate::config::value::name::Verb;
+use crate::route::condition::Condition;
 use crate::route::table::{Inserted, Table};
 use crate::route::template::Template;
 use crate::schema::rule::HttpRule;
+use crate::snapshot::case::{Action, Case};
+use crate::snapshot::fixed::Fixed;
 use crate::snapshot::{ACCESS_TOKEN, Route, TRAILERS};
 
 /// One verb and path for a method, wherever it was written.
@@ -33,6 +39,8 @@ struct Mapping<'a> {
     hint: Option<&'static str>,
     /// The method that streams what the method answers.
     streamed: Option<&'a Exposed<'a>>,
+    /// For which requests.
+    condition: Condition,
 }
 
 /// The place is that of the service's pattern, as the proto file may not be at hand.
@@ -46,31 +54,40 @@ pub(super) struct Known<'a, 'c> {
     pub(super) all: &'a [Exposed<'c>],
     /// Whether the descriptors of all upstreams are there.
     pub(super) is_complete: bool,
+    /// What routes are answered with that make no call, by the places of the routes in the configuration.
+    pub(super) fixed: &'a [Option<Arc<Fixed>>],
 }
 
 struct Builder<'a, 'c> {
     config: &'a Config,
     methods: HashMap<String, Arc<Route>>,
-    table: Table<Arc<Route>>,
+    table: Table<Case>,
+    sent: Vec<Sent>,
     known: Known<'a, 'c>,
     problems: &'a mut Problems,
 }
 
 /// All exposed methods by their names, and their routes: those of the configuration first, so that they
 /// win over equal ones, then those of the annotations.
+///
+/// Beside them are the redirects among the routes.
 pub(super) fn build(
     config: &Config,
     exposed: &[Exposed<'_>],
     known: Known<'_, '_>,
     catalogue: &Catalogue,
     problems: &mut Problems,
-) -> (HashMap<String, Arc<Route>>, Table<Arc<Route>>) {
-    let mut builder = Builder { config, methods: HashMap::new(), table: Table::new(), known, problems };
+) -> (HashMap<String, Arc<Route>>, Table<Case>, Vec<Sent>) {
+    let mut builder =
+        Builder { config, methods: HashMap::new(), table: Table::new(), sent: Vec::new(), known, problems };
     for method in exposed {
         builder.own(method);
     }
-    for route in &config.routes {
-        builder.configured(route, exposed);
+    for (route, fixed) in config.routes.iter().zip(known.fixed) {
+        match fixed {
+            Some(fixed) => builder.fixed(route, fixed),
+            None => builder.configured(route, exposed),
+        }
     }
     for method in exposed {
         builder.mapped(method, catalogue);
@@ -78,7 +95,7 @@ pub(super) fn build(
     if known.is_complete {
         builder.warn_of_strangers(catalogue);
     }
-    (builder.methods, builder.table)
+    (builder.methods, builder.table, builder.sent)
 }
 
 /// A method that is called and that no service exposes.
@@ -92,6 +109,37 @@ pub(super) fn not_exposed<'n>(name: &str, exposed: impl Iterator<Item = &'n str>
     Problem::error(format!("The method {name} is not exposed.")).hint(hint)
 }
 
+/// The verb of a configured route, as the table has it.
+fn verb_of(route: &route::Route) -> &str {
+    match &route.method.value {
+        Verb::Any => "*",
+        Verb::Is(verb) => verb,
+    }
+}
+
+fn condition_of(route: &route::Route, problems: &mut Problems) -> Condition {
+    Written::of(&route.host, &route.headers, &route.query, &route.cookies).condition(problems)
+}
+
+/// How routes of the same verb and path are ordered: by their conditions, those that are declared first before others
+/// that ask for as much. There is no order among two with the same condition.
+fn order(new: &Case, other: &Case) -> Option<Ordering> {
+    match (new.condition.as_deref(), other.condition.as_deref()) {
+        (new, other) if new == other => None,
+        (Some(new), Some(other)) => Some(new.order(other)),
+        (Some(_), None) => Some(Ordering::Less),
+        (None, _) => Some(Ordering::Greater),
+    }
+}
+
+/// What a route leads to, in a sentence about another one.
+fn described(case: &Case) -> String {
+    match &case.action {
+        Action::Call(route) => format!("the route of {}", route.endpoint.full_name),
+        Action::Fixed(_) => "answered without a call".to_owned(),
+    }
+}
+
 /// Whether a method has routes at all: REST, with JSON or XML.
 fn is_routed(method: &Exposed<'_>) -> bool {
     method.endpoint.speaks(Dialect::Rest) || method.endpoint.speaks(Dialect::Xml)
@@ -99,6 +147,10 @@ fn is_routed(method: &Exposed<'_>) -> bool {
 
 impl Builder<'_, '_> {
     fn configured(&mut self, route: &route::Route, exposed: &[Exposed<'_>]) {
+        if route.redirect.is_some() || route.answer.is_some() {
+            // What is wrong with it was told.
+            return;
+        }
         let (name, place) = match &route.call {
             Some(call) => (call.to_string(), call.place),
             None => (name_of(route).to_string(), route.path.place),
@@ -125,12 +177,8 @@ impl Builder<'_, '_> {
             value.as_ref().map_or_else(String::new, |value| value.value.clone())
         };
         let (body, response_body) = (text(&route.body), text(&route.response_body));
-        let verb = match &route.method.value {
-            Verb::Any => "*",
-            Verb::Is(verb) => verb,
-        };
         let mapping = Mapping {
-            verb,
+            verb: verb_of(route),
             template: &route.path,
             body: &body,
             response_body: &response_body,
@@ -140,8 +188,36 @@ impl Builder<'_, '_> {
                 let name = streamed_name_of(route).to_string();
                 exposed.iter().find(|exposed| exposed.endpoint.full_name == name)
             }),
+            condition: condition_of(route, self.problems),
         };
         self.add(method, &mapping);
+    }
+
+    /// A route without a call.
+    fn fixed(&mut self, route: &route::Route, made: &Arc<Fixed>) {
+        let condition = condition_of(route, self.problems);
+        let verb = verb_of(route);
+        let fault = |text: String| {
+            let text = format!("The route {verb} {} is not valid: {text}", route.path.value);
+            Problem::error(text).at(route.path.place)
+        };
+        // It was valid when the answer was made.
+        let Ok(template) = Template::parse(&route.path) else { return };
+        let case = Case::new(condition.clone(), Action::Fixed(Arc::clone(made)));
+        match self.table.insert_among(verb, template, case, order) {
+            Ok(Inserted::New) => self.sent.extend(Sent::of(Arc::clone(made), verb, condition, route)),
+            Ok(Inserted::Conflict { first, .. }) => {
+                let text = format!(
+                    "{verb} {} is {} already, so this is not answered.",
+                    route.path.value,
+                    described(first.target())
+                );
+                let hint =
+                    "The rule that is declared first wins. Change one of the two, or give it a condition.";
+                self.problems.push(Problem::warning(text).at(route.path.place).hint(hint));
+            }
+            Err(error) => self.problems.push(fault(error.to_string())),
+        }
     }
 
     /// The path that a method has in gRPC.
@@ -202,6 +278,7 @@ impl Builder<'_, '_> {
                     place: Some(binding.place),
                     hint: None,
                     streamed: None,
+                    condition: Condition::default(),
                 };
                 self.add(method, &mapping);
             }
@@ -223,6 +300,7 @@ impl Builder<'_, '_> {
                     place,
                     hint: None,
                     streamed: None,
+                    condition: Condition::default(),
                 };
                 self.add(method, &mapping);
             }
@@ -240,7 +318,16 @@ impl Builder<'_, '_> {
         let (body, response_body) = (&*rule.body, &*rule.response_body);
         self.add(
             method,
-            &Mapping { verb, template, body, response_body, place, hint: Some(ANNOTATION), streamed: None },
+            &Mapping {
+                verb,
+                template,
+                body,
+                response_body,
+                place,
+                hint: Some(ANNOTATION),
+                streamed: None,
+                condition: Condition::default(),
+            },
         );
     }
 
@@ -271,16 +358,19 @@ impl Builder<'_, '_> {
         if *route.binding.body() != Body::Whole && !method.endpoint.speaks(Dialect::WebSocket) {
             self.check_key(method, mapping.template);
         }
-        match self.table.insert(mapping.verb, template, Arc::new(route)) {
+        let case = Case::new(mapping.condition.clone(), Action::Call(Arc::new(route)));
+        match self.table.insert_among(mapping.verb, template, case, order) {
             Ok(Inserted::New) => {}
             Ok(Inserted::Conflict { first, .. }) => {
                 let other = first.target();
-                if Arc::ptr_eq(&other.endpoint, &method.endpoint) {
+                if other.route().is_some_and(|other| Arc::ptr_eq(&other.endpoint, &method.endpoint)) {
                     return;
                 }
                 let text = format!(
-                    "{} {} is the route of {} already, so {name} is not reached by it.",
-                    mapping.verb, mapping.template, other.endpoint.full_name
+                    "{} {} is {} already, so {name} is not reached by it.",
+                    mapping.verb,
+                    mapping.template,
+                    described(other)
                 );
                 let hint = "The rule that is declared first wins. Change one of the two.";
                 self.problems.push(Problem::warning(text).at(mapping.place).hint(hint));

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 use super::condition::Written;
 use super::descriptors::Catalogue;
 use super::live::Live;
+use super::loops::Sent;
 use super::routes::{self, Known};
 use super::services::{Exposed, Sought};
 use crate::config::Config;
@@ -20,6 +21,7 @@ use crate::config::settings::word::nearest;
 use crate::config::version::{self as settings, Match};
 use crate::document::comments::Comments;
 use crate::route::condition::{Condition, Host, Wanted};
+use crate::snapshot::fixed::Fixed;
 use crate::snapshot::service::{Documents, Services};
 use crate::snapshot::surface::Surface;
 use crate::snapshot::usage::Usage;
@@ -120,6 +122,8 @@ impl<'c> Assignment<'c> {
 pub(super) struct Making<'m, 'c> {
     pub(super) config: &'c Config,
     pub(super) exposed: &'m [Exposed<'c>],
+    /// What routes are answered with that make no call.
+    pub(super) fixed: &'m [Option<Arc<Fixed>>],
     pub(super) catalogue: &'m Catalogue,
     /// Whether the descriptors of all upstreams are there.
     pub(super) is_complete: bool,
@@ -128,13 +132,18 @@ pub(super) struct Making<'m, 'c> {
 }
 
 impl<'c> Making<'_, 'c> {
-    /// What requests can reach that name no version, and the versions if there are any.
-    pub(super) fn surfaces(&self, problems: &mut Problems) -> (Arc<Surface>, Option<Box<Versions>>) {
+    /// What requests can reach that name no version, the versions if there are any, and the redirects, which belong to all
+    /// of them.
+    pub(super) fn surfaces(
+        &self,
+        problems: &mut Problems,
+    ) -> (Arc<Surface>, Option<Box<Versions>>, Vec<Sent>) {
         let versions = &self.config.versions;
         let default = versions.iter().position(|version| version.default.value);
-        let surface = Arc::new(self.surface(default, problems));
+        let (surface, sent) = self.surface(default, problems);
+        let surface = Arc::new(surface);
         if versions.is_empty() {
-            return (surface, None);
+            return (surface, None, sent);
         }
         let mut list = Vec::new();
         for (position, version) in versions.iter().enumerate() {
@@ -143,7 +152,7 @@ impl<'c> Making<'_, 'c> {
             } else if version.services.is_empty() {
                 Arc::default()
             } else {
-                Arc::new(self.surface(Some(position), problems))
+                Arc::new(self.surface(Some(position), problems).0)
             };
             list.push(self.version(version, surface));
         }
@@ -161,17 +170,18 @@ impl<'c> Making<'_, 'c> {
             media_type: named.media_type.clone(),
             vary: vary(named_before(&all, place)),
         });
-        (surface, Some(Box::new(Versions { list, ways: ways.collect(), default, vary: vary_of_none })))
+        let ways = ways.collect();
+        (surface, Some(Box::new(Versions { list, ways, default, vary: vary_of_none })), sent)
     }
 
     /// What requests for a version can reach, or what they share.
-    fn surface(&self, version: Option<usize>, problems: &mut Problems) -> Surface {
+    fn surface(&self, version: Option<usize>, problems: &mut Problems) -> (Surface, Vec<Sent>) {
         let here = |method: &&Exposed<'_>| method.version.is_none() || method.version == version;
         let exposed: Vec<Exposed<'_>> = self.exposed.iter().filter(here).cloned().collect();
         // What versions share is wrong in each of them.
         let mut found = problems.apart();
-        let known = Known { all: self.exposed, is_complete: self.is_complete };
-        let (methods, routes) = routes::build(self.config, &exposed, known, self.catalogue, &mut found);
+        let known = Known { all: self.exposed, fixed: self.fixed, is_complete: self.is_complete };
+        let (methods, routes, sent) = routes::build(self.config, &exposed, known, self.catalogue, &mut found);
         problems.join(found);
         // In the order in which they are declared.
         let declared = exposed.iter().filter_map(|exposed| methods.get(&exposed.endpoint.full_name));
@@ -179,7 +189,7 @@ impl<'c> Making<'_, 'c> {
         let documents = &self.config.documents;
         let comments = if documents.comments.value { Comments::Written } else { Comments::LeftOut };
         let documents = documents.enabled.value.then(|| Documents::new(comments));
-        Surface { methods, services, documents, routes }
+        (Surface { methods, services, documents, routes }, sent)
     }
 
     fn version(&self, version: &settings::Version, surface: Arc<Surface>) -> Version {

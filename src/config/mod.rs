@@ -22,6 +22,7 @@ pub mod descriptors;
 pub mod documents;
 pub mod failing;
 pub mod files;
+pub mod fixed;
 pub mod grpc;
 pub mod http_rules;
 pub mod identity;
@@ -29,12 +30,14 @@ pub mod interpolate;
 pub mod limits;
 pub mod listen;
 pub mod load;
+pub mod maintenance;
 pub mod node;
 pub mod place;
 pub mod plan;
 pub mod policy;
 pub mod problem;
 pub mod reload;
+pub mod rewrite;
 pub mod route;
 pub mod schema;
 pub mod service;
@@ -60,11 +63,13 @@ use grpc::Grpc;
 use identity::Identity;
 use limits::{Codec, Http};
 use listen::Listener;
+use maintenance::Maintenance;
 use place::Located;
 use plan::{Plan, RateLimits};
 use policy::Policy;
 use problem::{Problem, Problems};
 use reload::Reload;
+use rewrite::Rewrite;
 use route::Route;
 use service::Service;
 use settings::collection::{Named, NonEmpty};
@@ -105,6 +110,10 @@ settings! {
         services: NonEmpty<Service>,
         /// Routes beside those that the descriptors declare.
         routes: Vec<Route> = Vec::new(),
+        /// Beginnings of paths that stand for others, in every dialect.
+        rewrites: Vec<Rewrite> = Vec::new(),
+        /// When and how requests are answered with 503.
+        maintenance: Maintenance = Maintenance::default(),
         /// Versions of the API, side by side. What they are called by, and which services they have.
         versions: Vec<Version> = Vec::new(),
         /// How callers show who they are.
@@ -184,6 +193,8 @@ impl Config {
             upstreams: Named::new(upstreams),
             services: NonEmpty::new(Service::everything(), []),
             routes: Vec::new(),
+            rewrites: Vec::new(),
+            maintenance: Maintenance::default(),
             versions: Vec::new(),
             identity: Identity::default(),
             policies: None,

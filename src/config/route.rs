@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::aggregate::{AggregatePart, is_name};
-use super::place::Located;
+use super::fixed::{FixedAnswer, Redirect};
+use super::place::{Located, Place};
 use super::problem::{Problem, quote};
 use super::settings::collection::Named;
 use super::settings::declare::settings;
@@ -11,17 +12,29 @@ use super::settings::read::Reader;
 use super::value::name::{MethodName, Verb};
 
 settings! {
-    /// A route beside those that the descriptors declare: a method, or an answer from several.
+    /// A route beside those that the descriptors declare: a method, an answer from several, or one without a call.
     pub struct Route {
         /// The path template, as in google.api.http: `/v1/orders/{id}`.
         path: Located<String>,
         /// The HTTP method, or `*` for all.
         method: Located<Verb>,
+        /// The host that requests are for: a name without a port such as `api.example`, or `*.example` for all below it.
+        host: Option<Located<String>> = None,
+        /// Headers that requests have, and their values; `*` is any value.
+        headers: Option<Named<Located<String>>> = None,
+        /// Parameters that the query of requests has, and their values; `*` is any value.
+        query: Option<Named<Located<String>>> = None,
+        /// Cookies that requests have, and their values; `*` is any value.
+        cookies: Option<Named<Located<String>>> = None,
         /// The gRPC method that is called: `package.Service/Method`.
         call: Option<Located<MethodName>> = None,
         /// The parts that the answer consists of, by the names of its fields. Each is a call; those that need nothing of
         /// one another run at the same time.
         aggregate: Option<Named<AggregatePart>> = None,
+        /// Where callers are sent, in place of a call.
+        redirect: Option<Redirect> = None,
+        /// What everybody is answered, in place of a call.
+        answer: Option<FixedAnswer> = None,
         /// The name under which what is aggregated is a gRPC method of its own: `package.Service/Method`. Made of verb and
         /// path if this is left out.
         name: Option<Located<MethodName>> = None,
@@ -31,8 +44,7 @@ settings! {
         /// The response field that is answered in place of the whole message.
         response_body: Option<Located<String>> = None,
     }
-    later { host, headers }
-    check check(path, call, aggregate, name)
+    check check(path, call, aggregate, redirect, answer, name, body, response_body)
     example "Write `- {path: /v1/orders/{id}, method: GET, call: shop.v1.Orders/GetOrder}`, with quotes around the path."
 }
 
@@ -40,12 +52,17 @@ settings! {
 const MAX_PARTS: usize = 64;
 
 impl Route {
+    #[expect(clippy::too_many_arguments, reason = "one for each key that says something about another")]
     fn check(
         reader: &mut Reader<'_>,
         path: Option<&Located<String>>,
         call: Option<&Option<Located<MethodName>>>,
         aggregate: Option<&Option<Named<AggregatePart>>>,
+        redirect: Option<&Option<Redirect>>,
+        answer: Option<&Option<FixedAnswer>>,
         name: Option<&Option<Located<MethodName>>>,
+        body: Option<&Option<Located<String>>>,
+        response_body: Option<&Option<Located<String>>>,
     ) {
         let mut error = |text: String, place: Option<_>, hint: &str| {
             let _: Option<()> = reader.error(Problem::error(text).at(place).hint(hint));
@@ -54,19 +71,46 @@ impl Route {
             let text = "`name` is the name of what is aggregated, but nothing is.".to_owned();
             error(text, name.place, "Remove it, or write the parts under `aggregate`.");
         }
-        if let (Some(Some(call)), Some(Some(_))) = (call, aggregate) {
+        let has = [
+            call.map(Option::is_some),
+            aggregate.map(Option::is_some),
+            redirect.map(Option::is_some),
+            answer.map(Option::is_some),
+        ];
+        // What could not be read was meant to be something.
+        let count = has.iter().filter(|has| has.unwrap_or(true)).count();
+        if let (Some(Some(call)), [_, Some(true), ..]) = (call, has) {
             let text = "A route is either a call or an aggregate, but here is both.".to_owned();
             error(text, call.place, "Remove one of the two. A call can be a part of the aggregate.");
+        } else if let Some(path) = path.filter(|_| count > 1) {
+            let text = format!(
+                "The route {} has more than one of `call`, `aggregate`, `redirect` and `answer`.",
+                quote(path)
+            );
+            error(text, path.place, "Keep one of them.");
         }
-        if let (Some(path), Some(None), Some(None)) = (path, call, aggregate) {
+        if let Some(path) = path.filter(|_| count == 0) {
             let text = format!("The route {} says nothing of what it answers with.", quote(path));
-            let hint = "Write `call: package.Service/Method`, or `aggregate:` with the parts of the answer.";
+            let hint = "Write `call: package.Service/Method`, `aggregate:` with the parts of the answer, `redirect:` with a path, \
+                        or `answer:` with a text or a file.";
             error(text, path.place, hint);
+        }
+        let is_fixed = count == 1 && (has[2] == Some(true) || has[3] == Some(true));
+        for (key, place) in [("body", of(body)), ("response_body", of(response_body))] {
+            if let Some(place) = place.filter(|_| is_fixed) {
+                let text = format!("`{key}` says something about a call, but the route makes none.");
+                error(text, place, "Remove it.");
+            }
         }
         if let Some(Some(parts)) = aggregate {
             check_parts(reader, parts);
         }
     }
+}
+
+/// Where a key is written, if it is.
+fn of<T>(key: Option<&Option<Located<T>>>) -> Option<Option<Place>> {
+    key.and_then(Option::as_ref).map(|key| key.place)
 }
 
 /// Parts are fields of a message, so their names are names of fields.

@@ -19,6 +19,7 @@ use super::soap;
 use super::version::Asked;
 use super::view::View;
 use crate::route::table::Found;
+use crate::snapshot::case::Case;
 use crate::snapshot::surface::Surface;
 use crate::snapshot::{Cors, Endpoint};
 
@@ -74,9 +75,12 @@ pub(super) fn preflight(view: View<'_>, head: &Head) -> Option<Answer> {
     let origin = head.headers.get(ORIGIN)?;
     let wanted = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
     let (verb, path) = (wanted.to_str().ok()?, head.uri.path());
+    let asked = head.asked();
+    let sends = |name: &str| is_announced(head, name);
+    let holds = |case: &Case| case.is_for(|condition| condition.may_hold(&asked, sends));
     let others = view.asked.into_iter().flat_map(Asked::others);
-    let cors =
-        std::iter::once(view.surface).chain(others).find_map(|surface| cors_of(surface, verb, path))?;
+    let mut surfaces = std::iter::once(view.surface).chain(others);
+    let cors = surfaces.find_map(|surface| cors_of(surface, verb, path, holds))?;
     let mut answer = Response::new(AnswerBody::empty());
     let headers = answer.headers_mut();
     if allowed(&cors, origin).is_some() {
@@ -96,8 +100,26 @@ pub(super) fn preflight(view: View<'_>, head: &Head) -> Option<Answer> {
     Some(answer)
 }
 
-/// What the service of the method says that a request reaches.
-fn cors_of(surface: &Surface, verb: &str, path: &str) -> Option<Arc<Cors>> {
+/// Whether the request that a browser asks for has a header: those that a script sets are listed, and others that browsers
+/// set come without.
+fn is_announced(head: &Head, name: &str) -> bool {
+    const UNLISTED: [&str; 7] =
+        ["accept", "accept-language", "content-language", "content-type", "cookie", "origin", "user-agent"];
+    let lists = head.headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
+    let mut listed =
+        lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(',')).map(str::trim);
+    UNLISTED.contains(&name) || listed.any(|listed| listed.eq_ignore_ascii_case(name))
+}
+
+/// What the service of the method says that this request reaches.
+pub(super) fn of_request(surface: &Surface, head: &Head) -> Option<Arc<Cors>> {
+    let asked = head.asked();
+    let holds = |case: &Case| case.is_for(|condition| condition.holds(&asked));
+    cors_of(surface, head.method.as_str(), head.uri.path(), holds)
+}
+
+/// What the service of the method says that a request reaches, for which `holds` tells the routes.
+fn cors_of(surface: &Surface, verb: &str, path: &str, holds: impl Fn(&Case) -> bool) -> Option<Arc<Cors>> {
     let of = |endpoint: &Endpoint| endpoint.options.cors.clone();
     if let Some(own) = path.strip_prefix('/').and_then(|name| surface.methods.get(name)) {
         return of(&own.endpoint);
@@ -105,8 +127,8 @@ fn cors_of(surface: &Surface, verb: &str, path: &str) -> Option<Arc<Cors>> {
     if let Some(service) = soap::service_of(surface, path) {
         return of(&service.routes.first()?.endpoint);
     }
-    match surface.routes.find(verb, path) {
-        Found::Match { route, .. } => of(&route.target().endpoint),
+    match surface.routes.find_where(verb, path, holds) {
+        Found::Match { route, .. } => of(&route.target().route()?.endpoint),
         _ => None,
     }
 }

@@ -56,6 +56,11 @@ pub(super) async fn answer<B: RequestBody>(
     with_message(endpoint.service.call(call).await, is_stream, listed)
 }
 
+/// The answer to a request for no method in particular.
+pub(super) fn refused(reply: Reply) -> Answer {
+    without_message(reply, &[])
+}
+
 /// The answer for a reply. A method with server streaming may answer without any message.
 fn with_message(reply: Reply, is_stream: bool, listed: &[HeaderName]) -> Answer {
     if !reply.status.is_ok() || (is_stream && reply.stream.is_none()) {

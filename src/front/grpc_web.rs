@@ -87,6 +87,12 @@ pub(super) async fn answer<B: RequestBody>(
     write(reply, web)
 }
 
+/// The answer to a request for no method in particular.
+pub(super) fn refused(reply: Reply, head: &Head) -> Answer {
+    let Form { is_text, .. } = form(content_type(head)).unwrap_or_default();
+    write(reply, Web::without_method(is_text))
+}
+
 /// The answer for a reply. Its status is always the last envelope, never a header, which a script of
 /// another origin may not read.
 fn write(reply: Reply, web: Web) -> Answer {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri, Version};
 
+use crate::call::asked::Asked;
+
 /// The head of a request, whose headers policy may keep for as long as the call lasts.
 #[derive(Debug)]
 pub(super) struct Head {
@@ -13,6 +15,13 @@ pub(super) struct Head {
     pub(super) version: Version,
     pub(super) headers: Arc<HeaderMap>,
     pub(super) extensions: Extensions,
+}
+
+impl Head {
+    /// What conditions look at.
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked::of(&self.uri, &self.headers)
+    }
 }
 
 impl From<Parts> for Head {

@@ -12,7 +12,9 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::call::Dialect;
 use crate::call::service::BoxFuture;
+use crate::route::rewrite::Rewrites;
 use crate::route::table::Found;
+use crate::snapshot::case::{Action, Case};
 use crate::snapshot::handle::Handle;
 use crate::status::{Code, Status};
 use crate::tls::session::Session;
@@ -27,6 +29,7 @@ mod cors;
 mod deadline;
 mod envelope;
 mod error;
+mod fixed;
 mod forwarded;
 mod grpc;
 mod grpc_fields;
@@ -34,6 +37,7 @@ mod grpc_message;
 mod grpc_web;
 mod head;
 mod key;
+mod maintenance;
 mod metadata;
 pub mod meters;
 mod method;
@@ -97,6 +101,11 @@ impl Front {
             Some(name) => key::take(name, &mut head.uri),
             None => Vec::new(),
         };
+        if !snapshot.rewrites.is_empty() {
+            rewrite(&snapshot.rewrites, &mut head);
+        }
+        let maintenance = self.handle.maintenance();
+        let is_closed = maintenance.is_on();
         let trace = seen.trace.clone();
         let mut caller = Caller { peer, tls, credentials, trace, noted: None, gone: None, parts: None };
         // A block, as the future of a function keeps what it is given twice.
@@ -113,6 +122,12 @@ impl Front {
             }
             caller.gone = view.asked.and_then(Asked::gone);
             let origin = head.headers.get(ORIGIN).cloned();
+            if is_closed && let Some(mut answer) = maintenance::answer(maintenance, view, &head, peer) {
+                if let Some(cors) = cors::of_request(view.surface, &head) {
+                    cors::complete(&cors, origin.as_ref(), answer.headers_mut());
+                }
+                return answer;
+            }
             let mut answer = match Spoken::by(view, &head) {
                 // Apart, so that the others do not carry their state along.
                 Spoken::WebSocket => {
@@ -154,12 +169,21 @@ impl Front {
             error::answer(&view.snapshot.schema, status, error::Form::of_request(&head.headers, wish.text))
         };
         let is_over = view.over().is_some();
-        match view.surface.routes.find(head.method.as_str(), head.uri.path()) {
+        let holds = |case: &Case| case.is_for(|condition| condition.holds(&head.asked()));
+        match view.surface.routes.find_where(head.method.as_str(), head.uri.path(), holds) {
             Found::Match { route, captures } => {
+                let found = match &route.target().action {
+                    Action::Call(found) => found,
+                    Action::Fixed(fixed) => {
+                        let answer = fixed::answer(fixed, head, &route.raw(head.uri.path()));
+                        seen.fixed = Some(Arc::clone(fixed));
+                        return answer;
+                    }
+                };
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
-                let route = match &route.target().streamed {
+                let route = match &found.streamed {
                     Some(streamed) if stream::is_wanted(&head.headers) => streamed,
-                    _ => route.target(),
+                    _ => found,
                 };
                 let dialect = wish.dialect(&route.endpoint);
                 let route = seen.found(route, dialect, &mut caller);
@@ -185,7 +209,7 @@ impl Front {
                 let status = view
                     .nothing(|| format!("There is no route for {} {}.", head.method, shown(head.uri.path())));
                 if soap::is_meant(head) {
-                    soap::refused(&view.snapshot.schema, &status)
+                    soap::refused(&view.snapshot.schema, &status, &head.headers)
                 } else {
                     refuse(&status)
                 }
@@ -198,6 +222,14 @@ impl Front {
     pub fn refuse(&self, status: &Status) -> Answer {
         error::answer(&self.handle.load().schema, status, error::Form::Status)
     }
+}
+
+/// Lets another path stand for that of a request, whose query stays.
+fn rewrite(rewrites: &Rewrites, head: &mut Head) {
+    let Some(path) = rewrites.apply(head.uri.path(), &head.asked()) else { return };
+    let query: Vec<&str> = head.uri.query().into_iter().collect();
+    let left = target::joined(&path, &query);
+    target::put(&mut head.uri, left);
 }
 
 /// Tells whoever serves something without an end when the server is to stop.

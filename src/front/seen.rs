@@ -8,6 +8,7 @@ use super::meters::STREAMS;
 use crate::call::Dialect;
 use crate::call::identity::Noted;
 use crate::call::parts::Parts;
+use crate::snapshot::fixed::Fixed;
 use crate::snapshot::meters::RouteMeter;
 use crate::snapshot::{Cors, Route};
 use crate::telemetry::metrics::Held;
@@ -19,6 +20,8 @@ use crate::telemetry::trace::span::Traced;
 pub struct Seen {
     /// The route, once it was found, and the dialect that the caller speaks on it.
     pub route: Option<(Arc<Route>, Dialect)>,
+    /// What was answered in place of a call, if that was found.
+    pub fixed: Option<Arc<Fixed>>,
     /// The trace that the request belongs to, for the call. The observer sets it.
     pub trace: Option<Traced>,
     /// The address of the caller, as far as proxies that are trusted tell it.
@@ -66,6 +69,17 @@ impl Seen {
 
     /// Where the request is counted, if its route is known.
     pub fn meter(&self) -> Option<&RouteMeter> {
-        self.route.as_ref().map(|(route, dialect)| route.meter(*dialect))
+        match &self.route {
+            Some((route, dialect)) => Some(route.meter(*dialect)),
+            None => self.fixed.as_ref().map(|fixed| fixed.meter()),
+        }
+    }
+
+    /// The path template, if a route is known.
+    pub fn template(&self) -> Option<&str> {
+        match &self.route {
+            Some((route, _)) => Some(&route.template),
+            None => self.fixed.as_ref().map(|fixed| &*fixed.template),
+        }
     }
 }

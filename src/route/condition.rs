@@ -1,5 +1,7 @@
 //! Conditions on the head of a request, which choose among what answers the same path.
 
+use std::cmp::Ordering;
+
 use super::query::pairs;
 
 /// The most parts of a query that are looked at.
@@ -126,6 +128,29 @@ impl Condition {
         self.host.is_some() as usize + self.headers.len() + self.query.len() + self.cookies.len()
     }
 
+    /// How two conditions are ordered where both hold: the one that is less is the more specific one. A host goes before a
+    /// pattern of hosts, a longer pattern before a shorter one, any before none; then the one that asks for more of the
+    /// rest.
+    pub fn order(&self, other: &Self) -> Ordering {
+        let rank = |condition: &Self| {
+            let host = match &condition.host {
+                None => (0, 0),
+                Some(Host::Below(name)) => (1, name.len()),
+                Some(Host::Exact(_)) => (2, 0),
+            };
+            (host, condition.weight())
+        };
+        rank(other).cmp(&rank(self))
+    }
+
+    /// Whether it may hold for a request that is announced by its host, its query and the names of the headers that it
+    /// `sends`, as browsers announce one. Nothing is known of cookies then.
+    pub fn may_hold(&self, asked: &impl Asked, sends: impl Fn(&str) -> bool) -> bool {
+        self.host.as_ref().is_none_or(|host| asked.host().is_some_and(|asked| host.fits(asked)))
+            && self.headers.iter().all(|(name, _)| sends(name))
+            && self.query.iter().all(|(name, wanted)| has_pair(asked.query(), name, wanted))
+    }
+
     /// Whether it holds for a request. A query that cannot be decoded holds no parameter from there on.
     pub fn holds(&self, asked: &impl Asked) -> bool {
         self.host.as_ref().is_none_or(|host| asked.host().is_some_and(|asked| host.fits(asked)))
@@ -147,6 +172,28 @@ pub fn cookies<'a>(asked: &'a impl Asked, name: &'a str) -> impl Iterator<Item =
         let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
         Some(value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value))
     })
+}
+
+impl std::fmt::Display for Condition {
+    /// As it is shown to operators: `host=api.example x-beta=1 ?page=2 cookie:beta=*`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut gap = "";
+        if let Some(host) = &self.host {
+            write!(f, "host={host}")?;
+            gap = " ";
+        }
+        for (mark, pairs) in [("", &self.headers), ("?", &self.query), ("cookie:", &self.cookies)] {
+            for (name, wanted) in pairs {
+                let value = match wanted {
+                    Wanted::Any => "*",
+                    Wanted::Is(value) => value,
+                };
+                write!(f, "{gap}{mark}{name}={value}")?;
+                gap = " ";
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -266,5 +313,53 @@ mod tests {
             assert_eq!(condition.is_empty(), condition.weight() == 0);
         }
         assert!(!host("api.example").holds(&Request::default()));
+    }
+
+    #[test]
+    fn the_more_specific_one_goes_first() {
+        let condition = |host: &str, headers: &[&str], query: &[&str]| {
+            let any = |names: &[&str]| names.iter().map(|name| ((*name).into(), Wanted::Any)).collect();
+            Condition {
+                host: Host::parse(host),
+                headers: any(headers),
+                query: any(query),
+                ..Condition::default()
+            }
+        };
+        let in_order = [
+            condition("a.b.example", &["x"], &[]),
+            condition("a.b.example", &[], &[]),
+            condition("*.b.example", &["x"], &["y"]),
+            condition("*.b.example", &[], &["y"]),
+            condition("*.example", &["x", "y", "z"], &[]),
+            condition("", &["x", "y"], &["z"]),
+            condition("", &["x"], &["z"]),
+            condition("", &[], &["z"]),
+            condition("", &[], &[]),
+        ];
+        for (first, one) in in_order.iter().enumerate() {
+            for (second, other) in in_order.iter().enumerate() {
+                assert_eq!(one.order(other), first.cmp(&second), "{one} and {other}");
+            }
+        }
+        assert_eq!(condition("", &["x"], &[]).order(&condition("", &[], &["x"])), Ordering::Equal);
+        assert_eq!(in_order[2].to_string(), "host=*.b.example x=* ?y=*");
+    }
+
+    #[test]
+    fn announced_requests_have_headers_by_name() {
+        let request = Request { host: Some("api.example"), query: "v=2", ..Request::default() };
+        let sends = |name: &str| name == "x-beta";
+        let with = |headers, query| Condition {
+            headers,
+            query,
+            host: Host::parse("api.example"),
+            cookies: is("a", "b"),
+        };
+        assert!(with(is("x-beta", "1"), is("v", "2")).may_hold(&request, sends));
+        assert!(!with(is("x-gamma", "1"), is("v", "2")).may_hold(&request, sends));
+        assert!(!with(is("x-beta", "1"), is("v", "3")).may_hold(&request, sends));
+        let other = Request { host: Some("other.example"), ..Request::default() };
+        assert!(!with(Vec::new(), Vec::new()).may_hold(&other, sends));
     }
 }

@@ -5,13 +5,18 @@
 //!
 //! - [`template`]: the grammar, parsed into segments, variables and a verb.
 //! - [`table`]: which route answers a method and a path, and with which captured values.
+//! - [`location`]: where redirects lead, written with the variables of a template.
+//! - [`prefix`]: beginnings of paths, and [`rewrite`]: those that stand for others.
 //! - [`decode`]: percent-decoding, and what is wrong with a path that cannot be decoded.
 //! - [`query`]: the pairs of a query string.
 //! - [`condition`]: what else of a request's head a route may depend on.
 
 pub mod condition;
 pub mod decode;
+pub mod location;
+pub mod prefix;
 pub mod query;
+pub mod rewrite;
 pub mod table;
 pub mod template;
 

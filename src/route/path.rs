@@ -113,6 +113,16 @@ impl<'p> Segments<'p> {
         Ok(Self { path: self.path, end: colon, starts: self.starts, count: self.count, decoded })
     }
 
+    /// What a variable that spans these segments stands for, as it was sent.
+    pub(super) fn raw(&self, span: Range<usize>, open: bool) -> &'p str {
+        let Range { start, end } = span;
+        if start >= self.count || end > MAX_SEGMENTS {
+            return "";
+        }
+        let till = if open { self.end } else { self.segment_end((end - 1).min(self.count - 1)) };
+        &self.path[usize::from(self.starts[start])..till]
+    }
+
     /// The value of a variable that spans these segments of a template; `open` when its last one is `**`.
     pub(super) fn value(&self, span: Range<usize>, open: bool) -> Cow<'p, str> {
         let Range { start, end } = span;
@@ -122,12 +132,8 @@ impl<'p> Segments<'p> {
                 None => Cow::Borrowed(&self.path[self.range(start)]),
             };
         }
-        if start >= self.count {
-            // `**` with nothing to match.
-            return Cow::Borrowed("");
-        }
-        let till = if open { self.end } else { self.segment_end(end - 1) };
-        let raw = &self.path[usize::from(self.starts[start])..till];
+        // `**` may have nothing to match.
+        let raw = self.raw(start..end, open);
         // Each segment was decoded without a fault, so the whole has none either.
         decode(raw, Slash::Keep).unwrap_or(Cow::Borrowed(raw))
     }

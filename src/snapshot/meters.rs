@@ -47,15 +47,15 @@ pub struct HttpStatus;
 impl Dimension for HttpStatus {
     const LABEL: &'static str = "http_response_status_code";
     const VALUES: &'static [&'static str] = &[
-        "101", "200", "204", "206", "304", "400", "401", "403", "404", "405", "406", "408", "409", "410",
-        "412", "413", "414", "415", "422", "428", "429", "431", "499", "500", "501", "502", "503", "504",
-        "_OTHER",
+        "101", "200", "204", "206", "301", "302", "303", "304", "307", "308", "400", "401", "403", "404",
+        "405", "406", "408", "409", "410", "412", "413", "414", "415", "422", "428", "429", "431", "499",
+        "500", "501", "502", "503", "504", "_OTHER",
     ];
 }
 
 const STATUSES: [u16; HttpStatus::VALUES.len() - 1] = [
-    101, 200, 204, 206, 304, 400, 401, 403, 404, 405, 406, 408, 409, 410, 412, 413, 414, 415, 422, 428, 429,
-    431, 499, 500, 501, 502, 503, 504,
+    101, 200, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409, 410, 412, 413,
+    414, 415, 422, 428, 429, 431, 499, 500, 501, 502, 503, 504,
 ];
 
 /// The series of one route.
@@ -78,6 +78,11 @@ impl RouteMeter {
     /// The series of requests that reach no route.
     pub fn of_no_route() -> Self {
         Self::build("none", "none", None)
+    }
+
+    /// The series of a route with this template that is answered without a call.
+    pub fn of_fixed(template: &str) -> Self {
+        Self::build(template, "none", None)
     }
 
     fn build(template: &str, dialect: &'static str, calls: Option<Arc<Calls>>) -> Self {

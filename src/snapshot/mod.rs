@@ -13,13 +13,17 @@ use crate::call::{Dialect, Method};
 use crate::codec::binding::Binding;
 use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
+use crate::route::rewrite::Rewrites;
 use crate::route::table;
 use crate::schema::Schema;
 use crate::tls::client::Connector;
 use crate::tls::live::Reload;
 use crate::tls::server::Acceptor;
 
+pub mod case;
+pub mod fixed;
 pub mod handle;
+pub mod maintenance;
 pub mod meters;
 pub mod service;
 pub mod split;
@@ -27,6 +31,7 @@ pub mod surface;
 pub mod usage;
 pub mod version;
 
+use case::Case;
 use meters::{Meters, RouteMeter};
 use split::Split;
 use surface::Surface;
@@ -42,6 +47,10 @@ pub struct Snapshot {
     /// The address that documents name, without a slash at the end; absent where it is the one under which they are
     /// asked for.
     pub public_url: Option<String>,
+    /// Beginnings of paths that stand for others.
+    pub rewrites: Rewrites,
+    /// How requests are answered during maintenance.
+    pub maintenance: maintenance::Terms,
     /// The schema that errors are written with before a route is known.
     pub schema: Arc<Schema>,
     /// What bounds requests.
@@ -71,13 +80,12 @@ impl Snapshot {
     }
 
     /// The routes of all versions, and what they share once.
-    pub fn routes(&self) -> impl Iterator<Item = &table::Route<Arc<Route>>> {
+    pub fn routes(&self) -> impl Iterator<Item = &table::Route<Case>> {
         let further = self.further().flat_map(|surface| surface.routes.routes());
-        self.surface
-            .routes
-            .routes()
-            .iter()
-            .chain(further.filter(|route| route.target().endpoint.version.is_some()))
+        self.surface.routes.routes().iter().chain(
+            further
+                .filter(|route| route.target().route().is_some_and(|route| route.endpoint.version.is_some())),
+        )
     }
 
     /// What requests can reach that name a version, and those that name none: each once, those that name none first.

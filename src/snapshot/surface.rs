@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Route;
+use super::case::Case;
 use super::service::{Documents, Services};
 use crate::route::table::Table;
 
@@ -18,5 +19,5 @@ pub struct Surface {
     /// What was made to describe them; absent where nobody is given it.
     pub documents: Option<Documents>,
     /// Every HTTP route.
-    pub routes: Table<Arc<Route>>,
+    pub routes: Table<Case>,
 }

@@ -33,6 +33,7 @@ mod policy;
 mod redis;
 mod reload;
 mod replay;
+mod routing;
 mod schema;
 mod shells;
 mod soap;

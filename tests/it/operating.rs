@@ -34,6 +34,11 @@ fn the_page_about_aggregates_works() {
 }
 
 #[test]
+fn the_page_about_routing_works() {
+    assert!(type_in("docs/routing.md", &[":8080", ":8081", ":9901", ":50051"]) > 20);
+}
+
+#[test]
 fn the_page_about_versions_works() {
     assert!(type_in("docs/versions.md", &[":8080", ":8081", ":8082", ":9901", ":50051", ":50052"]) > 12);
 }

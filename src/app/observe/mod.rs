@@ -335,7 +335,7 @@ impl Detail {
             peer: seen.peer.or(self.peer),
             method: self.method.as_str(),
             path: self.path.as_deref(),
-            route: route.map(|route| &*route.template),
+            route: seen.template(),
             status: outcome.status.as_u16(),
             code: outcome.code.name(),
             dialect: seen.route.as_ref().map(|(_, dialect)| dialect.name()),
@@ -355,11 +355,12 @@ impl Detail {
     /// Says of a span what OpenTelemetry's conventions for HTTP and RPC ask for.
     fn describe(&self, mut open: Open, seen: &Seen, outcome: Outcome) {
         let route = seen.route.as_ref().map(|(route, _)| &**route);
+        let template = seen.template();
         let method = METHOD_NAMES[method_index(&self.method)];
         let span = open.span();
         // A method that is not known could be anything, and names must be few.
         let shown = if method == "_OTHER" { "HTTP" } else { method };
-        span.name = route.map_or_else(|| shown.into(), |route| format!("{shown} {}", route.template).into());
+        span.name = template.map_or_else(|| shown.into(), |template| format!("{shown} {template}").into());
         span.set("http.request.method", method);
         if method == "_OTHER" {
             span.set("http.request.method_original", cut(self.method.as_str()));
@@ -390,8 +391,10 @@ impl Detail {
         if let Some((_, dialect)) = &seen.route {
             span.set("transom.dialect", dialect.name());
         }
+        if let Some(template) = template {
+            span.set("http.route", template.to_owned());
+        }
         if let Some(route) = route {
-            span.set("http.route", route.template.to_string());
             span.set("rpc.system.name", "grpc");
             span.set("rpc.method", route.endpoint.full_name.clone());
             if let Some(upstream) = chosen(route, seen) {

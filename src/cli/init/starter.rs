@@ -37,7 +37,8 @@ impl Starter {
             services.entry(service(&endpoint.full_name).to_owned()).or_default().methods += 1;
         }
         for route in snapshot.routes() {
-            let method = &route.target().endpoint.full_name;
+            let Some(found) = route.target().route() else { continue };
+            let method = &found.endpoint.full_name;
             services.entry(service(method).to_owned()).or_default().routes += 1;
         }
         Self { url: url.to_owned(), origin, services }

@@ -68,7 +68,7 @@ fn version<'s>(snapshot: &'s Snapshot, name: &str) -> &'s Version {
 fn reached(surface: &Surface, target: &str) -> String {
     let (verb, path) = target.split_once(' ').unwrap();
     match surface.routes.find(verb, path) {
-        Found::Match { route, .. } => route.target().endpoint.upstream.clone(),
+        Found::Match { route, .. } => route.target().route().unwrap().endpoint.upstream.clone(),
         _ => "nothing".to_owned(),
     }
 }

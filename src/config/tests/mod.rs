@@ -5,12 +5,14 @@ use std::time::Duration;
 use super::aggregate::TemplateValue;
 use super::descriptors::Descriptors;
 use super::failing::{Balance, Common, RetryCode, Shares};
+use super::fixed::RedirectQuery;
 use super::limits::Encodings;
 use super::load::parse;
-use super::place::Place;
+use super::place::{Located, Place};
 use super::problem::Problems;
 use super::reload::BreakingChanges;
 use super::service::{Defaults, Enums, ErrorForm, Expose, HttpMapping, Names, StreamOutput, Unknown};
+use super::settings::collection::Named;
 use super::telemetry::{AccessLog, Paths};
 use super::tls::{ClientAuth, TlsVersion};
 use super::value::address::Target;
@@ -235,7 +237,7 @@ fn every_key_is_read() {
     assert_eq!((&**shop.metadata.request[0], shop.metadata.response.len()), ("x-tenant", 2));
     assert_eq!((merged.json.names.value, merged.json.defaults.value), (Names::Camel, Defaults::Emit));
 
-    let [get, create, dashboard] = config.routes.as_slice() else { panic!("{:?}", config.routes) };
+    let [get, create, .., dashboard] = config.routes.as_slice() else { panic!("{:?}", config.routes) };
     assert_eq!((get.path.as_str(), &get.method.value), ("/v1/orders/{id}", &Verb::Is("GET".to_owned())));
     assert_eq!((create.path.as_str(), &create.method.value), ("/v1/${literal}", &Verb::Any));
     assert_eq!(create.call.as_ref().unwrap().to_string(), "shop.v1.Orders/CreateOrder");
@@ -346,6 +348,47 @@ fn check_dashboard(route: &super::route::Route) {
     assert_eq!((prices.at_once.value, prices.max_items.value), (2, 50));
     let select: Vec<_> = prices.select.iter().map(|path| path.as_str()).collect();
     assert_eq!(select, ["price", "shop.name"]);
+}
+
+#[test]
+fn what_is_answered_without_a_call() {
+    let config = config(FULL);
+    let text = |value: &Option<Located<String>>| value.as_ref().map(|value| value.value.clone());
+    let pairs = |pairs: &Option<Named<Located<String>>>| {
+        let pairs = pairs.iter().flat_map(|pairs| pairs.iter());
+        pairs.map(|(name, value)| format!("{}={}", name.value, value.value)).collect::<Vec<_>>()
+    };
+    let beta = &config.routes[2];
+    assert_eq!(text(&beta.host).as_deref(), Some("*.beta.example"));
+    assert_eq!((pairs(&beta.headers), pairs(&beta.query)), (vec!["X-Beta=1".into()], vec!["page=*".into()]));
+    assert_eq!(pairs(&beta.cookies), ["beta=*"]);
+    let old = config.routes[3].redirect.as_ref().unwrap();
+    assert_eq!(
+        (old.to.as_str(), old.status.value.0, old.query.value),
+        ("/v2/users/{id}", 308, RedirectQuery::Drop)
+    );
+    let docs = config.routes[4].redirect.as_ref().unwrap();
+    assert_eq!(
+        (docs.to.as_str(), docs.status.value.0, docs.query.value),
+        ("https://docs.example", 307, RedirectQuery::Keep)
+    );
+    let robots = config.routes[5].answer.as_ref().unwrap();
+    assert_eq!((robots.status.value, text(&robots.content_type).as_deref()), (203, Some("text/plain")));
+    assert_eq!(
+        (text(&robots.body).as_deref(), pairs(&robots.headers)),
+        (Some("Disallow: /"), vec!["X-Robots-Tag=none".into()])
+    );
+    assert_eq!(robots.max_age.as_ref().unwrap().value, secs(86_400));
+    let icon = config.routes[6].answer.as_ref().unwrap();
+    assert_eq!(&***icon.file.as_ref().unwrap(), Path::new("/etc/transom/pages/favicon.ico"));
+
+    let [api, shop] = &*config.rewrites else { panic!("{:?}", config.rewrites) };
+    assert_eq!((api.prefix.as_str(), api.to.as_str(), &api.host), ("/api", "/", &None));
+    assert_eq!((shop.to.as_str(), text(&shop.host).as_deref()), ("/v1", Some("shop.example")));
+    let maintenance = &config.maintenance;
+    assert_eq!(&***maintenance.file.as_ref().unwrap(), Path::new("/run/transom/maintenance"));
+    assert_eq!((maintenance.retry_after.value, maintenance.except.ips.len()), (secs(600), 1));
+    assert_eq!(&***maintenance.page.as_ref().unwrap(), Path::new("/etc/transom/pages/closed.html"));
 }
 
 #[test]

@@ -28,6 +28,8 @@ fn the_schema_describes_every_key() {
             "upstreams",
             "services",
             "routes",
+            "rewrites",
+            "maintenance",
             "versions",
             "identity",
             "policies",

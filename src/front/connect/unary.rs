@@ -212,7 +212,7 @@ fn write(route: &Route, codec: Codec, reply: Reply, request_id: Option<&HeaderVa
 }
 
 /// The answer for a call that failed.
-pub(super) fn failure(schema: &crate::schema::Schema, status: &Status) -> Answer {
+pub(in crate::front) fn failure(schema: &crate::schema::Schema, status: &Status) -> Answer {
     let mut text = Vec::new();
     write_error(schema, status, &mut text);
     let mut answer = Response::new(AnswerBody::from(text).with_code(status.code()));

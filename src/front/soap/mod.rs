@@ -77,7 +77,7 @@ pub(super) async fn answer<B: RequestBody>(
     let gone = caller.gone.as_ref().zip(endpoint).and_then(|(gone, endpoint)| gone.of(endpoint));
     // Of calls policy hears first.
     if let Some(gone) = gone.filter(|_| head.method != Method::POST) {
-        return refused(&service.schema, gone);
+        return refused(&service.schema, gone, &head.headers);
     }
     match head.method {
         Method::POST => call(view, service, head, body, caller, seen).await,
@@ -92,14 +92,18 @@ pub(super) async fn answer<B: RequestBody>(
                 };
                 let text = format!("This is a SOAP service, which is called with POST. {description}");
                 if head.uri.query().is_some() {
-                    return refused(&service.schema, &Status::caller(Code::Unimplemented, text).with_http(404));
+                    return refused(
+                        &service.schema,
+                        &Status::caller(Code::Unimplemented, text).with_http(404),
+                        &head.headers,
+                    );
                 }
-                wrong_verb(&service.schema, text, "POST")
+                wrong_verb(&service.schema, &head.headers, text, "POST")
             })
         }
         _ => {
             let text = format!("SOAP is called with POST, not with {}.", head.method);
-            wrong_verb(&service.schema, text, "GET, HEAD, POST")
+            wrong_verb(&service.schema, &head.headers, text, "GET, HEAD, POST")
         }
     }
 }
@@ -109,13 +113,14 @@ pub(super) fn is_meant(head: &Head) -> bool {
     head.uri.path().starts_with("/soap/") && Announced::of(&head.headers).is_ok()
 }
 
-/// The answer to a request that is no message for a service.
-pub(super) fn refused(schema: &Schema, status: &Status) -> Answer {
-    Fault::from(status.clone()).answer(schema, Version::One, None)
+/// The answer to a request that is not read, in the version that its headers announce.
+pub(super) fn refused(schema: &Schema, status: &Status, headers: &HeaderMap) -> Answer {
+    let version = Announced::of(headers).map_or(Version::One, |announced| announced.version);
+    Fault::from(status.clone()).answer(schema, version, None)
 }
 
-fn wrong_verb(schema: &Schema, text: String, allow: &'static str) -> Answer {
-    let mut answer = refused(schema, &Status::caller(Code::Unimplemented, text).with_http(405));
+fn wrong_verb(schema: &Schema, headers: &HeaderMap, text: String, allow: &'static str) -> Answer {
+    let mut answer = refused(schema, &Status::caller(Code::Unimplemented, text).with_http(405), headers);
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     answer
 }

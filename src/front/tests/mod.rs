@@ -31,6 +31,7 @@ mod answers;
 mod bodies;
 mod dialects;
 mod requests;
+mod routing;
 mod soap;
 mod streams;
 mod xml;
@@ -167,8 +168,9 @@ impl Setting {
             let message = id(&schema);
             let binding = Binding::new(&schema, [message; 2], rule, BindingOptions::default()).unwrap();
             let route = Route::new(Arc::clone(endpoint), binding, template);
-            assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
+            assert!(matches!(routes.insert(verb, parsed, Arc::new(route).into()), Ok(Inserted::New)));
         }
+        routing::add(&mut routes, &echo);
         let limits = Limits { body: 1000, body_pause: 10 * SECOND, request: 60 * SECOND, message: 4000 };
         let own = |endpoint: &Arc<Endpoint>| {
             let rule = Rule { variables: &[], body: "*", response_body: "" };
@@ -186,6 +188,8 @@ impl Setting {
                 routes,
             }),
             public_url: None,
+            rewrites: routing::rewrites(),
+            maintenance: routing::terms(),
             versions: None,
             access: Default::default(),
             schema: Arc::clone(&schema),

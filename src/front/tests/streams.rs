@@ -434,7 +434,7 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
         let rule = Rule { variables: &variables, body, response_body };
         let binding = Binding::new(&schema, [input, output], rule, BindingOptions::default()).unwrap();
         let route = Route::new(Arc::new(endpoint), binding, template);
-        assert!(matches!(routes.insert(verb, parsed, Arc::new(route)), Ok(Inserted::New)));
+        assert!(matches!(routes.insert(verb, parsed, Arc::new(route).into()), Ok(Inserted::New)));
     }
     let limits = Limits { body: 1000, body_pause: SECOND, request: SECOND, message: 4000 };
     let snapshot = Snapshot {
@@ -446,6 +446,8 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
         tls: Default::default(),
         missing: Vec::new(),
         public_url: None,
+        rewrites: Default::default(),
+        maintenance: Default::default(),
         versions: None,
     };
     (Front::new(Arc::new(Handle::new(snapshot))), backend)

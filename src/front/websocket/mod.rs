@@ -31,6 +31,7 @@ use crate::call::{Body, Call, Dialect, Reply};
 use crate::codec::binding::Body as BoundBody;
 use crate::route::table::Found;
 use crate::snapshot::Route;
+use crate::snapshot::case::Case;
 use crate::status::{Code, Status};
 
 mod answers;
@@ -109,7 +110,7 @@ async fn open(
     mut caller: Caller,
     seen: &mut Seen,
 ) -> Result<Answer, Refused> {
-    let reached = reach(view, head.uri.path())?;
+    let reached = reach(view, &head)?;
     let route = Arc::clone(seen.found(&reached.route, Dialect::WebSocket, &mut caller));
     handshake::check_origin(&head, route.endpoint.options.cors.as_deref())?;
     let Agreed { form, headers, bearer } = handshake::check(&head)?;
@@ -151,24 +152,28 @@ async fn open(
 }
 
 /// Finds the method: by its name, or by a route whatever the route's verb is, as a socket is always opened with GET.
-fn reach(view: View<'_>, path: &str) -> Result<Reached, Status> {
+fn reach(view: View<'_>, head: &Head) -> Result<Reached, Status> {
+    let path = head.uri.path();
     let own = path.strip_prefix(OWN).and_then(|name| view.surface.methods.get(name));
     if let Some(route) = own.filter(|route| route.endpoint.speaks(Dialect::WebSocket)) {
         return Ok(Reached { route: Arc::clone(route), values: Vec::new(), is_own: true });
     }
+    let asked = head.asked();
+    let holds = |case: &Case| case.is_for(|condition| condition.holds(&asked));
     let mut verbs = vec!["GET", "POST"];
-    if let Found::MethodNotAllowed { allow } = view.surface.routes.find("GET", path) {
+    if let Found::MethodNotAllowed { allow } = view.surface.routes.find_where("GET", path, holds) {
         verbs = allow;
         verbs.sort_by_key(|verb| *verb != "POST");
     }
     for verb in verbs {
-        match view.surface.routes.find(verb, path) {
-            Found::Match { route, captures } if route.target().endpoint.speaks(Dialect::WebSocket) => {
-                let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
-                return Ok(Reached { route: Arc::clone(route.target()), values, is_own: false });
-            }
+        let (found, captures) = match view.surface.routes.find_where(verb, path, holds) {
+            Found::Match { route, captures } => (route.target().route(), captures),
             Found::BadPath(error) => return Err(Status::caller(Code::InvalidArgument, error.to_string())),
-            _ => {}
+            Found::MethodNotAllowed { .. } | Found::NotFound => continue,
+        };
+        if let Some(route) = found.filter(|route| route.endpoint.speaks(Dialect::WebSocket)) {
+            let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
+            return Ok(Reached { route: Arc::clone(route), values, is_own: false });
         }
     }
     Err(view.nothing(|| format!("There is no method for a WebSocket at {}.", shown(path))))

@@ -1,6 +1,7 @@
 //! The table of routes: which one answers a method and a path.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -56,7 +57,7 @@ pub struct Table<T> {
     verbs: BTreeSet<Box<str>>,
 }
 
-/// The routes at the end of one template, by method, as indices.
+/// The first route of each method at the end of one template, as an index.
 type Methods = BTreeMap<Box<str>, usize>;
 
 /// One route of a table.
@@ -65,6 +66,8 @@ pub struct Route<T> {
     method: Box<str>,
     template: Template,
     target: T,
+    /// The one that is tried after it, on the same template with the same method.
+    next: Option<usize>,
 }
 
 impl<T> Route<T> {
@@ -82,6 +85,16 @@ impl<T> Route<T> {
     pub const fn target(&self) -> &T {
         &self.target
     }
+
+    /// What a path that the template fits has for each of its variables, in their order and as it was sent: nothing of
+    /// it is decoded, so that it says the same in another path.
+    pub fn raw<'p>(&self, path: &'p str) -> Vec<&'p str> {
+        let variables = self.template.variables();
+        let Ok(Some(whole)) = Segments::split(path) else { return vec![""; variables.len()] };
+        let colon = if self.template.verb().is_some() { whole.verb() } else { None };
+        let path = colon.and_then(|(colon, _)| whole.without_verb(colon).ok()).unwrap_or(whole);
+        variables.iter().map(|variable| path.raw(variable.span(), variable.is_open())).collect()
+    }
 }
 
 /// What became of a rule that was inserted.
@@ -91,7 +104,8 @@ pub enum Inserted<'t, T> {
     /// It is a route now.
     New,
     /// A route with the same method, verb and segments, whatever its variables are called, was there before and
-    /// stays. The new rule is handed back, so that the caller can warn.
+    /// stays. The new rule is handed back, so that the caller can warn. Where routes have an order among themselves
+    /// ([`Table::insert_among`]), it is one that has none with the new one.
     Conflict {
         /// The route that was declared first.
         first: &'t Route<T>,
@@ -200,6 +214,22 @@ impl<T> Table<T> {
         template: Template,
         target: T,
     ) -> Result<Inserted<'_, T>, InsertError> {
+        self.insert_among(method, template, target, |_, _| None)
+    }
+
+    /// Inserts a rule beside others of the same method on the same template, of which [`Table::find_where`] takes the
+    /// first that holds. `order` compares the target of the new one with that of another: it is tried before those that
+    /// it is less than, and behind all others. Without an order among the two only the first can be there.
+    ///
+    /// # Errors
+    /// As [`Table::insert`].
+    pub fn insert_among(
+        &mut self,
+        method: &str,
+        template: Template,
+        target: T,
+        order: impl Fn(&T, &T) -> Option<Ordering>,
+    ) -> Result<Inserted<'_, T>, InsertError> {
         if !is_method(method) {
             return Err(InsertError::Method(method.to_owned()));
         }
@@ -211,11 +241,25 @@ impl<T> Table<T> {
             Ok(methods) => methods,
             Err(TooManyOverlaps) => return Err(InsertError::Overlaps(template.as_str().into())),
         };
-        let route = Route { method: method.into(), template, target };
-        if let Some(&first) = methods.get(method) {
-            return Ok(Inserted::Conflict { first: &self.routes[first], refused: route });
+        let mut route = Route { method: method.into(), template, target, next: None };
+        let new = self.routes.len();
+        match methods.get_mut(method) {
+            None => drop(methods.insert(method.into(), new)),
+            Some(first) => {
+                let among = Among::of(&self.routes, *first, |other| order(&route.target, other));
+                let (before, behind) = match among {
+                    Among::Unordered(index) => {
+                        return Ok(Inserted::Conflict { first: &self.routes[index], refused: route });
+                    }
+                    Among::Between(before, behind) => (before, behind),
+                };
+                route.next = behind;
+                match before {
+                    Some(before) => self.routes[before].next = Some(new),
+                    None => *first = new,
+                }
+            }
         }
-        methods.insert(method.into(), self.routes.len());
         if let Some(verb) = route.template.verb()
             && !self.verbs.contains(verb)
         {
@@ -229,17 +273,23 @@ impl<T> Table<T> {
     ///
     /// A path that is refused is refused whether or not a template would have fitted.
     pub fn find<'a>(&'a self, method: &str, path: &'a str) -> Found<'a, T> {
+        self.find_where(method, path, |_| true)
+    }
+
+    /// The same among the routes whose target `holds`, as if there were no others.
+    pub fn find_where<'a>(&'a self, method: &str, path: &'a str, holds: impl Fn(&T) -> bool) -> Found<'a, T> {
         let readings = match self.readings(path) {
             Ok(readings) => readings,
             Err(error) => return Found::BadPath(error),
         };
         for Reading { path, verb } in readings.iter().flatten() {
-            if let Some(index) = self.trie.walk(path, verb, |methods| pick(methods, method)) {
+            let pick = |methods: &Methods| pick(methods, method, |first| self.holding(first, &holds));
+            if let Some(index) = self.trie.walk(path, verb, pick) {
                 let route = &self.routes[index];
                 return Found::Match { route, captures: captures(route.template.variables(), path) };
             }
         }
-        match self.allow(&readings) {
+        match self.allow(&readings, &holds) {
             Some(allow) => Found::MethodNotAllowed { allow },
             None => Found::NotFound,
         }
@@ -257,12 +307,26 @@ impl<T> Table<T> {
         Ok([cut, Some(Reading { path, verb: Cow::Borrowed("") })])
     }
 
-    /// The methods of all templates that fit; `None` if none does.
-    fn allow(&self, readings: &[Option<Reading<'_>>]) -> Option<Vec<&str>> {
+    /// The first route that holds, of this one and those behind it.
+    fn holding(&self, first: usize, holds: &impl Fn(&T) -> bool) -> Option<usize> {
+        let mut at = Some(first);
+        while let Some(index) = at {
+            let route = &self.routes[index];
+            if holds(&route.target) {
+                return at;
+            }
+            at = route.next;
+        }
+        None
+    }
+
+    /// The methods of all templates that fit and have a route that holds; `None` if none does.
+    fn allow(&self, readings: &[Option<Reading<'_>>], holds: &impl Fn(&T) -> bool) -> Option<Vec<&str>> {
         let mut allow = BTreeSet::new();
         for Reading { path, verb } in readings.iter().flatten() {
             self.trie.walk(path, verb, |methods| {
-                allow.extend(methods.keys().map(|method| &**method));
+                let holding = methods.iter().filter(|(_, first)| self.holding(**first, holds).is_some());
+                allow.extend(holding.map(|(method, _)| &**method));
                 None::<()>
             });
         }
@@ -286,9 +350,35 @@ struct Reading<'p> {
     verb: Cow<'p, str>,
 }
 
-/// The route among those of one template that answers a method.
-fn pick(methods: &Methods, method: &str) -> Option<usize> {
-    let by_name = |name: &str| methods.get(name).copied();
+/// Where a new route belongs among those of its method and template.
+enum Among {
+    /// It has no order with this one.
+    Unordered(usize),
+    /// Between these two.
+    Between(Option<usize>, Option<usize>),
+}
+
+impl Among {
+    fn of<T>(routes: &[Route<T>], first: usize, order: impl Fn(&T) -> Option<Ordering>) -> Self {
+        let (mut before, mut behind, mut is_found) = (None, None, false);
+        let mut at = Some(first);
+        while let Some(index) = at {
+            match order(&routes[index].target) {
+                None => return Self::Unordered(index),
+                Some(Ordering::Less) if !is_found => (behind, is_found) = (at, true),
+                Some(_) if !is_found => before = at,
+                Some(_) => {}
+            }
+            at = routes[index].next;
+        }
+        Self::Between(before, behind)
+    }
+}
+
+/// The route among those of one template that answers a method: the first one that `holding` finds among those of the
+/// method.
+fn pick(methods: &Methods, method: &str, holding: impl Fn(usize) -> Option<usize>) -> Option<usize> {
+    let by_name = |name: &str| methods.get(name).and_then(|&first| holding(first));
     by_name(method)
         .or_else(|| if method == "HEAD" { by_name("GET") } else { None })
         .or_else(|| if matches!(method, "TRACE" | "CONNECT") { None } else { by_name(EVERY) })

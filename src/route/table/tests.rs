@@ -526,3 +526,88 @@ proptest! {
         answer(&table, "GET", &path);
     }
 }
+
+/// Targets with a number, of which the smaller goes first, and a letter that must be asked for.
+fn choosing(rules: &[(&str, &str, u32, char)]) -> Table<(u32, char)> {
+    let mut table = Table::new();
+    for &(method, text, rank, letter) in rules {
+        let template = Template::parse(text).unwrap();
+        let order = |new: &(u32, char), other: &(u32, char)| (new != other).then(|| new.0.cmp(&other.0));
+        let inserted = table.insert_among(method, template, (rank, letter), order).unwrap();
+        assert!(matches!(inserted, Inserted::New), "{method} {text}");
+    }
+    table
+}
+
+#[test]
+fn routes_of_one_path_are_tried_in_their_order() {
+    let rules = [
+        ("GET", "/v1/{a}", 2, 'a'),
+        ("GET", "/v1/{b}", 1, 'b'),
+        ("GET", "/v1/{c}", 2, 'c'),
+        ("GET", "/v1/{d=*}", 3, 'd'),
+        ("POST", "/v1/{e}", 1, 'e'),
+        ("*", "/v1/{f}", 1, 'f'),
+        ("GET", "/{rest=**}", 1, 'g'),
+    ];
+    let table = choosing(&rules);
+    for (method, path, letters, expected) in [
+        ("GET", "/v1/x", "abcdefg", "b b=x"),
+        ("GET", "/v1/x", "acdefg", "a a=x"),
+        ("GET", "/v1/x", "cd", "c c=x"),
+        ("GET", "/v1/x", "d", "d d=x"),
+        ("HEAD", "/v1/x", "c", "c c=x"),
+        ("GET", "/v1/x", "ef", "f f=x"),
+        ("GET", "/v1/x", "eg", "g rest=v1/x"),
+        ("GET", "/v1/x", "e", "405 OPTIONS POST"),
+        ("POST", "/v1/x", "ac", "405 GET HEAD OPTIONS"),
+        ("PUT", "/v1/x", "f", "f f=x"),
+        ("GET", "/v1/x", "", "404"),
+        ("GET", "/v1/%zz", "", "400 @4"),
+    ] {
+        let text = match table.find_where(method, path, |(_, letter)| letters.contains(*letter)) {
+            Found::Match { route, captures } => {
+                format!("{} {}={}", route.target().1, route.template().variables()[0], captures[0].value)
+            }
+            Found::MethodNotAllowed { allow } => format!("405 {}", allow.join(" ")),
+            Found::NotFound => "404".to_owned(),
+            Found::BadPath(error) => format!("400 @{}", error.position()),
+        };
+        assert_eq!(text, expected, "{method} {path} {letters}");
+    }
+    assert_eq!(table.routes().len(), rules.len());
+}
+
+#[test]
+fn what_has_no_order_is_handed_back() {
+    let mut table = choosing(&[("GET", "/a/{x}", 1, 'a'), ("GET", "/a/{x}", 2, 'b')]);
+    let template = Template::parse("/a/{y}").unwrap();
+    let order = |new: &(u32, char), other: &(u32, char)| (new.1 != other.1).then(|| new.0.cmp(&other.0));
+    let Ok(Inserted::Conflict { first, refused }) = table.insert_among("GET", template, (0, 'b'), order)
+    else {
+        panic!("it was inserted");
+    };
+    assert_eq!((first.target(), refused.target()), (&(2, 'b'), &(0, 'b')));
+    assert_eq!(table.routes().len(), 2);
+}
+
+#[test]
+fn variables_are_given_as_they_were_sent() {
+    for (template, path, expected) in [
+        ("/a/{x}/{y}", "/a/%41%2F/b", &["%41%2F", "b"][..]),
+        ("/a/{x=b/*}/c", "/a/%62/%2e5/c", &["%62/%2e5"]),
+        ("/a/{x=**}", "/a/b//%2F/", &["b//%2F/"]),
+        ("/a/{x=**}", "/a", &[""]),
+        ("/a/{x}:go", "/a/b:c:go", &["b:c"]),
+        ("/a/{x=**}:go", "/a/b/c:go", &["b/c"]),
+        ("/{x}", "/a%3Ab:c", &["a%3Ab:c"]),
+    ] {
+        let mut table = Table::new();
+        let _ = table.insert("GET", Template::parse(template).unwrap(), ()).unwrap();
+        let Found::Match { route, .. } = table.find("GET", path) else { panic!("{template} {path}") };
+        assert_eq!(route.raw(path), expected, "{template} {path}");
+        // Of a path that does not fit nothing sensible can be said, but something.
+        assert_eq!(route.raw("/").len(), expected.len());
+        assert_eq!(route.raw("").len(), expected.len());
+    }
+}

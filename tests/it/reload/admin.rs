@@ -16,7 +16,8 @@ fn body() -> String {
 async fn operators_see_what_is_served() {
     let setting = Setting::new(&body());
     assert_eq!(setting.ask("/livez").await.json(), json!({"live": true}));
-    let ready = json!({"ready": true, "draining": false, "generation": 1, "missing": []});
+    let ready =
+        json!({"ready": true, "draining": false, "maintenance": false, "generation": 1, "missing": []});
     assert_eq!(setting.ask("/readyz").await.json(), ready);
     let routes = setting.ask("/routes").await.json();
     let file = setting.file();
