@@ -22,6 +22,7 @@ use super::target::Target;
 mod failing;
 mod faults;
 mod life;
+mod moving;
 mod peers;
 mod reflected;
 mod streams;
