@@ -52,6 +52,7 @@ pub(super) struct Tasks {
     /// The files, but for those that are looked at just now.
     whole: Option<Watch<()>>,
     tls: Option<Watch<Arc<[PathBuf]>>>,
+    lists: Option<Watch<PathBuf>>,
     next_look: Instant,
     next_tick: Instant,
     looking: Option<JoinHandle<Look>>,
@@ -72,6 +73,7 @@ pub(super) struct Tasks {
 struct Look {
     whole: Option<(Watch<()>, Looked<()>)>,
     tls: Option<(Watch<Arc<[PathBuf]>>, bool)>,
+    lists: Option<(Watch<PathBuf>, bool)>,
 }
 
 /// What came of asking upstreams.
@@ -100,10 +102,12 @@ impl Tasks {
         for name in reflections.missing() {
             schedule.asked(name, true);
         }
-        let (whole, tls) = watches.map(|watches| (watches.whole, watches.tls)).unzip();
+        let (whole, others) = watches.map(|watches| (watches.whole, (watches.tls, watches.lists))).unzip();
+        let (tls, lists) = others.unzip();
         Self {
             whole,
             tls,
+            lists,
             next_look: Instant::now() + config.reload.files.value,
             next_tick: Instant::now() + TICK,
             looking: None,
@@ -118,14 +122,15 @@ impl Tasks {
         }
     }
 
-    /// Goes on with the files of a load. The certificates of one that is refused are not in use, but with others it
-    /// may be taken; those that are in use are looked at on.
+    /// Goes on with the files of a load. The certificates and lists of one that is refused are not in use, but with
+    /// others it may be taken; those that are in use are looked at on.
     fn watch(&mut self, watches: Watches, is_reloaded: bool) {
-        let Watches { mut whole, tls } = watches;
+        let Watches { mut whole, tls, lists } = watches;
         if is_reloaded {
-            self.tls = Some(tls);
+            (self.tls, self.lists) = (Some(tls), Some(lists));
         } else {
             whole.take_over(tls, &());
+            whole.take_over(lists, &());
         }
         self.whole = Some(whole);
     }
@@ -334,8 +339,8 @@ impl Control {
     /// again as well.
     fn look(&mut self) {
         self.tasks.next_look = Instant::now() + self.config().reload.files.value;
-        let (whole, tls) = (self.tasks.whole.take(), self.tasks.tls.take());
-        let handle = Arc::clone(&self.shared.handle);
+        let (whole, tls, lists) = (self.tasks.whole.take(), self.tasks.tls.take(), self.tasks.lists.take());
+        let (handle, live) = (Arc::clone(&self.shared.handle), self.shared.current().live.clone());
         self.tasks.looking = Some(spawn_blocking(move || Look {
             whole: whole.map(|mut watch| {
                 let looked = watch.look();
@@ -346,11 +351,16 @@ impl Control {
                 certificates::read_again(&handle.load().tls, &looked.tasks);
                 (watch, looked.is_changing)
             }),
+            lists: lists.map(|mut watch| {
+                let looked = watch.look();
+                live.read_again(&looked.tasks);
+                (watch, looked.is_changing)
+            }),
         }));
     }
 
     fn looked(&mut self, looked: Result<Look, JoinError>) {
-        let Ok(Look { whole, tls }) = looked else { return };
+        let Ok(Look { whole, tls, lists }) = looked else { return };
         let mut is_changing = false;
         // A look at the files of before says nothing about those that were loaded meanwhile.
         if let Some((watch, looked)) = whole.filter(|_| self.tasks.whole.is_none()) {
@@ -365,6 +375,10 @@ impl Control {
             self.tasks.tls = Some(watch);
             is_changing |= is_tls_changing;
         }
+        if let Some((watch, is_list_changing)) = lists.filter(|_| self.tasks.lists.is_none()) {
+            self.tasks.lists = Some(watch);
+            is_changing |= is_list_changing;
+        }
         if is_changing {
             self.tasks.next_look = Instant::now() + SOON.min(self.config().reload.files.value);
         }
@@ -375,10 +389,11 @@ impl Control {
         let names = self.tasks.schedule.due();
         let (config, before) = (Arc::clone(self.config()), self.tasks.tried.clone());
         let live = self.shared.current().live.clone();
+        let targets = move |name: &str| live.targets(name);
         let runtime = runtime::Handle::current();
         self.tasks.asking = Some(spawn_blocking(move || {
             let (reflections, failures) =
-                runtime.block_on(Reflections::ask(&config, &names, &before, Some(&live), PATIENCE));
+                runtime.block_on(Reflections::ask(&config, &names, &before, &targets, PATIENCE));
             Asked { names, reflections, failures }
         }));
     }

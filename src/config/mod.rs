@@ -35,12 +35,14 @@ pub mod plan;
 pub mod policy;
 pub mod problem;
 pub mod reload;
+pub mod resolver;
 pub mod route;
 pub mod schema;
 pub mod service;
 pub mod settings;
 pub mod store;
 pub mod stream;
+pub mod targets;
 pub mod telemetry;
 pub mod tls;
 pub mod tokens;
@@ -63,6 +65,7 @@ use plan::{Plan, RateLimits};
 use policy::Policy;
 use problem::{Problem, Problems};
 use reload::Reload;
+use resolver::Resolver;
 use route::Route;
 use service::Service;
 use settings::collection::{Named, NonEmpty};
@@ -98,6 +101,8 @@ settings! {
         descriptors: Vec<Descriptors> = Vec::new(),
         /// The gRPC backends by name.
         upstreams: Named<Upstream>,
+        /// How names of targets are looked up.
+        resolver: Resolver = Resolver::default(),
         /// What is exposed.
         services: NonEmpty<Service>,
         /// Routes beside those that the descriptors declare.
@@ -129,7 +134,7 @@ settings! {
         telemetry: Telemetry = Telemetry::default(),
     }
     later { versions }
-    check check(upstreams, policies, plans, identity)
+    check check(upstreams, policies, plans, identity, resolver)
     example SMALLEST
 }
 
@@ -178,6 +183,7 @@ impl Config {
             documents: Documents::default(),
             descriptors: Vec::new(),
             upstreams: Named::new(upstreams),
+            resolver: Resolver::default(),
             services: NonEmpty::new(Service::everything(), []),
             routes: Vec::new(),
             identity: Identity::default(),
@@ -207,6 +213,7 @@ impl Config {
         policies: Option<&Option<Named<Policy>>>,
         plans: Option<&Option<Named<Plan>>>,
         identity: Option<&Identity>,
+        resolver: Option<&Resolver>,
     ) {
         if let Some(identity) = identity {
             reader.check_tokens(identity.jwt.as_ref(), identity.introspection.as_ref());
@@ -219,6 +226,9 @@ impl Config {
         }
         if let Some(upstreams) = upstreams {
             reader.check_upstreams(upstreams);
+        }
+        if let (Some(upstreams), Some(resolver)) = (upstreams, resolver) {
+            resolver.check(reader, upstreams);
         }
     }
 }

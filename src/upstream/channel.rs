@@ -35,7 +35,8 @@ use super::request::{
     framed,
 };
 use super::settings::Settings;
-use super::target::{Endpoint, Target};
+use super::source::{Feed, Source};
+use super::target::Target;
 use super::upload::Upload;
 use super::watch::Watch;
 use super::{core, stream};
@@ -76,39 +77,54 @@ pub struct Channel {
 struct Shared {
     pool: Arc<Pool>,
     settings: Settings,
-    targets: Arc<[Endpoint]>,
+    feed: Feed,
 }
 
 impl Channel {
     /// A channel to `targets` for an application with `cores` runtimes. Nothing is connected yet.
     /// `name` stands in the log.
     pub fn new(name: impl Into<Arc<str>>, targets: Vec<Target>, settings: Settings, cores: usize) -> Self {
-        let targets: Arc<[Endpoint]> = targets.into_iter().map(Endpoint::from).collect();
-        let pool = Arc::new(Pool::new(name.into(), &targets, settings.rules(), cores));
-        Self { shared: Arc::new(Shared { pool, settings, targets }) }
+        Self::fed(name, Feed::of(targets), settings, cores)
+    }
+
+    /// A channel to targets that may change.
+    pub fn fed(name: impl Into<Arc<str>>, feed: Feed, settings: Settings, cores: usize) -> Self {
+        let pool = Arc::new(Pool::new(name.into(), feed.clone(), settings.rules(), cores));
+        Self { shared: Arc::new(Shared { pool, settings, feed }) }
     }
 
     /// A channel to the same targets by other settings. It shares the connections and what is known of the targets. What
     /// concerns them holds once it is [taken up](Self::take_up).
     pub fn tuned(&self, settings: Settings) -> Self {
-        self.following(settings, Arc::clone(&self.shared.targets))
+        self.moved(settings, self.shared.feed.clone())
     }
 
     /// The same to other targets, once it is taken up. Of those that stay, connections and what is known are kept;
     /// calls that are with the others end there.
-    pub fn moved(&self, settings: Settings, targets: Vec<Target>) -> Self {
-        self.following(settings, targets.into_iter().map(Endpoint::from).collect())
+    pub fn moved(&self, settings: Settings, feed: Feed) -> Self {
+        Self { shared: Arc::new(Shared { pool: Arc::clone(&self.shared.pool), settings, feed }) }
     }
 
-    fn following(&self, settings: Settings, targets: Arc<[Endpoint]>) -> Self {
-        Self { shared: Arc::new(Shared { pool: Arc::clone(&self.shared.pool), settings, targets }) }
+    /// The targets of now.
+    pub fn targets(&self) -> Vec<Target> {
+        self.shared.feed.endpoints().into_iter().map(|endpoint| endpoint.target).collect()
+    }
+
+    /// The source of its targets that gives what this one would, with what it knows.
+    pub fn like(&self, source: &Source) -> Option<&Arc<Source>> {
+        self.shared.feed.like(source)
+    }
+
+    /// Those of its sources that are files.
+    pub fn files(&self) -> impl Iterator<Item = &Arc<Source>> {
+        self.shared.feed.sources().filter(|source| source.file().is_some())
     }
 
     /// Lets the settings and targets hold for everything that is shared with other channels, and begins to ask targets for
-    /// their health where that is wanted and there is a runtime.
+    /// their health, and name servers for targets, where that is wanted and there is a runtime.
     pub fn take_up(&self) {
-        let Shared { pool, settings, targets } = &*self.shared;
-        pool.replace(targets);
+        let Shared { pool, settings, feed } = &*self.shared;
+        pool.follow(feed);
         pool.retune(&settings.rules(), settings.health.as_ref());
     }
 

@@ -82,13 +82,15 @@ const GONE: u8 = 8;
 #[derive(Default)]
 struct Known {
     record: Record,
-    /// Where it is counted that the target is left alone, or not well.
+    /// Where it is counted that there is the target, that it is left alone, or not well.
+    listed: Option<HeldLevel>,
     ejected: Option<HeldLevel>,
     unhealthy: Option<HeldLevel>,
 }
 
 impl Member {
-    fn new(endpoint: &Endpoint, bit: u64) -> Self {
+    fn new(endpoint: &Endpoint, bit: u64, meters: &Meters) -> Self {
+        let listed = Some(meters.targets.hold());
         let name = endpoint.target.to_string();
         Self {
             seed: hash(name.as_bytes()),
@@ -98,7 +100,7 @@ impl Member {
             weight: AtomicU32::new(endpoint.weight),
             in_flight: AtomicU32::new(0),
             marks: AtomicU8::new(0),
-            record: Mutex::default(),
+            record: Mutex::new(Known { listed, ..Known::default() }),
         }
     }
 
@@ -156,8 +158,9 @@ impl Drop for Pending<'_> {
 impl Group {
     /// The targets of an upstream, for `slots` cores.
     pub(super) fn new(name: Arc<str>, endpoints: &[Endpoint], rules: Rules, slots: usize) -> Self {
+        let meters = Meters::new(&name);
         Self {
-            members: Mutex::new(following(&[], endpoints)),
+            members: Mutex::new(following(&[], endpoints, &meters)),
             epoch: Instant::now(),
             max_in_flight: AtomicU32::new(rules.circuit.max_in_flight),
             max_pending: AtomicU32::new(rules.circuit.max_pending),
@@ -166,7 +169,7 @@ impl Group {
             ejected: AtomicUsize::new(0),
             budget: Budget::default(),
             requests: (0..slots).map(|_| Requests::default()).collect(),
-            meters: Meters::new(&name),
+            meters,
             rules: Mutex::new(rules),
             name,
         }
@@ -193,7 +196,7 @@ impl Group {
     /// weights.
     pub(super) fn replace(&self, endpoints: &[Endpoint]) -> Option<Members> {
         let mut members = self.lock();
-        let next = following(&members, endpoints);
+        let next = following(&members, endpoints, &self.meters);
         if is_same(&members, &next) {
             return None;
         }
@@ -213,7 +216,7 @@ impl Group {
         if known.record.pardon() {
             self.ejected.fetch_sub(1, Relaxed);
         }
-        (known.ejected, known.unhealthy) = (None, None);
+        (known.listed, known.ejected, known.unhealthy) = (None, None, None);
         member.mark(FAILING | EJECTED | UNHEALTHY, false);
         member.mark(GONE, true);
     }
@@ -386,6 +389,7 @@ impl Group {
     fn complete_target(member: &Member, report: &mut TargetReport, now: u64) {
         let known = member.lock();
         report.target.clone_from(&member.name);
+        report.weight = member.weight.load(Relaxed);
         report.in_flight = member.in_flight.load(Relaxed);
         report.healthy = !member.has(UNHEALTHY);
         report.failed_calls = known.record.failures();
@@ -396,7 +400,7 @@ impl Group {
 
 /// The members of another list of targets. A target that is equal to one of before is that member, with its weight of
 /// now.
-fn following(before: &[Arc<Member>], endpoints: &[Endpoint]) -> Members {
+fn following(before: &[Arc<Member>], endpoints: &[Endpoint], meters: &Meters) -> Members {
     let mut kept: Vec<Option<&Arc<Member>>> = before.iter().map(Some).collect();
     let mut found: Vec<Option<Arc<Member>>> = Vec::with_capacity(endpoints.len());
     for endpoint in endpoints {
@@ -412,7 +416,7 @@ fn following(before: &[Arc<Member>], endpoints: &[Endpoint]) -> Members {
         member.unwrap_or_else(|| {
             let bit = !taken & taken.wrapping_add(1);
             taken |= bit;
-            Arc::new(Member::new(endpoint, bit))
+            Arc::new(Member::new(endpoint, bit, meters))
         })
     });
     added.collect()

@@ -33,7 +33,7 @@ use super::http2::handle::{Sender, Turn};
 use super::http2::reason::Error;
 use super::links::{Choice, Connection, Core, Lease, State, Wish};
 use super::report::{Report, TargetReport};
-use super::target::Endpoint;
+use super::source::Feed;
 use crate::status::Status;
 
 /// How long a failure counts as knowledge of a target that nobody tries to reach. Whoever sends no calls because of it
@@ -44,8 +44,14 @@ const MEMORY: Duration = Duration::from_secs(30);
 pub(super) struct Pool {
     group: Arc<Group>,
     slots: Box<[Slot]>,
-    /// Who asks the targets for their health. Locked also while the list of targets is replaced.
-    watchman: Mutex<Option<Watchman>>,
+    listing: Mutex<Listing>,
+}
+
+/// Where the targets come from. Locked while they are replaced, so that they are what the sources said last.
+struct Listing {
+    feed: Feed,
+    /// Who asks the targets for their health.
+    watchman: Option<Watchman>,
 }
 
 /// What belongs to one core, on cache lines of its own.
@@ -57,14 +63,14 @@ struct Slot {
 }
 
 impl Pool {
-    pub(super) fn new(name: Arc<str>, endpoints: &[Endpoint], rules: Rules, cores: usize) -> Self {
-        let group = Arc::new(Group::new(name, endpoints, rules, cores + 1));
+    pub(super) fn new(name: Arc<str>, feed: Feed, rules: Rules, cores: usize) -> Self {
+        let group = Arc::new(Group::new(name, &feed.endpoints(), rules, cores + 1));
         let members = group.members();
         let slots = (0..=cores).map(|index| Slot {
             core: Mutex::new(Core::new(index, &members)),
             settled: watch::Sender::new(()),
         });
-        Self { slots: slots.collect(), group, watchman: Mutex::default() }
+        Self { slots: slots.collect(), group, listing: Mutex::new(Listing { feed, watchman: None }) }
     }
 
     /// How many cores have a slot of their own.
@@ -86,7 +92,7 @@ impl Pool {
     pub(super) fn retune(&self, rules: &Rules, health: Option<&Health>) {
         self.group.retune(rules);
         let health = health.filter(|_| Handle::try_current().is_ok());
-        let mut watchman = self.watchman();
+        let watchman = &mut self.listing().watchman;
         if watchman.as_ref().map(Watchman::settings) != health {
             // Who is asked no more is well, which must not come after what others find out.
             *watchman = None;
@@ -94,15 +100,22 @@ impl Pool {
         }
     }
 
-    fn watchman(&self) -> MutexGuard<'_, Option<Watchman>> {
-        self.watchman.lock().unwrap_or_else(PoisonError::into_inner)
+    fn listing(&self) -> MutexGuard<'_, Listing> {
+        self.listing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends calls to these targets from now on. Of those that stay, connections and what is known are kept; connections
-    /// to the others end with the calls on them.
-    pub(super) fn replace(&self, endpoints: &[Endpoint]) {
-        let mut watchman = self.watchman();
-        let Some(members) = self.group.replace(endpoints) else { return };
+    /// Takes its targets from here from now on, and hears of it when they change.
+    pub(super) fn follow(self: &Arc<Self>, feed: &Feed) {
+        feed.sources().for_each(|source| source.follow(self, feed.resolver.as_ref()));
+        self.listing().feed = feed.clone();
+        self.refresh();
+    }
+
+    /// Sends calls to the targets of now. Of those that stay, connections and what is known are kept; connections to the
+    /// others end with the calls on them.
+    pub(super) fn refresh(&self) {
+        let mut listing = self.listing();
+        let Some(members) = self.group.replace(&listing.feed.endpoints()) else { return };
         for (index, slot) in self.slots.iter().enumerate() {
             // Not dropped under the lock: connections may end here.
             let gone = self.lock(index).follow(&members);
@@ -110,7 +123,7 @@ impl Pool {
             // Who waits for a target that is gone looks again.
             slot.settled.send_replace(());
         }
-        if let Some(watchman) = &mut *watchman {
+        if let Some(watchman) = &mut listing.watchman {
             watchman.follow(&self.group, &members);
         }
     }
@@ -251,6 +264,11 @@ impl Pool {
             target.away &= target.open == 0;
         }
         self.group.complete(&mut report, &members);
+        let feed = self.listing().feed.clone();
+        for (member, target) in members.iter().zip(&mut report.targets) {
+            target.source = feed.source_of(member.target());
+        }
+        report.sources = feed.sources().map(|source| source.report()).collect();
         report
     }
 
@@ -258,11 +276,18 @@ impl Pool {
         self.slots[slot].core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A target could not be reached, or went away. Those who have found it may know better by now.
+    fn missed(&self, member: &Member) {
+        let feed = self.listing().feed.clone();
+        feed.sources().for_each(|source| source.missed(member.target()));
+    }
+
     fn ended(&self, slot: usize, member: &Arc<Member>, id: u64, ending: &Ending) {
         if let Err(error) = &ending.result {
             let (upstream, target) = (self.name(), member.target());
             tracing::warn!(upstream, %target, %error, "a connection to a backend ended with an error");
         }
+        self.missed(member);
         let broken = !ending.heard || matches!(ending.result, Err(Error::Connection(_)));
         let mut core = self.lock(slot);
         let Some(link) = core.link(member) else { return };
@@ -316,6 +341,7 @@ impl Attempt {
                 let rest = self.settle(|core| core.failed(&member, is_further));
                 let (upstream, target) = (self.pool.name(), member.target());
                 tracing::warn!(upstream, %target, %error, ?rest, "cannot connect to a backend");
+                self.pool.missed(&member);
             }
         }
     }

@@ -14,6 +14,7 @@ mod compression;
 mod dependencies;
 mod deploy;
 mod dialects;
+mod discovery;
 mod etcd;
 mod expect;
 mod faults;

@@ -25,6 +25,7 @@ mod life;
 mod moving;
 mod peers;
 mod reflected;
+mod resolving;
 mod streams;
 
 type Stream = (Request<RecvStream>, SendResponse<Bytes>);

@@ -4,13 +4,14 @@ use tokio::sync::{Notify, oneshot};
 
 use super::super::decide::health::Health;
 use super::super::decide::outlier::Outliers;
+use super::super::source::Feed;
 use super::failing::{UNAVAILABLE, counted, failing, named};
 use super::*;
 use crate::tls::client::{self, Connector};
 
 /// Gives a channel other targets.
 fn go(channel: &Channel, settings: &Settings, targets: &[&Target]) -> Channel {
-    let channel = channel.moved(settings.clone(), targets.iter().copied().cloned().collect());
+    let channel = channel.moved(settings.clone(), Feed::of(targets.iter().copied().cloned()));
     channel.take_up();
     channel
 }
