@@ -10,6 +10,7 @@ use super::*;
 use crate::schema::Schema;
 use crate::snapshot::{Limits, Missing};
 use crate::upstream::report::TargetReport;
+use crate::upstream::source::SourceReport;
 
 #[derive(Default)]
 struct Site {
@@ -58,7 +59,9 @@ impl Gateway for Site {
 
     fn upstreams(&self) -> Vec<(String, Report)> {
         let target = TargetReport {
-            target: "http://shop:1".into(),
+            target: "http://10.0.0.5:1".into(),
+            source: Some("dns://shop:1".into()),
+            weight: 1,
             open: 2,
             in_flight: 3,
             failed_calls: 4,
@@ -66,7 +69,14 @@ impl Gateway for Site {
             healthy: true,
             ..TargetReport::default()
         };
-        vec![("shop".into(), Report { opened: 5, in_flight: 3, pending: 1, targets: vec![target] })]
+        let source = SourceReport {
+            name: "dns://shop:1".into(),
+            targets: 1,
+            answered: Some(Duration::from_secs(2)),
+            failure: Some("there is no such name".into()),
+        };
+        let (targets, sources) = (vec![target], vec![source]);
+        vec![("shop".into(), Report { opened: 5, in_flight: 3, pending: 1, targets, sources })]
     }
 
     fn identities(&self) -> (Vec<source::Report>, Vec<introspection::Report>) {
@@ -151,8 +161,12 @@ async fn every_path_has_its_answer() {
             json!([{
                 "name": "shop", "methods": 0, "missing": null, "opened": 5, "in_flight": 3, "pending": 1,
                 "targets": [{
-                    "target": "http://shop:1", "open": 2, "opening": 0, "resting": 0, "failures": 0, "in_flight": 3,
+                    "target": "http://10.0.0.5:1", "source": "dns://shop:1", "weight": 1, "open": 2, "opening": 0, "resting": 0, "failures": 0, "in_flight": 3,
                     "failed_calls": 4, "ejected_for_ms": 1500, "healthy": true,
+                }],
+                "sources": [{
+                    "source": "dns://shop:1", "targets": 1, "answered_before_ms": 2000,
+                    "failure": "there is no such name",
                 }],
             }]),
         ),

@@ -8,6 +8,16 @@ use http::StatusCode;
 use serde_json::{Value as Json, json};
 
 use super::Gateway;
+use crate::upstream::source::SourceReport;
+
+fn source(source: &SourceReport) -> Json {
+    json!({
+        "source": source.name,
+        "targets": source.targets,
+        "answered_before_ms": source.answered.map(|answered| answered.as_millis() as u64),
+        "failure": source.failure,
+    })
+}
 
 pub(super) async fn answer(State(gateway): State<Arc<dyn Gateway>>) -> Response {
     let snapshot = gateway.snapshot();
@@ -20,6 +30,8 @@ pub(super) async fn answer(State(gateway): State<Arc<dyn Gateway>>) -> Response 
             .map(|target| {
                 json!({
                     "target": target.target,
+                    "source": target.source,
+                    "weight": target.weight,
                     "open": target.open,
                     "opening": target.opening,
                     "resting": target.resting,
@@ -39,6 +51,7 @@ pub(super) async fn answer(State(gateway): State<Arc<dyn Gateway>>) -> Response 
             "in_flight": report.in_flight,
             "pending": report.pending,
             "targets": targets,
+            "sources": report.sources.iter().map(source).collect::<Vec<_>>(),
         })
     });
     super::answer(StatusCode::OK, &upstreams.collect())

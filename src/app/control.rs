@@ -53,6 +53,7 @@ pub(super) struct Tasks {
     whole: Option<Watch<()>>,
     tls: Option<Watch<Arc<[PathBuf]>>>,
     maintenance: Option<Watch<PathBuf>>,
+    lists: Option<Watch<PathBuf>>,
     next_look: Instant,
     next_tick: Instant,
     looking: Option<JoinHandle<Look>>,
@@ -74,6 +75,7 @@ struct Look {
     whole: Option<(Watch<()>, Looked<()>)>,
     tls: Option<(Watch<Arc<[PathBuf]>>, bool)>,
     maintenance: Option<(Watch<PathBuf>, bool, Option<maintenance::Said>)>,
+    lists: Option<(Watch<PathBuf>, bool)>,
 }
 
 /// What came of asking upstreams.
@@ -102,13 +104,16 @@ impl Tasks {
         for name in reflections.missing() {
             schedule.asked(name, true);
         }
-        let (whole, tls, maintenance) = match watches {
-            Some(Watches { whole, tls, maintenance }) => (Some(whole), Some(tls), Some(maintenance)),
-            None => (None, None, None),
+        let (whole, tls, lists, maintenance) = match watches {
+            Some(Watches { whole, tls, lists, maintenance }) => {
+                (Some(whole), Some(tls), Some(lists), Some(maintenance))
+            }
+            None => (None, None, None, None),
         };
         Self {
             whole,
             tls,
+            lists,
             maintenance,
             next_look: Instant::now() + config.reload.files.value,
             next_tick: Instant::now() + TICK,
@@ -124,15 +129,16 @@ impl Tasks {
         }
     }
 
-    /// Goes on with the files of a load. The certificates of one that is refused are not in use, but with others it
-    /// may be taken; those that are in use are looked at on.
+    /// Goes on with the files of a load. The certificates and lists of one that is refused are not in use, but with
+    /// others it may be taken; those that are in use are looked at on.
     fn watch(&mut self, watches: Watches, is_reloaded: bool) {
-        let Watches { mut whole, tls, maintenance } = watches;
+        let Watches { mut whole, tls, lists, maintenance } = watches;
         if is_reloaded {
-            self.tls = Some(tls);
+            (self.tls, self.lists) = (Some(tls), Some(lists));
             self.maintenance = Some(maintenance);
         } else {
             whole.take_over(tls, &());
+            whole.take_over(lists, &());
         }
         self.whole = Some(whole);
     }
@@ -342,9 +348,9 @@ impl Control {
     /// again as well.
     fn look(&mut self) {
         self.tasks.next_look = Instant::now() + self.config().reload.files.value;
-        let (whole, tls) = (self.tasks.whole.take(), self.tasks.tls.take());
+        let (whole, tls, lists) = (self.tasks.whole.take(), self.tasks.tls.take(), self.tasks.lists.take());
+        let (handle, live) = (Arc::clone(&self.shared.handle), self.shared.current().live.clone());
         let maintenance = self.tasks.maintenance.take();
-        let handle = Arc::clone(&self.shared.handle);
         self.tasks.looking = Some(spawn_blocking(move || Look {
             whole: whole.map(|mut watch| {
                 let looked = watch.look();
@@ -360,11 +366,16 @@ impl Control {
                 let said = looked.tasks.first().map(|file| maintenance::read(file));
                 (watch, looked.is_changing, said)
             }),
+            lists: lists.map(|mut watch| {
+                let looked = watch.look();
+                live.read_again(&looked.tasks);
+                (watch, looked.is_changing)
+            }),
         }));
     }
 
     fn looked(&mut self, looked: Result<Look, JoinError>) {
-        let Ok(Look { whole, tls, maintenance }) = looked else { return };
+        let Ok(Look { whole, tls, lists, maintenance }) = looked else { return };
         let mut is_changing = false;
         // A look at the files of before says nothing about those that were loaded meanwhile.
         if let Some((watch, looked)) = whole.filter(|_| self.tasks.whole.is_none()) {
@@ -388,6 +399,10 @@ impl Control {
                 self.shared.handle.maintenance().by_file(said.as_deref());
             }
         }
+        if let Some((watch, is_list_changing)) = lists.filter(|_| self.tasks.lists.is_none()) {
+            self.tasks.lists = Some(watch);
+            is_changing |= is_list_changing;
+        }
         if is_changing {
             self.tasks.next_look = Instant::now() + SOON.min(self.config().reload.files.value);
         }
@@ -398,10 +413,11 @@ impl Control {
         let names = self.tasks.schedule.due();
         let (config, before) = (Arc::clone(self.config()), self.tasks.tried.clone());
         let live = self.shared.current().live.clone();
+        let targets = move |name: &str| live.targets(name);
         let runtime = runtime::Handle::current();
         self.tasks.asking = Some(spawn_blocking(move || {
             let (reflections, failures) =
-                runtime.block_on(Reflections::ask(&config, &names, &before, Some(&live), PATIENCE));
+                runtime.block_on(Reflections::ask(&config, &names, &before, &targets, PATIENCE));
             Asked { names, reflections, failures }
         }));
     }

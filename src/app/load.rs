@@ -13,6 +13,7 @@ use crate::admin::guard::Token;
 use crate::compile::changes::{Generation, breaking};
 use crate::compile::live::Live;
 use crate::compile::reflections::{Failure, PATIENCE, Reflections};
+use crate::compile::supplies::{self, Supplies};
 use crate::compile::{Compiled, Terms, compile, tls};
 use crate::config::Config;
 use crate::config::files::read_secret;
@@ -35,6 +36,8 @@ pub(super) struct Watches {
     pub(super) tls: Watch<Arc<[PathBuf]>>,
     /// The file that switches maintenance, which nothing is loaded for.
     pub(super) maintenance: Watch<PathBuf>,
+    /// Lists of targets, which are read again by themselves.
+    pub(super) lists: Watch<PathBuf>,
 }
 
 /// A configuration with its texts, to which the places of problems point.
@@ -78,11 +81,11 @@ pub(super) struct Attempt {
 
 /// Loads everything anew. What cannot be had of an upstream is no error.
 pub(super) async fn load(origin: &Origin, before: Option<&Before>, cores: usize) -> Attempt {
-    let mut watches = Watches { whole: Watch::new(), tls: Watch::new(), maintenance: Watch::new() };
+    let mut watches = Watches::new();
     if let Some(file) = &origin.file {
         watches.whole.add(Item::File(file.clone()), ());
     }
-    let (config, problems) = match (origin.load)() {
+    let (config, mut problems) = match (origin.load)() {
         Ok(loaded) => loaded,
         Err(problems) => return Attempt::failed(problems),
     };
@@ -90,9 +93,13 @@ pub(super) async fn load(origin: &Origin, before: Option<&Before>, cores: usize)
     let known = before.map(|before| before.live.reflections().clone()).unwrap_or_default();
     let needed = Reflections::needed(&config);
     let time = if before.is_none() { FIRST_PATIENCE } else { PATIENCE };
-    let (reflections, failures) = Reflections::ask(&config, &needed, &known, None, time).await;
+    let supplies = Supplies::new(&config, before.map(|before| &before.live), &mut problems);
+    supplies.look_up(FIRST_PATIENCE).await;
+    supplies.report(&mut problems);
+    let targets = |name: &str| supplies.targets(name);
+    let (reflections, failures) = Reflections::ask(&config, &needed, &known, &targets, time).await;
     let configured = Configured { sources: problems.sources.clone(), config: Arc::new(config) };
-    let mut attempt = finish(configured, problems, reflections, before, cores, watches);
+    let mut attempt = finish(configured, problems, (reflections, supplies), before, cores, watches);
     (attempt.asked, attempt.failures) = (needed, failures);
     attempt
 }
@@ -106,8 +113,9 @@ pub(super) fn reload(
 ) -> Attempt {
     let mut problems = Problems::default();
     problems.sources = configured.sources.clone();
-    let watches = Watches { whole: Watch::new(), tls: Watch::new(), maintenance: Watch::new() };
-    let attempt = finish(configured, problems, reflections, Some(before), cores, watches);
+    let supplies = Supplies::new(&configured.config, Some(&before.live), &mut problems);
+    let told = (reflections, supplies);
+    let attempt = finish(configured, problems, told, Some(before), cores, Watches::new());
     // The files are those of the configuration, and their changes are seen to.
     Attempt { watches: None, ..attempt }
 }
@@ -115,13 +123,14 @@ pub(super) fn reload(
 fn finish(
     configured: Configured,
     mut problems: Problems,
-    reflections: Reflections,
+    (reflections, supplies): (Reflections, Supplies),
     before: Option<&Before>,
     cores: usize,
     mut watches: Watches,
 ) -> Attempt {
     let live = before.map(|before| &before.live);
-    let terms = Terms { cores, live, reflections: reflections.clone(), lenient: true, guarded: true };
+    let terms =
+        Terms { cores, live, reflections: reflections.clone(), supplies, lenient: true, guarded: true };
     let (compiled, files): (_, Vec<PathBuf>) = compile(&configured.config, &mut problems, terms);
     for file in files {
         watches.whole.add(Item::File(file), ());
@@ -148,10 +157,17 @@ fn finish(
 }
 
 impl Watches {
+    fn new() -> Self {
+        Self { whole: Watch::new(), tls: Watch::new(), lists: Watch::new(), maintenance: Watch::new() }
+    }
+
     /// Adds the files that a configuration names. To be called before they are read.
     fn add(&mut self, config: &Config) {
         self.maintenance = maintenance::watch(config);
         watch::named(config).into_iter().for_each(|item| self.whole.add(item, ()));
+        for file in supplies::lists(config) {
+            self.lists.add(Item::File(file.clone()), file);
+        }
         for files in tls::watched(config) {
             let files: Arc<[PathBuf]> = files.into();
             for file in &*files {

@@ -59,6 +59,9 @@ pub fn render() -> String {
         &upstream::EJECTED,
         &upstream::UNHEALTHY,
         &upstream::TRIPPED,
+        &upstream::TARGETS,
+        &upstream::RESOLUTIONS,
+        &upstream::MOVES,
         &LINES,
         &SPANS,
     ])

@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::admin::Admin;
 use crate::compile::reflections::{PATIENCE, Reflections};
+use crate::compile::supplies::Supplies;
 use crate::compile::{Compiled, Terms, compile, networks};
 use crate::config::Config;
 use crate::config::place::Place;
@@ -125,8 +126,14 @@ pub fn cores() -> usize {
 pub fn prepare(config: &Config, problems: &mut Problems, guarded: bool) -> io::Result<Option<Compiled>> {
     check_log(config, problems);
     let (needed, none) = (Reflections::needed(config), Reflections::default());
-    let (reflections, _) = runtime()?.block_on(Reflections::ask(config, &needed, &none, None, PATIENCE));
-    let terms = Terms { cores: cores(), live: None, reflections, lenient: false, guarded };
+    let supplies = Supplies::new(config, None, problems);
+    let reflections = runtime()?.block_on(async {
+        supplies.look_up(PATIENCE).await;
+        let targets = |name: &str| supplies.targets(name);
+        Reflections::ask(config, &needed, &none, &targets, PATIENCE).await.0
+    });
+    supplies.report(problems);
+    let terms = Terms { cores: cores(), live: None, reflections, supplies, lenient: false, guarded };
     let compiled = compile(config, problems, terms).0;
     if let Some(compiled) = &compiled {
         compiled.live.announce();

@@ -11,6 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::compile::supplies;
 use crate::config::Config;
 use crate::config::descriptors::{Descriptors, Protos};
 use crate::config::files::proto_files;
@@ -144,7 +145,8 @@ pub(super) fn named(config: &Config) -> Vec<Item> {
     let pages = config.routes.iter().filter_map(|route| route.answer.as_ref()?.file.as_ref());
     let pages = pages.chain(&config.maintenance.page);
     let files = callers.chain(authorities).chain(pages).map(|path| &path.value).chain(secrets).chain(keys);
-    descriptors.chain(files.map(|path| Item::File(path.to_path_buf()))).collect()
+    let files = files.map(|path| path.to_path_buf()).chain(supplies::of_the_system(config));
+    descriptors.chain(files.map(Item::File)).collect()
 }
 
 /// A number that changes with what is looked at. The time of the last change of a file's status is part of it,

@@ -1,11 +1,13 @@
 //! What one generation of the configuration hands to the next: the upstreams with their connections, what upstreams
 //! told about themselves, how much was called, and the keys of those who sign tokens.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::descriptors::Catalogue;
 use super::policies::Lasting;
 use super::reflections::Reflections;
+use super::supplies;
 use super::upstreams::Upstream;
 use crate::own::health::{Board, Served};
 use crate::policy::introspection;
@@ -35,7 +37,6 @@ pub struct Live {
 #[derive(Clone, Debug)]
 struct Kept {
     name: String,
-    targets: Vec<Target>,
     channel: Channel,
     connector: Option<Arc<Connector>>,
     /// Absent where its descriptors cannot be had.
@@ -55,7 +56,6 @@ impl Live {
         let upstreams = upstreams.iter().enumerate().map(|(position, upstream)| Kept {
             schema: catalogue.schema_of(position).cloned(),
             name: upstream.name.clone(),
-            targets: upstream.targets.clone(),
             channel: upstream.channel.clone(),
             connector: upstream.connector.clone(),
         });
@@ -70,15 +70,20 @@ impl Live {
         }
     }
 
-    /// The channel of an upstream whose targets are the same still.
-    pub(super) fn channel(&self, name: &str, targets: &[Target]) -> Option<&Channel> {
-        let kept = self.upstreams.iter().find(|kept| kept.name == name)?;
-        (kept.targets == targets).then_some(&kept.channel)
+    /// The channel of an upstream.
+    pub(super) fn channel(&self, name: &str) -> Option<&Channel> {
+        self.upstreams.iter().find(|kept| kept.name == name).map(|kept| &kept.channel)
     }
 
-    /// The targets of an upstream.
-    pub(super) fn targets(&self, name: &str) -> Option<&[Target]> {
-        self.upstreams.iter().find(|kept| kept.name == name).map(|kept| &*kept.targets)
+    /// The targets of an upstream of now.
+    pub fn targets(&self, name: &str) -> Vec<Target> {
+        self.channel(name).map(Channel::targets).unwrap_or_default()
+    }
+
+    /// Reads the files of targets again that are among these.
+    pub fn read_again(&self, files: &[PathBuf]) {
+        let sources = self.upstreams.iter().flat_map(|kept| kept.channel.files());
+        supplies::read_again(sources.filter(|source| files.iter().any(|file| source.file() == Some(file))));
     }
 
     /// How much a version of the API has been used so far.

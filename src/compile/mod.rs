@@ -29,6 +29,7 @@ mod services;
 mod split;
 mod store;
 mod streams;
+pub mod supplies;
 pub mod tls;
 mod tokens;
 mod upstreams;
@@ -45,6 +46,7 @@ use own::Own;
 use policies::Policies;
 pub use policies::networks;
 use reflections::Reflections;
+use supplies::Supplies;
 use versions::{Assignment, Making};
 
 /// What compiling needs beside the configuration.
@@ -56,6 +58,8 @@ pub struct Terms<'a> {
     pub live: Option<&'a Live>,
     /// What upstreams told about themselves.
     pub reflections: Reflections,
+    /// Where the targets of the upstreams come from.
+    pub supplies: Supplies,
     /// Whether an upstream that cannot be asked for its descriptors is left out with a warning, rather than an
     /// error.
     pub lenient: bool,
@@ -94,7 +98,7 @@ pub fn compile(
         true => policies::build(config, lasting, terms.cores, problems),
         false => Policies::default(),
     };
-    let upstreams = upstreams::build(config, problems, terms.cores, terms.live);
+    let upstreams = upstreams::build(config, problems, terms.cores, terms.live, &terms.supplies);
     let mut loading = Loading {
         reflections: &terms.reflections,
         lenient: terms.lenient,

@@ -7,12 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 
-use super::live::Live;
-use super::tls;
-use super::upstreams::targets;
+use crate::config::Config;
 use crate::config::descriptors::Descriptors;
-use crate::config::problem::Problems;
-use crate::config::{self, Config};
 use crate::schema::Schema;
 use crate::upstream::reflection::{Limits, fetch};
 use crate::upstream::target::Target;
@@ -87,20 +83,16 @@ impl Reflections {
     /// Asks some upstreams of a configuration. The others, and those that cannot answer now, keep what is known of
     /// them from `before`. Each target of an upstream has `time` to answer. Says which could not, and why.
     ///
-    /// `live` is what was made of this very configuration, if that is what is served: what opens TLS to the targets is
-    /// used as it is then, in place of reading its files.
+    /// `targets` gives those of an upstream.
     pub async fn ask(
         config: &Config,
         names: &BTreeSet<String>,
         before: &Self,
-        live: Option<&Live>,
+        targets: &(dyn Fn(&str) -> Vec<Target> + Sync),
         time: Duration,
     ) -> (Self, Vec<Failure>) {
         let asked = config.upstreams.iter().filter(|(name, _)| names.contains(&name.value));
-        let asked = asked.map(|(name, settings)| {
-            let kept = live.and_then(|live| live.targets(name)).map(<[Target]>::to_vec);
-            (name.value.clone(), kept.unwrap_or_else(|| targets_of(settings)))
-        });
+        let asked = asked.map(|(name, _)| (name.value.clone(), targets(name)));
         let answers = stream::iter(asked).map(|(name, targets)| async move {
             let answer = reflect(&targets, time).await;
             (name, answer)
@@ -159,16 +151,10 @@ pub(super) const fn is_source(source: &Descriptors) -> bool {
     !matches!(source, Descriptors::HttpRules(_))
 }
 
-/// The targets of an upstream. What is wrong with them is reported where upstreams are built.
-fn targets_of(settings: &config::upstream::Upstream) -> Vec<Target> {
-    let connector = tls::connector(settings, &mut Problems::default());
-    targets(settings, connector.as_ref(), &mut Problems::default())
-}
-
 /// Asks an upstream for its descriptors, one target after the other.
 async fn reflect(targets: &[Target], time: Duration) -> Result<Told, Vec<String>> {
     let limits = Limits { time, ..Limits::default() };
-    let mut failure = vec!["It has no target.".to_owned()];
+    let mut failure = vec!["No target of it is known.".to_owned()];
     for target in targets {
         match fetch(target, &limits).await {
             Ok(reflected) => return load(reflected.files),

@@ -43,7 +43,7 @@ impl Shared {
         let Kind::Redis(written) = &config.rate_limits.store else { return Self::default() };
         let connector = match is_secure(written) {
             true => match tls::store_connector(written, problems) {
-                Some(loaded) => Some(super::upstreams::same(kept.connector.as_ref(), loaded)),
+                Some(loaded) => Some(super::supplies::same(kept.connector.as_ref(), loaded)),
                 None => return Self::default(),
             },
             false => None,

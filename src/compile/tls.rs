@@ -126,9 +126,10 @@ pub(super) fn asking(
     connector.map(Arc::new)
 }
 
-/// The first target of an upstream that has TLS.
+/// The first target of an upstream that has TLS, or may have it.
 fn secure(upstream: &Upstream) -> Option<&Located<Target>> {
-    upstream.targets.iter().find(|target| matches!(target.value, Target::Tls { .. }))
+    let may = |target: &Target| matches!(target, Target::File(_)) && upstream.tls.is_some();
+    upstream.targets.iter().find(|target| target.is_secure() || may(target))
 }
 
 fn settings(tls: &UpstreamTls) -> client::Settings {

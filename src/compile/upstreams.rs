@@ -5,14 +5,13 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::live::Live;
-use super::tls;
+use super::supplies::Supplies;
 use crate::call::service::CallService;
 use crate::config::Config;
 use crate::config::failing;
 use crate::config::place::Located;
 use crate::config::problem::{Problem, Problems};
 use crate::config::upstream;
-use crate::config::value::address;
 use crate::status::Code;
 use crate::tls::client::Connector;
 use crate::upstream::channel::Channel;
@@ -22,12 +21,10 @@ use crate::upstream::decide::health::Health;
 use crate::upstream::decide::outlier::Outliers;
 use crate::upstream::decide::retry::Retries;
 use crate::upstream::settings::Settings;
-use crate::upstream::target::Target;
 
 /// An upstream of the configuration, ready to be called.
 pub(super) struct Upstream {
     pub(super) name: String,
-    pub(super) targets: Vec<Target>,
     pub(super) channel: Channel,
     pub(super) service: Arc<dyn CallService>,
     /// What opens TLS to its targets, if one of them has it.
@@ -41,26 +38,25 @@ impl Upstream {
     }
 }
 
-/// Builds every upstream, in the order of the configuration. One whose targets are those of the last
-/// generation keeps its connections and what is known of the targets; nothing else is connected yet.
+/// Builds every upstream, in the order of the configuration. One that the last generation has, too, keeps its connections
+/// and what is known of the targets, as far as those stay; nothing else is connected yet.
 pub(super) fn build(
     config: &Config,
     problems: &mut Problems,
     cores: usize,
     live: Option<&Live>,
+    supplies: &Supplies,
 ) -> Vec<Upstream> {
     let mut built = Vec::new();
     for (name, upstream) in config.upstreams.iter() {
-        let connector = tls::connector(upstream, problems).map(|loaded| kept(name, loaded, live));
-        let targets = targets(upstream, connector.as_ref(), problems);
+        let (feed, connector) = supplies.of(name);
         let settings = settings(upstream, config.codec.message.as_usize(), problems);
-        let kept = live.and_then(|live| live.channel(name, &targets));
-        let channel = match kept {
-            Some(kept) => kept.tuned(settings),
-            None => Channel::new(name.as_str(), targets.clone(), settings, cores),
+        let channel = match live.and_then(|live| live.channel(name)) {
+            Some(kept) => kept.moved(settings, feed),
+            None => Channel::fed(name.as_str(), feed, settings, cores),
         };
         let service = Arc::new(channel.clone());
-        built.push(Upstream { name: name.value.clone(), targets, channel, service, connector });
+        built.push(Upstream { name: name.value.clone(), channel, service, connector });
     }
     built
 }
@@ -142,46 +138,4 @@ fn health(health: &failing::Health) -> Health {
         unhealthy: health.unhealthy.value,
         healthy: health.healthy.value,
     }
-}
-
-/// What opens TLS to an upstream: what did so before if its settings are the same, so that the channel stays too. It
-/// takes over what the files hold now.
-fn kept(name: &str, loaded: Arc<Connector>, live: Option<&Live>) -> Arc<Connector> {
-    same(live.and_then(|live| live.connector(name)), loaded)
-}
-
-/// What opened TLS before, with what the files hold now, if its settings are the same.
-pub(super) fn same(kept: Option<&Arc<Connector>>, loaded: Arc<Connector>) -> Arc<Connector> {
-    match kept {
-        Some(kept) if kept.settings() == loaded.settings() => {
-            kept.replace(&loaded);
-            Arc::clone(kept)
-        }
-        _ => loaded,
-    }
-}
-
-/// The targets of an upstream, as far as they are valid. Those with TLS need a connector.
-pub(super) fn targets(
-    upstream: &upstream::Upstream,
-    connector: Option<&Arc<Connector>>,
-    problems: &mut Problems,
-) -> Vec<Target> {
-    let server_name = upstream.tls.as_ref().and_then(|tls| tls.server_name.as_ref());
-    let mut targets = Vec::new();
-    for target in upstream.targets.iter() {
-        let text = target.value.to_string();
-        let parsed = match (&target.value, connector) {
-            (address::Target::Tls { .. }, None) => continue,
-            (address::Target::Tls { .. }, Some(connector)) => {
-                Target::secure(&text, Arc::clone(connector), server_name.map(|name| name.as_str()))
-            }
-            _ => Target::parse(&text),
-        };
-        match parsed {
-            Ok(target) => targets.push(target),
-            Err(error) => problems.push(Problem::error(format!("{error}.")).at(target.place)),
-        }
-    }
-    targets
 }

@@ -37,6 +37,7 @@ pub mod plan;
 pub mod policy;
 pub mod problem;
 pub mod reload;
+pub mod resolver;
 pub mod rewrite;
 pub mod route;
 pub mod schema;
@@ -45,6 +46,7 @@ pub mod settings;
 pub mod split;
 pub mod store;
 pub mod stream;
+pub mod targets;
 pub mod telemetry;
 pub mod tls;
 pub mod tokens;
@@ -69,6 +71,7 @@ use plan::{Plan, RateLimits};
 use policy::Policy;
 use problem::{Problem, Problems};
 use reload::Reload;
+use resolver::Resolver;
 use rewrite::Rewrite;
 use route::Route;
 use service::Service;
@@ -106,6 +109,8 @@ settings! {
         descriptors: Vec<Descriptors> = Vec::new(),
         /// The gRPC backends by name.
         upstreams: Named<Upstream>,
+        /// How names of targets are looked up.
+        resolver: Resolver = Resolver::default(),
         /// What is exposed.
         services: NonEmpty<Service>,
         /// Routes beside those that the descriptors declare.
@@ -142,7 +147,7 @@ settings! {
         /// What Transom tells about the calls that it carries.
         telemetry: Telemetry = Telemetry::default(),
     }
-    check check(upstreams, policies, plans, identity, versions)
+    check check(upstreams, policies, plans, identity, versions, resolver)
     example SMALLEST
 }
 
@@ -191,6 +196,7 @@ impl Config {
             documents: Documents::default(),
             descriptors: Vec::new(),
             upstreams: Named::new(upstreams),
+            resolver: Resolver::default(),
             services: NonEmpty::new(Service::everything(), []),
             routes: Vec::new(),
             rewrites: Vec::new(),
@@ -224,6 +230,7 @@ impl Config {
         plans: Option<&Option<Named<Plan>>>,
         identity: Option<&Identity>,
         versions: Option<&Vec<Version>>,
+        resolver: Option<&Resolver>,
     ) {
         if let Some(versions) = versions {
             reader.check_versions(versions);
@@ -239,6 +246,9 @@ impl Config {
         }
         if let Some(upstreams) = upstreams {
             reader.check_upstreams(upstreams);
+        }
+        if let (Some(upstreams), Some(resolver)) = (upstreams, resolver) {
+            resolver.check(reader, upstreams);
         }
     }
 }

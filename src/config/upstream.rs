@@ -21,7 +21,8 @@ settings! {
     /// A gRPC backend: the URL of its only target, or a mapping.
     pub struct Upstream, short for [targets] {
         /// Where the backend is reached: `http://host:port`, `https://host:port` or `unix:/path`. `balance`
-        /// says how they share the calls.
+        /// says how they share the calls. Or where it is found: all addresses of `dns://name:port`, the SRV records
+        /// of `srv://_service._proto.name` (with TLS `dns+https` and `srv+https`), the list in `file:/path`.
         targets: NonEmpty<Located<Target>>,
         /// Where the descriptors of this upstream come from, in place of those at the top of the file.
         descriptors: Vec<Descriptors> = Vec::new(),
@@ -79,7 +80,9 @@ impl Upstream {
     ) {
         if let Some(targets) = targets {
             check_tls(reader, targets, tls.and_then(Option::as_ref));
-            check_shares(reader, targets.len(), balance, outliers.and_then(Option::as_ref));
+            if targets.iter().all(|target| !target.is_found()) {
+                check_shares(reader, targets.len(), balance, outliers.and_then(Option::as_ref));
+            }
         }
         if let (Some(timeout), Some(Some(retries))) = (timeout, retries) {
             check_times(reader, timeout.value, retries);
@@ -92,7 +95,8 @@ fn check_tls(reader: &mut Reader<'_>, targets: &[Located<Target>], tls: Option<&
     if tls.is_none() {
         return;
     }
-    if targets.iter().all(|target| !matches!(target.value, Target::Tls { .. })) {
+    let may_have_it = |target: &Target| target.is_secure() || matches!(target, Target::File(_));
+    if targets.iter().all(|target| !may_have_it(target)) {
         let message =
             format!("{} has settings of TLS, but no target that begins with https://.", reader.path());
         let problem = Problem::error(message).at(targets.first().and_then(|target| target.place));

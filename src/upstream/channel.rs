@@ -21,11 +21,12 @@ use super::decide::retry::{Cause, Next, Pushback, Retries, Tries};
 use super::exchange::{Bounds, Exchange};
 use super::fault::{Failure, Told, full, hung, late, unopened};
 use super::frames::Terms;
+use super::group::Member;
 use super::http2::handle::{Stream, Turn};
 use super::http2::hpack::Request;
 use super::http2::piece::Piece;
 use super::http2::reason::Error;
-use super::links::{Choice, Lease, Wish};
+use super::links::{Choice, Connection, Lease, Wish};
 use super::meters::Attempt;
 use super::pool::Pool;
 use super::report::Report;
@@ -34,6 +35,7 @@ use super::request::{
     framed,
 };
 use super::settings::Settings;
+use super::source::{Feed, Source};
 use super::target::Target;
 use super::upload::Upload;
 use super::watch::Watch;
@@ -75,20 +77,26 @@ pub struct Channel {
 struct Shared {
     pool: Arc<Pool>,
     settings: Settings,
+    feed: Feed,
 }
 
 impl Channel {
     /// A channel to `targets` for an application with `cores` runtimes. Nothing is connected yet.
     /// `name` stands in the log.
     pub fn new(name: impl Into<Arc<str>>, targets: Vec<Target>, settings: Settings, cores: usize) -> Self {
-        let pool = Arc::new(Pool::new(name.into(), targets, settings.rules(), cores));
-        Self { shared: Arc::new(Shared { pool, settings }) }
+        Self::fed(name, Feed::of(targets), settings, cores)
+    }
+
+    /// A channel to targets that may change.
+    pub fn fed(name: impl Into<Arc<str>>, feed: Feed, settings: Settings, cores: usize) -> Self {
+        let pool = Arc::new(Pool::new(name.into(), feed.clone(), settings.rules(), cores));
+        Self { shared: Arc::new(Shared { pool, settings, feed }) }
     }
 
     /// A channel to the same targets by other settings. It shares the connections and what is known of the targets. What
     /// concerns them holds once it is [taken up](Self::take_up).
     pub fn tuned(&self, settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared { pool: Arc::clone(&self.shared.pool), settings }) }
+        self.moved(settings, self.shared.feed.clone())
     }
 
     /// The same channel, which sends no call again that may have arrived and is not idempotent, whatever its settings say.
@@ -97,11 +105,33 @@ impl Channel {
         self.tuned(Settings { retries: Retries::default(), ..self.shared.settings.clone() })
     }
 
-    /// Lets the settings hold for everything that is shared with other channels, and begins to ask targets for their
-    /// health where that is wanted and there is a runtime.
+    /// The same to other targets, once it is taken up. Of those that stay, connections and what is known are kept;
+    /// calls that are with the others end there.
+    pub fn moved(&self, settings: Settings, feed: Feed) -> Self {
+        Self { shared: Arc::new(Shared { pool: Arc::clone(&self.shared.pool), settings, feed }) }
+    }
+
+    /// The targets of now.
+    pub fn targets(&self) -> Vec<Target> {
+        self.shared.feed.endpoints().into_iter().map(|endpoint| endpoint.target).collect()
+    }
+
+    /// The source of its targets that gives what this one would, with what it knows.
+    pub fn like(&self, source: &Source) -> Option<&Arc<Source>> {
+        self.shared.feed.like(source)
+    }
+
+    /// Those of its sources that are files.
+    pub fn files(&self) -> impl Iterator<Item = &Arc<Source>> {
+        self.shared.feed.sources().filter(|source| source.file().is_some())
+    }
+
+    /// Lets the settings and targets hold for everything that is shared with other channels, and begins to ask targets for
+    /// their health, and name servers for targets, where that is wanted and there is a runtime.
     pub fn take_up(&self) {
-        let settings = &self.shared.settings;
-        self.shared.pool.retune(&settings.rules(), settings.health.as_ref());
+        let Shared { pool, settings, feed } = &*self.shared;
+        pool.follow(feed);
+        pool.retune(&settings.rules(), settings.health.as_ref());
     }
 
     /// What its connections are doing now.
@@ -213,7 +243,7 @@ impl Drop for Try {
 
 /// A try that failed, and what goes on.
 struct Failed<'a> {
-    target: usize,
+    member: &'a Arc<Member>,
     outcome: Result<Reply, Failure>,
     tries: &'a mut Tries,
     wish: &'a mut Wish,
@@ -256,16 +286,18 @@ impl Shared {
                 _ => Box::pin(Arc::clone(&self.pool).wait(slot, &self.settings.balance, wish)).await,
             };
             let lease = lease.inspect_err(|status| work.end(status.code()))?;
-            let target = lease.target();
-            work.sent_to(self.pool.target(target));
+            // Of this core alone, which the target is not.
+            let connection: Arc<Connection> = Arc::clone(&lease.connection);
+            let member = &connection.member;
+            work.sent_to(member.target());
             match self.exchange(slot, lease, work, tries).await {
                 Ok(mut reply) if reply.status.is_ok() => {
-                    self.pool.group().succeeded(target);
+                    self.pool.group().succeeded(member);
                     work.replied(&mut reply);
                     return Ok(reply);
                 }
                 outcome => {
-                    let failed = Failed { target, outcome, tries: &mut tries, wish: &mut wish };
+                    let failed = Failed { member, outcome, tries: &mut tries, wish: &mut wish };
                     if let Some(outcome) = Box::pin(self.failed(work, failed)).await {
                         return outcome;
                     }
@@ -276,7 +308,7 @@ impl Shared {
 
     /// What comes of a try that failed; nothing if there is another one.
     async fn failed(&self, work: &mut Try, failed: Failed<'_>) -> Option<Result<Reply, Status>> {
-        let Failed { target, outcome, tries, wish } = failed;
+        let Failed { member, outcome, tries, wish } = failed;
         let (is_blamed, cause) = match &outcome {
             Ok(reply) => {
                 let code = reply.status.code();
@@ -287,11 +319,11 @@ impl Shared {
         };
         let group = self.pool.group();
         if is_blamed {
-            group.failed(target);
+            group.failed(member);
         } else if outcome.is_ok() {
-            group.succeeded(target);
+            group.succeeded(member);
         }
-        let told = self.told(target, work);
+        let told = self.told(member, work);
         let count = tries.count;
         let pause = cause.filter(|_| work.is_whole()).and_then(|cause| self.pause(cause, tries, work));
         let Some(pause) = pause else {
@@ -313,7 +345,7 @@ impl Shared {
         };
         work.end(status.code());
         told.again(&status, why.as_ref(), count);
-        wish.avoid(target);
+        wish.avoid(member);
         if !pause.is_zero() {
             sleep(pause).await;
         }
@@ -342,8 +374,9 @@ impl Shared {
         Some(pause)
     }
 
-    fn told(&self, target: usize, work: &Try) -> Told {
-        Told { pool: Arc::clone(&self.pool), target, method: Arc::clone(&work.method) }
+    fn told(&self, member: &Arc<Member>, work: &Try) -> Told {
+        let (pool, member) = (Arc::clone(&self.pool), Arc::clone(member));
+        Told { pool, member, method: Arc::clone(&work.method) }
     }
 
     /// What a call has in common with others that go to the same target.
@@ -391,11 +424,11 @@ impl Shared {
     }
 
     async fn patient(&self, slot: usize, lease: Lease, work: &mut Try) -> Result<Reply, Failure> {
-        let target = lease.target();
+        let told = work.method.server_streaming.then(|| self.told(lease.member(), work));
         let mut exchange = self.open(slot, lease, work).await?;
         let terms = Terms { limit: self.settings.max_message, compressed: work.encodings.accepted.is_some() };
-        if work.method.server_streaming {
-            Box::pin(stream::open(exchange, terms, self.told(target, work))).await
+        if let Some(told) = told {
+            Box::pin(stream::open(exchange, terms, told)).await
         } else {
             exchange.run(terms).await
         }
@@ -437,8 +470,8 @@ impl Shared {
     fn begin(&self, turn: Turn, lease: &Lease, work: &Try) -> Result<Result<Stream, Error>, Status> {
         let timeout = work.timeout()?.map(Timeout::new);
         let request = Request {
-            secure: self.pool.target(lease.target()).tls().is_some(),
-            authority: self.pool.target(lease.target()).authority(),
+            secure: lease.member().target().tls().is_some(),
+            authority: lease.member().target().authority(),
             path: work.method.path.as_str(),
             constant: CONSTANT,
             varying: [

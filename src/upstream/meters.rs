@@ -61,6 +61,41 @@ pub static TRIPPED: Family<Count> = Family::new(
     &["upstream", "bound"],
 );
 
+/// Targets of now.
+pub static TARGETS: Family<Level> =
+    Family::new("transom_upstream_targets", "Targets that calls may go to, however they are.", &["upstream"]);
+
+/// Answers of those who say where targets are.
+pub static RESOLUTIONS: Family<Count> = Family::new(
+    "transom_upstream_resolutions_total",
+    "How often name servers were asked or files read for targets, by what came of it.",
+    &["upstream", "result"],
+);
+
+/// Changes of the lists of targets.
+pub static MOVES: Family<Count> = Family::new(
+    "transom_upstream_target_changes_total",
+    "How often a name server or a file gave other targets than before.",
+    &["upstream"],
+);
+
+/// What is counted of one source of targets.
+pub(super) struct Found {
+    pub(super) answered: Arc<Count>,
+    pub(super) failed: Arc<Count>,
+    pub(super) changes: Arc<Count>,
+}
+
+impl Found {
+    pub(super) fn new(upstream: &str) -> Self {
+        Self {
+            answered: RESOLUTIONS.series(&[upstream, "answered"]),
+            failed: RESOLUTIONS.series(&[upstream, "failed"]),
+            changes: MOVES.series(&[upstream]),
+        }
+    }
+}
+
 /// What is counted of one upstream beside its calls.
 pub(super) struct Meters {
     pub(super) connections: Arc<Level>,
@@ -68,6 +103,7 @@ pub(super) struct Meters {
     pub(super) ejections: Arc<Count>,
     pub(super) ejected: Arc<Level>,
     pub(super) unhealthy: Arc<Level>,
+    pub(super) targets: Arc<Level>,
     /// By the bound of calls in flight, and of those that wait.
     pub(super) tripped: [Arc<Count>; 2],
     retries: [Arc<Count>; REASONS.len()],
@@ -83,6 +119,7 @@ impl Meters {
             ejections: EJECTIONS.series(&[upstream]),
             ejected: EJECTED.series(&[upstream]),
             unhealthy: UNHEALTHY.series(&[upstream]),
+            targets: TARGETS.series(&[upstream]),
             tripped: ["in_flight", "pending"].map(|bound| TRIPPED.series(&[upstream, bound])),
             retries: REASONS.map(|reason| RETRIES.series(&[upstream, reason])),
         }

@@ -14,7 +14,9 @@ pub mod http2;
 pub mod meters;
 pub mod reflection;
 pub mod report;
+pub mod resolver;
 pub mod settings;
+pub mod source;
 pub mod target;
 
 mod connect;

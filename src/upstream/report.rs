@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::source::SourceReport;
+
 /// The connections of an upstream at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -14,12 +16,14 @@ pub struct Report {
     pub pending: u32,
     /// Each target, in the order of the configuration.
     pub targets: Vec<TargetReport>,
+    /// Where targets come from that are not written, in the order of the configuration.
+    pub sources: Vec<SourceReport>,
 }
 
 impl Report {
-    /// Whether no target can be reached, as far as is known. Nothing is tried to learn it.
+    /// Whether no target can be reached, as far as is known, or there is none. Nothing is tried to learn it.
     pub fn is_away(&self) -> bool {
-        !self.targets.is_empty() && self.targets.iter().all(|target| target.away)
+        self.targets.iter().all(|target| target.away)
     }
 }
 
@@ -28,6 +32,10 @@ impl Report {
 pub struct TargetReport {
     /// Where it is, as the configuration writes it.
     pub target: String,
+    /// Which source has found it, by the name of the source; nothing if it is written.
+    pub source: Option<String>,
+    /// Its share of the calls, by those of the others.
+    pub weight: u32,
     /// Connections that are open and take new calls.
     pub open: usize,
     /// Connections that are being opened.

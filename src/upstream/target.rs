@@ -1,6 +1,7 @@
 //! Where a backend listens.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::Uri;
@@ -23,6 +24,22 @@ pub struct Target {
     place: Place,
     authority: Authority,
     tls: Option<Tls>,
+}
+
+/// A target of an upstream, and how large its share of the calls is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where it is.
+    pub target: Target,
+    /// Its share, by those of the others; at least 1.
+    pub weight: u32,
+}
+
+impl From<Target> for Endpoint {
+    /// With the share 1.
+    fn from(target: Target) -> Self {
+        Self { target, weight: 1 }
+    }
 }
 
 /// How TLS is opened on a connection to a target.
@@ -112,14 +129,24 @@ impl Target {
         let uri: Uri = text.parse().map_err(|error| invalid(&format!("it is no URL ({error})")))?;
         let target = Self::tcp(&uri).map_err(invalid)?;
         let Place::Tcp { host, .. } = &target.place else { return Err(invalid("it is no host")) };
-        let name = server_name.unwrap_or(host);
-        let name = ServerName::try_from(name.to_owned()).map_err(|_| {
-            InvalidTarget(format!(
-                "`{name}` is neither a DNS name nor an IP address, so no certificate can be for it; name what the \
-                 certificate is for under `tls: {{server_name: NAME}}`"
-            ))
-        })?;
+        let name = certified(server_name.unwrap_or(host))?;
         Ok(Self { tls: Some(Tls { connector, name }), ..target })
+    }
+
+    /// An address that was found by a name, which is what the target is called in requests. With TLS, its certificate must
+    /// be for the name that comes with the connector.
+    pub(super) fn found(
+        address: SocketAddr,
+        name: &str,
+        tls: Option<&(Arc<Connector>, ServerName<'static>)>,
+    ) -> Self {
+        let authority = format!("{name}:{}", address.port());
+        let place = Place::Tcp { host: address.ip().to_string(), port: address.port() };
+        Self {
+            place,
+            authority: authority.parse().unwrap_or_else(|_| Authority::from_static("localhost")),
+            tls: tls.map(|(connector, name)| Tls { connector: Arc::clone(connector), name: name.clone() }),
+        }
     }
 
     fn tcp(uri: &Uri) -> Result<Self, &'static str> {
@@ -164,10 +191,26 @@ impl Target {
     }
 }
 
+/// What a certificate is to be for.
+///
+/// # Errors
+/// A sentence that says that it can be for nothing of this name.
+pub(super) fn certified(name: &str) -> Result<ServerName<'static>, InvalidTarget> {
+    ServerName::try_from(name.to_owned()).map_err(|_| {
+        InvalidTarget(format!(
+            "`{name}` is neither a DNS name nor an IP address, so no certificate can be for it; name what the \
+             certificate is for under `tls: {{server_name: NAME}}`"
+        ))
+    })
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Tcp { .. } => write!(f, "{}://{}", self.scheme(), self.authority),
+            Place::Tcp { host, port } if host.contains(':') => {
+                write!(f, "{}://[{host}]:{port}", self.scheme())
+            }
+            Place::Tcp { host, port } => write!(f, "{}://{host}:{port}", self.scheme()),
             Place::Unix(path) => write!(f, "unix:{path}"),
         }
     }

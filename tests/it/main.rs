@@ -15,6 +15,7 @@ mod demo;
 mod dependencies;
 mod deploy;
 mod dialects;
+mod discovery;
 mod etcd;
 mod expect;
 mod faults;

@@ -256,6 +256,7 @@ def read(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 for any free port")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at")
     parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"), help="speak TLS")
     parser.add_argument("--ping", type=int, metavar="MS", help="ping clients so often, and leave those that do not answer")
     parser.add_argument("--client-ca", help="refuse clients without a certificate of this authority")
@@ -283,11 +284,11 @@ def main():
         certificate, key = (read(file) for file in arguments.tls)
         ca = arguments.client_ca and read(arguments.client_ca)
         credentials = grpc.ssl_server_credentials([(key, certificate)], ca, require_client_auth=bool(ca))
-        port = server.add_secure_port(f"127.0.0.1:{port}", credentials)
+        port = server.add_secure_port(f"{arguments.host}:{port}", credentials)
     else:
-        port = server.add_insecure_port(f"127.0.0.1:{port}")
+        port = server.add_insecure_port(f"{arguments.host}:{port}")
     server.start()
-    print(f"listening 127.0.0.1:{port}", flush=True)
+    print(f"listening {arguments.host}:{port}", flush=True)
     server.wait_for_termination()
 
 

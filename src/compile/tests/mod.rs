@@ -39,8 +39,12 @@ async fn compiled(yaml: &str, base: &Path) -> (Option<Snapshot>, Problems) {
 
 async fn compile_with(config: &Config, problems: &mut Problems, lenient: bool) -> Option<Compiled> {
     let needed = Reflections::needed(config);
-    let (reflections, _) = Reflections::ask(config, &needed, &Reflections::default(), None, PATIENCE).await;
-    compile(config, problems, Terms { cores: 1, live: None, reflections, lenient, guarded: true }).0
+    let supplies = Supplies::new(config, None, problems);
+    let targets = |name: &str| supplies.targets(name);
+    let (reflections, _) =
+        Reflections::ask(config, &needed, &Reflections::default(), &targets, PATIENCE).await;
+    let terms = Terms { cores: 1, live: None, reflections, supplies, lenient, guarded: true };
+    compile(config, problems, terms).0
 }
 
 /// Each case of `problems.txt` is a name, a configuration, files beside it, and everything that is said.
@@ -108,7 +112,9 @@ async fn a_lenient_compiler_leaves_out_what_cannot_be_asked() {
     let channel = |compiled: &Compiled| compiled.live.reports().count();
     assert_eq!(channel(&compiled), 2);
     let reflections = compiled.live.reflections().clone();
-    let terms = Terms { cores: 1, live: Some(&compiled.live), reflections, lenient: true, guarded: true };
+    let live = Some(&compiled.live);
+    let supplies = Supplies::new(&config, live, &mut Problems::default());
+    let terms = Terms { cores: 1, live, reflections, supplies, lenient: true, guarded: true };
     let (next, _) = compile(&config, &mut Problems::default(), terms);
     let next = next.unwrap();
     assert_eq!(changes::breaking(compiled.generation(), next.generation()), []);

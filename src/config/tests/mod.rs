@@ -135,6 +135,8 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert!(config.grpc.health.enabled.value && config.grpc.reflection.enabled.value);
     assert!(config.grpc.health.policy.is_empty() && config.grpc.reflection.policy.is_empty());
     let reload = &config.reload;
+    assert!(config.resolver.servers.is_empty());
+    assert_eq!(config.resolver.timeout.value, secs(2));
     assert_eq!((reload.files.value, reload.reflection.value), (secs(2), secs(30)));
     assert_eq!(reload.breaking_changes.value, BreakingChanges::Warn);
     let depths = (codec.json_depth.value, codec.message_depth.value, codec.query_depth.value);
@@ -258,6 +260,8 @@ fn every_key_is_read() {
     assert_eq!(admin.address.to_string(), "0.0.0.0:9901");
     assert!(matches!(&token.value, Secret::File(path) if &**path == Path::new("/etc/transom/token")));
     let reload = &config.reload;
+    assert!(config.resolver.servers.is_empty());
+    assert_eq!(config.resolver.timeout.value, secs(2));
     assert_eq!((reload.files.value, reload.reflection.value), (Duration::from_millis(500), secs(5)));
     assert_eq!(reload.breaking_changes.value, BreakingChanges::Refuse);
 
@@ -436,13 +440,13 @@ fn upstreams_from_the_command_line() {
     let config = Config::for_upstreams(&["https://a"]).unwrap();
     assert_eq!(config.upstreams[0].1.targets[0].value, Target::Tls { host: "a".to_owned(), port: 443 });
 
-    let problems = Config::for_upstreams(&["shop:1", "http://ok", "dns://b"]).unwrap_err();
+    let problems = Config::for_upstreams(&["shop:1", "http://ok", "xds://b"]).unwrap_err();
     assert_eq!(
         problems.to_string(),
         "  x `shop:1` has no scheme.\n   ,-[--upstream:1:1]\n 1 | shop:1\n   : ^^^^^^\n   `----\n  \
          help: Did you mean `http://shop:1`?\n\n  \
-         x This version of Transom does not support dns:// targets yet.\n   ,-[--upstream:1:1]\n \
-         1 | dns://b\n   : ^^^^^^^\n   `----\n  \
+         x `xds://` is not a scheme that Transom knows.\n   ,-[--upstream:1:1]\n \
+         1 | xds://b\n   : ^^^^^^^\n   `----\n  \
          help: Write http://HOST:PORT or https://HOST:PORT, such as http://127.0.0.1:50051, or unix:/PATH.\n\n"
     );
     let problems = Config::for_upstreams::<&str>(&[]).unwrap_err();

@@ -26,6 +26,7 @@ fn the_schema_describes_every_key() {
             "documents",
             "descriptors",
             "upstreams",
+            "resolver",
             "services",
             "routes",
             "rewrites",

@@ -69,12 +69,14 @@ pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
 
 const TARGET_HINT: &str =
     "Write http://HOST:PORT or https://HOST:PORT, such as http://127.0.0.1:50051, or unix:/PATH.";
+const SERVICE_HINT: &str = "Write it like srv://_grpc._tcp.shop.internal.";
 
 /// The longest path of a socket that systems can connect to, in bytes (`sun_path` of `sockaddr_un`).
 const MAX_SOCKET_PATH: usize = 103;
 
 /// Where an upstream is reached: `http://host:port` (gRPC over cleartext HTTP/2, port 80 when none is
-/// written), `https://host:port` (over TLS, port 443) or `unix:/path`.
+/// written), `https://host:port` (over TLS, port 443) or `unix:/path`; or where it is said where it is reached:
+/// `dns://name:port`, `dns+https://name:port`, `srv://_service._proto.name`, `srv+https://...` or `file:/path`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// A host and a TCP port.
@@ -93,9 +95,42 @@ pub enum Target {
     },
     /// A Unix domain socket.
     Unix(PathBuf),
+    /// All addresses of a name, each a target.
+    Dns {
+        /// The name.
+        name: String,
+        /// The port, never 0.
+        port: u16,
+        /// Whether the targets have TLS.
+        secure: bool,
+    },
+    /// What the SRV records of a name say.
+    Srv {
+        /// The name, which begins with `_service._proto.`.
+        name: String,
+        /// Whether the targets have TLS.
+        secure: bool,
+    },
+    /// What a file lists.
+    File(PathBuf),
 }
 
 impl Target {
+    /// Whether it is no target but says where there are some.
+    pub const fn is_found(&self) -> bool {
+        matches!(self, Self::Dns { .. } | Self::Srv { .. } | Self::File(_))
+    }
+
+    /// Whether it is looked up by name servers.
+    pub const fn is_looked_up(&self) -> bool {
+        matches!(self, Self::Dns { .. } | Self::Srv { .. })
+    }
+
+    /// Whether there is TLS for certain.
+    pub const fn is_secure(&self) -> bool {
+        matches!(self, Self::Tls { .. } | Self::Dns { secure: true, .. } | Self::Srv { secure: true, .. })
+    }
+
     /// The `:authority` of requests to this target.
     pub fn authority(&self) -> String {
         match self {
@@ -103,7 +138,9 @@ impl Target {
                 format!("[{host}]:{port}")
             }
             Self::Tcp { host, port } | Self::Tls { host, port } => format!("{host}:{port}"),
-            Self::Unix(_) => "localhost".to_owned(),
+            Self::Dns { name, port, .. } => format!("{name}:{port}"),
+            Self::Srv { name, .. } => name.clone(),
+            Self::Unix(_) | Self::File(_) => "localhost".to_owned(),
         }
     }
 }
@@ -114,6 +151,11 @@ impl fmt::Display for Target {
             Self::Tcp { .. } => write!(f, "http://{}", self.authority()),
             Self::Tls { .. } => write!(f, "https://{}", self.authority()),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Dns { secure: false, .. } => write!(f, "dns://{}", self.authority()),
+            Self::Dns { secure: true, .. } => write!(f, "dns+https://{}", self.authority()),
+            Self::Srv { name, secure: false } => write!(f, "srv://{name}"),
+            Self::Srv { name, secure: true } => write!(f, "srv+https://{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
         }
     }
 }
@@ -129,9 +171,11 @@ impl Scalar for Target {
             ("http", Some(rest)) => tcp(rest, 80).map(|(host, port)| Self::Tcp { host, port }),
             ("https", Some(rest)) => tcp(rest, 443).map(|(host, port)| Self::Tls { host, port }),
             ("unix", absolute) => unix(absolute.unwrap_or(rest), base),
-            ("dns", Some(_)) => {
-                Err(Flaw::new("This version of Transom does not support dns:// targets yet.", TARGET_HINT))
-            }
+            ("dns", Some(rest)) => name(rest, false),
+            ("dns+https", Some(rest)) => name(rest, true),
+            ("srv", Some(rest)) => service(rest, false),
+            ("srv+https", Some(rest)) => service(rest, true),
+            ("file", absolute) => list(absolute.unwrap_or(rest), base),
             (scheme, Some(_)) => Err(Flaw::new(
                 format!("{} is not a scheme that Transom knows.", quote(&format!("{scheme}://"))),
                 TARGET_HINT,
@@ -141,7 +185,10 @@ impl Scalar for Target {
     }
 
     fn schema() -> Json {
-        json!({ "type": "string", "pattern": "^([Hh][Tt][Tt][Pp][Ss]?://[^@/?#\\s]+/?|[Uu][Nn][Ii][Xx]:.+)$" })
+        // What is read in any case is written in both.
+        let url = "([Hh][Tt][Tt][Pp][Ss]?|([Dd][Nn][Ss]|[Ss][Rr][Vv])(\\+[Hh][Tt][Tt][Pp][Ss])?)";
+        let path = "([Uu][Nn][Ii][Xx]|[Ff][Ii][Ll][Ee])";
+        json!({ "type": "string", "pattern": format!("^({url}://[^@/?#\\s]+/?|{path}:.+)$") })
     }
 
     fn to_json(&self) -> Json {
@@ -153,6 +200,49 @@ impl Scalar for Target {
 fn with_scheme(text: &str) -> String {
     let looks_right = |text: &str| tcp(text, 80).is_ok();
     if looks_right(text) { format!("Did you mean `http://{text}`?") } else { TARGET_HINT.to_owned() }
+}
+
+/// What follows `dns://`.
+fn name(text: &str, secure: bool) -> Result<Target, Flaw> {
+    let (name, port) = tcp(text, if secure { 443 } else { 80 })?;
+    if name.parse::<IpAddr>().is_ok() {
+        let scheme = if secure { "https" } else { "http" };
+        let target = match name.contains(':') {
+            true => format!("{scheme}://[{name}]:{port}"),
+            false => format!("{scheme}://{name}:{port}"),
+        };
+        let message = format!("{} is an address, for which there is nothing to look up.", quote(&name));
+        return Err(Flaw::new(message, format!("Write `{target}`.")));
+    }
+    Ok(Target::Dns { name, port, secure })
+}
+
+/// What follows `srv://`.
+fn service(text: &str, secure: bool) -> Result<Target, Flaw> {
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let (name, port) = tcp(text, 0).map_err(|flaw| Flaw::new(flaw.message, SERVICE_HINT))?;
+    if port != 0 {
+        let message = format!("{} has a port, which the records of a service say themselves.", quote(text));
+        return Err(Flaw::new(message, "Remove the port, or write `dns://` for the addresses of a name."));
+    }
+    let mut labels = name.splitn(3, '.');
+    let is_service = labels.next().is_some_and(|label| label.starts_with('_'))
+        && labels.next().is_some_and(|label| label.starts_with('_'))
+        && labels.next().is_some_and(|domain| !domain.is_empty());
+    if !is_service {
+        let message = format!("{} is not the name of a service.", quote(&name));
+        return Err(Flaw::new(message, SERVICE_HINT));
+    }
+    Ok(Target::Srv { name, secure })
+}
+
+/// What follows `file:`.
+fn list(text: &str, base: &Path) -> Result<Target, Flaw> {
+    if text.is_empty() || text.contains('\0') {
+        let message = "The path of the file with targets is missing or holds a zero byte.";
+        return Err(Flaw::new(message, "Write it like file:/etc/transom/targets.yaml."));
+    }
+    Ok(Target::File(base.join(text)))
 }
 
 /// The host and the port in what follows `http://` or `https://`.
@@ -245,7 +335,7 @@ fn unix(text: &str, base: &Path) -> Result<Target, Flaw> {
 mod tests {
     use std::net::SocketAddr;
 
-    use super::{ADDRESS_HINT, TARGET_HINT, Target, parse_listen};
+    use super::{ADDRESS_HINT, SERVICE_HINT, TARGET_HINT, Target, parse_listen};
     use crate::config::value::check;
 
     #[test]
@@ -313,9 +403,45 @@ mod tests {
             ("HTTPS://Shop", Ok("https://shop:443")),
             ("https://[::1]/", Ok("https://[::1]:443")),
             ("https://shop:1/api", Err(("A target is a host and a port, without `/api`.", path))),
+            ("dns://Shop.Internal:443", Ok("dns://shop.internal:443")),
+            ("DNS://shop.", Ok("dns://shop.:80")),
+            ("dns+https://shop/", Ok("dns+https://shop:443")),
+            ("srv://_grpc._tcp.Shop.internal", Ok("srv://_grpc._tcp.shop.internal")),
+            ("srv+https://_grpc._tcp.shop", Ok("srv+https://_grpc._tcp.shop")),
+            ("file:///run/targets.yaml", Ok("file:/run/targets.yaml")),
+            ("file:targets.yaml", Ok("file:/etc/transom/targets.yaml")),
             (
-                "dns://shop:443",
-                Err(("This version of Transom does not support dns:// targets yet.", TARGET_HINT)),
+                "dns://10.0.0.5:1",
+                Err((
+                    "`10.0.0.5` is an address, for which there is nothing to look up.",
+                    "Write `http://10.0.0.5:1`.",
+                )),
+            ),
+            (
+                "dns+https://[::1]",
+                Err((
+                    "`::1` is an address, for which there is nothing to look up.",
+                    "Write `https://[::1]:443`.",
+                )),
+            ),
+            ("dns://u:secret@shop", Err(("A target cannot carry a user name or password.", user))),
+            ("dns://shop/x", Err(("A target is a host and a port, without `/x`.", path))),
+            ("srv://shop", Err(("`shop` is not the name of a service.", SERVICE_HINT))),
+            ("srv://_grpc._tcp", Err(("`_grpc._tcp` is not the name of a service.", SERVICE_HINT))),
+            ("srv://", Err(("`` is not the name of a host.", SERVICE_HINT))),
+            (
+                "srv://_grpc._tcp.shop:1",
+                Err((
+                    "`_grpc._tcp.shop:1` has a port, which the records of a service say themselves.",
+                    "Remove the port, or write `dns://` for the addresses of a name.",
+                )),
+            ),
+            (
+                "file:",
+                Err((
+                    "The path of the file with targets is missing or holds a zero byte.",
+                    "Write it like file:/etc/transom/targets.yaml.",
+                )),
             ),
             ("grpc://shop:1", Err(("`grpc://` is not a scheme that Transom knows.", TARGET_HINT))),
             ("shop:50051", Err(("`shop:50051` has no scheme.", "Did you mean `http://shop:50051`?"))),

@@ -23,6 +23,7 @@ pub mod range;
 pub mod rate;
 pub mod redis_url;
 pub mod secret;
+pub mod server;
 pub mod size;
 mod url;
 

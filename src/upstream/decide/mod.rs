@@ -12,3 +12,4 @@ pub mod outlier;
 pub mod retry;
 
 pub(super) mod backoff;
+pub(super) mod discovery;

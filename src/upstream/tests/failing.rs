@@ -15,7 +15,7 @@ use super::super::decide::retry::Retries;
 use super::*;
 
 /// A backend that answers each call with its own name, and counts them.
-async fn named(name: &'static str) -> (Target, Arc<AtomicUsize>) {
+pub(super) async fn named(name: &'static str) -> (Target, Arc<AtomicUsize>) {
     counted(move |(_, mut respond): Stream| {
         let mut send = respond.send_response(head(), false).unwrap();
         send.send_data(frame(name.as_bytes()), false).unwrap();
@@ -25,7 +25,7 @@ async fn named(name: &'static str) -> (Target, Arc<AtomicUsize>) {
 }
 
 /// A backend that fails each call with these trailers, and counts them.
-async fn failing(trailers: &'static [(&'static str, &'static str)]) -> (Target, Arc<AtomicUsize>) {
+pub(super) async fn failing(trailers: &'static [(&'static str, &'static str)]) -> (Target, Arc<AtomicUsize>) {
     counted(move |(_, mut respond): Stream| {
         let mut response = head();
         response.headers_mut().extend(fields(trailers));
@@ -34,9 +34,11 @@ async fn failing(trailers: &'static [(&'static str, &'static str)]) -> (Target, 
     .await
 }
 
-const UNAVAILABLE: &[(&str, &str)] = &[("grpc-status", "14"), ("grpc-message", "busy")];
+pub(super) const UNAVAILABLE: &[(&str, &str)] = &[("grpc-status", "14"), ("grpc-message", "busy")];
 
-async fn counted(answer: impl Fn(Stream) + Clone + Send + Sync + 'static) -> (Target, Arc<AtomicUsize>) {
+pub(super) async fn counted(
+    answer: impl Fn(Stream) + Clone + Send + Sync + 'static,
+) -> (Target, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);
     let target = backend(move |stream: Stream| {

@@ -22,8 +22,10 @@ use super::target::Target;
 mod failing;
 mod faults;
 mod life;
+mod moving;
 mod peers;
 mod reflected;
+mod resolving;
 mod streams;
 
 type Stream = (Request<RecvStream>, SendResponse<Bytes>);

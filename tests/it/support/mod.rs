@@ -6,6 +6,8 @@ pub(crate) mod client;
 pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod json;
+#[allow(dead_code, reason = "the tests of the crate use the rest")]
+pub(crate) mod names;
 pub(crate) mod process;
 pub(crate) mod raw_backend;
 pub(crate) mod sse;

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 /// Which method is called.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Method {
+pub(crate) enum Method {
     /// `Echo`, which has no side effects.
     Idempotent,
     /// `Large`, of which nothing is declared.
@@ -24,7 +24,7 @@ pub(super) enum Method {
 }
 
 /// Callers at work.
-pub(super) struct Load {
+pub(crate) struct Load {
     answered: watch::Sender<usize>,
     stop: Arc<AtomicBool>,
     tasks: Vec<JoinHandle<Tally>>,
@@ -32,21 +32,21 @@ pub(super) struct Load {
 
 /// What has become of the requests.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub(super) answered: usize,
+pub(crate) struct Tally {
+    pub(crate) answered: usize,
     /// The status and the body of answers that are none.
-    pub(super) failed: Vec<(u16, String)>,
+    pub(crate) failed: Vec<(u16, String)>,
 }
 
 impl Tally {
-    pub(super) fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.answered + self.failed.len()
     }
 }
 
 impl Load {
     /// Begins to ask.
-    pub(super) fn start(address: SocketAddr, callers: usize, method: Method) -> Self {
+    pub(crate) fn start(address: SocketAddr, callers: usize, method: Method) -> Self {
         let (answered, stop) = (watch::Sender::new(0), Arc::new(AtomicBool::new(false)));
         let tasks = (0..callers).map(|caller| {
             let caller = Caller { address, name: caller, method, sender: None };
@@ -56,7 +56,7 @@ impl Load {
     }
 
     /// Waits until so many more requests have come to an end.
-    pub(super) async fn wait_for(&self, more: usize) {
+    pub(crate) async fn wait_for(&self, more: usize) {
         let wanted = *self.answered.borrow() + more;
         let mut answered = self.answered.subscribe();
         let wait = answered.wait_for(|answered| *answered >= wanted);
@@ -67,7 +67,7 @@ impl Load {
     }
 
     /// Stops, and says what became of all requests.
-    pub(super) async fn stop(self) -> Tally {
+    pub(crate) async fn stop(self) -> Tally {
         self.stop.store(true, Relaxed);
         let mut all = Tally::default();
         for task in self.tasks {

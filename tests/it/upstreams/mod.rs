@@ -12,7 +12,7 @@ use crate::support::process::Server;
 use crate::telemetry::scrape::Metered;
 
 mod failing;
-mod load;
+pub(crate) mod load;
 mod page;
 mod returning;
 
