@@ -7,6 +7,7 @@ use super::live::Live;
 use crate::schema::Schema;
 use crate::schema::diff::{Breaks, Change, diff};
 use crate::schema::rule::HttpRule;
+use crate::snapshot::surface::Surface;
 use crate::snapshot::{Endpoint, Snapshot};
 
 /// A generation, as far as it is compared.
@@ -21,7 +22,8 @@ pub struct Generation<'a> {
 /// What breaks for callers of what `old` serves when `new` takes its place, by change of descriptors alone: what the
 /// configuration takes away is meant so. Where descriptors are not known now, nothing is said.
 pub fn breaking(old: Generation<'_>, new: Generation<'_>) -> Vec<Change> {
-    let mut pairs: BTreeMap<(*const Schema, *const Schema), Pair<'_>> = BTreeMap::new();
+    // By version, as each has routes of its own.
+    let mut pairs: BTreeMap<(*const Schema, *const Schema, Option<&str>), Pair<'_>> = BTreeMap::new();
     for own in old.snapshot.methods() {
         let endpoint = &own.endpoint;
         // What it is made of is compared itself, and how it is put together is configured.
@@ -32,15 +34,18 @@ pub fn breaking(old: Generation<'_>, new: Generation<'_>) -> Vec<Change> {
         if Arc::ptr_eq(schema, &endpoint.schema) {
             continue;
         }
-        let key = (Arc::as_ptr(&endpoint.schema), Arc::as_ptr(schema));
+        let key = (Arc::as_ptr(&endpoint.schema), Arc::as_ptr(schema), endpoint.version.as_deref());
         let pair = pairs.entry(key).or_insert((&endpoint.schema, schema, BTreeSet::new()));
         pair.2.insert(&endpoint.full_name);
     }
     let mut changes = Vec::new();
-    for (old_schema, new_schema, methods) in pairs.into_values() {
+    for ((_, _, version), (old_schema, new_schema, methods)) in pairs {
         changes.extend(diff(old_schema, new_schema, methods.iter().copied()));
         for name in methods {
-            changes.extend(lost_rules(name, old_schema, new_schema, new.snapshot));
+            let surface = surface(version, new);
+            changes.extend(
+                surface.into_iter().flat_map(|surface| lost_rules(name, old_schema, new_schema, surface)),
+            );
         }
     }
     changes.sort();
@@ -51,14 +56,18 @@ pub fn breaking(old: Generation<'_>, new: Generation<'_>) -> Vec<Change> {
 /// Two schemas and the methods in use that both should have.
 type Pair<'a> = (&'a Schema, &'a Schema, BTreeSet<&'a str>);
 
+/// What requests for a version can reach from now on. Another version is another contract, and one that is not there any
+/// more was taken away.
+fn surface<'a>(version: Option<&str>, new: Generation<'a>) -> Option<&'a Surface> {
+    match version {
+        Some(version) => new.snapshot.version(version).map(|version| &*version.surface),
+        None => Some(&new.snapshot.surface),
+    }
+}
+
 /// The schema that describes an endpoint from now on, if one does that should.
 fn successor<'a>(endpoint: &Endpoint, new: Generation<'a>) -> Option<&'a Arc<Schema>> {
-    // Another version is another contract, and one that is not there any more was taken away.
-    let surface = match &endpoint.version {
-        Some(version) => new.snapshot.version(version).map(|version| &version.surface),
-        None => Some(&new.snapshot.surface),
-    };
-    if let Some(same) = surface?.methods.get(&endpoint.full_name) {
+    if let Some(same) = surface(endpoint.version.as_deref(), new)?.methods.get(&endpoint.full_name) {
         return Some(&same.endpoint.schema);
     }
     let schema = new.live.schema(&endpoint.upstream)?;
@@ -67,7 +76,7 @@ fn successor<'a>(endpoint: &Endpoint, new: Generation<'a>) -> Option<&'a Arc<Sch
 }
 
 /// The routes of a method's annotations that are nobody's any more.
-fn lost_rules(name: &str, old: &Schema, new: &Schema, snapshot: &Snapshot) -> Vec<Change> {
+fn lost_rules(name: &str, old: &Schema, new: &Schema, surface: &Surface) -> Vec<Change> {
     let (Some((_, old)), Some((_, new))) = (old.method(name), new.method(name)) else { return Vec::new() };
     let rules = |rule: Option<&HttpRule>| -> BTreeSet<(String, String)> {
         let all = rule.into_iter().flat_map(|rule| std::iter::once(rule).chain(&rule.additional_bindings));
@@ -76,7 +85,7 @@ fn lost_rules(name: &str, old: &Schema, new: &Schema, snapshot: &Snapshot) -> Ve
     };
     let (service, method) = name.split_once('/').unwrap_or((name, ""));
     let served = |verb: &str, template: &str| {
-        snapshot.routes().any(|route| {
+        surface.routes.routes().iter().any(|route| {
             route.method() == verb
                 && route.template().as_str() == template
                 && route.target().route().is_some_and(|route| route.endpoint.full_name == name)

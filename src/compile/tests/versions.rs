@@ -1,10 +1,11 @@
 //! Versions: which methods and routes each has, how requests name them, and what answers say.
 
+use std::env::VarError;
 use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::{Snapshot, compiled, folder};
+use super::{Compiled, Snapshot, changes, compile_with, compiled, folder, parse};
 use crate::route::table::Found;
 use crate::snapshot::surface::Surface;
 use crate::snapshot::version::Version;
@@ -186,4 +187,31 @@ async fn headers_say_when_a_version_ends() {
     // 2024-06-30T23:59:59Z.
     assert_eq!([over("v1", 1_719_791_998), over("v1", 1_719_791_999)], [false, true]);
     assert_eq!([over("v0", 0), over("v2", u64::from(u32::MAX))], [true, false]);
+}
+
+/// What a reload breaks is found in each version by itself, and one that is taken away is meant to be.
+#[tokio::test]
+async fn what_breaks_is_found_by_version() {
+    let text = YAML.replace("DEFAULT", "default: true");
+    let (yaml, files) = text.split_at(text.find("==== ").unwrap());
+    let folder = folder(files);
+    let generation = async |yaml: &str| {
+        let environment = |_: &str| Err(VarError::NotPresent);
+        let (config, mut problems) = parse("transom.yaml", yaml, folder.path(), &environment).unwrap();
+        compile_with(&config, &mut problems, true).await.unwrap_or_else(|| panic!("{problems}"))
+    };
+    let old = generation(yaml).await;
+    let said = |new: &Compiled| {
+        let changes = changes::breaking(old.generation(), new.generation());
+        changes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&generation(yaml).await), [""; 0]);
+    // v1 goes on having the route that v2 loses.
+    let second = std::fs::read_to_string(folder.path().join("two.proto")).unwrap();
+    let second = second.replace("{ get: \"/users/{id}\" }", "{ get: \"/people/{id}\" }");
+    std::fs::write(folder.path().join("two.proto"), second).unwrap();
+    let lost = "shop.Users.Get: was reached by GET /users/{id}, is not reached by it. Breaks json: callers of this route get 404.";
+    assert_eq!(said(&generation(yaml).await), [lost]);
+    let renamed = yaml.replace("name: v2", "name: v3");
+    assert_eq!(said(&generation(&renamed).await), [""; 0], "by configuration");
 }
