@@ -28,11 +28,13 @@ pub mod identity;
 pub mod metadata;
 pub mod meters;
 pub mod network;
+pub mod priority;
 pub mod service;
 pub mod told;
 
 use credential::Credential;
 use identity::{Identity, Noted};
+use priority::Priority;
 
 /// A gRPC method as the call path knows it: how it is reached and which sides stream.
 #[derive(Clone, Debug)]
@@ -130,6 +132,9 @@ pub struct Origin {
     pub noted: Option<Arc<Noted>>,
     /// Marks of what was checked of it before, by those who check; empty for a call that begins.
     pub proven: Vec<[u8; 32]>,
+    /// Whether it is refused before others are where there are too many. Policy says it by the plan of the caller; what
+    /// a call brings about is as it is.
+    pub priority: Priority,
 }
 
 impl Origin {
@@ -144,6 +149,7 @@ impl Origin {
             headers: None,
             noted: None,
             proven: Vec::new(),
+            priority: Priority::Normal,
         }
     }
 
