@@ -115,12 +115,12 @@ impl CallService for Channel {
         let shared = Arc::clone(&self.shared);
         let key = shared.key(&call);
         let Call { method, metadata, deadline, encodings, trace, body, .. } = call;
-        let (started, input) = (Instant::now(), Input::Stream(None));
+        let (started, input) = (Instant::now(), Input::Unread(body));
         let (parent, attempt) = (None, None);
         let mut work =
             Try { method, metadata, encodings, input, started, deadline, key, trace, parent, attempt };
         // A block, as the future of a function keeps what it is given twice, and this one is moved.
-        Box::pin(async move { shared.answer(&mut work, body).await.unwrap_or_else(Reply::from) })
+        Box::pin(async move { shared.answer(&mut work).await.unwrap_or_else(Reply::from) })
     }
 }
 
@@ -143,8 +143,10 @@ struct Try {
 
 /// What a try sends.
 enum Input {
+    /// It is not known yet.
+    Unread(Body),
     Message(Piece),
-    /// Absent before there are any, and once a try has begun to pull them: they cannot be sent again.
+    /// Absent once a try has begun to pull them: they cannot be sent again.
     Stream(Option<Messages>),
 }
 
@@ -214,7 +216,20 @@ struct Failed<'a> {
 }
 
 impl Shared {
-    async fn answer(&self, work: &mut Try, body: Body) -> Result<Reply, Status> {
+    async fn answer(&self, work: &mut Try) -> Result<Reply, Status> {
+        self.read(work).await?;
+        let (started, deadline) = (work.started, work.deadline);
+        match before(deadline, pin!(self.send(work))).await {
+            Some(outcome) => outcome,
+            None => Err(late(started, deadline)),
+        }
+    }
+
+    /// Reads the message, if the method takes one, from when on the upstream's own time counts.
+    async fn read(&self, work: &mut Try) -> Result<(), Status> {
+        let Input::Unread(body) = std::mem::replace(&mut work.input, Input::Stream(None)) else {
+            return Ok(());
+        };
         if let Body::Refused(status) = body {
             return Err(*status);
         }
@@ -230,11 +245,7 @@ impl Shared {
             let latest = work.started.checked_add(self.settings.timeout);
             work.deadline = work.deadline.into_iter().chain(latest).min();
         }
-        let (started, deadline) = (work.started, work.deadline);
-        match before(deadline, pin!(self.send(work))).await {
-            Some(outcome) => outcome,
-            None => Err(late(started, deadline)),
-        }
+        Ok(())
     }
 
     async fn send(&self, work: &mut Try) -> Result<Reply, Status> {
@@ -252,18 +263,19 @@ impl Shared {
             let lease = lease.inspect_err(|status| work.end(status.code()))?;
             let target = lease.target();
             work.sent_to(self.pool.target(target));
-            match self.exchange(slot, lease, work, tries).await {
+            // What came is moved on before anything is waited for again, so that the future of a call has no place for it.
+            let failed = match self.exchange(slot, lease, work, tries).await {
                 Ok(mut reply) if reply.status.is_ok() => {
                     self.pool.group().succeeded(target);
                     work.replied(&mut reply);
                     return Ok(reply);
                 }
                 outcome => {
-                    let failed = Failed { target, outcome, tries: &mut tries, wish: &mut wish };
-                    if let Some(outcome) = Box::pin(self.failed(work, failed)).await {
-                        return outcome;
-                    }
+                    Box::pin(self.failed(work, Failed { target, outcome, tries: &mut tries, wish: &mut wish }))
                 }
+            };
+            if let Some(outcome) = failed.await {
+                return outcome;
             }
         }
     }
@@ -406,7 +418,7 @@ impl Shared {
         let stream = self.begin(turn, &lease, work)?.map_err(|error| self.unopened(slot, &lease, error))?;
         let watch = work.method.is_streaming().then(|| Box::new(self.watch(work)));
         let upload = match &mut work.input {
-            Input::Message(_) => None,
+            Input::Message(_) | Input::Unread(_) => None,
             Input::Stream(messages) => {
                 // Only the first try gets here with them.
                 let messages = messages.take().unwrap_or_else(|| Box::pin(futures_util::stream::empty()));
@@ -446,7 +458,7 @@ impl Shared {
         };
         let message = match &work.input {
             Input::Message(piece) => Some(piece.clone()),
-            Input::Stream(_) => None,
+            Input::Stream(_) | Input::Unread(_) => None,
         };
         Ok(turn.open(&request, message))
     }
