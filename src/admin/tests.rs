@@ -10,7 +10,7 @@ use super::*;
 use crate::route::table::Table;
 use crate::schema::Schema;
 use crate::snapshot::{Limits, Missing};
-use crate::upstream::report::TargetReport;
+use crate::upstream::report::{AdaptiveReport, TargetReport};
 
 #[derive(Default)]
 struct Site {
@@ -60,7 +60,9 @@ impl Gateway for Site {
             healthy: true,
             ..TargetReport::default()
         };
-        vec![("shop".into(), Report { opened: 5, in_flight: 3, pending: 1, targets: vec![target] })]
+        let (base, typical) = (Duration::from_millis(2), Duration::from_micros(2500));
+        let adaptive = Some(AdaptiveReport { limit: 40, in_flight: 2, base, typical });
+        vec![("shop".into(), Report { opened: 5, in_flight: 3, pending: 1, adaptive, targets: vec![target] })]
     }
 
     fn identities(&self) -> (Vec<source::Report>, Vec<introspection::Report>) {
@@ -128,6 +130,7 @@ async fn every_path_has_its_answer() {
             200,
             json!([{
                 "name": "shop", "methods": 0, "missing": null, "opened": 5, "in_flight": 3, "pending": 1,
+                "adaptive": { "limit": 40, "in_flight": 2, "base_us": 2000, "typical_us": 2500 },
                 "targets": [{
                     "target": "http://shop:1", "open": 2, "opening": 0, "resting": 0, "failures": 0, "in_flight": 3,
                     "failed_calls": 4, "ejected_for_ms": 1500, "healthy": true,

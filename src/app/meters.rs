@@ -51,6 +51,9 @@ pub fn render() -> String {
         &upstream::EJECTED,
         &upstream::UNHEALTHY,
         &upstream::TRIPPED,
+        &upstream::LIMIT,
+        &upstream::LIMITED,
+        &upstream::SHED,
         &LINES,
         &SPANS,
     ])

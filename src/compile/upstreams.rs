@@ -16,6 +16,7 @@ use crate::config::value::address;
 use crate::status::Code;
 use crate::tls::client::Connector;
 use crate::upstream::channel::Channel;
+use crate::upstream::decide::adaptive::Adaptive;
 use crate::upstream::decide::balance::Balance;
 use crate::upstream::decide::circuit::Circuit;
 use crate::upstream::decide::health::Health;
@@ -67,6 +68,7 @@ fn settings(upstream: &upstream::Upstream, max_message: usize, problems: &mut Pr
         balance: balance(&upstream.balance, problems),
         outliers: upstream.outliers.as_ref().map(outliers),
         circuit: upstream.circuit.as_ref().map(circuit).unwrap_or_default(),
+        adaptive: upstream.circuit.as_ref().and_then(|circuit| circuit.adaptive.as_ref()).map(adaptive),
         retries: upstream.retries.as_ref().map(retries).unwrap_or_default(),
         health: upstream.health.as_ref().map(health),
     }
@@ -101,6 +103,14 @@ const fn outliers(outliers: &failing::Outliers) -> Outliers {
 fn circuit(circuit: &failing::Circuit) -> Circuit {
     let bound = |bound: &Option<Located<u32>>| bound.as_ref().map_or(u32::MAX, |bound| bound.value);
     Circuit { max_in_flight: bound(&circuit.max_in_flight), max_pending: bound(&circuit.max_pending) }
+}
+
+const fn adaptive(adaptive: &failing::Adaptive) -> Adaptive {
+    Adaptive {
+        min: adaptive.min.value,
+        max: adaptive.max.value,
+        tolerance: adaptive.tolerance.value.millionths(),
+    }
 }
 
 fn retries(retries: &failing::Retries) -> Retries {

@@ -97,8 +97,25 @@ settings! {
         /// Calls that wait for a connection, or for a backend that takes no more of them at a time. As many as come if
         /// this is left out.
         max_pending: Option<Located<u32>> = None => 1..=10_000_000,
+        /// Unary calls that are with the backends: as many as they answer without delay, which is learnt. Not so if this is
+        /// left out.
+        adaptive: Option<Adaptive> = None,
     }
-    check check(max_in_flight, max_pending)
+    check check(max_in_flight, max_pending, adaptive)
+}
+
+settings! {
+    /// How many unary calls there may be at a time, learnt from how long they take. Calls of plans with the priority low are
+    /// refused from 80 % of it on, normal ones from 90 % on.
+    pub struct Adaptive {
+        /// The fewest.
+        min: Located<u32> = 5.into() => 1..=10_000_000,
+        /// The most.
+        max: Located<u32> = 1000.into() => 1..=10_000_000,
+        /// By how much more than without load a call may take.
+        tolerance: Located<Percent> = Percent::of(50).into() => Percent::of(10)..=Percent::of(100),
+    }
+    check check(min, max)
 }
 
 settings! {
@@ -206,11 +223,34 @@ impl Circuit {
         reader: &mut Reader<'_>,
         in_flight: Option<&Option<Located<u32>>>,
         pending: Option<&Option<Located<u32>>>,
+        adaptive: Option<&Option<Adaptive>>,
     ) {
-        if let (Some(None), Some(None)) = (in_flight, pending) {
+        if let (Some(None), Some(None), Some(None)) = (in_flight, pending, adaptive) {
             let text = format!("{} has no bound.", reader.path());
             let hint = "Write `circuit: {max_in_flight: 1000}`, or remove it.";
             warn(reader, Problem::warning(text).hint(hint));
+        }
+        if let (Some(Some(most)), Some(Some(adaptive))) = (in_flight, adaptive)
+            && most.value <= adaptive.min.value
+        {
+            let text = format!(
+                "{} allows no more calls than the fewest that `adaptive` allows, so that there is nothing to learn.",
+                reader.path()
+            );
+            let hint =
+                "Write a larger `max_in_flight`, a smaller `min` in `adaptive`, or remove one of the two.";
+            warn(reader, Problem::warning(text).at(most.place).hint(hint));
+        }
+    }
+}
+
+impl Adaptive {
+    fn check(reader: &mut Reader<'_>, min: Option<&Located<u32>>, max: Option<&Located<u32>>) {
+        let (Some(min), Some(max)) = (min, max) else { return };
+        if min.value > max.value {
+            let text = format!("{} has more calls as the fewest than as the most.", reader.path());
+            let hint = format!("Write a `min` up to {}, or a larger `max`.", max.value);
+            let _: Option<()> = reader.error(Problem::error(text).at(min.place.or(max.place)).hint(hint));
         }
     }
 }

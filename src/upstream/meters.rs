@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::Stream;
 use tokio::time::Instant;
@@ -11,7 +12,7 @@ use super::decide::retry::Cause;
 use super::target::{Place, Target};
 use crate::call::{Method, Part, Replies};
 use crate::status::Code;
-use crate::telemetry::metrics::{Count, Family, Level};
+use crate::telemetry::metrics::{Count, Family, Gauge, Level};
 use crate::telemetry::trace::context::Context as TraceContext;
 use crate::telemetry::trace::span::{Kind, Open, Trace};
 
@@ -59,6 +60,27 @@ pub static TRIPPED: Family<Count> = Family::new(
     "transom_upstream_circuit_open_total",
     "Calls that failed at once because there were too many, by the bound that was met.",
     &["upstream", "bound"],
+);
+
+/// The limit that was learnt.
+pub static LIMIT: Family<Gauge> = Family::new(
+    "transom_upstream_adaptive_limit",
+    "How many unary calls may be with an upstream at a time, as it was learnt.",
+    &["upstream"],
+);
+
+/// What counts for it.
+pub static LIMITED: Family<Gauge> = Family::new(
+    "transom_upstream_adaptive_in_flight",
+    "Unary calls that are with an upstream whose limit is learnt.",
+    &["upstream"],
+);
+
+/// Calls beyond it.
+pub static SHED: Family<Count> = Family::new(
+    "transom_upstream_adaptive_refused_total",
+    "Calls that were refused because an upstream had as many as it takes, by the priority of the call.",
+    &["upstream", "priority"],
 );
 
 /// What is counted of one upstream beside its calls.
@@ -146,9 +168,17 @@ impl Attempt {
         Some(open.context())
     }
 
-    /// The try has ended.
-    pub(super) fn end(self, method: &Method, code: Code) {
-        method.meter.record(code.number().into(), self.started.elapsed());
+    /// Notes that the upstream has as many calls as it takes.
+    pub(super) fn shed(&mut self) {
+        if let Some(open) = &mut self.span {
+            open.span().set("transom.refused", "adaptive");
+        }
+    }
+
+    /// The try has ended. Says how long it took.
+    pub(super) fn end(self, method: &Method, code: Code) -> Duration {
+        let time = self.started.elapsed();
+        method.meter.record(code.number().into(), time);
         if let Some(mut open) = self.span {
             let span = open.span();
             span.set("rpc.response.status_code", code.name());
@@ -157,6 +187,7 @@ impl Attempt {
                 span.set("error.type", code.name());
             }
         }
+        time
     }
 
     /// Lets the try end with the stream of its answer. One that is dropped before has been cancelled.
@@ -180,7 +211,7 @@ struct Followed {
 impl Followed {
     fn end(&mut self, code: Code) {
         if let Some(attempt) = self.attempt.take() {
-            attempt.end(&self.method, code);
+            let _ = attempt.end(&self.method, code);
         }
     }
 }

@@ -22,6 +22,7 @@ mod counted;
 mod exchange;
 mod fault;
 mod frames;
+mod gate;
 mod group;
 mod health;
 mod links;

@@ -190,6 +190,8 @@ fn every_key_is_read() {
     let circuit = users.circuit.as_ref().unwrap();
     let bounds = [&circuit.max_in_flight, &circuit.max_pending].map(|bound| bound.as_ref().unwrap().value);
     assert_eq!(bounds, [100, 10]);
+    let adaptive = circuit.adaptive.as_ref().unwrap();
+    assert_eq!((adaptive.min.value, adaptive.max.value, adaptive.tolerance.millionths()), (10, 90, 200_000));
     let retries = users.retries.as_ref().unwrap();
     let codes: Vec<_> = retries.on.iter().map(|code| code.value).collect();
     assert_eq!(

@@ -4,6 +4,7 @@
 //! Nothing here looks at a clock or makes a random number: both are given. Times are milliseconds since some moment in
 //! the past, the same one for all calls.
 
+pub mod adaptive;
 pub mod balance;
 pub mod budget;
 pub mod circuit;
@@ -12,3 +13,4 @@ pub mod outlier;
 pub mod retry;
 
 pub(super) mod backoff;
+pub(super) mod latency;

@@ -15,7 +15,7 @@ use super::super::decide::retry::Retries;
 use super::*;
 
 /// A backend that answers each call with its own name, and counts them.
-async fn named(name: &'static str) -> (Target, Arc<AtomicUsize>) {
+pub(super) async fn named(name: &'static str) -> (Target, Arc<AtomicUsize>) {
     counted(move |(_, mut respond): Stream| {
         let mut send = respond.send_response(head(), false).unwrap();
         send.send_data(frame(name.as_bytes()), false).unwrap();
@@ -25,7 +25,7 @@ async fn named(name: &'static str) -> (Target, Arc<AtomicUsize>) {
 }
 
 /// A backend that fails each call with these trailers, and counts them.
-async fn failing(trailers: &'static [(&'static str, &'static str)]) -> (Target, Arc<AtomicUsize>) {
+pub(super) async fn failing(trailers: &'static [(&'static str, &'static str)]) -> (Target, Arc<AtomicUsize>) {
     counted(move |(_, mut respond): Stream| {
         let mut response = head();
         response.headers_mut().extend(fields(trailers));
@@ -34,9 +34,11 @@ async fn failing(trailers: &'static [(&'static str, &'static str)]) -> (Target, 
     .await
 }
 
-const UNAVAILABLE: &[(&str, &str)] = &[("grpc-status", "14"), ("grpc-message", "busy")];
+pub(super) const UNAVAILABLE: &[(&str, &str)] = &[("grpc-status", "14"), ("grpc-message", "busy")];
 
-async fn counted(answer: impl Fn(Stream) + Clone + Send + Sync + 'static) -> (Target, Arc<AtomicUsize>) {
+pub(super) async fn counted(
+    answer: impl Fn(Stream) + Clone + Send + Sync + 'static,
+) -> (Target, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);
     let target = backend(move |stream: Stream| {
@@ -49,7 +51,7 @@ async fn counted(answer: impl Fn(Stream) + Clone + Send + Sync + 'static) -> (Ta
 }
 
 /// A backend that never answers, and counts the calls that it gets and that are cancelled.
-async fn hanging() -> (Target, Arc<AtomicUsize>) {
+pub(super) async fn hanging() -> (Target, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);
     let target = backend(move |(request, mut respond): Stream| {
@@ -73,16 +75,16 @@ fn retries() -> Retries {
     }
 }
 
-fn tuned(targets: Vec<Target>, settings: Settings) -> Channel {
+pub(super) fn tuned(targets: Vec<Target>, settings: Settings) -> Channel {
     Channel::new("shop", targets, settings, 0)
 }
 
-fn idempotent(message: &'static str) -> Call {
+pub(super) fn idempotent(message: &'static str) -> Call {
     let method = Method { idempotent: true, ..method() };
     Call { method: Arc::new(method), ..request(message) }
 }
 
-async fn repeat(channel: &Channel) -> Reply {
+pub(super) async fn repeat(channel: &Channel) -> Reply {
     let call = channel.call(idempotent("hello"));
     tokio::time::timeout(Duration::from_secs(20), call).await.expect("a call ends within its deadline")
 }

@@ -1,0 +1,65 @@
+//! Backends that are slow get as many calls as they take.
+
+use transom::policy::new_key;
+
+use super::Setting;
+use super::load::{Load, Method};
+
+/// Eight workers take 50 ms for each call, and there are many more callers. Those who pay are answered without delay, and
+/// the others share what is left.
+#[tokio::test]
+async fn a_backend_with_too_many_callers_answers_those_who_matter() {
+    let place = tempfile::tempdir().unwrap();
+    let key = |key: &str, plan: &str| {
+        format!("  - {{id: {plan}, hash: '{}', owner: acme, plan: {plan}}}\n", new_key::hash(key))
+    };
+    let keys = ["keys:\n", &key("pro-key", "pro"), &key("free-key", "free")].concat();
+    std::fs::write(place.path().join("keys.yaml"), keys).unwrap();
+    let rest = "identity: {api_keys: {file: keys.yaml}}\n\
+                plans: {pro: {priority: high}, free: {priority: low}}\n\
+                policies: {all: {require: {any: [api_key: {}]}, rate: by_plan}}\n\
+                services: [{service: '**', policy: [all]}]\n";
+    let setting =
+        Setting::of(1, "circuit: {adaptive: {}}", &["--workers", "8", "--delay", "50"], (place, rest));
+    let high = Load::start_with(setting.address(), 4, Method::Other, Some("pro-key"));
+    // Before there are too many, it is learnt how long a call takes.
+    wait_until(&setting, |learnt| learnt["base_us"].as_u64().is_some_and(|base| base > 0)).await;
+    let low = Load::start_with(setting.address(), 60, Method::Other, Some("free-key"));
+    wait_until(&setting, |learnt| learnt["limit"].as_u64().is_some_and(|limit| limit <= 32)).await;
+    low.wait_for(1_000).await;
+    let learnt = setting.upstream().await["adaptive"].clone();
+    let (limit, base) = (learnt["limit"].as_u64().unwrap(), learnt["base_us"].as_u64().unwrap());
+    // A trial has a third of it.
+    assert!((2..=32).contains(&limit), "{learnt}");
+    assert!((40_000..=120_000).contains(&base), "{learnt}");
+    setting.gateway.reload_with("timeout: 7s");
+    let kept = setting.upstream().await["adaptive"]["limit"].as_u64().unwrap();
+    assert!(kept <= 40, "what was learnt is kept: {kept}");
+    let (high, low) = (high.stop().await, low.stop().await);
+    let refused = "This service has as many calls as it can answer without delay; try again shortly.";
+    let is_refused = |(status, body): &(u16, String)| *status == 503 && body.contains(refused);
+    assert!(high.failed.len() * 50 <= high.asked(), "{} of {}", high.failed.len(), high.asked());
+    assert!(high.failed.iter().chain(&low.failed).all(is_refused), "{:?}", low.failed.first());
+    assert!(low.answered > 50 && low.failed.len() * 2 > low.asked(), "{} of {}", low.answered, low.asked());
+    let values = setting.gateway.values().await;
+    let shed = |priority: &str| {
+        let labels = format!(r#"{{upstream="echo",priority="{priority}"}}"#);
+        values.of(&format!("transom_upstream_adaptive_refused_total{labels}"))
+    };
+    assert_eq!(shed("low"), low.failed.len() as f64);
+    assert_eq!(shed("high"), high.failed.len() as f64);
+    assert!(values.of(r#"transom_upstream_adaptive_limit{upstream="echo"}"#) >= 1.0);
+    assert_eq!(values.of(r#"transom_upstream_adaptive_in_flight{upstream="echo"}"#), 0.0);
+}
+
+async fn wait_until(setting: &Setting, is_so: impl Fn(&serde_json::Value) -> bool) {
+    let start = tokio::time::Instant::now();
+    loop {
+        let learnt = setting.upstream().await["adaptive"].clone();
+        if is_so(&learnt) {
+            return;
+        }
+        assert!(start.elapsed().as_secs() < 60, "{learnt}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
