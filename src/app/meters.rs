@@ -51,6 +51,7 @@ pub fn render() -> String {
         &upstream::EJECTED,
         &upstream::UNHEALTHY,
         &upstream::TRIPPED,
+        &upstream::HEDGES_WON,
         &upstream::LIMIT,
         &upstream::LIMITED,
         &upstream::SHED,

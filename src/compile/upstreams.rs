@@ -121,6 +121,7 @@ fn retries(retries: &failing::Retries) -> Retries {
         max_backoff: retries.backoff.longest,
         budget: retries.budget.millionths(),
         attempt_timeout: retries.attempt_timeout.as_ref().map(|time| time.value),
+        hedge_after: retries.hedge_after.as_ref().map(|time| time.value),
         unsafe_methods: retries.r#unsafe.value,
     }
 }

@@ -133,10 +133,13 @@ settings! {
         /// How long an answer is waited for until another target is asked, where there is another attempt. To the end of
         /// `timeout` if this is left out.
         attempt_timeout: Option<Located<Duration>> = None => Duration::from_millis(1)..=DAY,
+        /// How long an answer is waited for until another target is asked as well, where there is another attempt. The first
+        /// answer is that of the call. That is not done if this is left out.
+        hedge_after: Option<Located<Duration>> = None => Duration::from_millis(1)..=DAY,
         /// Whether methods are sent again, too, that are not declared to be NO_SIDE_EFFECTS or IDEMPOTENT.
         r#unsafe: Located<bool> = false.into(),
     }
-    check check(budget)
+    check check(budget, attempt_timeout, hedge_after)
 }
 
 settings! {
@@ -256,7 +259,18 @@ impl Adaptive {
 }
 
 impl Retries {
-    fn check(reader: &mut Reader<'_>, budget: Option<&Located<Percent>>) {
+    fn check(
+        reader: &mut Reader<'_>,
+        budget: Option<&Located<Percent>>,
+        attempt: Option<&Option<Located<Duration>>>,
+        hedge: Option<&Option<Located<Duration>>>,
+    ) {
+        if let (Some(Some(attempt)), Some(Some(_))) = (attempt, hedge) {
+            let text =
+                format!("{} never waits for `attempt_timeout` because of `hedge_after`.", reader.path());
+            let hint = "Remove `attempt_timeout`: where an answer is late, another target is asked beside the first one.";
+            warn(reader, Problem::warning(text).at(attempt.place).hint(hint));
+        }
         if let Some(budget) = budget.filter(|budget| budget.millionths() == 0) {
             let text = format!("{} allows no call to be sent again.", reader.path());
             let hint = "Write a `budget` above 0%, or remove `retries`.";

@@ -23,6 +23,7 @@ use super::exchange::{Bounds, Exchange};
 use super::fault::{Failure, Told, full, hung, late, saturated, unopened};
 use super::frames::Terms;
 use super::gate::Inside;
+use super::hedged;
 use super::http2::handle::{Stream, Turn};
 use super::http2::hpack::Request;
 use super::http2::piece::Piece;
@@ -56,7 +57,8 @@ static PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 /// A call is sent again, at most twice and within its deadline, when the backend cannot have acted on it:
 /// it was not sent, the stream was refused (once), or it lies above the last stream of a GOAWAY. A
 /// method that is declared idempotent is also sent again when the connection broke before an answer, and as
-/// [`Settings::retries`] says; nothing of an answer has reached the caller then.
+/// [`Settings::retries`] says; nothing of an answer has reached the caller then. Where it says so, such a call is sent to
+/// another target as well when it is not answered soon, and the first answer is that of the call.
 ///
 /// Messages of statuses made here are for callers and name no address; those are in the log.
 ///
@@ -133,6 +135,9 @@ impl CallService for Channel {
             priority,
             has_waited: false,
         };
+        if hedged::is_wanted(&shared.settings.retries, &work.method) {
+            return Box::pin(hedged::call(shared, work));
+        }
         // A block, as the future of a function keeps what it is given twice, and this one is moved.
         Box::pin(async move { shared.answer(&mut work).await.unwrap_or_else(Reply::from) })
     }

@@ -93,6 +93,11 @@ impl Exchange {
         }
     }
 
+    /// Whether nothing at all has come on its connection since it began.
+    pub(super) fn is_silent(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| !live.is_answered && live.stream.is_silent())
+    }
+
     pub(super) async fn event(&mut self) -> Result<Event, Failure> {
         poll_fn(|cx| self.poll_event(cx)).await
     }

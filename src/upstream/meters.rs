@@ -62,6 +62,13 @@ pub static TRIPPED: Family<Count> = Family::new(
     &["upstream", "bound"],
 );
 
+/// Calls whose answer came from a target that was asked because the first did not answer soon.
+pub static HEDGES_WON: Family<Count> = Family::new(
+    "transom_upstream_hedges_won_total",
+    "Calls that were answered first by a target that was asked because another one did not answer soon.",
+    &["upstream"],
+);
+
 /// The limit that was learnt.
 pub static LIMIT: Family<Gauge> = Family::new(
     "transom_upstream_adaptive_limit",
@@ -92,10 +99,11 @@ pub(super) struct Meters {
     pub(super) unhealthy: Arc<Level>,
     /// By the bound of calls in flight, and of those that wait.
     pub(super) tripped: [Arc<Count>; 2],
+    pub(super) hedges_won: Arc<Count>,
     retries: [Arc<Count>; REASONS.len()],
 }
 
-const REASONS: [&str; 5] = ["unsent", "refused", "lost", "answered", "hung"];
+const REASONS: [&str; 6] = ["unsent", "refused", "lost", "answered", "hung", "hedged"];
 
 impl Meters {
     pub(super) fn new(upstream: &str) -> Self {
@@ -106,6 +114,7 @@ impl Meters {
             ejected: EJECTED.series(&[upstream]),
             unhealthy: UNHEALTHY.series(&[upstream]),
             tripped: ["in_flight", "pending"].map(|bound| TRIPPED.series(&[upstream, bound])),
+            hedges_won: HEDGES_WON.series(&[upstream]),
             retries: REASONS.map(|reason| RETRIES.series(&[upstream, reason])),
         }
     }
@@ -120,6 +129,11 @@ impl Meters {
             Cause::Hung => 4,
         };
         self.retries[reason].add(1);
+    }
+
+    /// A call is sent to another target as well.
+    pub(super) fn hedged(&self) {
+        self.retries[5].add(1);
     }
 }
 
@@ -166,6 +180,13 @@ impl Attempt {
             Place::Unix(path) => span.set("server.address", path.clone()),
         }
         Some(open.context())
+    }
+
+    /// Notes that it goes on beside another one, which did not answer soon.
+    pub(super) fn hedges(&mut self) {
+        if let Some(open) = &mut self.span {
+            open.span().set("transom.hedged", true);
+        }
     }
 
     /// Notes that the upstream has as many calls as it takes.

@@ -25,6 +25,7 @@ mod frames;
 mod gate;
 mod group;
 mod health;
+mod hedged;
 mod links;
 mod pool;
 mod request;

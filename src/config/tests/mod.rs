@@ -211,6 +211,7 @@ fn every_key_is_read() {
     );
     assert_eq!((retries.on.len(), retries.on[0].value), (1, RetryCode::Unavailable));
     assert!(retries.attempt_timeout.is_none());
+    assert_eq!(retries.hedge_after.as_ref().unwrap().value, Duration::from_millis(20));
 
     let tls = config.listeners[1].tls.as_ref().unwrap();
     assert_eq!((&**tls.certificate, tls.key.written_as()), (Path::new("/etc/transom/a.crt"), "/run/a.key"));

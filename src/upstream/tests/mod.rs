@@ -22,6 +22,7 @@ use super::target::Target;
 mod adaptive;
 mod failing;
 mod faults;
+mod hedged;
 mod life;
 mod peers;
 mod reflected;

@@ -1,9 +1,44 @@
-//! Backends that are slow get as many calls as they take.
+//! Backends that are slow: calls that are sent to two of them, and as many calls as one takes.
 
+use rustix::process::Signal;
 use transom::policy::new_key;
 
 use super::Setting;
 use super::load::{Load, Method};
+
+#[tokio::test]
+async fn a_backend_that_hangs_costs_the_time_until_another_one_is_asked() {
+    let settings = "retries: {attempts: 2, hedge_after: 150ms, budget: 50%}
+                    outliers: {consecutive_failures: 3, eject_for: 60s}";
+    let setting = Setting::new(3, settings);
+    let load = Load::start(setting.address(), 12, Method::Idempotent);
+    load.wait_for(300).await;
+    setting.backends[1].signal(Signal::STOP);
+    setting.wait_for_targets(|targets| targets[1]["ejected_for_ms"].is_number()).await;
+    load.wait_for(600).await;
+    let tally = load.stop().await;
+    assert_eq!(tally.failed, [], "none of {} waits for the end of its time", tally.asked());
+    let values = setting.gateway.values().await;
+    let hedged = values.of(r#"transom_upstream_retries_total{upstream="echo",reason="hedged"}"#);
+    let won = values.of(r#"transom_upstream_hedges_won_total{upstream="echo"}"#);
+    assert!(hedged >= won && won >= 3.0, "{won} of {hedged}");
+    // Each try counts, the one that was cancelled as well.
+    let calls = values.sum("rpc_client_call_duration_seconds_count");
+    assert!(calls >= tally.asked() as f64 + won, "{calls} for {}", tally.asked());
+    assert_eq!(setting.upstream().await["in_flight"].as_u64(), Some(0));
+}
+
+#[tokio::test]
+async fn methods_with_effects_are_not_sent_twice() {
+    let setting = Setting::with(2, "retries: {hedge_after: 10ms}", &["--delay", "60"]);
+    let load = Load::start(setting.address(), 4, Method::Other);
+    load.wait_for(40).await;
+    let tally = load.stop().await;
+    assert_eq!(tally.failed, []);
+    let values = setting.gateway.values().await;
+    assert_eq!(values.of(r#"transom_upstream_retries_total{upstream="echo",reason="hedged"}"#), 0.0);
+    assert_eq!(values.sum("rpc_client_call_duration_seconds_count"), tally.asked() as f64);
+}
 
 /// Eight workers take 50 ms for each call, and there are many more callers. Those who pay are answered without delay, and
 /// the others share what is left.
