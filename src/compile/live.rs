@@ -65,10 +65,9 @@ impl Live {
         }
     }
 
-    /// The channel of an upstream whose targets are the same still.
-    pub(super) fn channel(&self, name: &str, targets: &[Target]) -> Option<&Channel> {
-        let kept = self.upstreams.iter().find(|kept| kept.name == name)?;
-        (kept.targets == targets).then_some(&kept.channel)
+    /// The channel of an upstream.
+    pub(super) fn channel(&self, name: &str) -> Option<&Channel> {
+        self.upstreams.iter().find(|kept| kept.name == name).map(|kept| &kept.channel)
     }
 
     /// The targets of an upstream.

@@ -35,8 +35,8 @@ pub(super) struct Upstream {
     pub(super) connector: Option<Arc<Connector>>,
 }
 
-/// Builds every upstream, in the order of the configuration. One whose targets are those of the last
-/// generation keeps its connections and what is known of the targets; nothing else is connected yet.
+/// Builds every upstream, in the order of the configuration. One that the last generation has, too, keeps its connections
+/// and what is known of the targets, as far as those stay; nothing else is connected yet.
 pub(super) fn build(
     config: &Config,
     problems: &mut Problems,
@@ -48,9 +48,8 @@ pub(super) fn build(
         let connector = tls::connector(upstream, problems).map(|loaded| kept(name, loaded, live));
         let targets = targets(upstream, connector.as_ref(), problems);
         let settings = settings(upstream, config.codec.message.as_usize(), problems);
-        let kept = live.and_then(|live| live.channel(name, &targets));
-        let channel = match kept {
-            Some(kept) => kept.tuned(settings),
+        let channel = match live.and_then(|live| live.channel(name)) {
+            Some(kept) => kept.moved(settings, targets.clone()),
             None => Channel::new(name.as_str(), targets.clone(), settings, cores),
         };
         let service = Arc::new(channel.clone());

@@ -23,12 +23,13 @@ use super::exchange::{Bounds, Exchange};
 use super::fault::{Failure, Told, full, hung, late, saturated, unopened};
 use super::frames::Terms;
 use super::gate::Inside;
+use super::group::Member;
 use super::hedged;
 use super::http2::handle::{Stream, Turn};
 use super::http2::hpack::Request;
 use super::http2::piece::Piece;
 use super::http2::reason::Error;
-use super::links::{Choice, Lease, Wish};
+use super::links::{Choice, Connection, Lease, Wish};
 use super::meters::Attempt;
 use super::pool::Pool;
 use super::report::Report;
@@ -37,7 +38,7 @@ use super::request::{
     framed,
 };
 use super::settings::Settings;
-use super::target::Target;
+use super::target::{Endpoint, Target};
 use super::upload::Upload;
 use super::watch::Watch;
 use super::{core, stream};
@@ -79,27 +80,40 @@ pub struct Channel {
 pub(super) struct Shared {
     pub(super) pool: Arc<Pool>,
     pub(super) settings: Settings,
+    targets: Arc<[Endpoint]>,
 }
 
 impl Channel {
     /// A channel to `targets` for an application with `cores` runtimes. Nothing is connected yet.
     /// `name` stands in the log.
     pub fn new(name: impl Into<Arc<str>>, targets: Vec<Target>, settings: Settings, cores: usize) -> Self {
-        let pool = Arc::new(Pool::new(name.into(), targets, settings.rules(), cores));
-        Self { shared: Arc::new(Shared { pool, settings }) }
+        let targets: Arc<[Endpoint]> = targets.into_iter().map(Endpoint::from).collect();
+        let pool = Arc::new(Pool::new(name.into(), &targets, settings.rules(), cores));
+        Self { shared: Arc::new(Shared { pool, settings, targets }) }
     }
 
     /// A channel to the same targets by other settings. It shares the connections and what is known of the targets. What
     /// concerns them holds once it is [taken up](Self::take_up).
     pub fn tuned(&self, settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared { pool: Arc::clone(&self.shared.pool), settings }) }
+        self.following(settings, Arc::clone(&self.shared.targets))
     }
 
-    /// Lets the settings hold for everything that is shared with other channels, and begins to ask targets for their
-    /// health where that is wanted and there is a runtime.
+    /// The same to other targets, once it is taken up. Of those that stay, connections and what is known are kept;
+    /// calls that are with the others end there.
+    pub fn moved(&self, settings: Settings, targets: Vec<Target>) -> Self {
+        self.following(settings, targets.into_iter().map(Endpoint::from).collect())
+    }
+
+    fn following(&self, settings: Settings, targets: Arc<[Endpoint]>) -> Self {
+        Self { shared: Arc::new(Shared { pool: Arc::clone(&self.shared.pool), settings, targets }) }
+    }
+
+    /// Lets the settings and targets hold for everything that is shared with other channels, and begins to ask targets for
+    /// their health where that is wanted and there is a runtime.
     pub fn take_up(&self) {
-        let settings = &self.shared.settings;
-        self.shared.pool.retune(&settings.rules(), settings.health.as_ref());
+        let Shared { pool, settings, targets } = &*self.shared;
+        pool.replace(targets);
+        pool.retune(&settings.rules(), settings.health.as_ref());
     }
 
     /// What its connections are doing now.
@@ -236,7 +250,7 @@ impl Drop for Try {
 
 /// A try that failed, and what goes on.
 struct Failed<'a> {
-    target: usize,
+    member: &'a Arc<Member>,
     outcome: Result<Reply, Failure>,
     tries: &'a mut Tries,
     wish: &'a mut Wish,
@@ -292,17 +306,19 @@ impl Shared {
                 }
             };
             let lease = lease.inspect_err(|status| work.end(status.code()))?;
-            let target = lease.target();
-            work.sent_to(self.pool.target(target));
+            // Of this core alone, which the target is not.
+            let connection: Arc<Connection> = Arc::clone(&lease.connection);
+            let member = &connection.member;
+            work.sent_to(member.target());
             // What came is moved on before anything is waited for again, so that the future of a call has no place for it.
             let failed = match self.exchange(slot, lease, work, tries).await {
                 Ok(mut reply) if reply.status.is_ok() => {
-                    self.pool.group().succeeded(target);
+                    self.pool.group().succeeded(member);
                     work.replied(&mut reply);
                     return Ok(reply);
                 }
                 outcome => Box::pin(
-                    self.failed(work, Failed { target, outcome, tries: &mut tries, wish: &mut wish }),
+                    self.failed(work, Failed { member, outcome, tries: &mut tries, wish: &mut wish }),
                 ),
             };
             if let Some(outcome) = failed.await {
@@ -327,7 +343,7 @@ impl Shared {
     }
 
     /// Notes what a try that failed says of its target, and why the call could be sent again, if it could.
-    pub(super) fn note(&self, target: usize, outcome: &Result<Reply, Failure>) -> Option<Cause> {
+    pub(super) fn note(&self, member: &Arc<Member>, outcome: &Result<Reply, Failure>) -> Option<Cause> {
         let (is_blamed, cause) = match outcome {
             Ok(reply) => {
                 let code = reply.status.code();
@@ -338,18 +354,18 @@ impl Shared {
         };
         let group = self.pool.group();
         if is_blamed {
-            group.failed(target);
+            group.failed(member);
         } else if outcome.is_ok() {
-            group.succeeded(target);
+            group.succeeded(member);
         }
         cause
     }
 
     /// What comes of a try that failed; nothing if there is another one.
     async fn failed(&self, work: &mut Try, failed: Failed<'_>) -> Option<Result<Reply, Status>> {
-        let Failed { target, outcome, tries, wish } = failed;
-        let cause = self.note(target, &outcome);
-        let told = self.told(target, work);
+        let Failed { member, outcome, tries, wish } = failed;
+        let cause = self.note(member, &outcome);
+        let told = self.told(member, work);
         let count = tries.count;
         let pause = cause.filter(|_| work.is_whole()).and_then(|cause| self.pause(cause, tries, work));
         let Some(pause) = pause else {
@@ -371,7 +387,7 @@ impl Shared {
         };
         work.end(status.code());
         told.again(&status, why.as_ref(), count);
-        wish.avoid(target);
+        wish.avoid(member);
         if !pause.is_zero() {
             sleep(pause).await;
         }
@@ -406,8 +422,9 @@ impl Shared {
         true
     }
 
-    pub(super) fn told(&self, target: usize, work: &Try) -> Told {
-        Told { pool: Arc::clone(&self.pool), target, method: Arc::clone(&work.method) }
+    pub(super) fn told(&self, member: &Arc<Member>, work: &Try) -> Told {
+        let (pool, member) = (Arc::clone(&self.pool), Arc::clone(member));
+        Told { pool, member, method: Arc::clone(&work.method) }
     }
 
     /// What a call has in common with others that go to the same target.
@@ -455,11 +472,11 @@ impl Shared {
     }
 
     async fn patient(&self, slot: usize, lease: Lease, work: &mut Try) -> Result<Reply, Failure> {
-        let target = lease.target();
         let mut exchange = self.open(slot, lease, work).await?;
         let terms = Terms { limit: self.settings.max_message, compressed: work.encodings.accepted.is_some() };
         if work.method.server_streaming {
-            Box::pin(stream::open(exchange, terms, self.told(target, work))).await
+            let told = self.told(exchange.member(), work);
+            Box::pin(stream::open(exchange, terms, told)).await
         } else {
             exchange.run(terms).await
         }
@@ -506,8 +523,8 @@ impl Shared {
     fn begin(&self, turn: Turn, lease: &Lease, work: &Try) -> Result<Result<Stream, Error>, Status> {
         let timeout = work.timeout()?.map(Timeout::new);
         let request = Request {
-            secure: self.pool.target(lease.target()).tls().is_some(),
-            authority: self.pool.target(lease.target()).authority(),
+            secure: lease.member().target().tls().is_some(),
+            authority: lease.member().target().authority(),
             path: work.method.path.as_str(),
             constant: CONSTANT,
             varying: [

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::status::{Code, Status};
 
 use super::fault::{Again, Failure, stream_error};
 use super::frames::Terms;
+use super::group::Member;
 use super::http2::engine::Event;
 use super::http2::handle::Stream;
 use super::links::Lease;
@@ -66,6 +67,11 @@ impl Exchange {
     ) -> Self {
         let live = Live { stream, upload, is_answered: false, watch, given_up: false };
         Self { lease, bounds, live: Some(live) }
+    }
+
+    /// Where it goes.
+    pub(super) fn member(&self) -> &Arc<Member> {
+        self.lease.member()
     }
 
     /// Reads the answer of a method that gives one message.

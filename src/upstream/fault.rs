@@ -10,6 +10,7 @@ use crate::call::Method;
 use crate::status::{Code, Fault, Status, http as table};
 
 use super::decide::retry::Cause;
+use super::group::Member;
 use super::http2::reason::{Error, Reason};
 use super::pool::Pool;
 use super::target::Target;
@@ -64,7 +65,7 @@ impl Failure {
 #[derive(Clone)]
 pub(super) struct Told {
     pub(super) pool: Arc<Pool>,
-    pub(super) target: usize,
+    pub(super) member: Arc<Member>,
     pub(super) method: Arc<Method>,
 }
 
@@ -89,7 +90,7 @@ impl Told {
     }
 
     fn names(&self) -> (&str, &Target, &str) {
-        (self.pool.name(), self.pool.target(self.target), self.method.path.as_str())
+        (self.pool.name(), self.member.target(), self.method.path.as_str())
     }
 }
 

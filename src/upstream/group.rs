@@ -18,7 +18,7 @@ use super::decide::outlier::{Change, Outliers, Record};
 use super::gate::Gate;
 use super::meters::Meters;
 use super::report::{Report, TargetReport};
-use super::target::Target;
+use super::target::{Endpoint, Target};
 use crate::telemetry::metrics::HeldLevel;
 
 /// What may change while the connections stay.
@@ -33,7 +33,8 @@ pub(super) struct Rules {
 /// The targets of one upstream.
 pub(super) struct Group {
     name: Arc<str>,
-    members: Box<[Member]>,
+    /// Those of now. Calls and connections hold theirs themselves, however the list changes.
+    members: Mutex<Members>,
     /// What times are counted from.
     epoch: Instant,
     rules: Mutex<Rules>,
@@ -55,12 +56,20 @@ pub(super) struct Group {
 #[repr(align(128))]
 struct Requests(Window);
 
-/// One target.
+/// The targets of an upstream at one time, in their order.
+pub(super) type Members = Arc<[Arc<Member>]>;
+
+/// One target, as long as it is one of the upstream's or some call is with it.
 #[repr(align(128))]
-struct Member {
-    target: String,
+pub(super) struct Member {
+    target: Target,
+    name: String,
     /// The hash of its name.
     seed: u64,
+    /// One bit that none of the others has; none where there are more than 64.
+    bit: u64,
+    /// How large its share of the calls is, by those of the others.
+    weight: AtomicU32,
     in_flight: AtomicU32,
     /// What there is to look at, which for most targets and most of the time is nothing.
     marks: AtomicU8,
@@ -73,6 +82,8 @@ const FAILING: u8 = 1;
 const EJECTED: u8 = 2;
 /// It says itself that it is not well, or nothing.
 const UNHEALTHY: u8 = 4;
+/// It is no target of the upstream any more.
+const GONE: u8 = 8;
 
 #[derive(Default)]
 struct Known {
@@ -83,15 +94,43 @@ struct Known {
 }
 
 impl Member {
-    fn new(target: &Target) -> Self {
-        let target = target.to_string();
+    fn new(endpoint: &Endpoint, bit: u64) -> Self {
+        let name = endpoint.target.to_string();
         Self {
-            seed: hash(target.as_bytes()),
-            target,
+            seed: hash(name.as_bytes()),
+            name,
+            bit,
+            target: endpoint.target.clone(),
+            weight: AtomicU32::new(endpoint.weight),
             in_flight: AtomicU32::new(0),
             marks: AtomicU8::new(0),
             record: Mutex::default(),
         }
+    }
+
+    /// Where it is.
+    pub(super) const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// How calls remember it.
+    pub(super) const fn bit(&self) -> u64 {
+        self.bit
+    }
+
+    /// How many calls are with it.
+    pub(super) fn load(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// The hash of its name.
+    pub(super) const fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Whether it is neither left alone nor unwell.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.has(EJECTED | UNHEALTHY)
     }
 
     fn has(&self, marks: u8) -> bool {
@@ -122,10 +161,10 @@ impl Drop for Pending<'_> {
 
 impl Group {
     /// The targets of an upstream, for `slots` cores.
-    pub(super) fn new(name: Arc<str>, targets: &[Target], rules: Rules, slots: usize) -> Self {
+    pub(super) fn new(name: Arc<str>, endpoints: &[Endpoint], rules: Rules, slots: usize) -> Self {
         let gate = rules.adaptive.map(|rules| Arc::new(Gate::new(&name, rules, slots)));
         Self {
-            members: targets.iter().map(Member::new).collect(),
+            members: Mutex::new(following(&[], endpoints)),
             epoch: Instant::now(),
             max_in_flight: AtomicU32::new(rules.circuit.max_in_flight),
             max_pending: AtomicU32::new(rules.circuit.max_pending),
@@ -149,6 +188,44 @@ impl Group {
         &self.meters
     }
 
+    /// The targets of now.
+    pub(super) fn members(&self) -> Members {
+        Arc::clone(&self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes these the targets from now on. What is known of those that stay is known on. `None` if nothing changes but
+    /// weights.
+    pub(super) fn replace(&self, endpoints: &[Endpoint]) -> Option<Members> {
+        let mut members = self.lock();
+        let next = following(&members, endpoints);
+        if is_same(&members, &next) {
+            return None;
+        }
+        let before = std::mem::replace(&mut *members, Arc::clone(&next));
+        drop(members);
+        let added = next.iter().filter(|member| !contains(&before, member)).count();
+        let gone = before.iter().filter(|member| !contains(&next, member));
+        let gone = gone.map(|member| self.part_with(member)).count();
+        let (upstream, targets) = (&*self.name, next.len());
+        tracing::info!(upstream, targets, added, gone, "calls go to other targets than before");
+        Some(next)
+    }
+
+    /// A target is none of the upstream's any more, so that nothing is counted of it but the calls that are with it.
+    fn part_with(&self, member: &Member) {
+        let mut known = member.lock();
+        if known.record.pardon() {
+            self.ejected.fetch_sub(1, Relaxed);
+        }
+        (known.ejected, known.unhealthy) = (None, None);
+        member.mark(FAILING | EJECTED | UNHEALTHY, false);
+        member.mark(GONE, true);
+    }
+
     pub(super) fn connect_timeout(&self) -> Duration {
         self.rules().connect_timeout
     }
@@ -165,7 +242,7 @@ impl Group {
         *self.rules() = rules.clone();
         self.retune_gate(rules.adaptive);
         if rules.outliers.is_none() {
-            for member in &self.members {
+            for member in self.members().iter() {
                 let mut known = member.lock();
                 if known.record.pardon() {
                     self.ejected.fetch_sub(1, Relaxed);
@@ -224,35 +301,25 @@ impl Group {
         self.budget.note(self.now() / 1_000);
     }
 
-    /// How many calls are with a target.
-    pub(super) fn load(&self, target: usize) -> u32 {
-        self.members[target].in_flight.load(Relaxed)
-    }
-
-    /// The hash of a target's name.
-    pub(super) fn seed(&self, target: usize) -> u64 {
-        self.members[target].seed
-    }
-
     /// Counts a call to a target, until [`Group::leave`]. False when there are as many of the upstream as there may be.
-    pub(super) fn enter(&self, target: usize) -> bool {
+    pub(super) fn enter(&self, member: &Member) -> bool {
         if !self.in_flight.enter(self.max_in_flight.load(Relaxed)) {
             self.meters.tripped[0].add(1);
             return false;
         }
-        self.members[target].in_flight.fetch_add(1, Relaxed);
+        member.in_flight.fetch_add(1, Relaxed);
         true
     }
 
     /// Counts a call once more, whatever bound there is.
-    pub(super) fn again(&self, target: usize) {
+    pub(super) fn again(&self, member: &Member) {
         let _ = self.in_flight.enter(u32::MAX);
-        self.members[target].in_flight.fetch_add(1, Relaxed);
+        member.in_flight.fetch_add(1, Relaxed);
     }
 
     /// The call has ended.
-    pub(super) fn leave(&self, target: usize) {
-        self.members[target].in_flight.fetch_sub(1, Relaxed);
+    pub(super) fn leave(&self, member: &Member) {
+        member.in_flight.fetch_sub(1, Relaxed);
         self.in_flight.leave();
     }
 
@@ -265,25 +332,18 @@ impl Group {
         None
     }
 
-    /// Whether a target is neither left alone nor unwell.
-    pub(super) fn is_usable(&self, target: usize) -> bool {
-        !self.members[target].has(EJECTED | UNHEALTHY)
-    }
-
     /// Whether some target is left alone.
     pub(super) fn has_ejected(&self) -> bool {
         self.ejected.load(Relaxed) != 0
     }
 
     /// Lets this call try a target that is left alone, if it is time for that.
-    pub(super) fn probe(&self, target: usize, now: u64, may_be_repeated: bool) -> bool {
-        let member = &self.members[target];
+    pub(super) fn probe(&self, member: &Member, now: u64, may_be_repeated: bool) -> bool {
         member.has(EJECTED) && !member.has(UNHEALTHY) && member.lock().record.probe(now, may_be_repeated)
     }
 
     /// A call was answered.
-    pub(super) fn succeeded(&self, target: usize) {
-        let member = &self.members[target];
+    pub(super) fn succeeded(&self, member: &Member) {
         if !member.has(FAILING | EJECTED) {
             return;
         }
@@ -294,28 +354,30 @@ impl Group {
             member.mark(EJECTED, false);
             known.ejected = None;
             self.ejected.fetch_sub(1, Relaxed);
-            let (upstream, target) = (&*self.name, &*member.target);
+            let (upstream, target) = (&*self.name, &*member.name);
             tracing::info!(upstream, target, "a backend answers again and has its calls back");
         }
     }
 
     /// A call failed by the target's fault.
-    pub(super) fn failed(&self, target: usize) {
+    pub(super) fn failed(&self, member: &Member) {
         let Some(rules) = self.rules().outliers else { return };
-        let member = &self.members[target];
-        let most = rules.most(self.members.len());
+        let most = rules.most(self.lock().len());
         let may_eject = || {
             let another = |ejected: usize| (ejected < most).then(|| ejected + 1);
             self.ejected.fetch_update(Relaxed, Relaxed, another).is_ok()
         };
         let mut known = member.lock();
+        if member.has(GONE) {
+            return;
+        }
         let change = known.record.failed(self.now(), &rules, may_eject);
         member.mark(FAILING, true);
         if let Change::Ejected { milliseconds, again } = change {
             member.mark(EJECTED, true);
             known.ejected.get_or_insert_with(|| self.meters.ejected.hold());
             self.meters.ejections.add(1);
-            let (upstream, target, failures) = (&*self.name, &*member.target, known.record.failures());
+            let (upstream, target, failures) = (&*self.name, &*member.name, known.record.failures());
             tracing::warn!(
                 upstream,
                 target,
@@ -328,30 +390,66 @@ impl Group {
     }
 
     /// What a target says of itself has changed.
-    pub(super) fn health(&self, target: usize, is_healthy: bool) {
-        let member = &self.members[target];
+    pub(super) fn health(&self, member: &Member, is_healthy: bool) {
         let mut known = member.lock();
+        if member.has(GONE) {
+            return;
+        }
         member.mark(UNHEALTHY, !is_healthy);
         known.unhealthy = (!is_healthy).then(|| self.meters.unhealthy.hold());
     }
 
-    /// Adds what is known here to a report.
-    pub(super) fn complete(&self, report: &mut Report) {
+    /// Adds what is known here to a report of these targets.
+    pub(super) fn complete(&self, report: &mut Report, members: &[Arc<Member>]) {
         let now = self.now();
         report.in_flight = self.in_flight.value();
         report.pending = self.pending.value();
         report.adaptive = self.gate.load().as_ref().map(|gate| gate.report());
-        for (member, target) in self.members.iter().zip(&mut report.targets) {
-            self.complete_target(member, target, now);
+        for (member, target) in members.iter().zip(&mut report.targets) {
+            Self::complete_target(member, target, now);
         }
     }
 
-    fn complete_target(&self, member: &Member, report: &mut TargetReport, now: u64) {
+    fn complete_target(member: &Member, report: &mut TargetReport, now: u64) {
         let known = member.lock();
+        report.target.clone_from(&member.name);
         report.in_flight = member.in_flight.load(Relaxed);
         report.healthy = !member.has(UNHEALTHY);
         report.failed_calls = known.record.failures();
         report.ejected_for =
             known.record.until().map(|until| Duration::from_millis(until.saturating_sub(now)));
     }
+}
+
+/// The members of another list of targets. A target that is equal to one of before is that member, with its weight of
+/// now.
+fn following(before: &[Arc<Member>], endpoints: &[Endpoint]) -> Members {
+    let mut kept: Vec<Option<&Arc<Member>>> = before.iter().map(Some).collect();
+    let mut found: Vec<Option<Arc<Member>>> = Vec::with_capacity(endpoints.len());
+    for endpoint in endpoints {
+        let same = kept.iter_mut().find(|member| member.is_some_and(|it| it.target == endpoint.target));
+        let member = same.and_then(Option::take).map(Arc::clone);
+        if let Some(member) = &member {
+            member.weight.store(endpoint.weight, Relaxed);
+        }
+        found.push(member);
+    }
+    let mut taken = found.iter().flatten().fold(0, |bits, member| bits | member.bit);
+    let added = found.into_iter().zip(endpoints).map(|(member, endpoint)| {
+        member.unwrap_or_else(|| {
+            let bit = !taken & taken.wrapping_add(1);
+            taken |= bit;
+            Arc::new(Member::new(endpoint, bit))
+        })
+    });
+    added.collect()
+}
+
+fn is_same(one: &[Arc<Member>], other: &[Arc<Member>]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other))
+}
+
+/// Whether a member is one of these.
+pub(super) fn contains(members: &[Arc<Member>], member: &Arc<Member>) -> bool {
+    members.iter().any(|other| Arc::ptr_eq(other, member))
 }

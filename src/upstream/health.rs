@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::connect;
 use super::decide::health::{Health, Pulse};
 use super::frames::Terms;
-use super::group::Group;
+use super::group::{Group, Member, contains};
 use super::http2::engine::Event;
 use super::http2::handle::Sender;
 use super::http2::hpack::Request;
@@ -39,17 +39,29 @@ const SERVING: u64 = 1;
 /// Asks the targets of one upstream until it is dropped.
 pub(super) struct Watchman {
     settings: Health,
-    tasks: Vec<AbortHandle>,
+    tasks: Vec<(Arc<Member>, AbortHandle)>,
 }
 
 impl Watchman {
     /// Begins to ask. Needs a runtime.
-    pub(super) fn start(group: &Arc<Group>, targets: &[Target], settings: &Health) -> Self {
-        let watch = |(index, target): (usize, &Target)| {
-            let patient = Patient { group: Arc::clone(group), index, target: target.clone(), sender: None };
-            tokio::spawn(patient.watch(settings.clone())).abort_handle()
-        };
-        Self { settings: settings.clone(), tasks: targets.iter().enumerate().map(watch).collect() }
+    pub(super) fn start(group: &Arc<Group>, settings: &Health) -> Self {
+        let mut watchman = Self { settings: settings.clone(), tasks: Vec::new() };
+        watchman.follow(group, &group.members());
+        watchman
+    }
+
+    /// Asks these targets from now on, those that were asked before as before. Needs a runtime.
+    pub(super) fn follow(&mut self, group: &Arc<Group>, members: &[Arc<Member>]) {
+        for (_, task) in self.tasks.extract_if(.., |(member, _)| !contains(members, member)) {
+            task.abort();
+        }
+        for member in members {
+            if self.tasks.iter().all(|(asked, _)| !Arc::ptr_eq(asked, member)) {
+                let patient = Patient { group: Arc::clone(group), member: Arc::clone(member), sender: None };
+                let task = tokio::spawn(patient.watch(self.settings.clone()));
+                self.tasks.push((Arc::clone(member), task.abort_handle()));
+            }
+        }
     }
 
     pub(super) const fn settings(&self) -> &Health {
@@ -59,15 +71,14 @@ impl Watchman {
 
 impl Drop for Watchman {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+        self.tasks.iter().for_each(|(_, task)| task.abort());
     }
 }
 
 /// A target that is asked.
 struct Patient {
     group: Arc<Group>,
-    index: usize,
-    target: Target,
+    member: Arc<Member>,
     /// The connection of the last answer.
     sender: Option<Sender>,
 }
@@ -75,7 +86,7 @@ struct Patient {
 impl Drop for Patient {
     /// One that is asked no more is well.
     fn drop(&mut self) {
-        self.group.health(self.index, true);
+        self.group.health(&self.member, true);
     }
 }
 
@@ -86,7 +97,7 @@ impl Patient {
             let answer = timeout(settings.timeout, self.check(&settings)).await;
             let answer = answer.unwrap_or_else(|_| Err("It does not answer in time.".into()));
             if let Some(is_healthy) = pulse.note(answer.is_ok(), &settings) {
-                self.group.health(self.index, is_healthy);
+                self.group.health(&self.member, is_healthy);
                 self.tell(answer);
             }
             // Spread, so that not all gateways ask at once.
@@ -96,7 +107,7 @@ impl Patient {
     }
 
     fn tell(&self, answer: Result<(), String>) {
-        let (upstream, target) = (&**self.group.name(), &self.target);
+        let (upstream, target) = (&**self.group.name(), self.member.target());
         match answer {
             Ok(()) => tracing::info!(upstream, %target, "a backend is well and has its calls back"),
             Err(reason) => tracing::warn!(upstream, %target, reason, "a backend is not well and is left out"),
@@ -105,18 +116,18 @@ impl Patient {
 
     /// Asks once; again over a new connection where the last one has ended meanwhile.
     async fn check(&mut self, settings: &Health) -> Result<(), String> {
+        let target = self.member.target();
         if let Some(sender) = self.sender.take()
-            && let Ok(reply) = ask(&sender, &self.target, &settings.service).await
+            && let Ok(reply) = ask(&sender, target, &settings.service).await
         {
             self.sender = Some(sender);
             return verdict(&reply);
         }
-        let opened = connect::open(&self.target, settings.timeout).await;
+        let opened = connect::open(target, settings.timeout).await;
         let (sender, driver) = opened.map_err(|error| format!("It cannot be reached: {error}."))?;
         // Ends with the sender.
         tokio::spawn(driver.run());
-        let reply =
-            ask(&sender, &self.target, &settings.service).await.map_err(|status| status.to_string())?;
+        let reply = ask(&sender, target, &settings.service).await.map_err(|status| status.to_string())?;
         self.sender = Some(sender);
         verdict(&reply)
     }

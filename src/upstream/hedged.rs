@@ -26,6 +26,7 @@ use super::decide::retry::{Cause, Retries};
 use super::exchange::Exchange;
 use super::fault::{Failure, full, late};
 use super::frames::Terms;
+use super::group::Member;
 use super::links::{Choice, Lease, Wish};
 use super::meters::Attempt;
 use super::stream;
@@ -77,7 +78,7 @@ struct Lane {
 #[derive(Default)]
 struct Place {
     /// Where it goes, as soon as that is known.
-    target: OnceLock<usize>,
+    target: OnceLock<Arc<Member>>,
     has_lost: AtomicBool,
 }
 
@@ -157,7 +158,7 @@ impl Run {
         }
         shared.enter(&mut work)?;
         let mut wish = self.wish;
-        self.lanes.iter().filter_map(|lane| lane.place.target.get()).for_each(|target| wish.avoid(*target));
+        self.lanes.iter().filter_map(|lane| lane.place.target.get()).for_each(|target| wish.avoid(target));
         let lease = match shared.pool.acquire(self.slot, &shared.settings.balance, &wish, before == 0) {
             Choice::Up(lease) => Some(lease),
             Choice::Full => {
@@ -168,7 +169,7 @@ impl Run {
         };
         let place = Arc::<Place>::default();
         if let Some(lease) = &lease {
-            let _ = place.target.set(lease.target());
+            let _ = place.target.set(Arc::clone(lease.member()));
         }
         let run = run(Arc::clone(shared), self.slot, lease, wish, work, Arc::clone(&place));
         self.lanes.push(Lane { place, is_hedge, future: Box::pin(run) });
@@ -181,7 +182,7 @@ impl Run {
     /// What comes of the end of a try: the answer to the call, if it is that.
     fn ended(&mut self, lane: &Lane, ended: Ended) -> Option<Reply> {
         let Ended { outcome, mut work } = ended;
-        let target = lane.place.target.get().copied();
+        let target = lane.place.target.get();
         let outcome = match outcome {
             Ok(mut reply) if reply.status.is_ok() => {
                 let group = self.shared.pool.group();
@@ -244,7 +245,7 @@ impl Run {
         &self,
         outcome: Result<Reply, Failure>,
         work: &mut Try,
-        target: usize,
+        target: &Arc<Member>,
         may_go_on: bool,
     ) -> Reply {
         let (told, count) = (self.shared.told(target, work), self.race.count());
@@ -296,8 +297,8 @@ async fn run(
     };
     let outcome = match lease {
         Ok(lease) => {
-            let _ = place.target.set(lease.target());
-            work.sent_to(shared.pool.target(lease.target()));
+            let _ = place.target.set(Arc::clone(lease.member()));
+            work.sent_to(lease.member().target());
             exchange(&shared, slot, lease, &mut work, &place).await
         }
         Err(status) => Err(status.into()),
@@ -312,12 +313,12 @@ async fn exchange(
     work: &mut Try,
     place: &Place,
 ) -> Result<Reply, Failure> {
-    let target = lease.target();
+    let target = Arc::clone(lease.member());
     let exchange = shared.open(slot, lease, work).await?;
     let compressed = work.encodings.accepted.is_some();
     let terms = Terms { limit: shared.settings.max_message, compressed };
     if work.method.server_streaming {
-        return stream::open(exchange, terms, shared.told(target, work)).await;
+        return stream::open(exchange, terms, shared.told(&target, work)).await;
     }
     let mut racing = Racing { exchange, opened: Instant::now(), target, shared, place };
     racing.exchange.run(terms).await
@@ -327,7 +328,7 @@ async fn exchange(
 struct Racing<'a> {
     exchange: Exchange,
     opened: Instant,
-    target: usize,
+    target: Arc<Member>,
     shared: &'a Shared,
     place: &'a Place,
 }
@@ -338,7 +339,7 @@ impl Drop for Racing<'_> {
     fn drop(&mut self) {
         let Some(after) = self.shared.settings.retries.hedge_after else { return };
         if self.place.has_lost.load(Relaxed) && self.opened.elapsed() >= after && self.exchange.is_silent() {
-            self.shared.pool.group().failed(self.target);
+            self.shared.pool.group().failed(&self.target);
         }
     }
 }

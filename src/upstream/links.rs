@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::decide::backoff::pause;
 use super::decide::balance::{Balance, Candidate, consistent, least_request};
 use super::exchange::Resets;
-use super::group::Group;
+use super::group::{Group, Member};
 use super::http2::handle::Sender;
 use crate::telemetry::random;
 
@@ -23,12 +23,13 @@ const MOST: usize = 8;
 pub(super) struct Core {
     turn: usize,
     pub(super) next_id: u64,
-    pub(super) links: Box<[Link]>,
+    /// One for each target, in their order.
+    pub(super) links: Vec<Link>,
 }
 
 /// What a core has of one target.
-#[derive(Default)]
 pub(super) struct Link {
+    pub(super) member: Arc<Member>,
     pub(super) state: State,
     /// Connections beside that of the state, since one takes no more streams than the target allows.
     pub(super) more: Vec<Arc<Connection>>,
@@ -54,7 +55,7 @@ pub(super) struct Connection {
     pub(super) sender: Sender,
     /// How often calls may be cancelled.
     pub(super) resets: Resets,
-    pub(super) target: usize,
+    pub(super) member: Arc<Member>,
     id: u64,
     served: AtomicBool,
     group: Arc<Group>,
@@ -76,11 +77,11 @@ impl Lease {
     /// `None` when the upstream has as many calls in flight as it may.
     fn new(connection: &Arc<Connection>) -> Option<Self> {
         let connection = Arc::clone(connection);
-        connection.group.enter(connection.target).then(|| Self { connection })
+        connection.group.enter(&connection.member).then(|| Self { connection })
     }
 
-    pub(super) fn target(&self) -> usize {
-        self.connection.target
+    pub(super) fn member(&self) -> &Arc<Member> {
+        &self.connection.member
     }
 
     /// Notes that the backend answered on this connection.
@@ -92,7 +93,7 @@ impl Lease {
 
     /// Notes that the backend did not answer in time.
     pub(super) fn late(&self) {
-        self.connection.group.failed(self.connection.target);
+        self.connection.group.failed(&self.connection.member);
     }
 
     /// Another connection to the same target for the same call.
@@ -105,14 +106,14 @@ impl Clone for Lease {
     /// Counts as another call.
     fn clone(&self) -> Self {
         let connection = Arc::clone(&self.connection);
-        connection.group.again(connection.target);
+        connection.group.again(&connection.member);
         Self { connection }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.connection.group.leave(self.connection.target);
+        self.connection.group.leave(&self.connection.member);
     }
 }
 
@@ -133,12 +134,12 @@ impl Wish {
     }
 
     /// Prefers other targets from now on.
-    pub(super) fn avoid(&mut self, target: usize) {
-        self.avoid |= 1_u64.checked_shl(target as u32).unwrap_or(0);
+    pub(super) fn avoid(&mut self, member: &Member) {
+        self.avoid |= member.bit();
     }
 
-    fn avoids(&self, target: usize) -> bool {
-        target < 64 && self.avoid >> target & 1 == 1
+    fn avoids(&self, member: &Member) -> bool {
+        self.avoid & member.bit() != 0
     }
 }
 
@@ -162,32 +163,68 @@ enum Pick<'a> {
 }
 
 impl Core {
-    pub(super) fn new(index: usize, targets: usize) -> Self {
-        Self { turn: index, next_id: 0, links: (0..targets).map(|_| Link::default()).collect() }
+    pub(super) fn new(index: usize, members: &[Arc<Member>]) -> Self {
+        Self { turn: index, next_id: 0, links: members.iter().map(Link::new).collect() }
+    }
+
+    /// Takes up another list of targets. What there is of those that stay is kept; the rest is given back, so that its
+    /// connections end with the calls on them.
+    pub(super) fn follow(&mut self, members: &[Arc<Member>]) -> Vec<Link> {
+        let mut before = std::mem::take(&mut self.links);
+        self.links = members
+            .iter()
+            .map(|member| match before.iter().position(|link| Arc::ptr_eq(&link.member, member)) {
+                Some(place) => before.swap_remove(place),
+                None => Link::new(member),
+            })
+            .collect();
+        before
+    }
+
+    /// What there is of a target, if it is one still.
+    pub(super) fn link(&mut self, member: &Arc<Member>) -> Option<&mut Link> {
+        self.links.iter_mut().find(|link| Arc::ptr_eq(&link.member, member))
     }
 
     /// Marks the targets that are to be connected to, and lists them.
-    pub(super) fn open(&mut self, opening: &mut Vec<usize>, now: Instant) {
+    pub(super) fn open(&mut self, opening: &mut Vec<Arc<Member>>, now: Instant) {
         self.turn = self.turn.wrapping_add(1);
-        for (target, link) in self.links.iter_mut().enumerate() {
+        for link in &mut self.links {
             if link.connection().is_some_and(|connection| connection.resets.is_crowded()) {
                 link.release();
             }
             if link.may_open(now) {
                 link.state = State::Opening;
-                opening.push(target);
+                opening.push(Arc::clone(&link.member));
             }
         }
     }
 
-    /// A connection is up.
-    pub(super) fn up(&mut self, target: usize, sender: Sender, group: &Arc<Group>, is_further: bool) -> u64 {
+    /// Marks the targets that nobody has tried to connect to, and lists them: those that have come while a call waits.
+    pub(super) fn open_fresh(&mut self) -> Vec<Arc<Member>> {
+        let fresh = self.links.iter_mut().filter(|link| matches!(link.state, State::Idle));
+        fresh
+            .map(|link| {
+                link.state = State::Opening;
+                Arc::clone(&link.member)
+            })
+            .collect()
+    }
+
+    /// A connection is up. It has a number unless its target has gone meanwhile.
+    pub(super) fn up(
+        &mut self,
+        member: &Arc<Member>,
+        sender: Sender,
+        group: &Arc<Group>,
+        is_further: bool,
+    ) -> Option<u64> {
         let id = self.next_id;
         self.next_id += 1;
+        let link = self.link(member)?;
         let served = AtomicBool::new(false);
-        let (group, resets) = (Arc::clone(group), Resets::new());
-        let connection = Arc::new(Connection { sender, resets, target, id, served, group });
-        let link = &mut self.links[target];
+        let (member, group, resets) = (Arc::clone(member), Arc::clone(group), Resets::new());
+        let connection = Arc::new(Connection { sender, resets, member, id, served, group });
         if is_further {
             link.is_widening = false;
         }
@@ -196,13 +233,13 @@ impl Core {
         } else {
             link.state = State::Up(connection);
         }
-        id
+        Some(id)
     }
 
     /// A connection could not be opened. Says for how long the target is left alone; no time for a further one, as there
     /// are others.
-    pub(super) fn failed(&mut self, target: usize, is_further: bool) -> Duration {
-        let link = &mut self.links[target];
+    pub(super) fn failed(&mut self, member: &Arc<Member>, is_further: bool) -> Duration {
+        let Some(link) = self.link(member) else { return Duration::ZERO };
         if is_further {
             link.is_widening = false;
             link.closed = Some(Instant::now() + LONGEST_REST);
@@ -212,8 +249,8 @@ impl Core {
     }
 
     /// Nobody opens a connection any more that was to be opened.
-    pub(super) fn given_up(&mut self, target: usize, is_further: bool) {
-        let link = &mut self.links[target];
+    pub(super) fn given_up(&mut self, member: &Arc<Member>, is_further: bool) {
+        let Some(link) = self.link(member) else { return };
         if is_further {
             link.is_widening = false;
         } else {
@@ -222,8 +259,8 @@ impl Core {
     }
 
     /// Whether a further connection to a target is to be opened, which is marked then.
-    pub(super) fn widens(&mut self, target: usize) -> bool {
-        let link = &mut self.links[target];
+    pub(super) fn widens(&mut self, member: &Arc<Member>) -> bool {
+        let Some(link) = self.link(member) else { return false };
         let may = !link.is_widening
             && matches!(link.state, State::Up(_))
             && link.more.len() + 1 < MOST
@@ -240,19 +277,19 @@ impl Core {
         {
             return up(connection);
         }
-        let usable = |target| group.is_usable(target);
-        let is_fresh = |target| usable(target) && !wish.avoids(target);
-        let mut pick = self.pick(group, balance, wish, is_fresh);
+        let usable = Member::is_usable;
+        let is_fresh = |member: &Member| member.is_usable() && !wish.avoids(member);
+        let mut pick = self.pick(balance, wish, is_fresh);
         if matches!(pick, Pick::Nobody) && wish.avoid != 0 && self.is_opening(is_fresh) {
             return Choice::Opening;
         }
         if matches!(pick, Pick::Nobody) {
-            pick = self.pick(group, balance, wish, usable);
+            pick = self.pick(balance, wish, usable);
         }
         if matches!(pick, Pick::Nobody) && !self.is_opening(usable) {
-            pick = self.pick(group, balance, wish, |target| !wish.avoids(target));
+            pick = self.pick(balance, wish, |member| !wish.avoids(member));
             if matches!(pick, Pick::Nobody) {
-                pick = self.pick(group, balance, wish, |_| true);
+                pick = self.pick(balance, wish, |_| true);
             }
         }
         match pick {
@@ -266,27 +303,27 @@ impl Core {
     /// A target that was left alone and that this call may try.
     fn due(&self, group: &Group, wish: &Wish, now: u64) -> Option<&Arc<Connection>> {
         let up = self.links.iter().filter_map(Link::connection);
-        let mut wanted = up.filter(|connection| !wish.avoids(connection.target));
-        wanted.find(|connection| group.probe(connection.target, now, wish.is_repeatable))
+        let mut wanted = up.filter(|connection| !wish.avoids(&connection.member));
+        wanted.find(|connection| group.probe(&connection.member, now, wish.is_repeatable))
     }
 
-    fn is_opening(&self, may: impl Fn(usize) -> bool) -> bool {
+    fn is_opening(&self, may: impl Fn(&Member) -> bool) -> bool {
         let is_opening = |link: &Link| matches!(link.state, State::Opening);
-        self.links.iter().enumerate().any(|(target, link)| is_opening(link) && may(target))
+        self.links.iter().any(|link| is_opening(link) && may(&link.member))
     }
 
-    fn pick(&self, group: &Group, balance: &Balance, wish: &Wish, may: impl Fn(usize) -> bool) -> Pick<'_> {
+    fn pick(&self, balance: &Balance, wish: &Wish, may: impl Fn(&Member) -> bool) -> Pick<'_> {
         if let (Balance::ConsistentHash(_), Some(key)) = (balance, wish.key) {
-            return self.owner(group, key, may);
+            return self.owner(key, may);
         }
         let up =
-            || self.links.iter().filter_map(Link::connection).filter(|connection| may(connection.target));
+            || self.links.iter().filter_map(Link::connection).filter(|connection| may(&connection.member));
         let count = up().count();
         let place = match (count, balance) {
             (0 | 1, _) => 0,
             (_, Balance::RoundRobin) => self.turn % count,
             _ => {
-                let load = |place| up().nth(place).map_or(u32::MAX, |up| group.load(up.target));
+                let load = |place| up().nth(place).map_or(u32::MAX, |up| up.member.load());
                 least_request(count, self.turn, random::next(), load)
             }
         };
@@ -294,11 +331,14 @@ impl Core {
     }
 
     /// The target that a key belongs to. One that is being connected to is waited for.
-    fn owner(&self, group: &Group, key: u64, may: impl Fn(usize) -> bool) -> Pick<'_> {
+    fn owner(&self, key: u64, may: impl Fn(&Member) -> bool) -> Pick<'_> {
         let there = |link: &Link| matches!(link.state, State::Up(_) | State::Opening);
-        let there = self.links.iter().enumerate().filter(|(target, link)| there(link) && may(*target));
-        let candidates =
-            there.map(|(index, _)| Candidate { index, seed: group.seed(index), load: group.load(index) });
+        let there = self.links.iter().enumerate().filter(|(_, link)| there(link) && may(&link.member));
+        let candidates = there.map(|(index, link)| Candidate {
+            index,
+            seed: link.member.seed(),
+            load: link.member.load(),
+        });
         match consistent(key, candidates).map(|index| &self.links[index]) {
             Some(link) => link.connection().map_or(Pick::Opening, Pick::Up),
             None => Pick::Nobody,
@@ -311,6 +351,18 @@ fn up(connection: &Arc<Connection>) -> Choice {
 }
 
 impl Link {
+    fn new(member: &Arc<Member>) -> Self {
+        Self {
+            member: Arc::clone(member),
+            state: State::Idle,
+            more: Vec::new(),
+            closed: None,
+            is_widening: false,
+            failures: 0,
+            failed: None,
+        }
+    }
+
     fn may_open(&self, now: Instant) -> bool {
         match self.state {
             State::Idle => true,

@@ -26,14 +26,14 @@ use super::connect;
 use super::decide::balance::Balance;
 use super::decide::health::Health;
 use super::fault::{crowded, full, unreachable};
-use super::group::{Group, Rules};
+use super::group::{Group, Member, Rules};
 use super::health::Watchman;
 use super::http2::driver::Ending;
 use super::http2::handle::{Sender, Turn};
 use super::http2::reason::Error;
 use super::links::{Choice, Connection, Core, Lease, State, Wish};
 use super::report::{Report, TargetReport};
-use super::target::Target;
+use super::target::Endpoint;
 use crate::status::Status;
 
 /// How long a failure counts as knowledge of a target that nobody tries to reach. Whoever sends no calls because of it
@@ -43,9 +43,8 @@ const MEMORY: Duration = Duration::from_secs(30);
 /// The connections of one upstream.
 pub(super) struct Pool {
     group: Arc<Group>,
-    targets: Box<[Target]>,
     slots: Box<[Slot]>,
-    /// Who asks the targets for their health.
+    /// Who asks the targets for their health. Locked also while the list of targets is replaced.
     watchman: Mutex<Option<Watchman>>,
 }
 
@@ -58,14 +57,14 @@ struct Slot {
 }
 
 impl Pool {
-    pub(super) fn new(name: Arc<str>, targets: Vec<Target>, rules: Rules, cores: usize) -> Self {
+    pub(super) fn new(name: Arc<str>, endpoints: &[Endpoint], rules: Rules, cores: usize) -> Self {
+        let group = Arc::new(Group::new(name, endpoints, rules, cores + 1));
+        let members = group.members();
         let slots = (0..=cores).map(|index| Slot {
-            core: Mutex::new(Core::new(index, targets.len())),
+            core: Mutex::new(Core::new(index, &members)),
             settled: watch::Sender::new(()),
         });
-        let slots: Box<[Slot]> = slots.collect();
-        let group = Arc::new(Group::new(name, &targets, rules, slots.len()));
-        Self { group, slots, targets: targets.into(), watchman: Mutex::default() }
+        Self { slots: slots.collect(), group, watchman: Mutex::default() }
     }
 
     /// How many cores have a slot of their own.
@@ -75,10 +74,6 @@ impl Pool {
 
     pub(super) fn name(&self) -> &str {
         self.group.name()
-    }
-
-    pub(super) fn target(&self, index: usize) -> &Target {
-        &self.targets[index]
     }
 
     /// What all cores know together.
@@ -91,11 +86,32 @@ impl Pool {
     pub(super) fn retune(&self, rules: &Rules, health: Option<&Health>) {
         self.group.retune(rules);
         let health = health.filter(|_| Handle::try_current().is_ok());
-        let mut watchman = self.watchman.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watchman = self.watchman();
         if watchman.as_ref().map(Watchman::settings) != health {
             // Who is asked no more is well, which must not come after what others find out.
             *watchman = None;
-            *watchman = health.map(|health| Watchman::start(&self.group, &self.targets, health));
+            *watchman = health.map(|health| Watchman::start(&self.group, health));
+        }
+    }
+
+    fn watchman(&self) -> MutexGuard<'_, Option<Watchman>> {
+        self.watchman.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends calls to these targets from now on. Of those that stay, connections and what is known are kept; connections
+    /// to the others end with the calls on them.
+    pub(super) fn replace(&self, endpoints: &[Endpoint]) {
+        let mut watchman = self.watchman();
+        let Some(members) = self.group.replace(endpoints) else { return };
+        for (index, slot) in self.slots.iter().enumerate() {
+            // Not dropped under the lock: connections may end here.
+            let gone = self.lock(index).follow(&members);
+            drop(gone);
+            // Who waits for a target that is gone looks again.
+            slot.settled.send_replace(());
+        }
+        if let Some(watchman) = &mut *watchman {
+            watchman.follow(&self.group, &members);
         }
     }
 
@@ -120,14 +136,14 @@ impl Pool {
         };
         // Not under the lock: a runtime that is shutting down drops the task right here, and the
         // dropped attempt takes the lock.
-        for target in opening {
-            self.connect(slot, target, false);
+        for member in opening {
+            self.connect(slot, member, false);
         }
         choice
     }
 
-    fn connect(self: &Arc<Self>, slot: usize, target: usize, is_further: bool) {
-        tokio::spawn(Attempt { pool: Arc::clone(self), slot, target, is_further, open: true }.run());
+    fn connect(self: &Arc<Self>, slot: usize, member: Arc<Member>, is_further: bool) {
+        tokio::spawn(Attempt { pool: Arc::clone(self), slot, member, is_further, open: true }.run());
     }
 
     /// Waits for a connection after [`Pool::acquire`] has found none.
@@ -143,6 +159,8 @@ impl Pool {
         let _pending = self.group.pend().ok_or_else(crowded)?;
         let mut settled = self.slots[slot].settled.subscribe();
         loop {
+            let fresh = self.lock(slot).open_fresh();
+            fresh.into_iter().for_each(|member| self.connect(slot, member, false));
             let choice = self.lock(slot).choose(&self.group, balance, &wish, self.group.time(Instant::now()));
             match choice {
                 Choice::Up(lease) => return Ok(lease),
@@ -165,16 +183,17 @@ impl Pool {
     ) -> Result<Result<Turn, Error>, Status> {
         let _pending = self.group.pend().ok_or_else(crowded)?;
         let mut settled = self.slots[slot].settled.subscribe();
-        let (target, own) = (lease.target(), Arc::clone(&lease.connection));
+        let own = Arc::clone(&lease.connection);
+        let member = &own.member;
         let mut turn = pin!(own.sender.turn());
         loop {
-            if let Some((connection, turn)) = self.free(slot, target) {
+            if let Some((connection, turn)) = self.free(slot, member) {
                 lease.change(connection);
                 return Ok(Ok(turn));
             }
-            let widens = self.lock(slot).widens(target);
+            let widens = self.lock(slot).widens(member);
             if widens {
-                self.connect(slot, target, true);
+                self.connect(slot, Arc::clone(member), true);
             }
             tokio::select! {
                 biased;
@@ -186,11 +205,13 @@ impl Pool {
     }
 
     /// A connection to a target that takes a stream right now. It takes the next calls from now on.
-    fn free(&self, slot: usize, target: usize) -> Option<(Arc<Connection>, Turn)> {
-        let all = self.lock(slot).links[target].all();
+    fn free(&self, slot: usize, member: &Arc<Member>) -> Option<(Arc<Connection>, Turn)> {
+        let all = self.lock(slot).link(member)?.all();
         all.into_iter().find_map(|connection| {
             let turn = connection.sender.try_turn().ok()??;
-            self.lock(slot).links[target].prefer(&connection);
+            if let Some(link) = self.lock(slot).link(member) {
+                link.prefer(&connection);
+            }
             Some((connection, turn))
         })
     }
@@ -198,18 +219,24 @@ impl Pool {
     /// Forgets a connection that accepts no more streams, so that the next call opens another one.
     /// Its open streams go on.
     pub(super) fn retire(&self, slot: usize, connection: &Connection) {
-        self.lock(slot).links[connection.target].forget(connection.id());
+        if let Some(link) = self.lock(slot).link(&connection.member) {
+            link.forget(connection.id());
+        }
     }
 
     /// What the connections of all cores are doing now.
     pub(super) fn report(&self) -> Report {
-        let blank = |target: &Target| TargetReport { target: target.to_string(), ..TargetReport::default() };
-        let targets = self.targets.iter().map(blank).collect();
+        let members = self.group.members();
+        let targets = members.iter().map(|_| TargetReport::default()).collect();
         let mut report = Report { targets, ..Report::default() };
         for slot in 0..self.slots.len() {
             let core = self.lock(slot);
             report.opened += core.next_id;
-            for (target, link) in report.targets.iter_mut().zip(&core.links) {
+            // The list may be replaced just now.
+            let same =
+                members.iter().zip(&core.links).map(|(member, link)| Arc::ptr_eq(member, &link.member));
+            let links = report.targets.iter_mut().zip(&core.links).zip(same);
+            for ((target, link), _) in links.filter(|(_, is_same)| *is_same) {
                 match link.state {
                     State::Idle => {}
                     State::Opening => target.opening += 1,
@@ -223,7 +250,7 @@ impl Pool {
         for target in &mut report.targets {
             target.away &= target.open == 0;
         }
-        self.group.complete(&mut report);
+        self.group.complete(&mut report, &members);
         report
     }
 
@@ -231,20 +258,20 @@ impl Pool {
         self.slots[slot].core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ended(&self, slot: usize, target: usize, id: u64, ending: &Ending) {
+    fn ended(&self, slot: usize, member: &Arc<Member>, id: u64, ending: &Ending) {
         if let Err(error) = &ending.result {
-            let (upstream, target) = (self.name(), self.target(target));
+            let (upstream, target) = (self.name(), member.target());
             tracing::warn!(upstream, %target, %error, "a connection to a backend ended with an error");
         }
         let broken = !ending.heard || matches!(ending.result, Err(Error::Connection(_)));
         let mut core = self.lock(slot);
-        let link = &mut core.links[target];
+        let Some(link) = core.link(member) else { return };
         if let Some(served) = link.forget(id)
             && broken
         {
             if served {
                 drop(core);
-                self.group.failed(target);
+                self.group.failed(member);
             } else {
                 link.rest();
             }
@@ -256,7 +283,7 @@ impl Pool {
 struct Attempt {
     pool: Arc<Pool>,
     slot: usize,
-    target: usize,
+    member: Arc<Member>,
     /// Whether there is one already.
     is_further: bool,
     open: bool,
@@ -264,31 +291,30 @@ struct Attempt {
 
 impl Attempt {
     async fn run(mut self) {
-        let (slot, index, is_further) = (self.slot, self.target, self.is_further);
-        let target = self.pool.target(index);
+        let (slot, member, is_further) = (self.slot, Arc::clone(&self.member), self.is_further);
         let time = self.pool.group.connect_timeout();
-        match connect::open(target, time).await {
+        match connect::open(member.target(), time).await {
             Ok((sender, driver)) => {
                 let mut running = pin!(driver.run());
                 if is_further && !is_ready(&sender, running.as_mut(), time).await {
-                    self.settle(|core| core.failed(index, is_further));
+                    self.settle(|core| core.failed(&member, is_further));
                     return;
                 }
                 let group = Arc::clone(&self.pool.group);
-                let id = self.settle(|core| core.up(index, sender, &group, is_further));
+                let id = self.settle(|core| core.up(&member, sender, &group, is_further));
                 // From here on the connection does not keep its pool alive: a pool that is dropped
                 // closes its connections once their streams have ended.
                 let pool = Arc::downgrade(&self.pool);
                 let _open = group.meters().connections.hold();
                 drop(self);
                 let ending = running.await;
-                if let Some(pool) = pool.upgrade() {
-                    pool.ended(slot, index, id, &ending);
+                if let Some((pool, id)) = pool.upgrade().zip(id) {
+                    pool.ended(slot, &member, id, &ending);
                 }
             }
             Err(error) => {
-                let rest = self.settle(|core| core.failed(index, is_further));
-                let (upstream, target) = (self.pool.name(), self.pool.target(index));
+                let rest = self.settle(|core| core.failed(&member, is_further));
+                let (upstream, target) = (self.pool.name(), member.target());
                 tracing::warn!(upstream, %target, %error, ?rest, "cannot connect to a backend");
             }
         }
@@ -316,8 +342,8 @@ impl Drop for Attempt {
     /// An attempt that is dropped with its runtime must not leave others waiting for it.
     fn drop(&mut self) {
         if self.open {
-            let (target, is_further) = (self.target, self.is_further);
-            self.settle(|core| core.given_up(target, is_further));
+            let (member, is_further) = (Arc::clone(&self.member), self.is_further);
+            self.settle(|core| core.given_up(&member, is_further));
         }
     }
 }

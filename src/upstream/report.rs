@@ -19,9 +19,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether no target can be reached, as far as is known. Nothing is tried to learn it.
+    /// Whether no target can be reached, as far as is known, or there is none. Nothing is tried to learn it.
     pub fn is_away(&self) -> bool {
-        !self.targets.is_empty() && self.targets.iter().all(|target| target.away)
+        self.targets.iter().all(|target| target.away)
     }
 }
 

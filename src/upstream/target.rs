@@ -25,6 +25,22 @@ pub struct Target {
     tls: Option<Tls>,
 }
 
+/// A target of an upstream, and how large its share of the calls is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where it is.
+    pub target: Target,
+    /// Its share, by those of the others; at least 1.
+    pub weight: u32,
+}
+
+impl From<Target> for Endpoint {
+    /// With the share 1.
+    fn from(target: Target) -> Self {
+        Self { target, weight: 1 }
+    }
+}
+
 /// How TLS is opened on a connection to a target.
 #[derive(Clone, Debug)]
 pub(super) struct Tls {

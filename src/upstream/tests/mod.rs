@@ -24,6 +24,7 @@ mod failing;
 mod faults;
 mod hedged;
 mod life;
+mod moving;
 mod peers;
 mod reflected;
 mod streams;
