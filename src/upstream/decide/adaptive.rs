@@ -13,9 +13,9 @@
 //! when the calls before it have ended. A limit that was not made use of stays, unless calls take far longer than the base.
 //!
 //! The base must be found while calls come without an end. As long as the limit is not met, what is typical is the base
-//! or less than it. Where that was not seen for [`TRIAL_AFTER`], a third of the limit is tried: if as many calls are
-//! answered in a second as before, the rest has only waited, and a third of that is tried; if there are fewer, nothing
-//! waits any more, and what is typical then is the base. The same comparison tells, where the limit shrinks again and
+//! or less than it, and after [`TRIAL_AFTER`] without seeing the base what is typical is taken for it. Where calls are refused
+//! then, a third of the limit is tried: if as many calls are answered in a second as before, the rest has only waited, and
+//! a third of that is tried; if there are fewer, nothing waits any more, and what is typical then is the base. The same comparison tells, where the limit shrinks again and
 //! again, a backend that has too much to do from one that has become slower by itself: that is no help to anybody if it
 //! gets fewer calls.
 
@@ -187,7 +187,11 @@ impl Learner {
             self.follow(seen, rules);
         }
         if seen.ended.saturating_sub(self.confirmed) >= TRIAL_AFTER {
-            self.attempt(seen);
+            if seen.is_met {
+                self.attempt(seen);
+            } else {
+                self.rebase(seen);
+            }
         }
     }
 
@@ -221,10 +225,9 @@ impl Learner {
         self.limit = limit;
     }
 
-    /// Tries a smaller limit. Where the limit was not met, fewer calls than before say nothing.
+    /// Tries a smaller limit.
     fn attempt(&mut self, seen: &Seen) {
-        let rate = if seen.is_met { seen.rate() } else { f64::INFINITY };
-        self.trial = Some(Mark { limit: self.limit / TRIED, rate });
+        self.trial = Some(Mark { limit: self.limit / TRIED, rate: seen.rate() });
         self.settle(seen, 2.0);
     }
 

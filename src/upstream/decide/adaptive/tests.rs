@@ -196,8 +196,7 @@ fn nothing_is_refused_while_the_load_is_light() {
     let mut model = Model::new(50, 20.0, 1_000.0);
     let outcome = model.run(60);
     assert_eq!(outcome.refused, 0);
-    assert!(model.learner.limit() >= FIRST / TRIED as u32, "{}", model.learner.limit());
-    assert_eq!(model.learner.limit, 100.0, "it has not shrunk");
+    assert_eq!(model.learner.limit(), FIRST, "it has not shrunk");
     let base = model.learner.base();
     assert!((6_000..=20_000).contains(&base), "{base}: the median of the work is 14 ms");
 }
