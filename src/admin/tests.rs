@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Full};
 use super::*;
 use crate::schema::Schema;
 use crate::snapshot::{Limits, Missing};
-use crate::upstream::report::TargetReport;
+use crate::upstream::report::{AdaptiveReport, TargetReport};
 use crate::upstream::source::SourceReport;
 
 #[derive(Default)]
@@ -76,7 +76,9 @@ impl Gateway for Site {
             failure: Some("there is no such name".into()),
         };
         let (targets, sources) = (vec![target], vec![source]);
-        vec![("shop".into(), Report { opened: 5, in_flight: 3, pending: 1, targets, sources })]
+        let (base, typical) = (Duration::from_millis(2), Duration::from_micros(2500));
+        let adaptive = Some(AdaptiveReport { limit: 40, in_flight: 2, base, typical });
+        vec![("shop".into(), Report { opened: 5, in_flight: 3, pending: 1, adaptive, targets, sources })]
     }
 
     fn identities(&self) -> (Vec<source::Report>, Vec<introspection::Report>) {
@@ -160,6 +162,7 @@ async fn every_path_has_its_answer() {
             200,
             json!([{
                 "name": "shop", "methods": 0, "missing": null, "opened": 5, "in_flight": 3, "pending": 1,
+                "adaptive": { "limit": 40, "in_flight": 2, "base_us": 2000, "typical_us": 2500 },
                 "targets": [{
                     "target": "http://10.0.0.5:1", "source": "dns://shop:1", "weight": 1, "open": 2, "opening": 0, "resting": 0, "failures": 0, "in_flight": 3,
                     "failed_calls": 4, "ejected_for_ms": 1500, "healthy": true,

@@ -50,6 +50,12 @@ pub(super) async fn answer(State(gateway): State<Arc<dyn Gateway>>) -> Response 
             "opened": report.opened,
             "in_flight": report.in_flight,
             "pending": report.pending,
+            "adaptive": report.adaptive.map(|learnt| json!({
+                "limit": learnt.limit,
+                "in_flight": learnt.in_flight,
+                "base_us": learnt.base.as_micros() as u64,
+                "typical_us": learnt.typical.as_micros() as u64,
+            })),
             "targets": targets,
             "sources": report.sources.iter().map(source).collect::<Vec<_>>(),
         })

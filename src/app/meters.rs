@@ -62,6 +62,10 @@ pub fn render() -> String {
         &upstream::TARGETS,
         &upstream::RESOLUTIONS,
         &upstream::MOVES,
+        &upstream::HEDGES_WON,
+        &upstream::LIMIT,
+        &upstream::LIMITED,
+        &upstream::SHED,
         &LINES,
         &SPANS,
     ])

@@ -30,6 +30,7 @@ pub mod metadata;
 pub mod meters;
 pub mod network;
 pub mod parts;
+pub mod priority;
 pub mod service;
 pub mod sticky;
 pub mod told;
@@ -37,6 +38,7 @@ pub mod told;
 use credential::Credential;
 use identity::{Identity, Noted};
 use parts::Parts;
+use priority::Priority;
 
 /// A gRPC method as the call path knows it: how it is reached and which sides stream.
 #[derive(Clone, Debug)]
@@ -139,6 +141,9 @@ pub struct Origin {
     pub parts: Option<Arc<Parts>>,
     /// Marks of what was checked of it before, by those who check; empty for a call that begins.
     pub proven: Vec<[u8; 32]>,
+    /// Whether it is refused before others are where there are too many. Policy says it by the plan of the caller; what
+    /// a call brings about is as it is.
+    pub priority: Priority,
 }
 
 impl Origin {
@@ -155,6 +160,7 @@ impl Origin {
             noted: None,
             parts: None,
             proven: Vec::new(),
+            priority: Priority::Normal,
         }
     }
 

@@ -15,6 +15,7 @@ use crate::config::upstream;
 use crate::status::Code;
 use crate::tls::client::Connector;
 use crate::upstream::channel::Channel;
+use crate::upstream::decide::adaptive::Adaptive;
 use crate::upstream::decide::balance::Balance;
 use crate::upstream::decide::circuit::Circuit;
 use crate::upstream::decide::health::Health;
@@ -70,6 +71,7 @@ fn settings(upstream: &upstream::Upstream, max_message: usize, problems: &mut Pr
         balance: balance(&upstream.balance, problems),
         outliers: upstream.outliers.as_ref().map(outliers),
         circuit: upstream.circuit.as_ref().map(circuit).unwrap_or_default(),
+        adaptive: upstream.circuit.as_ref().and_then(|circuit| circuit.adaptive.as_ref()).map(adaptive),
         retries: upstream.retries.as_ref().map(retries).unwrap_or_default(),
         health: upstream.health.as_ref().map(health),
     }
@@ -106,6 +108,14 @@ fn circuit(circuit: &failing::Circuit) -> Circuit {
     Circuit { max_in_flight: bound(&circuit.max_in_flight), max_pending: bound(&circuit.max_pending) }
 }
 
+const fn adaptive(adaptive: &failing::Adaptive) -> Adaptive {
+    Adaptive {
+        min: adaptive.min.value,
+        max: adaptive.max.value,
+        tolerance: adaptive.tolerance.value.millionths(),
+    }
+}
+
 fn retries(retries: &failing::Retries) -> Retries {
     Retries {
         attempts: retries.attempts.value,
@@ -114,6 +124,7 @@ fn retries(retries: &failing::Retries) -> Retries {
         max_backoff: retries.backoff.longest,
         budget: retries.budget.millionths(),
         attempt_timeout: retries.attempt_timeout.as_ref().map(|time| time.value),
+        hedge_after: retries.hedge_after.as_ref().map(|time| time.value),
         unsafe_methods: retries.r#unsafe.value,
     }
 }

@@ -97,8 +97,25 @@ settings! {
         /// Calls that wait for a connection, or for a backend that takes no more of them at a time. As many as come if
         /// this is left out.
         max_pending: Option<Located<u32>> = None => 1..=10_000_000,
+        /// Unary calls that are with the backends: as many as they answer without delay, which is learnt. Not so if this is
+        /// left out.
+        adaptive: Option<Adaptive> = None,
     }
-    check check(max_in_flight, max_pending)
+    check check(max_in_flight, max_pending, adaptive)
+}
+
+settings! {
+    /// How many unary calls there may be at a time, learnt from how long they take. Calls of plans with the priority low are
+    /// refused from 80 % of it on, normal ones from 90 % on.
+    pub struct Adaptive {
+        /// The fewest.
+        min: Located<u32> = 5.into() => 1..=10_000_000,
+        /// The most.
+        max: Located<u32> = 1000.into() => 1..=10_000_000,
+        /// By how much more than without load a call may take.
+        tolerance: Located<Percent> = Percent::of(50).into() => Percent::of(10)..=Percent::of(100),
+    }
+    check check(min, max)
 }
 
 settings! {
@@ -116,10 +133,13 @@ settings! {
         /// How long an answer is waited for until another target is asked, where there is another attempt. To the end of
         /// `timeout` if this is left out.
         attempt_timeout: Option<Located<Duration>> = None => Duration::from_millis(1)..=DAY,
+        /// How long an answer is waited for until another target is asked as well, where there is another attempt. The first
+        /// answer is that of the call. That is not done if this is left out.
+        hedge_after: Option<Located<Duration>> = None => Duration::from_millis(1)..=DAY,
         /// Whether methods are sent again, too, that are not declared to be NO_SIDE_EFFECTS or IDEMPOTENT.
         r#unsafe: Located<bool> = false.into(),
     }
-    check check(budget)
+    check check(budget, attempt_timeout, hedge_after)
 }
 
 settings! {
@@ -206,17 +226,51 @@ impl Circuit {
         reader: &mut Reader<'_>,
         in_flight: Option<&Option<Located<u32>>>,
         pending: Option<&Option<Located<u32>>>,
+        adaptive: Option<&Option<Adaptive>>,
     ) {
-        if let (Some(None), Some(None)) = (in_flight, pending) {
+        if let (Some(None), Some(None), Some(None)) = (in_flight, pending, adaptive) {
             let text = format!("{} has no bound.", reader.path());
             let hint = "Write `circuit: {max_in_flight: 1000}`, or remove it.";
             warn(reader, Problem::warning(text).hint(hint));
+        }
+        if let (Some(Some(most)), Some(Some(adaptive))) = (in_flight, adaptive)
+            && most.value <= adaptive.min.value
+        {
+            let text = format!(
+                "{} allows no more calls than the fewest that `adaptive` allows, so that there is nothing to learn.",
+                reader.path()
+            );
+            let hint =
+                "Write a larger `max_in_flight`, a smaller `min` in `adaptive`, or remove one of the two.";
+            warn(reader, Problem::warning(text).at(most.place).hint(hint));
+        }
+    }
+}
+
+impl Adaptive {
+    fn check(reader: &mut Reader<'_>, min: Option<&Located<u32>>, max: Option<&Located<u32>>) {
+        let (Some(min), Some(max)) = (min, max) else { return };
+        if min.value > max.value {
+            let text = format!("{} has more calls as the fewest than as the most.", reader.path());
+            let hint = format!("Write a `min` up to {}, or a larger `max`.", max.value);
+            let _: Option<()> = reader.error(Problem::error(text).at(min.place.or(max.place)).hint(hint));
         }
     }
 }
 
 impl Retries {
-    fn check(reader: &mut Reader<'_>, budget: Option<&Located<Percent>>) {
+    fn check(
+        reader: &mut Reader<'_>,
+        budget: Option<&Located<Percent>>,
+        attempt: Option<&Option<Located<Duration>>>,
+        hedge: Option<&Option<Located<Duration>>>,
+    ) {
+        if let (Some(Some(attempt)), Some(Some(_))) = (attempt, hedge) {
+            let text =
+                format!("{} never waits for `attempt_timeout` because of `hedge_after`.", reader.path());
+            let hint = "Remove `attempt_timeout`: where an answer is late, another target is asked beside the first one.";
+            warn(reader, Problem::warning(text).at(attempt.place).hint(hint));
+        }
         if let Some(budget) = budget.filter(|budget| budget.millionths() == 0) {
             let text = format!("{} allows no call to be sent again.", reader.path());
             let hint = "Write a `budget` above 0%, or remove `retries`.";

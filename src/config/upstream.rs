@@ -82,6 +82,7 @@ impl Upstream {
             check_tls(reader, targets, tls.and_then(Option::as_ref));
             if targets.iter().all(|target| !target.is_found()) {
                 check_shares(reader, targets.len(), balance, outliers.and_then(Option::as_ref));
+                check_hedges(reader, targets.len(), retries.and_then(Option::as_ref));
             }
         }
         if let (Some(timeout), Some(Some(retries))) = (timeout, retries) {
@@ -129,6 +130,16 @@ fn check_shares(
     }
 }
 
+/// Warns of calls that are sent once more to who is slow.
+fn check_hedges(reader: &mut Reader<'_>, count: usize, retries: Option<&Retries>) {
+    let Some(after) = retries.and_then(|retries| retries.hedge_after.as_ref()) else { return };
+    if count == 1 {
+        let text =
+            format!("{} has one target, so that `hedge_after` sends calls to it twice.", reader.path());
+        warn(reader, Problem::warning(text).at(after.place).hint("Add targets, or remove `hedge_after`."));
+    }
+}
+
 /// Warns of retries that come after the end.
 fn check_times(reader: &mut Reader<'_>, timeout: Duration, retries: &Retries) {
     let path = reader.path();
@@ -136,6 +147,12 @@ fn check_times(reader: &mut Reader<'_>, timeout: Duration, retries: &Retries) {
         let text = format!("{path} ends calls before the `attempt_timeout` of `retries` has passed.");
         let hint = "Write an `attempt_timeout` that is shorter than `timeout`, so that there is time for another attempt.";
         warn(reader, Problem::warning(text).at(attempt.place).hint(hint));
+    }
+    if let Some(after) = retries.hedge_after.as_ref().filter(|after| after.value >= timeout) {
+        let text = format!("{path} ends calls before the `hedge_after` of `retries` has passed.");
+        let hint =
+            "Write a `hedge_after` that is shorter than `timeout`: about as long as nearly all calls take.";
+        warn(reader, Problem::warning(text).at(after.place).hint(hint));
     }
     if retries.backoff.first >= timeout {
         let text = format!("{path} ends calls before the first pause of `retries` has passed.");

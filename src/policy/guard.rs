@@ -184,6 +184,9 @@ impl Shared {
     /// Lets a call pass.
     fn admit(self: &Arc<Self>, identity: Option<&Identity>, held: Held, mut call: Call) -> BoxFuture<Reply> {
         self.assert(&call.origin, identity, &mut call.metadata);
+        if let Some(priority) = held.priority {
+            call.origin.priority = priority;
+        }
         let reply = if lasts(&call) && !self.rules.is_empty() {
             streams::call(self, identity, call)
         } else {

@@ -16,11 +16,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::tls::client::Connector;
+use crate::tls::dial::{Socket, dial};
 
 /// How long one question may take, the connection included.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -126,10 +125,6 @@ struct Idle {
 }
 
 type Sender = SendRequest<Full<Bytes>>;
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Remote {
     /// Opens TLS by `tls`, without which no URL of `https` can be asked.
@@ -249,14 +244,16 @@ impl Remote {
 
     async fn connect(&self, url: &Url) -> Result<Sender, Failure> {
         let unreachable = |error: &dyn fmt::Display| format!("cannot be reached: {error}");
-        let stream = dial(url.host(), url.port()).await.map_err(|error| unreachable(&error))?;
-        let stream: Box<dyn Stream> = if url.is_secure() {
+        let deadline = Instant::now() + PATIENCE;
+        let stream = dial(url.host(), url.port(), MAX_ADDRESSES, deadline);
+        let stream = stream.await.map_err(|error| unreachable(&error))?;
+        let stream = if url.is_secure() {
             let tls = self.tls.as_ref().ok_or("has https, but what named it has http")?;
             let name = ServerName::try_from(url.host().to_owned())
                 .map_err(|_| "has a host for which no certificate can be".to_owned())?;
-            Box::new(tls.connect(stream, name).await.map_err(|error| unreachable(&error))?)
+            Socket::secured(stream, tls, name).await.map_err(|error| unreachable(&error))?
         } else {
-            Box::new(stream)
+            Socket::Plain(stream)
         };
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_HEAD)
@@ -279,27 +276,6 @@ fn request(method: Method, url: &Url) -> http::request::Builder {
         .header(header::HOST, url.authority.as_str())
         .header(header::ACCEPT, "application/json")
         .header(header::USER_AGENT, concat!("transom/", env!("CARGO_PKG_VERSION")))
-}
-
-/// Tries the addresses of a host. One that does not answer uses up only its share of the time.
-async fn dial(host: &str, port: u16) -> std::io::Result<TcpStream> {
-    let deadline = Instant::now() + PATIENCE;
-    let addresses: Vec<_> = lookup_host((host, port)).await?.take(MAX_ADDRESSES).collect();
-    let mut failure = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
-    for (tried, address) in addresses.iter().enumerate() {
-        let now = Instant::now();
-        let left = u32::try_from(addresses.len() - tried).unwrap_or(1);
-        let share = deadline.saturating_duration_since(now) / left;
-        match timeout_at(now + share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => failure = error,
-            Err(late) => failure = late.into(),
-        }
-    }
-    Err(failure)
 }
 
 fn unreadable(error: &hyper::Error) -> Failure {

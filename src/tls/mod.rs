@@ -6,7 +6,8 @@
 //! certificate  what X.509 says of one: subject, names, times
 //! pair         certificates with their keys, chosen by the name that a client asks for
 //! server       what a listener shows and asks for
-//! client       how an upstream is reached
+//! client       how TLS is opened to who is called
+//! dial         how a host is reached, with TLS or without
 //! session      what TLS told about the other end of a connection
 //! live         a configuration and the files that it depends on, watched
 //! defect       everything that is wrong with the files, at once
@@ -22,6 +23,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 pub mod certificate;
 pub mod client;
 pub mod defect;
+pub mod dial;
 pub mod live;
 pub mod server;
 pub mod session;

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::{Instant, sleep};
 
 use crate::call::deadline::before;
+use crate::call::priority::Priority;
 use crate::call::service::{BoxFuture, CallService};
 use crate::call::{self, Body, Call, Encodings, Messages, Reply};
 use crate::status::{Code, Status};
@@ -19,9 +20,11 @@ use crate::telemetry::trace::span::Traced;
 use super::decide::balance::{Balance, hash};
 use super::decide::retry::{Cause, Next, Pushback, Retries, Tries};
 use super::exchange::{Bounds, Exchange};
-use super::fault::{Failure, Told, full, hung, late, unopened};
+use super::fault::{Failure, Told, full, hung, late, saturated, unopened};
 use super::frames::Terms;
+use super::gate::Inside;
 use super::group::Member;
+use super::hedged;
 use super::http2::handle::{Stream, Turn};
 use super::http2::hpack::Request;
 use super::http2::piece::Piece;
@@ -56,7 +59,8 @@ static PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 /// A call is sent again, at most twice and within its deadline, when the backend cannot have acted on it:
 /// it was not sent, the stream was refused (once), or it lies above the last stream of a GOAWAY. A
 /// method that is declared idempotent is also sent again when the connection broke before an answer, and as
-/// [`Settings::retries`] says; nothing of an answer has reached the caller then.
+/// [`Settings::retries`] says; nothing of an answer has reached the caller then. Where it says so, such a call is sent to
+/// another target as well when it is not answered soon, and the first answer is that of the call.
 ///
 /// Messages of statuses made here are for callers and name no address; those are in the log.
 ///
@@ -74,9 +78,9 @@ pub struct Channel {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    pool: Arc<Pool>,
-    settings: Settings,
+pub(super) struct Shared {
+    pub(super) pool: Arc<Pool>,
+    pub(super) settings: Settings,
     feed: Feed,
 }
 
@@ -150,48 +154,71 @@ impl CallService for Channel {
     fn call(&self, call: Call) -> BoxFuture<Reply> {
         let shared = Arc::clone(&self.shared);
         let key = shared.key(&call);
+        let priority = call.origin.priority;
         let Call { method, metadata, deadline, encodings, trace, body, .. } = call;
-        let (started, input) = (Instant::now(), Input::Stream(None));
-        let (parent, attempt) = (None, None);
-        let mut work =
-            Try { method, metadata, encodings, input, started, deadline, key, trace, parent, attempt };
+        let mut work = Try {
+            method,
+            metadata,
+            encodings,
+            input: Input::Unread(body),
+            started: Instant::now(),
+            deadline,
+            key,
+            trace,
+            parent: None,
+            attempt: None,
+            inside: None,
+            priority,
+            has_waited: false,
+        };
+        if hedged::is_wanted(&shared.settings.retries, &work.method) {
+            return Box::pin(hedged::call(shared, work));
+        }
         // A block, as the future of a function keeps what it is given twice, and this one is moved.
-        Box::pin(async move { shared.answer(&mut work, body).await.unwrap_or_else(Reply::from) })
+        Box::pin(async move { shared.answer(&mut work).await.unwrap_or_else(Reply::from) })
     }
 }
 
 /// The parts of a call that each try needs.
-struct Try {
-    method: Arc<call::Method>,
-    metadata: HeaderMap,
-    encodings: Encodings,
-    input: Input,
-    started: Instant,
-    deadline: Option<Instant>,
+pub(super) struct Try {
+    pub(super) method: Arc<call::Method>,
+    pub(super) metadata: HeaderMap,
+    pub(super) encodings: Encodings,
+    pub(super) input: Input,
+    pub(super) started: Instant,
+    pub(super) deadline: Option<Instant>,
     /// What it has in common with calls that go to the same target.
-    key: Option<u64>,
-    trace: Option<Traced>,
+    pub(super) key: Option<u64>,
+    pub(super) trace: Option<Traced>,
     /// The value of `traceparent`, if it is not among the metadata as it came.
-    parent: Option<[u8; LENGTH]>,
+    pub(super) parent: Option<[u8; LENGTH]>,
     /// The try that goes on.
-    attempt: Option<Attempt>,
+    pub(super) attempt: Option<Attempt>,
+    /// Its place, where it is learnt how many calls the upstream takes.
+    pub(super) inside: Option<Inside>,
+    pub(super) priority: Priority,
+    /// Whether the try had no connection at first, so that its time says little of the backend.
+    pub(super) has_waited: bool,
 }
 
 /// What a try sends.
-enum Input {
+pub(super) enum Input {
+    /// It is not known yet.
+    Unread(Body),
     Message(Piece),
-    /// Absent before there are any, and once a try has begun to pull them: they cannot be sent again.
+    /// Absent once a try has begun to pull them: they cannot be sent again.
     Stream(Option<Messages>),
 }
 
 impl Try {
-    fn begin(&mut self, started: Instant, upstream: &str, before: u32) {
+    pub(super) fn begin(&mut self, started: Instant, upstream: &str, before: u32) {
+        self.has_waited = false;
         let trace = self.trace.as_ref().and_then(Traced::sampled);
         self.attempt = Some(Attempt::begin(started, trace, &self.method, upstream, before));
     }
 
     /// Notes where the try goes, and tells the backend the place in the trace.
-    fn sent_to(&mut self, target: &Target) {
+    pub(super) fn sent_to(&mut self, target: &Target) {
         let context = match (&self.trace, &mut self.attempt) {
             (Some(Traced::Sampled(_)), Some(attempt)) => attempt.sent_to(target),
             (Some(Traced::Unsampled(context)), _) => Some(*context),
@@ -200,14 +227,16 @@ impl Try {
         self.parent = context.map(|context| context.text());
     }
 
-    fn end(&mut self, code: Code) {
-        if let Some(attempt) = self.attempt.take() {
-            attempt.end(&self.method, code);
+    pub(super) fn end(&mut self, code: Code) {
+        let Some(attempt) = self.attempt.take() else { return };
+        let time = attempt.end(&self.method, code);
+        if let Some(inside) = self.inside.as_ref().filter(|_| !self.has_waited) {
+            inside.ended(code, time, Instant::now());
         }
     }
 
     /// A reply ends the try, at once or with its stream.
-    fn replied(&mut self, reply: &mut Reply) {
+    pub(super) fn replied(&mut self, reply: &mut Reply) {
         if reply.stream.is_none() {
             self.end(reply.status.code());
         } else if let Some((stream, attempt)) = reply.stream.take().zip(self.attempt.take()) {
@@ -250,7 +279,20 @@ struct Failed<'a> {
 }
 
 impl Shared {
-    async fn answer(&self, work: &mut Try, body: Body) -> Result<Reply, Status> {
+    async fn answer(&self, work: &mut Try) -> Result<Reply, Status> {
+        self.read(work).await?;
+        let (started, deadline) = (work.started, work.deadline);
+        match before(deadline, pin!(self.send(work))).await {
+            Some(outcome) => outcome,
+            None => Err(late(started, deadline)),
+        }
+    }
+
+    /// Reads the message, if the method takes one, from when on the upstream's own time counts.
+    pub(super) async fn read(&self, work: &mut Try) -> Result<(), Status> {
+        let Input::Unread(body) = std::mem::replace(&mut work.input, Input::Stream(None)) else {
+            return Ok(());
+        };
         if let Body::Refused(status) = body {
             return Err(*status);
         }
@@ -266,11 +308,7 @@ impl Shared {
             let latest = work.started.checked_add(self.settings.timeout);
             work.deadline = work.deadline.into_iter().chain(latest).min();
         }
-        let (started, deadline) = (work.started, work.deadline);
-        match before(deadline, pin!(self.send(work))).await {
-            Some(outcome) => outcome,
-            None => Err(late(started, deadline)),
-        }
+        Ok(())
     }
 
     async fn send(&self, work: &mut Try) -> Result<Reply, Status> {
@@ -278,38 +316,57 @@ impl Shared {
         let mut wish = Wish::new(work.method.idempotent, work.key);
         let mut tries = Tries::first();
         work.begin(work.started, self.pool.name(), 0);
+        self.enter(work)?;
         loop {
             let lease = match self.pool.acquire(slot, &self.settings.balance, &wish, tries.count == 1) {
                 Choice::Up(lease) => Ok(lease),
                 Choice::Full => Err(full()),
                 // What seldom happens is kept apart, so that the future of a call is small.
-                _ => Box::pin(Arc::clone(&self.pool).wait(slot, &self.settings.balance, wish)).await,
+                _ => {
+                    work.has_waited = true;
+                    Box::pin(Arc::clone(&self.pool).wait(slot, &self.settings.balance, wish)).await
+                }
             };
             let lease = lease.inspect_err(|status| work.end(status.code()))?;
             // Of this core alone, which the target is not.
             let connection: Arc<Connection> = Arc::clone(&lease.connection);
             let member = &connection.member;
             work.sent_to(member.target());
-            match self.exchange(slot, lease, work, tries).await {
+            // What came is moved on before anything is waited for again, so that the future of a call has no place for it.
+            let failed = match self.exchange(slot, lease, work, tries).await {
                 Ok(mut reply) if reply.status.is_ok() => {
                     self.pool.group().succeeded(member);
                     work.replied(&mut reply);
                     return Ok(reply);
                 }
-                outcome => {
-                    let failed = Failed { member, outcome, tries: &mut tries, wish: &mut wish };
-                    if let Some(outcome) = Box::pin(self.failed(work, failed)).await {
-                        return outcome;
-                    }
-                }
+                outcome => Box::pin(
+                    self.failed(work, Failed { member, outcome, tries: &mut tries, wish: &mut wish }),
+                ),
+            };
+            if let Some(outcome) = failed.await {
+                return outcome;
             }
         }
     }
 
-    /// What comes of a try that failed; nothing if there is another one.
-    async fn failed(&self, work: &mut Try, failed: Failed<'_>) -> Option<Result<Reply, Status>> {
-        let Failed { member, outcome, tries, wish } = failed;
-        let (is_blamed, cause) = match &outcome {
+    /// Lets a unary call in, where it is learnt how many of them the upstream takes.
+    pub(super) fn enter(&self, work: &mut Try) -> Result<(), Status> {
+        if work.method.is_streaming() {
+            return Ok(());
+        }
+        let Some(gate) = self.pool.group().gate() else { return Ok(()) };
+        work.inside = gate.enter(work.priority);
+        if work.inside.is_some() {
+            return Ok(());
+        }
+        work.attempt.iter_mut().for_each(Attempt::shed);
+        work.end(Code::Unavailable);
+        Err(saturated())
+    }
+
+    /// Notes what a try that failed says of its target, and why the call could be sent again, if it could.
+    pub(super) fn note(&self, member: &Arc<Member>, outcome: &Result<Reply, Failure>) -> Option<Cause> {
+        let (is_blamed, cause) = match outcome {
             Ok(reply) => {
                 let code = reply.status.code();
                 let pushback = Pushback::read(reply.trailers.get(&PUSHBACK).map(HeaderValue::as_bytes));
@@ -323,6 +380,13 @@ impl Shared {
         } else if outcome.is_ok() {
             group.succeeded(member);
         }
+        cause
+    }
+
+    /// What comes of a try that failed; nothing if there is another one.
+    async fn failed(&self, work: &mut Try, failed: Failed<'_>) -> Option<Result<Reply, Status>> {
+        let Failed { member, outcome, tries, wish } = failed;
+        let cause = self.note(member, &outcome);
         let told = self.told(member, work);
         let count = tries.count;
         let pause = cause.filter(|_| work.is_whole()).and_then(|cause| self.pause(cause, tries, work));
@@ -356,25 +420,31 @@ impl Shared {
     /// How long to wait until the call is sent again, if it is. Not when its deadline would have passed, nor when too many
     /// calls are sent again already.
     fn pause(&self, cause: Cause, tries: &mut Tries, work: &Try) -> Option<Duration> {
-        let (rules, group) = (&self.settings.retries, self.pool.group());
         let random = (random::next() >> 32) as u32;
+        let rules = &self.settings.retries;
         let Next::Again { pause, paid } = tries.next(cause, rules, work.method.idempotent, random) else {
             return None;
         };
         if !pause.is_zero() && work.deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
             return None;
         }
-        if paid && !group.take(rules.budget) {
-            return None;
+        self.pay(cause, paid).then_some(pause)
+    }
+
+    /// Counts a call that is to be sent again; false when there are too many of them already.
+    pub(super) fn pay(&self, cause: Cause, paid: bool) -> bool {
+        let group = self.pool.group();
+        if paid && !group.take(self.settings.retries.budget) {
+            return false;
         }
         if matches!(cause, Cause::Lost { .. }) && !paid {
             group.spend();
         }
         group.meters().sent_again(cause);
-        Some(pause)
+        true
     }
 
-    fn told(&self, member: &Arc<Member>, work: &Try) -> Told {
+    pub(super) fn told(&self, member: &Arc<Member>, work: &Try) -> Told {
         let (pool, member) = (Arc::clone(&self.pool), Arc::clone(member));
         Told { pool, member, method: Arc::clone(&work.method) }
     }
@@ -424,10 +494,10 @@ impl Shared {
     }
 
     async fn patient(&self, slot: usize, lease: Lease, work: &mut Try) -> Result<Reply, Failure> {
-        let told = work.method.server_streaming.then(|| self.told(lease.member(), work));
         let mut exchange = self.open(slot, lease, work).await?;
         let terms = Terms { limit: self.settings.max_message, compressed: work.encodings.accepted.is_some() };
-        if let Some(told) = told {
+        if work.method.server_streaming {
+            let told = self.told(exchange.member(), work);
             Box::pin(stream::open(exchange, terms, told)).await
         } else {
             exchange.run(terms).await
@@ -435,7 +505,12 @@ impl Shared {
     }
 
     /// Opens a stream and begins to send.
-    async fn open(&self, slot: usize, mut lease: Lease, work: &mut Try) -> Result<Exchange, Failure> {
+    pub(super) async fn open(
+        &self,
+        slot: usize,
+        mut lease: Lease,
+        work: &mut Try,
+    ) -> Result<Exchange, Failure> {
         let turn = match lease.connection.sender.try_turn() {
             Ok(Some(turn)) => Ok(turn),
             Ok(None) => Box::pin(Arc::clone(&self.pool).turn(slot, &mut lease)).await?,
@@ -445,7 +520,7 @@ impl Shared {
         let stream = self.begin(turn, &lease, work)?.map_err(|error| self.unopened(slot, &lease, error))?;
         let watch = work.method.is_streaming().then(|| Box::new(self.watch(work)));
         let upload = match &mut work.input {
-            Input::Message(_) => None,
+            Input::Message(_) | Input::Unread(_) => None,
             Input::Stream(messages) => {
                 // Only the first try gets here with them.
                 let messages = messages.take().unwrap_or_else(|| Box::pin(futures_util::stream::empty()));
@@ -485,7 +560,7 @@ impl Shared {
         };
         let message = match &work.input {
             Input::Message(piece) => Some(piece.clone()),
-            Input::Stream(_) => None,
+            Input::Stream(_) | Input::Unread(_) => None,
         };
         Ok(turn.open(&request, message))
     }

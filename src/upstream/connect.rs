@@ -1,21 +1,18 @@
 //! Opening a connection.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::client::TlsStream;
 
 use super::http2::driver::{Driver, start};
 use super::http2::handle::Sender;
 use super::target::{Place, Target};
+use crate::tls::dial::{Socket, dial as dial_host, late};
 
 /// No attempt takes longer, whatever is asked for.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -39,9 +36,8 @@ pub(super) async fn reach(target: &Target, timeout: Duration) -> io::Result<Sock
     let socket = async {
         let socket = dial(target.place(), deadline).await?;
         match (target.tls(), socket) {
-            (Some(tls), Socket::Tcp(stream)) => {
-                let stream = tls.connector.connect(stream, tls.name.clone()).await?;
-                Ok(Socket::Tls(Box::new(stream)))
+            (Some(tls), Socket::Plain(stream)) => {
+                Socket::secured(stream, &tls.connector, tls.name.clone()).await
             }
             (_, socket) => Ok(socket),
         }
@@ -49,13 +45,9 @@ pub(super) async fn reach(target: &Target, timeout: Duration) -> io::Result<Sock
     timeout_at(deadline, socket).await.map_err(|_| late())?
 }
 
-fn late() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "connecting took too long")
-}
-
 async fn dial(place: &Place, deadline: Instant) -> io::Result<Socket> {
     match place {
-        Place::Tcp { host, port } => dial_tcp(host, *port, deadline).await.map(Socket::Tcp),
+        Place::Tcp { host, port } => dial_tcp(host, *port, deadline).await.map(Socket::Plain),
         #[cfg(unix)]
         Place::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
         #[cfg(not(unix))]
@@ -66,31 +58,15 @@ async fn dial(place: &Place, deadline: Instant) -> io::Result<Socket> {
     }
 }
 
-/// Tries the addresses of a host in the order of the resolver. An address that does not answer uses
-/// up only its share of the time that is left.
 async fn dial_tcp(host: &str, port: u16, deadline: Instant) -> io::Result<TcpStream> {
-    let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.take(MAX_ADDRESSES).collect();
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for (tried, address) in addresses.iter().enumerate() {
-        let now = Instant::now();
-        let left = u32::try_from(addresses.len() - tried).unwrap_or(1);
-        let share = deadline.saturating_duration_since(now) / left;
-        match timeout_at(now + share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                watch_over(&stream)?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => failure = error,
-            Err(_) => failure = late(),
-        }
-    }
-    Err(failure)
+    let stream = dial_host(host, port, MAX_ADDRESSES, deadline).await?;
+    watch_over(&stream);
+    Ok(stream)
 }
 
 /// Lets the kernel end a connection whose host is gone; without this, calls would go there and time out
 /// for a quarter of an hour. Probes also keep the state of firewalls alive.
-fn watch_over(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+fn watch_over(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(STALL);
     let watched = socket.set_tcp_keepalive(&probes);
@@ -99,55 +75,6 @@ fn watch_over(stream: &TcpStream) -> io::Result<()> {
     if let Err(error) = watched {
         // Some sandboxes lack it; the connection is good all the same.
         tracing::debug!(%error, "the kernel does not watch over a connection to a backend");
-    }
-    Ok(())
-}
-
-/// The kinds of transport.
-pub(super) enum Socket {
-    Tcp(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-    #[cfg(unix)]
-    Unix(UnixStream),
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-            #[cfg(unix)]
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
-            #[cfg(unix)]
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, data),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-            #[cfg(unix)]
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-            #[cfg(unix)]
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::status::{Code, Status};
 
 use super::fault::{Again, Failure, stream_error};
 use super::frames::Terms;
+use super::group::Member;
 use super::http2::engine::Event;
 use super::http2::handle::Stream;
 use super::links::Lease;
@@ -68,6 +69,11 @@ impl Exchange {
         Self { lease, bounds, live: Some(live) }
     }
 
+    /// Where it goes.
+    pub(super) fn member(&self) -> &Arc<Member> {
+        self.lease.member()
+    }
+
     /// Reads the answer of a method that gives one message.
     pub(super) async fn run(&mut self, terms: Terms) -> Result<Reply, Failure> {
         let outcome = self.read_one(terms).await;
@@ -91,6 +97,11 @@ impl Exchange {
                 }
             }
         }
+    }
+
+    /// Whether nothing at all has come on its connection since it began.
+    pub(super) fn is_silent(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| !live.is_answered && live.stream.is_silent())
     }
 
     pub(super) async fn event(&mut self) -> Result<Event, Failure> {

@@ -135,6 +135,12 @@ pub(super) fn full() -> Status {
     Status::backend(Code::Unavailable, text).with_retry()
 }
 
+/// There are as many calls with the backends as they take without delay.
+pub(super) fn saturated() -> Status {
+    let text = "This service has as many calls as it can answer without delay; try again shortly.";
+    Status::backend(Code::Unavailable, text).with_retry()
+}
+
 /// As many calls wait for the backends as may.
 pub(super) fn crowded() -> Status {
     let text = "As many calls wait for this service as may; try again shortly.";

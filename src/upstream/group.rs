@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
 
+use super::decide::adaptive::Adaptive;
 use super::decide::balance::hash;
 use super::decide::budget::{Budget, Window};
 use super::decide::circuit::{Circuit, Gauge};
 use super::decide::outlier::{Change, Outliers, Record};
+use super::gate::Gate;
 use super::meters::Meters;
 use super::report::{Report, TargetReport};
 use super::target::{Endpoint, Target};
@@ -23,6 +26,7 @@ use crate::telemetry::metrics::HeldLevel;
 pub(super) struct Rules {
     pub(super) outliers: Option<Outliers>,
     pub(super) circuit: Circuit,
+    pub(super) adaptive: Option<Adaptive>,
     pub(super) connect_timeout: Duration,
 }
 
@@ -38,6 +42,8 @@ pub(super) struct Group {
     max_pending: AtomicU32,
     in_flight: Gauge,
     pending: Gauge,
+    /// How many unary calls it takes, if that is learnt.
+    gate: ArcSwapOption<Gate>,
     /// How many targets are left alone.
     ejected: AtomicUsize,
     budget: Budget,
@@ -159,6 +165,7 @@ impl Group {
     /// The targets of an upstream, for `slots` cores.
     pub(super) fn new(name: Arc<str>, endpoints: &[Endpoint], rules: Rules, slots: usize) -> Self {
         let meters = Meters::new(&name);
+        let gate = rules.adaptive.map(|rules| Arc::new(Gate::new(&name, rules, slots)));
         Self {
             members: Mutex::new(following(&[], endpoints, &meters)),
             epoch: Instant::now(),
@@ -166,6 +173,7 @@ impl Group {
             max_pending: AtomicU32::new(rules.circuit.max_pending),
             in_flight: Gauge::default(),
             pending: Gauge::default(),
+            gate: ArcSwapOption::new(gate),
             ejected: AtomicUsize::new(0),
             budget: Budget::default(),
             requests: (0..slots).map(|_| Requests::default()).collect(),
@@ -235,6 +243,7 @@ impl Group {
         self.max_in_flight.store(rules.circuit.max_in_flight, Relaxed);
         self.max_pending.store(rules.circuit.max_pending, Relaxed);
         *self.rules() = rules.clone();
+        self.retune_gate(rules.adaptive);
         if rules.outliers.is_none() {
             for member in self.members().iter() {
                 let mut known = member.lock();
@@ -245,6 +254,23 @@ impl Group {
                 member.mark(FAILING | EJECTED, false);
             }
         }
+    }
+
+    /// What was learnt is forgotten only where nothing is to be learnt any more.
+    fn retune_gate(&self, rules: Option<Adaptive>) {
+        match (rules, &*self.gate.load()) {
+            (Some(rules), Some(gate)) => gate.retune(rules),
+            (Some(rules), None) => {
+                self.gate.store(Some(Arc::new(Gate::new(&self.name, rules, self.requests.len()))));
+            }
+            (None, _) => self.gate.store(None),
+        }
+    }
+
+    /// What lets unary calls in, if it is learnt how many there may be.
+    pub(super) fn gate(&self) -> Option<Arc<Gate>> {
+        let gate = self.gate.load();
+        gate.as_ref().map(Arc::clone)
     }
 
     /// A time as the decisions count it, in milliseconds.
@@ -381,6 +407,7 @@ impl Group {
         let now = self.now();
         report.in_flight = self.in_flight.value();
         report.pending = self.pending.value();
+        report.adaptive = self.gate.load().as_ref().map(|gate| gate.report());
         for (member, target) in members.iter().zip(&mut report.targets) {
             Self::complete_target(member, target, now);
         }

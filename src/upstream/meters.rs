@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::Stream;
 use tokio::time::Instant;
@@ -11,7 +12,7 @@ use super::decide::retry::Cause;
 use super::target::{Place, Target};
 use crate::call::{Method, Part, Replies};
 use crate::status::Code;
-use crate::telemetry::metrics::{Count, Family, Level};
+use crate::telemetry::metrics::{Count, Family, Gauge, Level};
 use crate::telemetry::trace::context::Context as TraceContext;
 use crate::telemetry::trace::span::{Kind, Open, Trace};
 
@@ -95,6 +96,33 @@ impl Found {
         }
     }
 }
+/// Calls whose answer came from a target that was asked because the first did not answer soon.
+pub static HEDGES_WON: Family<Count> = Family::new(
+    "transom_upstream_hedges_won_total",
+    "Calls that were answered first by a target that was asked because another one did not answer soon.",
+    &["upstream"],
+);
+
+/// The limit that was learnt.
+pub static LIMIT: Family<Gauge> = Family::new(
+    "transom_upstream_adaptive_limit",
+    "How many unary calls may be with an upstream at a time, as it was learnt.",
+    &["upstream"],
+);
+
+/// What counts for it.
+pub static LIMITED: Family<Gauge> = Family::new(
+    "transom_upstream_adaptive_in_flight",
+    "Unary calls that are with an upstream whose limit is learnt.",
+    &["upstream"],
+);
+
+/// Calls beyond it.
+pub static SHED: Family<Count> = Family::new(
+    "transom_upstream_adaptive_refused_total",
+    "Calls that were refused because an upstream had as many as it takes, by the priority of the call.",
+    &["upstream", "priority"],
+);
 
 /// What is counted of one upstream beside its calls.
 pub(super) struct Meters {
@@ -106,10 +134,11 @@ pub(super) struct Meters {
     pub(super) targets: Arc<Level>,
     /// By the bound of calls in flight, and of those that wait.
     pub(super) tripped: [Arc<Count>; 2],
+    pub(super) hedges_won: Arc<Count>,
     retries: [Arc<Count>; REASONS.len()],
 }
 
-const REASONS: [&str; 5] = ["unsent", "refused", "lost", "answered", "hung"];
+const REASONS: [&str; 6] = ["unsent", "refused", "lost", "answered", "hung", "hedged"];
 
 impl Meters {
     pub(super) fn new(upstream: &str) -> Self {
@@ -121,6 +150,7 @@ impl Meters {
             unhealthy: UNHEALTHY.series(&[upstream]),
             targets: TARGETS.series(&[upstream]),
             tripped: ["in_flight", "pending"].map(|bound| TRIPPED.series(&[upstream, bound])),
+            hedges_won: HEDGES_WON.series(&[upstream]),
             retries: REASONS.map(|reason| RETRIES.series(&[upstream, reason])),
         }
     }
@@ -135,6 +165,11 @@ impl Meters {
             Cause::Hung => 4,
         };
         self.retries[reason].add(1);
+    }
+
+    /// A call is sent to another target as well.
+    pub(super) fn hedged(&self) {
+        self.retries[5].add(1);
     }
 }
 
@@ -183,9 +218,24 @@ impl Attempt {
         Some(open.context())
     }
 
-    /// The try has ended.
-    pub(super) fn end(self, method: &Method, code: Code) {
-        method.meter.record(code.number().into(), self.started.elapsed());
+    /// Notes that it goes on beside another one, which did not answer soon.
+    pub(super) fn hedges(&mut self) {
+        if let Some(open) = &mut self.span {
+            open.span().set("transom.hedged", true);
+        }
+    }
+
+    /// Notes that the upstream has as many calls as it takes.
+    pub(super) fn shed(&mut self) {
+        if let Some(open) = &mut self.span {
+            open.span().set("transom.refused", "adaptive");
+        }
+    }
+
+    /// The try has ended. Says how long it took.
+    pub(super) fn end(self, method: &Method, code: Code) -> Duration {
+        let time = self.started.elapsed();
+        method.meter.record(code.number().into(), time);
         if let Some(mut open) = self.span {
             let span = open.span();
             span.set("rpc.response.status_code", code.name());
@@ -194,6 +244,7 @@ impl Attempt {
                 span.set("error.type", code.name());
             }
         }
+        time
     }
 
     /// Lets the try end with the stream of its answer. One that is dropped before has been cancelled.
@@ -217,7 +268,7 @@ struct Followed {
 impl Followed {
     fn end(&mut self, code: Code) {
         if let Some(attempt) = self.attempt.take() {
-            attempt.end(&self.method, code);
+            let _ = attempt.end(&self.method, code);
         }
     }
 }

@@ -27,9 +27,10 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
-use super::connect::{self, Socket};
+use super::connect;
 use super::counted::{Counts, TooMany};
 use super::target::Target;
+use crate::tls::dial::Socket;
 
 /// The versions of the protocol, the newer first. Their messages are the same on the wire.
 const VERSIONS: [&str; 2] = [

@@ -14,6 +14,8 @@ pub struct Report {
     pub in_flight: u32,
     /// Calls that wait for a connection, or for a target that takes no more of them at a time.
     pub pending: u32,
+    /// What was learnt of how many calls it takes, if that is learnt.
+    pub adaptive: Option<AdaptiveReport>,
     /// Each target, in the order of the configuration.
     pub targets: Vec<TargetReport>,
     /// Where targets come from that are not written, in the order of the configuration.
@@ -25,6 +27,19 @@ impl Report {
     pub fn is_away(&self) -> bool {
         self.targets.iter().all(|target| target.away)
     }
+}
+
+/// What was learnt of how many calls an upstream takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdaptiveReport {
+    /// How many unary calls may be with it at a time.
+    pub limit: u32,
+    /// How many are.
+    pub in_flight: u64,
+    /// How long a call takes that does not wait there. Nothing before that is known.
+    pub base: Duration,
+    /// How long half of the last calls took. Nothing before that is known.
+    pub typical: Duration,
 }
 
 /// The connections to one target.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::decide::adaptive::Adaptive;
 use super::decide::balance::Balance;
 use super::decide::circuit::Circuit;
 use super::decide::health::Health;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub outliers: Option<Outliers>,
     /// How many calls there may be at a time.
     pub circuit: Circuit,
+    /// Between which bounds it is learnt how many unary calls there may be at a time. Default: it is not.
+    pub adaptive: Option<Adaptive>,
     /// Which calls are sent again.
     pub retries: Retries,
     /// How targets are asked for their health. Default: not.
@@ -36,7 +39,12 @@ pub struct Settings {
 
 impl Settings {
     pub(super) const fn rules(&self) -> Rules {
-        Rules { outliers: self.outliers, circuit: self.circuit, connect_timeout: self.connect_timeout }
+        Rules {
+            outliers: self.outliers,
+            circuit: self.circuit,
+            adaptive: self.adaptive,
+            connect_timeout: self.connect_timeout,
+        }
     }
 }
 
@@ -50,6 +58,7 @@ impl Default for Settings {
             balance: Balance::default(),
             outliers: None,
             circuit: Circuit::default(),
+            adaptive: None,
             retries: Retries::default(),
             health: None,
         }

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from concurrent import futures
 
 import grpc
@@ -209,8 +210,9 @@ def stored(pieces):
 class Moods(grpc.ServerInterceptor):
     """What the server is told by signals: SIGUSR1 turns over what it says of its health, SIGUSR2 whether calls fail."""
 
-    def __init__(self, fails):
+    def __init__(self, fails, delay):
         self.fails = fails
+        self.delay = delay
         self.is_well = True
         self.health = health.HealthServicer()
         signal.signal(signal.SIGUSR1, self.turn_health)
@@ -226,10 +228,25 @@ class Moods(grpc.ServerInterceptor):
 
     def intercept_service(self, continuation, details):
         handler = continuation(details)
+        if self.delay and details.method.startswith("/echo.") and handler.unary_unary:
+            return self.delayed(handler)
         if not self.fails or not details.method.startswith("/echo.") or not handler.unary_unary:
             return handler
         return grpc.unary_unary_rpc_method_handler(
             lambda request, context: context.abort(grpc.StatusCode.UNAVAILABLE, "Told to fail."),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    def delayed(self, handler):
+        """Keeps a worker busy for the delay before the answer."""
+
+        def answer(request, context):
+            time.sleep(self.delay)
+            return handler.unary_unary(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer,
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
@@ -260,6 +277,8 @@ def main():
     parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"), help="speak TLS")
     parser.add_argument("--ping", type=int, metavar="MS", help="ping clients so often, and leave those that do not answer")
     parser.add_argument("--client-ca", help="refuse clients without a certificate of this authority")
+    parser.add_argument("--workers", type=int, default=512, help="how many calls are worked on at a time")
+    parser.add_argument("--delay", type=int, default=0, metavar="MS", help="how long a unary call takes")
     parser.add_argument("--unavailable", action="store_true", help="answer UNAVAILABLE to every call")
     arguments = parser.parse_args()
     port = arguments.port
@@ -269,8 +288,8 @@ def main():
     if arguments.ping:
         options += [("grpc.keepalive_time_ms", arguments.ping), ("grpc.keepalive_timeout_ms", 10 * arguments.ping)]
         options += [("grpc.keepalive_permit_without_calls", 1), ("grpc.http2.max_pings_without_data", 0)]
-    pool = futures.ThreadPoolExecutor(max_workers=512)
-    moods = Moods(arguments.unavailable)
+    pool = futures.ThreadPoolExecutor(max_workers=arguments.workers)
+    moods = Moods(arguments.unavailable, arguments.delay / 1000)
     server = grpc.server(pool, handlers=[RawHandler()], interceptors=[moods], options=options)
     health_pb2_grpc.add_HealthServicer_to_server(moods.health, server)
     notes = Notes()

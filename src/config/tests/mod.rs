@@ -195,6 +195,8 @@ fn every_key_is_read() {
     let circuit = users.circuit.as_ref().unwrap();
     let bounds = [&circuit.max_in_flight, &circuit.max_pending].map(|bound| bound.as_ref().unwrap().value);
     assert_eq!(bounds, [100, 10]);
+    let adaptive = circuit.adaptive.as_ref().unwrap();
+    assert_eq!((adaptive.min.value, adaptive.max.value, adaptive.tolerance.millionths()), (10, 90, 200_000));
     let retries = users.retries.as_ref().unwrap();
     let codes: Vec<_> = retries.on.iter().map(|code| code.value).collect();
     assert_eq!(
@@ -214,6 +216,7 @@ fn every_key_is_read() {
     );
     assert_eq!((retries.on.len(), retries.on[0].value), (1, RetryCode::Unavailable));
     assert!(retries.attempt_timeout.is_none());
+    assert_eq!(retries.hedge_after.as_ref().unwrap().value, Duration::from_millis(20));
 
     let tls = config.listeners[1].tls.as_ref().unwrap();
     assert_eq!((&**tls.certificate, tls.key.written_as()), (Path::new("/etc/transom/a.crt"), "/run/a.key"));

@@ -14,11 +14,12 @@ use futures_util::Stream;
 
 use super::budget::Budget;
 use super::calls::{Begun, Calls};
-use super::flight::{Aloft, Ceiling, Flight, Priority};
+use super::flight::{Aloft, Ceiling, Flight};
 use super::memory::Memory;
 use super::store::{Demand, Kind, Outcome, Store, Taken};
 use super::subject::{CountedBy, Text};
 use crate::call::identity::Identity;
+use crate::call::priority::Priority;
 use crate::call::service::BoxFuture;
 use crate::call::told::RateLimit;
 use crate::call::{Origin, Part, Replies, Reply};
@@ -59,10 +60,12 @@ impl Default for Counters {
 pub(in crate::policy) struct Held {
     aloft: Option<Aloft>,
     begun: Vec<Begun>,
+    /// What its limits say of how much it matters, if there are any.
+    pub(in crate::policy) priority: Option<Priority>,
 }
 
 impl Held {
-    /// Whether it is nothing.
+    /// Whether it is nothing that has to be let go.
     pub(in crate::policy) const fn is_empty(&self) -> bool {
         self.aloft.is_none() && self.begun.is_empty()
     }
@@ -203,8 +206,9 @@ impl Asking {
         }
         if let Some(ceiling) = &counters.ceiling {
             let shed = Refused { policy: None, reason: Reason::Shed, exceeded: Exceeded::default() };
-            self.held.aloft = Some(ceiling.enter(priority.unwrap_or(Priority::Normal)).ok_or(shed)?);
+            self.held.aloft = Some(ceiling.enter(priority.unwrap_or(caller.origin.priority)).ok_or(shed)?);
         }
+        self.held.priority = priority;
         for at in 0..caller.rules.len() {
             let Some(claim) = caller.claim(at) else { continue };
             let Some(most) = claim.budget.concurrency else { continue };

@@ -8,10 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderValue;
 
-use super::flight::Priority;
 use super::store::{Limit, Outcome, Quota, Rate, Window};
 use super::subject::CountedBy;
 use crate::call::identity::Identity;
+use crate::call::priority::Priority;
 use crate::call::told::RateLimit;
 
 /// How much may be called.

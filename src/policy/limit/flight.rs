@@ -3,17 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Whose calls are refused first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Priority {
-    /// These.
-    Low,
-    /// Then these: the calls of who has no plan.
-    #[default]
-    Normal,
-    /// These only where no place is left.
-    High,
-}
+use crate::call::priority::Priority;
 
 /// The calls that go on. It outlives what is configured.
 #[derive(Debug, Default)]
@@ -28,10 +18,9 @@ pub struct Ceiling {
 }
 
 impl Ceiling {
-    /// Lets so many calls go on: of them all to calls of high priority, 90 % to normal ones and 80 % to low ones.
+    /// Lets so many calls go on, and of each priority up to its [share](Priority::share).
     pub fn new(flight: Arc<Flight>, most: u32) -> Self {
-        let part = |percent: u64| (u64::from(most) * percent).div_ceil(100);
-        Self { flight, most: [part(80), part(90), part(100)] }
+        Self { flight, most: Priority::ALL.map(|priority| priority.share(most.into())) }
     }
 
     /// Takes a place, if there is one for this priority.
@@ -63,9 +52,7 @@ mod tests {
         for (most, expected) in [(10, [8, 9, 10]), (1, [1, 1, 1]), (2, [2, 2, 2]), (1000, [800, 900, 1000])] {
             let ceiling = Ceiling::new(Arc::clone(&flight), most);
             let mut held = Vec::new();
-            for (priority, expected) in
-                [Priority::Low, Priority::Normal, Priority::High].into_iter().zip(expected)
-            {
+            for (priority, expected) in Priority::ALL.into_iter().zip(expected) {
                 while let Some(aloft) = ceiling.enter(priority) {
                     held.push(aloft);
                 }

@@ -12,10 +12,11 @@ use tokio::sync::mpsc;
 
 use super::asking::{Counters, Counts};
 use super::budget::{Allowed, Budget, ByPlan, Limits};
-use super::flight::{Ceiling, Priority};
+use super::flight::Ceiling;
 use super::store::{Demand, Outcome, Quota, Rate, Standing, Standings, Store, Taken, Window};
 use super::subject::CountedBy;
 use crate::call::identity::{Identity, Noted};
+use crate::call::priority::Priority;
 use crate::call::service::{BoxFuture, CallService};
 use crate::call::{Body, Call, Dialect, Encodings, Message, Method, Origin, Part, Reply};
 use crate::policy::guard::Guard;
@@ -49,11 +50,14 @@ impl Verifier for ByRoute {
 struct Backend {
     calls: AtomicUsize,
     streams: Mutex<Vec<mpsc::UnboundedReceiver<Part>>>,
+    /// How much the last call matters.
+    priority: Mutex<Option<Priority>>,
 }
 
 impl CallService for Backend {
-    fn call(&self, _: Call) -> BoxFuture<Reply> {
+    fn call(&self, call: Call) -> BoxFuture<Reply> {
         self.calls.fetch_add(1, Relaxed);
+        *self.priority.lock().unwrap() = Some(call.origin.priority);
         let mut reply = Reply::from(Status::ok());
         if let Some(mut parts) = self.streams.lock().unwrap().pop() {
             reply.stream = Some(Box::pin(futures_util::stream::poll_fn(move |cx| parts.poll_recv(cx))));
@@ -271,6 +275,22 @@ async fn calls_count_as_long_as_they_go_on() {
     assert_eq!(gateway.answered("a free", 3).await, 3);
     // What was refused for calls at a time took nothing of the rate: 2, 2 and 3 of 9 are taken.
     assert!(gateway.call("a free").await.told()[0].starts_with("\"free-9/day\";r=1;"));
+}
+
+/// So that whoever has too much of them refuses the same first.
+#[tokio::test]
+async fn calls_carry_the_priority_of_their_plan() {
+    let plans = [budget("free", 99, None, Priority::Low), budget("pro", 99, None, Priority::High)];
+    let policed = Gateway::new(vec![rule(by_plan(&plans, None), 1)], Counters::default());
+    let open = Gateway::new(Vec::new(), Counters::default());
+    for (gateway, who, expected) in [
+        (&policed, "a free", Priority::Low),
+        (&policed, "b pro", Priority::High),
+        (&open, "anybody", Priority::Normal),
+    ] {
+        assert_eq!(gateway.answered(who, 1).await, 1);
+        assert_eq!(*gateway.backend.priority.lock().unwrap(), Some(expected), "{who}");
+    }
 }
 
 #[tokio::test]

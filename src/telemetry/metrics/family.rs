@@ -117,6 +117,40 @@ impl Series for Level {
     }
 }
 
+/// A number that goes up and down, or is said anew.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// Says it anew.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
+    /// Adds one, and says what it was before.
+    pub fn raise(&self) -> u64 {
+        self.0.fetch_add(1, Relaxed)
+    }
+
+    /// Takes one away, which was added before.
+    pub fn lower(&self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+
+    /// The present value.
+    pub fn value(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Series for Gauge {
+    const KIND: Kind = Kind::Gauge;
+
+    fn render(&self, name: &str, labels: &str, out: &mut String) {
+        line(out, name, "", labels, self.value());
+    }
+}
+
 /// A level that is raised by one.
 #[derive(Debug)]
 pub struct HeldLevel(Arc<Level>);

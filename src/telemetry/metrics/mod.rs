@@ -3,7 +3,7 @@
 //! ```text
 //! Tally   counters or levels whose labels are known when the program is built
 //! Family  series whose labels come from the configuration, kept as long as somebody holds them
-//! Level, Durations  what a series of a family counts
+//! Count, Level, Gauge, Durations  what a series of a family counts
 //! text    the Prometheus text format
 //! ```
 //!
@@ -18,7 +18,7 @@ mod tally;
 pub mod text;
 
 pub use durations::{BOUNDS, Dimension, Durations, Time};
-pub use family::{Count, Family, HeldLevel, Level, Series};
+pub use family::{Count, Family, Gauge, HeldLevel, Level, Series};
 pub use per_core::PerCore;
 pub use tally::{Held, Tally};
 

@@ -109,7 +109,7 @@ pub(super) struct KeyValue {
 /// The value of an attribute.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct AnyValue {
-    #[prost(oneof = "Any", tags = "1, 3")]
+    #[prost(oneof = "Any", tags = "1, 2, 3")]
     pub(super) value: Option<Any>,
 }
 
@@ -118,6 +118,8 @@ pub(super) struct AnyValue {
 pub(super) enum Any {
     #[prost(string, tag = "1")]
     Text(String),
+    #[prost(bool, tag = "2")]
+    Bool(bool),
     #[prost(int64, tag = "3")]
     Int(i64),
 }
@@ -164,6 +166,7 @@ pub(super) fn attribute(key: &str, value: span::Value) -> KeyValue {
     let value = match value {
         span::Value::Text(text) => Any::Text(text.into_owned()),
         span::Value::Int(number) => Any::Int(number),
+        span::Value::Bool(is_so) => Any::Bool(is_so),
     };
     KeyValue { key: key.into(), value: Some(AnyValue { value: Some(value) }) }
 }

@@ -27,6 +27,8 @@ pub enum Value {
     Text(Cow<'static, str>),
     /// A whole number.
     Int(i64),
+    /// Whether something is so.
+    Bool(bool),
 }
 
 impl From<&'static str> for Value {
@@ -38,6 +40,12 @@ impl From<&'static str> for Value {
 impl From<String> for Value {
     fn from(text: String) -> Self {
         Self::Text(Cow::Owned(text))
+    }
+}
+
+impl From<bool> for Value {
+    fn from(is_so: bool) -> Self {
+        Self::Bool(is_so)
     }
 }
 

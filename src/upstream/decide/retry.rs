@@ -20,6 +20,8 @@ pub struct Retries {
     /// How long a call is waited for until another target is asked, if there may be another attempt. Default: to its
     /// deadline.
     pub attempt_timeout: Option<Duration>,
+    /// How long an answer is waited for until the call is sent to another target as well. Default: that is not done.
+    pub hedge_after: Option<Duration>,
     /// Whether methods are sent again, too, that are not declared to be NO_SIDE_EFFECTS or IDEMPOTENT.
     pub unsafe_methods: bool,
 }
@@ -33,6 +35,7 @@ impl Default for Retries {
             max_backoff: Duration::from_secs(1),
             budget: 200_000,
             attempt_timeout: None,
+            hedge_after: None,
             unsafe_methods: false,
         }
     }

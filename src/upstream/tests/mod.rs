@@ -19,8 +19,10 @@ use super::channel::Channel;
 use super::settings::Settings;
 use super::target::Target;
 
+mod adaptive;
 mod failing;
 mod faults;
+mod hedged;
 mod life;
 mod moving;
 mod peers;
@@ -115,6 +117,15 @@ async fn echo((request, mut respond): Stream) {
     let mut send = respond.send_response(head(), false).unwrap();
     send.send_data(frame, false).unwrap();
     send.send_trailers(fields(&[("grpc-status", "0")])).unwrap();
+}
+
+/// Waits for something that is not told.
+async fn until(is_so: impl Fn() -> bool) {
+    let start = tokio::time::Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 fn channel(targets: Vec<Target>) -> Channel {

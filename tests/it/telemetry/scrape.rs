@@ -27,10 +27,14 @@ impl Metered {
 
     /// In front of the upstreams of a configuration.
     pub(crate) fn with_upstreams(upstreams: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::with(tempfile::tempdir().unwrap(), upstreams, "services: [\"**\"]\n")
+    }
+
+    /// The same with what else a configuration says, which lies in this folder.
+    pub(crate) fn with(folder: TempDir, upstreams: &str, rest: &str) -> Self {
         let file = folder.path().join("transom.yaml");
         let listeners = "listeners: [{address: 127.0.0.1:0}]\nadmin: 127.0.0.1:0\n";
-        let config = format!("{listeners}upstreams:\n{upstreams}services: [\"**\"]\n");
+        let config = format!("{listeners}upstreams:\n{upstreams}{rest}");
         std::fs::write(&file, config).unwrap();
         let mut command = transom(&["serve", "--log-format", "json", "-c", file.to_str().unwrap()]);
         command.env("TRANSOM_LOG", "info,transom::admin=debug");

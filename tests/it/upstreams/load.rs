@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
@@ -13,6 +14,9 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+/// How long callers with keys wait who were refused.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Which method is called.
 #[derive(Clone, Copy, Debug)]
@@ -47,9 +51,19 @@ impl Tally {
 impl Load {
     /// Begins to ask.
     pub(crate) fn start(address: SocketAddr, callers: usize, method: Method) -> Self {
+        Self::start_with(address, callers, method, None)
+    }
+
+    /// The same with a key. Who is refused then waits a little before it asks again.
+    pub(crate) fn start_with(
+        address: SocketAddr,
+        callers: usize,
+        method: Method,
+        key: Option<&'static str>,
+    ) -> Self {
         let (answered, stop) = (watch::Sender::new(0), Arc::new(AtomicBool::new(false)));
         let tasks = (0..callers).map(|caller| {
-            let caller = Caller { address, name: caller, method, sender: None };
+            let caller = Caller { address, name: caller, method, key, sender: None };
             tokio::spawn(caller.run(answered.clone(), Arc::clone(&stop)))
         });
         Self { tasks: tasks.collect(), answered, stop }
@@ -60,10 +74,7 @@ impl Load {
         let wanted = *self.answered.borrow() + more;
         let mut answered = self.answered.subscribe();
         let wait = answered.wait_for(|answered| *answered >= wanted);
-        tokio::time::timeout(std::time::Duration::from_secs(120), wait)
-            .await
-            .expect("the load goes on")
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(120), wait).await.expect("the load goes on").unwrap();
     }
 
     /// Stops, and says what became of all requests.
@@ -83,6 +94,7 @@ struct Caller {
     address: SocketAddr,
     name: usize,
     method: Method,
+    key: Option<&'static str>,
     sender: Option<SendRequest<Empty<Bytes>>>,
 }
 
@@ -93,7 +105,12 @@ impl Caller {
             let number = tally.asked();
             match self.ask(number).await {
                 Ok(()) => tally.answered += 1,
-                Err(failure) => tally.failed.push(failure),
+                Err(failure) => {
+                    tally.failed.push(failure);
+                    if self.key.is_some() {
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
             }
             ended.send_modify(|count| *count += 1);
         }
@@ -127,7 +144,11 @@ impl Caller {
             tokio::spawn(connection);
             self.sender = Some(sender);
         }
-        let request = Request::get(target).header("host", "gateway").body(Empty::new()).unwrap();
+        let mut request = Request::get(target).header("host", "gateway");
+        if let Some(key) = self.key {
+            request = request.header("x-api-key", key);
+        }
+        let request = request.body(Empty::new()).unwrap();
         let sender = self.sender.as_mut().unwrap();
         sender.ready().await.unwrap();
         let answer = sender.send_request(request).await.unwrap();

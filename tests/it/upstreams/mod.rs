@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::support::backend::python_server_with;
 use crate::support::client;
@@ -12,6 +13,7 @@ use crate::support::process::Server;
 use crate::telemetry::scrape::Metered;
 
 mod failing;
+mod limits;
 pub(crate) mod load;
 mod page;
 mod returning;
@@ -32,12 +34,18 @@ impl Setting {
 
     /// The same with arguments for each backend.
     fn with(count: usize, settings: &str, arguments: &[&str]) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        Self::of(count, settings, arguments, (place, "services: [\"**\"]\n"))
+    }
+
+    /// The same with what else the configuration says, and where it lies.
+    fn of(count: usize, settings: &str, arguments: &[&str], (place, rest): (TempDir, &str)) -> Self {
         let backends: Vec<_> = (0..count).map(|_| python_server_with(ECHO, arguments)).collect();
         let targets: Vec<_> =
             backends.iter().map(|backend| format!("http://{}", backend.address())).collect();
         let settings: String = settings.lines().map(|line| format!("    {}\n", line.trim())).collect();
         let upstreams = format!("  echo:\n    targets: [{}]\n{settings}", targets.join(", "));
-        Self { backends, gateway: Metered::with_upstreams(&upstreams) }
+        Self { backends, gateway: Metered::with(place, &upstreams, rest) }
     }
 
     fn address(&self) -> SocketAddr {
@@ -52,10 +60,14 @@ impl Setting {
         self.backends[index] = python_server_with(ECHO, &["--port", &port]);
     }
 
-    /// What `/upstreams` says of the targets.
+    /// What `/upstreams` says.
+    async fn upstream(&self) -> Value {
+        client::get(self.gateway.metrics, "/upstreams").await.json()[0].clone()
+    }
+
+    /// What it says of the targets.
     async fn targets(&self) -> Vec<Value> {
-        let answer = client::get(self.gateway.metrics, "/upstreams").await;
-        answer.json()[0]["targets"].as_array().unwrap().clone()
+        self.upstream().await["targets"].as_array().unwrap().clone()
     }
 
     /// Asks until the targets are as they should be.

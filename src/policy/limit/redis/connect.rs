@@ -2,21 +2,18 @@
 
 use std::fmt;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::client::TlsStream;
 
 use super::resp::{self, Malformed, Reply};
 use super::{Settings, script};
 use crate::tls::client::Connector;
+use crate::tls::dial::{Socket, dial};
 
 /// How long a connection may be silent until the kernel asks whether the other side is still there.
 const PROBE_AFTER: Duration = Duration::from_secs(30);
@@ -99,7 +96,7 @@ impl fmt::Display for Fault {
 
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
-        Self::Io(error)
+        if error.kind() == io::ErrorKind::TimedOut { Self::Late } else { Self::Io(error) }
     }
 }
 
@@ -251,79 +248,18 @@ async fn ask(socket: &mut Socket, commands: &[u8], replies: usize) -> Result<Vec
 
 /// Connects and does the handshake of TLS.
 async fn reach(settings: &Settings, server: &Address, deadline: Instant) -> Result<Socket, Fault> {
-    let stream = dial(server, deadline).await?;
+    let stream = dial(&server.host, server.port, MAX_ADDRESSES, deadline).await?;
+    let probes = TcpKeepalive::new().with_time(PROBE_AFTER);
+    if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&probes) {
+        // Some sandboxes lack it; the connection is good all the same.
+        tracing::debug!(%error, "the kernel does not watch over a connection to the store of limits");
+    }
     let Some(tls) = &settings.tls else { return Ok(Socket::Plain(stream)) };
     let name = match &tls.name {
         Some(name) => name.clone(),
         None => ServerName::try_from(server.host.to_string()).map_err(io::Error::other)?,
     };
-    Ok(Socket::Tls(Box::new(tls.connector.connect(stream, name).await?)))
-}
-
-/// Tries the addresses of a host in the order of the resolver. One that does not answer uses up only its share of the
-/// time that is left.
-async fn dial(server: &Address, deadline: Instant) -> Result<TcpStream, Fault> {
-    let found = tokio::net::lookup_host((&*server.host, server.port)).await?;
-    let addresses: Vec<_> = found.take(MAX_ADDRESSES).collect();
-    let mut fault = io::Error::new(io::ErrorKind::NotFound, "the name has no address").into();
-    for (tried, address) in addresses.iter().enumerate() {
-        let now = Instant::now();
-        let left = u32::try_from(addresses.len() - tried).unwrap_or(1);
-        let share = deadline.saturating_duration_since(now) / left;
-        match timeout_at(now + share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true)?;
-                let probes = TcpKeepalive::new().with_time(PROBE_AFTER);
-                if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&probes) {
-                    // Some sandboxes lack it; the connection is good all the same.
-                    tracing::debug!(%error, "the kernel does not watch over a connection to the store of limits");
-                }
-                return Ok(stream);
-            }
-            Ok(Err(error)) => fault = error.into(),
-            Err(_) => fault = Fault::Late,
-        }
-    }
-    Err(fault)
-}
-
-/// The kinds of transport.
-#[derive(Debug)]
-pub(super) enum Socket {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, data),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
+    Ok(Socket::secured(stream, &tls.connector, name).await?)
 }
 
 #[cfg(test)]

@@ -18,12 +18,13 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
-use super::connect::{self, Address, Fault, Socket};
+use super::connect::{self, Address, Fault};
 use super::driver::{self, Request, Watcher};
 use super::health::{Lack, Mark};
 use super::resp::Reply;
 use super::{Servers, Shared};
 use crate::telemetry::random;
+use crate::tls::dial::Socket;
 
 const FIRST_REST: Duration = Duration::from_millis(20);
 const LONGEST_REST: Duration = Duration::from_secs(2);
