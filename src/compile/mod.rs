@@ -27,6 +27,7 @@ mod store;
 mod streams;
 pub mod tls;
 mod tokens;
+mod translate;
 mod upstreams;
 
 #[cfg(test)]
@@ -40,6 +41,7 @@ use own::Own;
 use policies::Policies;
 pub use policies::networks;
 use reflections::Reflections;
+use translate::Interpreter;
 
 /// What compiling needs beside the configuration.
 #[derive(Debug)]
@@ -105,9 +107,18 @@ pub fn compile(
     }
     let is_complete = missing.is_empty();
     let composed = aggregate::composed(config, problems);
-    let offered =
-        services::Offered { upstreams: &upstreams, catalogue: &catalogue, composed: &composed, is_complete };
+    let translated = &*config.translations;
+    let offered = services::Offered {
+        upstreams: &upstreams,
+        catalogue: &catalogue,
+        composed: &composed,
+        translated,
+        is_complete,
+    };
     let mut exposed = services::expose(config, &offered, &policies, problems);
+    let interpreter =
+        Interpreter { config, policies: &policies, upstreams: &upstreams, catalogue: &catalogue, is_complete };
+    interpreter.expose(&mut exposed, problems);
     let plain = Settings::everything();
     let kitchen = Kitchen { config, plain: &plain, policies: &policies, is_complete };
     kitchen.expose(&composed, &mut catalogue, &mut exposed, problems);

@@ -12,6 +12,7 @@
 //! source    a value in a message, however it lies on the wire
 //! template  the request of a part
 //! mask      the fields of an answer that are kept
+//! translate methods of one schema that are answered by those of another
 //! ```
 
 mod answer;
@@ -21,6 +22,7 @@ pub mod plan;
 mod run;
 pub mod source;
 pub mod template;
+pub mod translate;
 
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,7 @@ pub mod stream;
 pub mod telemetry;
 pub mod tls;
 pub mod tokens;
+pub mod translation;
 pub mod upstream;
 pub mod value;
 pub mod websocket;
@@ -70,6 +71,7 @@ use settings::declare::settings;
 use settings::read::Reader;
 use settings::{Scalar, Setting};
 use telemetry::Telemetry;
+use translation::Translation;
 use upstream::Upstream;
 use value::address::Target;
 use value::network::Network;
@@ -102,6 +104,8 @@ settings! {
         services: NonEmpty<Service>,
         /// Routes beside those that the descriptors declare.
         routes: Vec<Route> = Vec::new(),
+        /// Services that callers know and no backend has: methods of other services answer for theirs.
+        translations: Vec<Translation> = Vec::new(),
         /// How callers show who they are.
         identity: Identity = Identity::default(),
         /// Who may call, by names that services refer to.
@@ -180,6 +184,7 @@ impl Config {
             upstreams: Named::new(upstreams),
             services: NonEmpty::new(Service::everything(), []),
             routes: Vec::new(),
+            translations: Vec::new(),
             identity: Identity::default(),
             policies: None,
             plans: None,

@@ -28,6 +28,7 @@ fn the_schema_describes_every_key() {
             "upstreams",
             "services",
             "routes",
+            "translations",
             "identity",
             "policies",
             "plans",
