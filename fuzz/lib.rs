@@ -19,6 +19,8 @@ pub mod codec;
 pub mod http2;
 #[cfg(feature = "gateway")]
 pub mod soap;
+#[cfg(feature = "gateway")]
+pub mod translate;
 pub mod websocket;
 
 /// A target. It panics where it finds a bug.
@@ -39,6 +41,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("http2", http2::http2),
     #[cfg(feature = "gateway")]
     ("soap", soap::soap),
+    #[cfg(feature = "gateway")]
+    ("translate", translate::translate),
 ];
 
 /// The schema of the tests' echo service, whose messages have every type of field.

@@ -28,7 +28,7 @@ pub fn breaking(old: Generation<'_>, new: Generation<'_>) -> Vec<Change> {
         if !endpoint.parts.is_empty() {
             continue;
         }
-        let Some(schema) = successor(endpoint, new) else { continue };
+        let Some(schema) = successor(endpoint, old, new) else { continue };
         if Arc::ptr_eq(schema, &endpoint.schema) {
             continue;
         }
@@ -52,10 +52,16 @@ pub fn breaking(old: Generation<'_>, new: Generation<'_>) -> Vec<Change> {
 type Pair<'a> = (&'a Schema, &'a Schema, BTreeSet<&'a str>);
 
 /// The schema that describes an endpoint from now on, if one does that should.
-fn successor<'a>(endpoint: &Endpoint, new: Generation<'a>) -> Option<&'a Arc<Schema>> {
+fn successor<'a>(
+    endpoint: &Endpoint,
+    old: Generation<'_>,
+    new: Generation<'a>,
+) -> Option<&'a Arc<Schema>> {
     if let Some(same) = new.snapshot.methods.get(&endpoint.full_name) {
         return Some(&same.endpoint.schema);
     }
+    // A method that another one has answered for is not the upstream's to take away.
+    old.live.schema(&endpoint.upstream)?.method(&endpoint.full_name)?;
     let schema = new.live.schema(&endpoint.upstream)?;
     // It is there and not exposed any more, as somebody has configured.
     schema.method(&endpoint.full_name).is_none().then_some(schema)

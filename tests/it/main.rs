@@ -41,5 +41,6 @@ mod streams;
 mod support;
 mod telemetry;
 mod tls;
+mod translations;
 mod upstreams;
 mod websocket;

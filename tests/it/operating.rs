@@ -1,4 +1,4 @@
-//! `docs/operating.md`, `docs/access.md` and `docs/aggregates.md`, typed into a shell from top to bottom as an operator would.
+//! `docs/operating.md`, `docs/access.md`, `docs/aggregates.md` and `docs/translations.md`, typed into a shell from top to bottom as an operator would.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -31,6 +31,11 @@ fn the_page_about_who_may_call_works() {
 #[test]
 fn the_page_about_aggregates_works() {
     assert!(type_in("docs/aggregates.md", &[":8080", ":8081", ":8082", ":50051", ":50052"]) > 15);
+}
+
+#[test]
+fn the_page_about_translations_works() {
+    assert!(type_in("docs/translations.md", &[":8080", ":8081", ":50051"]) > 10);
 }
 
 /// Types the steps of a page that uses these ports, and says how many there are.

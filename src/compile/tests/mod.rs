@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 mod aggregates;
+mod translations;
 
 use super::reflections::PATIENCE;
 use super::*;

@@ -369,3 +369,6 @@ fn tables(found: &Found<'_>, pairs: &[Pair<'_>], problems: &mut Problems) -> Opt
         roots: roots.into_iter().zip(answers).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests;

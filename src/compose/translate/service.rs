@@ -118,7 +118,7 @@ impl Settings {
         }
         match tables.translate(*table, &message.bytes, self.bounds()) {
             Ok(wire) => Ok(Bytes::from(wire).into()),
-            Err(fault) => Err(self.unshown(*fault)),
+            Err(fault) => Err(self.unshown(&fault)),
         }
     }
 
@@ -194,7 +194,7 @@ impl Settings {
     }
 
     /// What a caller is told when an answer cannot be shown.
-    fn unshown(&self, fault: Fault) -> Status {
+    fn unshown(&self, fault: &Fault) -> Status {
         let name = &self.name;
         let text = match &fault.flaw {
             Flaw::Long => {
@@ -208,10 +208,10 @@ impl Settings {
                 format!("The answer of {name} is not valid protobuf: {error}.")
             }
             Flaw::Value(unfit) => {
-                format!("The answer of {name} cannot be shown: the field {:?} {}.", path(&fault), said(unfit))
+                format!("The answer of {name} cannot be shown: the field {:?} {}.", path(fault), said(unfit))
             }
             Flaw::Mask(mask) => {
-                format!("The answer of {name} cannot be shown: the field {:?} names {mask:?}.", path(&fault))
+                format!("The answer of {name} cannot be shown: the field {:?} names {mask:?}.", path(fault))
             }
         };
         Status::backend(Code::Internal, text).with_http(502)
