@@ -61,8 +61,11 @@ fn successor<'a>(
         return Some(&same.endpoint.schema);
     }
     // A method that another one has answered for is not the upstream's to take away.
-    old.live.schema(&endpoint.upstream)?.method(&endpoint.full_name)?;
-    let schema = new.live.schema(&endpoint.upstream)?;
+    let is_own = old.live.schema(&endpoint.upstream)?.method(&endpoint.full_name).is_some();
+    let schema = match is_own {
+        true => new.live.schema(&endpoint.upstream)?,
+        false => &new.snapshot.services.find(endpoint.service())?.schema,
+    };
     // It is there and not exposed any more, as somebody has configured.
     schema.method(&endpoint.full_name).is_none().then_some(schema)
 }

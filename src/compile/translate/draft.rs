@@ -95,6 +95,16 @@ pub(super) struct Wanted {
     pub(super) place: Option<Place>,
 }
 
+/// What is to become of the fields of a message.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) wanted: Vec<Wanted>,
+    /// Fields of the message that comes that would only become what is left unset on purpose.
+    pub(super) lost: Paths,
+    /// Fields of the message that is made that would only come of what is lost on purpose.
+    pub(super) lacking: Paths,
+}
+
 /// All messages of one direction.
 pub(super) struct Drafted<'c> {
     pub(super) way: Way<'c>,
@@ -262,12 +272,14 @@ impl<'d, 'c> Drafts<'d, 'c> {
 
     fn draft(&mut self, key: Key) -> Draft {
         let written = self.written(&key);
-        let wanted = self.wanted(&key, &written);
-        self.check_sources(&key, &written, &wanted);
+        let plan = self.plan(&key, &written);
+        let wanted = &plan.wanted;
+        self.check_sources(&key, &written, wanted);
         let taken: Paths = wanted.iter().map(|wanted| &wanted.from).chain(&written.drops).cloned().collect();
-        let given: Paths = wanted.iter().map(|wanted| &wanted.to).chain(&written.unset).cloned().collect();
+        let given = wanted.iter().map(|wanted| &wanted.to).chain(&written.unset).cloned();
+        let given: Paths = given.chain(self.counterparts(&key, &written, wanted)).collect();
         let mut moves = Vec::new();
-        for one in &wanted {
+        for one in wanted {
             let inner_taken = inside(taken.iter().chain(&key.taken), &one.from);
             let inner_given = inside(given.iter().chain(&key.given), &one.to);
             let fit = self.fit(&key, one, inner_taken, inner_given);
@@ -275,44 +287,71 @@ impl<'d, 'c> Drafts<'d, 'c> {
         }
         self.masks(&key, &written, &mut moves);
         let mut fillers = self.fillers(&key, &written);
-        oneofs::check(self, &key, &written, &wanted);
-        loss::check(self, &key, &written, &wanted);
+        oneofs::check(self, &key, &written, wanted);
+        loss::check(self, &key, &written, &plan);
         fillers.extend(self.zeros(&key, &moves, &fillers));
         Draft { key, moves, fillers }
     }
 
     /// The fields that are to become others: those that are written, and those of one name.
-    fn wanted(&self, key: &Key, written: &Written<'_>) -> Vec<Wanted> {
+    fn plan(&self, key: &Key, written: &Written<'_>) -> Plan {
         let Way { from, to, .. } = self.way;
         let (source, target) = (from.message(key.from), to.message(key.to));
         let is_lost = |path: &[usize]| covers(&key.taken, path) || covers(&written.drops, path);
+        let is_unset = |path: &[usize]| covers(&written.unset, path);
         let is_given = |path: &[usize]| {
-            covers(&written.unset, path)
+            is_unset(path)
                 || covers(&key.given, path)
                 || written.constants.iter().any(|constant| constant.to == path)
         };
-        let kept = written.moves.iter().filter(|wanted| {
-            !is_lost(&wanted.from) && !covers(&written.unset, &wanted.to)
-        });
-        let mut wanted: Vec<Wanted> = kept.cloned().collect();
+        let mut plan = Plan::default();
+        let mut add = |wanted: Wanted, is_written: bool| {
+            if is_lost(&wanted.from) {
+                plan.lacking.extend(covers(&written.drops, &wanted.from).then_some(wanted.to));
+            } else if is_unset(&wanted.to) {
+                plan.lost.insert(wanted.from);
+            } else if is_written || !is_given(&wanted.to) {
+                plan.wanted.push(wanted);
+            }
+        };
+        written.moves.iter().for_each(|wanted| add(wanted.clone(), true));
         let is_written = |position: usize, side: fn(&Wanted) -> &Path| {
             written.moves.iter().any(|wanted| *side(wanted) == [position])
         };
         for (position, field) in source.fields().iter().enumerate() {
-            let same = |other: &&Field| to.text(other.name()) == from.text(field.name());
             let Some(other) = target.field_by_name(to, from.bytes(field.name())) else { continue };
-            if !target.fields().get(other).is_some_and(|other| same(&other))
-                || is_written(position, |wanted| &wanted.from)
-                || is_written(other, |wanted| &wanted.to)
-                || is_lost(&[position])
-                || is_given(&[other])
+            let is_same = to.text(target.fields()[other].name()) == from.text(field.name());
+            if is_same
+                && !is_written(position, |wanted| &wanted.from)
+                && !is_written(other, |wanted| &wanted.to)
             {
-                continue;
+                add(Wanted { from: vec![position], to: vec![other], place: None }, false);
             }
-            wanted.push(Wanted { from: vec![position], to: vec![other], place: None });
         }
-        wanted.sort_by(|one, other| one.from.cmp(&other.from));
-        wanted
+        plan.wanted.sort_by(|one, other| one.from.cmp(&other.from));
+        plan
+    }
+
+    /// What would come of fields that are dropped inside of messages that become others as a whole.
+    fn counterparts(&self, key: &Key, written: &Written<'_>, wanted: &[Wanted]) -> Vec<Path> {
+        let Way { from, to, .. } = self.way;
+        let mut found = Vec::new();
+        for drop in &written.drops {
+            let around = wanted.iter().filter(|one| drop.len() > one.from.len() && drop.starts_with(&one.from));
+            for one in around {
+                let names = (one.from.len() + 1..=drop.len())
+                    .map(|length| from.bytes(field(from, key.from, &drop[..length]).name()));
+                let mut path = one.to.clone();
+                let is_there = names.into_iter().all(|name| {
+                    let Kind::Message(inner) = field(to, key.to, &path).kind() else { return false };
+                    let position = to.message(inner).field_by_name(to, name);
+                    path.extend(position);
+                    position.is_some()
+                });
+                found.extend(is_there.then_some(path));
+            }
+        }
+        found
     }
 
     /// Reports fields that would be made of several.

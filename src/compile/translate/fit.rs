@@ -138,7 +138,8 @@ impl Drafts<'_, '_> {
             let Fit::Value(Convert::Enum(values)) = &one.fit else { continue };
             let source = field(self.way.from, key.from, &one.from);
             let target = field(self.way.to, key.to, &one.to);
-            let is_implicit = source.cardinality() == Cardinality::Singular(Presence::Implicit);
+            let is_implicit = source.cardinality() == Cardinality::Singular(Presence::Implicit)
+                || self.way.from.message(key.from).is_map_entry();
             let is_single = matches!(target.cardinality(), Cardinality::Singular(_)) && target.oneof().is_none();
             let number = values.of(0).unwrap_or_default();
             let is_filled = fillers.iter().any(|filler| filler.to == one.to);

@@ -1,5 +1,6 @@
 //! What fields are called on the other side, for field masks and errors, and the tables of both directions.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::draft::{Draft, Drafted, Fit, Masked, Move, field};
@@ -66,6 +67,7 @@ pub(super) fn resolved(
     let backward = [request, answer].map(|drafted| Arc::new(names(drafted, true)));
     let before = problems.errors();
     let both = [request, answer];
+    let mut said = HashSet::new();
     let tables = [0, 1].map(|at| {
         emit::tables(both[at], |masked| {
             let is_strict = at == 0;
@@ -78,6 +80,7 @@ pub(super) fn resolved(
                     match (here, there) {
                         (Some(scope), _) => (&forward[at], scope),
                         (None, Some(scope)) => (&backward[1 - at], scope),
+                        (None, None) if !said.insert(name.clone()) => return None,
                         (None, None) => {
                             let text = match own {
                                 None => format!("There is no message {name}."),

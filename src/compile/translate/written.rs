@@ -21,6 +21,8 @@ pub(super) struct Written<'c> {
     pub(super) drops: Paths,
     /// Fields of the message that is made that are left unset on purpose.
     pub(super) unset: Paths,
+    /// Fields of callers that requests lose on purpose, so that answers may lack them.
+    pub(super) given_up: Paths,
     pub(super) constants: Vec<Fixed<'c>>,
     pub(super) defaults: Vec<Fixed<'c>>,
     /// Field masks of the message that comes, with the message whose fields they name.
@@ -76,6 +78,8 @@ impl<'c> Drafts<'_, 'c> {
                 (Err(problem), Err(_)) => self.say(problem.at(name.place)),
             }
         }
+        let given_up = entry.request.drop.iter().filter_map(|name| find(own_schema, own, name).ok());
+        written.given_up = given_up.collect();
         let fixed = |drafts: &mut Self, values: &'c [(Located<FieldName>, Constant)]| -> Vec<Fixed<'c>> {
             let resolved = values.iter().filter_map(|(name, value)| {
                 let to = drafts.resolve(way.to, key.to, name)?;
