@@ -18,6 +18,8 @@ pub mod codec;
 #[cfg(feature = "gateway")]
 pub mod http2;
 #[cfg(feature = "gateway")]
+pub mod redis;
+#[cfg(feature = "gateway")]
 pub mod soap;
 #[cfg(feature = "gateway")]
 pub mod translate;
@@ -39,6 +41,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("websocket", websocket::websocket),
     #[cfg(feature = "gateway")]
     ("http2", http2::http2),
+    #[cfg(feature = "gateway")]
+    ("redis", redis::redis),
     #[cfg(feature = "gateway")]
     ("soap", soap::soap),
     #[cfg(feature = "gateway")]

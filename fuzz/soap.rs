@@ -12,10 +12,10 @@ use transom::call::{Call, Dialect, Method, Reply};
 use transom::codec::binding::{Binding, BindingOptions, Rule};
 use transom::codec::xml::lexer::{Lexer, Limits as Bounds};
 use transom::front::{Front, Seen};
-use transom::route::table::Table;
 use transom::schema::Schema;
 use transom::snapshot::handle::Handle;
 use transom::snapshot::service::Services;
+use transom::snapshot::surface::Surface;
 use transom::snapshot::{Endpoint, EndpointOptions, Limits, Route, Snapshot};
 use transom::status::Status;
 
@@ -70,11 +70,12 @@ fn front() -> Front {
     let route = Arc::new(Route::new(Arc::new(endpoint), binding, "/echo.v1.Echo/Echo"));
     let minute = Duration::from_secs(60);
     Front::new(Arc::new(Handle::new(Snapshot {
-        methods: [("echo.v1.Echo/Echo".to_owned(), Arc::clone(&route))].into(),
-        services: Services::of([route]),
-        documents: Default::default(),
+        surface: Arc::new(Surface {
+            methods: [("echo.v1.Echo/Echo".to_owned(), Arc::clone(&route))].into(),
+            services: Services::of([route]),
+            ..Surface::default()
+        }),
         public_url: None,
-        routes: Table::new(),
         schema,
         sockets: Default::default(),
         access: Default::default(),

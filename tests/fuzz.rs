@@ -75,6 +75,12 @@ fn http2() {
 
 #[cfg(feature = "gateway")]
 #[test]
+fn redis() {
+    run("redis", ROUNDS);
+}
+
+#[cfg(feature = "gateway")]
+#[test]
 fn soap() {
     run("soap", ROUNDS / 4);
 }

@@ -22,7 +22,7 @@ pub fn dialects(endpoint: &Endpoint) -> Vec<&'static str> {
 
 /// The services in SOAP: the path of each, its name as all of its methods, and one of them.
 pub fn soap(snapshot: &Snapshot) -> impl Iterator<Item = (String, String, &Endpoint)> {
-    let spoken = snapshot.services.iter().filter(|service| service.speaks(Dialect::Soap));
+    let spoken = snapshot.surface.services.iter().filter(|service| service.speaks(Dialect::Soap));
     spoken.filter_map(|service| {
         let endpoint = &service.routes.first()?.endpoint;
         Some((format!("/soap/{}", service.name), format!("{}/*", service.name), &**endpoint))
@@ -43,7 +43,7 @@ pub struct Way<'s> {
 /// Every route of a snapshot, and behind them in the order of their names the methods that have none and are reached by
 /// their own path, in other dialects than REST.
 pub fn ways(snapshot: &Snapshot) -> Vec<Way<'_>> {
-    let routes = snapshot.routes.routes().iter();
+    let routes = snapshot.surface.routes.routes().iter();
     let mut ways: Vec<_> = routes
         .map(|route| Way {
             verb: route.method(),
@@ -52,7 +52,7 @@ pub fn ways(snapshot: &Snapshot) -> Vec<Way<'_>> {
         })
         .collect();
     let routed: HashSet<&str> = ways.iter().map(|way| &*way.endpoint.full_name).collect();
-    let others = snapshot.methods.values().filter(|own| !routed.contains(&*own.endpoint.full_name));
+    let others = snapshot.surface.methods.values().filter(|own| !routed.contains(&*own.endpoint.full_name));
     let by_routes = [Dialect::Rest, Dialect::Xml, Dialect::Soap];
     let others =
         others.filter(|own| own.endpoint.dialects.iter().any(|dialect| !by_routes.contains(dialect)));

@@ -1,13 +1,11 @@
 //! The answers, and who gets which.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt, Empty};
 
 use super::*;
-use crate::route::table::Table;
 use crate::schema::Schema;
 use crate::snapshot::{Limits, Missing};
 use crate::upstream::report::TargetReport;
@@ -24,13 +22,10 @@ impl Gateway for Site {
     fn snapshot(&self) -> Arc<Snapshot> {
         let limits = Limits { body: 1, body_pause: Duration::ZERO, request: Duration::ZERO, message: 1 };
         Arc::new(Snapshot {
-            services: Default::default(),
-            documents: Some(Default::default()),
+            surface: Default::default(),
             public_url: None,
             access: Default::default(),
-            methods: HashMap::new(),
             tls: Default::default(),
-            routes: Table::new(),
             schema: Arc::new(Schema::load(&[]).unwrap()),
             limits,
             sockets: Default::default(),

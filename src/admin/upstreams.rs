@@ -13,7 +13,7 @@ pub(super) async fn answer(State(gateway): State<Arc<dyn Gateway>>) -> Response 
     let snapshot = gateway.snapshot();
     let upstreams = gateway.upstreams().into_iter().map(|(name, report)| {
         let missing = snapshot.missing.iter().find(|missing| missing.upstream == name);
-        let methods = snapshot.methods.values().filter(|own| own.endpoint.upstream == name).count();
+        let methods = snapshot.surface.methods.values().filter(|own| own.endpoint.upstream == name).count();
         let targets: Vec<Json> = report
             .targets
             .iter()

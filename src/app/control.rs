@@ -261,7 +261,7 @@ impl Control {
         (self.origin.report)(problems);
         let current = self.shared.current();
         let snapshot = self.shared.handle.load();
-        let (methods, routes) = (snapshot.exposed().count(), snapshot.routes.routes().len());
+        let (methods, routes) = (snapshot.exposed().count(), snapshot.surface.routes.routes().len());
         let generation = current.generation;
         if is_reloaded {
             meters::loaded();

@@ -211,7 +211,7 @@ fn start(origin: Origin, attempt: load::Attempt, mut inherited: Inherited) -> Re
     let notifier = Notifier::from_environment();
     let snapshot = compiled.snapshot;
     let tls = snapshot.tls.listeners.clone();
-    let (methods, routes) = (snapshot.exposed().count(), snapshot.routes.routes().len());
+    let (methods, routes) = (snapshot.exposed().count(), snapshot.surface.routes.routes().len());
     let open = snapshot.open().count();
     compiled.live.announce();
     compiled.live.tend();

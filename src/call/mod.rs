@@ -21,6 +21,7 @@ use crate::status::{Code, Status};
 use crate::telemetry::trace::span::Traced;
 use crate::tls::session::Session;
 
+pub mod asked;
 pub mod credential;
 pub mod deadline;
 pub mod encoding;

@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(code) => return code,
     };
     let name = arguments.method.trim_start_matches('/');
-    let Some(endpoint) = snapshot.methods.get(name).map(|own| &own.endpoint) else {
+    let Some(endpoint) = snapshot.surface.methods.get(name).map(|own| &own.endpoint) else {
         let hint = meant(name, &snapshot).unwrap_or_else(|| "`transom routes` lists what is.".into());
         return log.format.fail(&format!("The method {name} is not exposed. {hint}"), FAILED);
     };
@@ -66,6 +66,7 @@ fn meant(name: &str, snapshot: &Snapshot) -> Option<String> {
     let plain = |name: &str| name.replace('/', ".").to_ascii_lowercase();
     let wanted = plain(name);
     let mut fitting: Vec<_> = snapshot
+        .surface
         .methods
         .keys()
         .filter(|known| plain(known) == wanted || plain(known).ends_with(&format!(".{wanted}")))

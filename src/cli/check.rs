@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     output::line(&format!(
         "The configuration is valid: {} by {}, {}.",
         count(snapshot.exposed().count(), "method"),
-        count(snapshot.routes.routes().len(), "route"),
+        count(snapshot.surface.routes.routes().len(), "route"),
         count(problems.warnings(), "warning"),
     ));
     output::line(&openness(&snapshot));

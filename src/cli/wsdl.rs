@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 fn document(arguments: &Arguments, config: &Config, snapshot: &Snapshot) -> Result<String, String> {
     let name = &arguments.service;
-    let service = snapshot.services.find(name).ok_or_else(|| {
+    let service = snapshot.surface.services.find(name).ok_or_else(|| {
         let hint = meant(name, snapshot).unwrap_or_else(|| "`transom routes` lists what is.".into());
         format!("The service {name} is not exposed. {hint}")
     })?;
@@ -71,7 +71,7 @@ fn meant(name: &str, snapshot: &Snapshot) -> Option<String> {
         let known = service.name.to_ascii_lowercase();
         known == wanted || known.ends_with(&format!(".{wanted}"))
     };
-    snapshot.services.iter().find(fits).map(|service| format!("Did you mean {}?", service.name))
+    snapshot.surface.services.iter().find(fits).map(|service| format!("Did you mean {}?", service.name))
 }
 
 /// Where callers reach Transom: what the configuration says, or else its first listener.

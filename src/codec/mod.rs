@@ -12,7 +12,6 @@ mod mask;
 pub mod multipart;
 mod number;
 mod pieces;
-pub mod query;
 pub mod required;
 mod time;
 mod well_known;

@@ -22,7 +22,7 @@ pub struct Generation<'a> {
 /// configuration takes away is meant so. Where descriptors are not known now, nothing is said.
 pub fn breaking(old: Generation<'_>, new: Generation<'_>) -> Vec<Change> {
     let mut pairs: BTreeMap<(*const Schema, *const Schema), Pair<'_>> = BTreeMap::new();
-    for (name, own) in &old.snapshot.methods {
+    for (name, own) in &old.snapshot.surface.methods {
         let endpoint = &own.endpoint;
         // What it is made of is compared itself, and how it is put together is configured.
         if !endpoint.parts.is_empty() {
@@ -57,14 +57,14 @@ fn successor<'a>(
     old: Generation<'_>,
     new: Generation<'a>,
 ) -> Option<&'a Arc<Schema>> {
-    if let Some(same) = new.snapshot.methods.get(&endpoint.full_name) {
+    if let Some(same) = new.snapshot.surface.methods.get(&endpoint.full_name) {
         return Some(&same.endpoint.schema);
     }
     // A method that another one has answered for is not the upstream's to take away.
     let is_own = old.live.schema(&endpoint.upstream)?.method(&endpoint.full_name).is_some();
     let schema = match is_own {
         true => new.live.schema(&endpoint.upstream)?,
-        false => &new.snapshot.services.find(endpoint.service())?.schema,
+        false => &new.snapshot.surface.services.find(endpoint.service())?.schema,
     };
     // It is there and not exposed any more, as somebody has configured.
     schema.method(&endpoint.full_name).is_none().then_some(schema)
@@ -80,7 +80,7 @@ fn lost_rules(name: &str, old: &Schema, new: &Schema, snapshot: &Snapshot) -> Ve
     };
     let (service, method) = name.split_once('/').unwrap_or((name, ""));
     let served = |verb: &str, template: &str| {
-        snapshot.routes.routes().iter().any(|route| {
+        snapshot.surface.routes.routes().iter().any(|route| {
             route.method() == verb
                 && route.template().as_str() == template
                 && route.target().endpoint.full_name == name

@@ -10,10 +10,12 @@ use crate::config::service::Service as Settings;
 use crate::document::comments::Comments;
 use crate::schema::Schema;
 use crate::snapshot::service::{Documents, Services};
+use crate::snapshot::surface::Surface;
 use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
 
 mod aggregate;
 pub mod changes;
+mod condition;
 mod descriptors;
 mod identity;
 mod limits;
@@ -142,6 +144,7 @@ pub fn compile(
     };
     let sockets = sockets(config);
     let comments = if config.documents.comments.value { Comments::Written } else { Comments::LeftOut };
+    let documents = config.documents.enabled.value.then(|| Documents::new(comments));
     let tls = Tls {
         listeners,
         clients: upstreams
@@ -151,11 +154,8 @@ pub fn compile(
             .collect(),
     };
     let snapshot = Snapshot {
-        methods,
-        services,
-        documents: config.documents.enabled.value.then(|| Documents::new(comments)),
+        surface: Arc::new(Surface { methods, services, documents, routes }),
         public_url: config.public_url.as_ref().map(|url| url.as_str().to_owned()),
-        routes,
         schema,
         limits,
         access: policies.access,

@@ -133,7 +133,7 @@ fn sources(exposed: &[Exposed<'_>], catalogue: &Catalogue) -> Vec<Source> {
 pub(super) fn served(config: &Config, snapshot: &Snapshot) -> Served {
     let mut services = BTreeMap::new();
     let mut names: HashSet<&str> = HashSet::new();
-    for own in snapshot.methods.values() {
+    for own in snapshot.surface.methods.values() {
         let name = own.endpoint.service();
         if names.insert(name) {
             let by = own.endpoint.upstream().map_or(By::Gateway, |upstream| By::Upstream(upstream.into()));

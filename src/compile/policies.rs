@@ -201,7 +201,7 @@ fn make(known: &Known<'_>, policy: &settings::Policy, problems: &mut Problems) -
 fn ways<'s>(snapshot: &'s Snapshot, endpoint: &'s Arc<Endpoint>) -> Vec<(Dialect, &'s str)> {
     let own = endpoint.method.path.as_str();
     let routes = || {
-        let routes = snapshot.routes.routes().iter().map(|route| route.target());
+        let routes = snapshot.surface.routes.routes().iter().map(|route| route.target());
         routes.filter(|route| Arc::ptr_eq(&route.endpoint, endpoint)).map(|route| &*route.template)
     };
     let mut ways = Vec::new();

@@ -9,8 +9,8 @@ use super::head::Head;
 use super::representation::{Text, Wish};
 use super::{connect, grpc, grpc_web, method, soap, websocket};
 use crate::call::Dialect;
-use crate::snapshot::Snapshot;
 use crate::snapshot::service::Service;
+use crate::snapshot::surface::Surface;
 
 /// What a request speaks, with what its content type says of it.
 pub(super) enum Spoken<'s> {
@@ -29,11 +29,11 @@ pub(super) enum Spoken<'s> {
 impl<'s> Spoken<'s> {
     /// By the path of a service in SOAP, then by the content type where that is of one dialect alone. What is left names a method by its path: Connect
     /// says so in a header or in the query, and a service that offers Connect answers plain JSON with it too.
-    pub(super) fn by(snapshot: &'s Snapshot, head: &Head) -> Self {
+    pub(super) fn by(surface: &'s Surface, head: &Head) -> Self {
         if websocket::is_asked(head) {
             return Self::WebSocket;
         }
-        if let Some(service) = soap::service_of(snapshot, head.uri.path()) {
+        if let Some(service) = soap::service_of(surface, head.uri.path()) {
             return Self::Soap(service);
         }
         let content_type = content_type(head);
@@ -54,8 +54,8 @@ impl<'s> Spoken<'s> {
             }
             _ => {}
         }
-        let is_connect = is_method_path(head.uri.path())
-            && (connect::unary::is_spoken(head) || is_offered(snapshot, head));
+        let is_connect =
+            is_method_path(head.uri.path()) && (connect::unary::is_spoken(head) || is_offered(surface, head));
         if is_connect { Self::Connect } else { Self::Rest }
     }
 }
@@ -71,10 +71,10 @@ fn is_method_path(path: &str) -> bool {
 }
 
 /// Whether a request in JSON, to be answered in JSON, is for a method without streams that is served as Connect.
-fn is_offered(snapshot: &Snapshot, head: &Head) -> bool {
+fn is_offered(surface: &Surface, head: &Head) -> bool {
     head.method == Method::POST
         && connect::unary::codec(&head.headers).is_ok()
         && Wish::of_request(&head.headers).text == Text::Json
-        && method::find(snapshot, head.uri.path(), Dialect::Connect)
+        && method::find(surface, head.uri.path(), Dialect::Connect)
             .is_ok_and(|route| !route.endpoint.method.is_streaming())
 }

@@ -17,7 +17,8 @@ use super::answer::{Answer, AnswerBody};
 use super::head::Head;
 use super::soap;
 use crate::route::table::Found;
-use crate::snapshot::{Cors, Endpoint, Snapshot};
+use crate::snapshot::surface::Surface;
+use crate::snapshot::{Cors, Endpoint};
 
 /// Response headers that a script may read anyway.
 const SAFELISTED: [&str; 7] = [
@@ -64,13 +65,13 @@ fn is_exposed(name: &str) -> bool {
 
 /// The answer to a browser that asks whether a script may send a request; `None` if it is no such question, or its
 /// method's service says nothing of origins.
-pub(super) fn preflight(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
+pub(super) fn preflight(surface: &Surface, head: &Head) -> Option<Answer> {
     if head.method != Method::OPTIONS {
         return None;
     }
     let origin = head.headers.get(ORIGIN)?;
     let wanted = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
-    let cors = cors_of(snapshot, wanted.to_str().ok()?, head.uri.path())?;
+    let cors = cors_of(surface, wanted.to_str().ok()?, head.uri.path())?;
     let mut answer = Response::new(AnswerBody::empty());
     let headers = answer.headers_mut();
     if allowed(&cors, origin).is_some() {
@@ -91,15 +92,15 @@ pub(super) fn preflight(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
 }
 
 /// What the service of the method says that a request reaches.
-fn cors_of(snapshot: &Snapshot, verb: &str, path: &str) -> Option<Arc<Cors>> {
+fn cors_of(surface: &Surface, verb: &str, path: &str) -> Option<Arc<Cors>> {
     let of = |endpoint: &Endpoint| endpoint.options.cors.clone();
-    if let Some(own) = path.strip_prefix('/').and_then(|name| snapshot.methods.get(name)) {
+    if let Some(own) = path.strip_prefix('/').and_then(|name| surface.methods.get(name)) {
         return of(&own.endpoint);
     }
-    if let Some(service) = soap::service_of(snapshot, path) {
+    if let Some(service) = soap::service_of(surface, path) {
         return of(&service.routes.first()?.endpoint);
     }
-    match snapshot.routes.find(verb, path) {
+    match surface.routes.find(verb, path) {
         Found::Match { route, .. } => of(&route.target().endpoint),
         _ => None,
     }

@@ -12,9 +12,9 @@ use super::classify::content_type;
 use super::envelope::{self, Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
 use super::head::Head;
+use super::view::View;
 use super::{Caller, Seen, error, grpc_message, method};
 use crate::call::{Dialect, Message, Reply};
-use crate::snapshot::Snapshot;
 use crate::status::{Code, Status};
 
 /// Whether a request speaks gRPC: what stands behind the dialect's name in its content type.
@@ -26,7 +26,7 @@ pub(super) fn subtype(content_type: &[u8]) -> Option<&[u8]> {
 
 /// Calls the method that the path names.
 pub(super) async fn answer<B: RequestBody>(
-    snapshot: &Snapshot,
+    view: View<'_>,
     head: &Head,
     body: B,
     mut caller: Caller,
@@ -35,7 +35,7 @@ pub(super) async fn answer<B: RequestBody>(
     if head.version < Version::HTTP_2 {
         let text = "gRPC needs HTTP/2. Over HTTP/1.1, gRPC-Web, Connect and REST reach the same methods.";
         let status = Status::caller(Code::Unimplemented, text).with_http(505);
-        return error::answer(&snapshot.schema, &status, error::Form::Status);
+        return error::answer(&view.snapshot.schema, &status, error::Form::Status);
     }
     if head.method != Method::POST {
         let text = format!("gRPC calls are sent with POST, not with {}.", head.method);
@@ -44,7 +44,7 @@ pub(super) async fn answer<B: RequestBody>(
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return answer;
     }
-    let route = match method::find(snapshot, head.uri.path(), Dialect::Grpc) {
+    let route = match method::find(view.surface, head.uri.path(), Dialect::Grpc) {
         Ok(route) => seen.found(route, Dialect::Grpc, &mut caller),
         Err(status) => return without_message(Reply::from(status), &[]),
     };
@@ -52,7 +52,7 @@ pub(super) async fn answer<B: RequestBody>(
     let body = check_subtype("application/grpc", subtype).map(|()| body);
     let (endpoint, listed) = (&route.endpoint, &route.endpoint.options.response_metadata);
     let is_stream = endpoint.method.server_streaming;
-    let call = grpc_message::call(route, Dialect::Grpc, head, caller, body, &snapshot.limits);
+    let call = grpc_message::call(route, Dialect::Grpc, head, caller, body, &view.snapshot.limits);
     with_message(endpoint.service.call(call).await, is_stream, listed)
 }
 

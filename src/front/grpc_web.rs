@@ -22,9 +22,10 @@ use super::classify::content_type;
 use super::envelope::{self, Framed, Framing};
 use super::grpc_fields::{check_subtype, end, initial};
 use super::head::Head;
+use super::view::View;
 use super::{Caller, Seen, error, grpc_message, method, request_id};
 use crate::call::{Dialect, Message, Part, Reply};
-use crate::snapshot::{Route, Snapshot};
+use crate::snapshot::Route;
 use crate::status::{Code, Status};
 use crate::wire::envelope::prefix;
 
@@ -52,7 +53,7 @@ pub(super) fn form(content_type: &[u8]) -> Option<Form<'_>> {
 
 /// Calls the method that the path names.
 pub(super) async fn answer<B: RequestBody>(
-    snapshot: &Snapshot,
+    view: View<'_>,
     head: &Head,
     body: B,
     mut caller: Caller,
@@ -67,14 +68,14 @@ pub(super) async fn answer<B: RequestBody>(
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return answer;
     }
-    let route = match method::find(snapshot, head.uri.path(), Dialect::GrpcWeb) {
+    let route = match method::find(view.surface, head.uri.path(), Dialect::GrpcWeb) {
         Ok(route) => seen.found(route, Dialect::GrpcWeb, &mut caller),
         Err(status) => return write(Reply::from(status), Web::without_method(is_text)),
     };
     let name = if is_text { "application/grpc-web-text" } else { "application/grpc-web" };
     let body = check_subtype(name, subtype).map(|()| body);
     let endpoint = &route.endpoint;
-    let limits = &snapshot.limits;
+    let limits = &view.snapshot.limits;
     let call = if is_text {
         grpc_message::call(route, Dialect::GrpcWeb, head, caller, body.map(Decoded::new), limits)
     } else {

@@ -4,7 +4,7 @@ use http::Uri;
 use http::uri::PathAndQuery;
 
 use crate::call::credential::Credential;
-use crate::codec::query::pairs;
+use crate::route::query::pairs;
 
 /// Takes the values of `name` out of the query of a target, however the name is spelt.
 pub(super) fn take(name: &str, uri: &mut Uri) -> Vec<Credential> {

@@ -5,16 +5,13 @@ use std::sync::Arc;
 use super::head::Head;
 use super::{Caller, metadata, shown};
 use crate::call::{Body, Call, Dialect, Encodings};
-use crate::snapshot::{Route, Snapshot};
+use crate::snapshot::Route;
+use crate::snapshot::surface::Surface;
 use crate::status::{Code, Status};
 
 /// The method of a path, if it is served in the dialect.
-pub(super) fn find<'s>(
-    snapshot: &'s Snapshot,
-    path: &str,
-    dialect: Dialect,
-) -> Result<&'s Arc<Route>, Status> {
-    let route = path.strip_prefix('/').and_then(|name| snapshot.methods.get(name));
+pub(super) fn find<'s>(surface: &'s Surface, path: &str, dialect: Dialect) -> Result<&'s Arc<Route>, Status> {
+    let route = path.strip_prefix('/').and_then(|name| surface.methods.get(name));
     route.filter(|route| route.endpoint.speaks(dialect)).ok_or_else(|| {
         let text = format!("There is no method {} for {dialect}.", shown(path));
         Status::caller(Code::Unimplemented, text).with_http(404)

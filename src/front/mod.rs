@@ -11,7 +11,6 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::call::service::BoxFuture;
 use crate::route::table::Found;
-use crate::snapshot::Snapshot;
 use crate::snapshot::handle::Handle;
 use crate::status::{Code, Status};
 use crate::tls::session::Session;
@@ -44,6 +43,7 @@ mod seen;
 mod soap;
 mod stream;
 mod upload;
+mod view;
 mod websocket;
 
 #[cfg(test)]
@@ -53,6 +53,7 @@ use caller::Caller;
 use classify::Spoken;
 use head::Head;
 use representation::Wish;
+use view::View;
 
 use body::RequestBody;
 
@@ -94,25 +95,26 @@ impl Front {
         let caller = Caller { peer, tls, credentials, trace: seen.trace.clone(), noted: None };
         // A block, as the future of a function keeps what it is given twice.
         async move {
-            if let Some(answer) = cors::preflight(&snapshot, &head) {
+            let view = View { snapshot: &snapshot, surface: &snapshot.surface };
+            if let Some(answer) = cors::preflight(view.surface, &head) {
                 return answer;
             }
             let origin = head.headers.get(ORIGIN).cloned();
-            let mut answer = match Spoken::by(&snapshot, &head) {
+            let mut answer = match Spoken::by(view.surface, &head) {
                 // Apart, so that the others do not carry their state along.
                 Spoken::WebSocket => {
-                    let mut answer = Box::pin(websocket::answer(&snapshot, head, caller, seen)).await;
+                    let mut answer = Box::pin(websocket::answer(view, head, caller, seen)).await;
                     error::limits(seen.noted.as_ref(), answer.headers_mut());
                     return answer;
                 }
                 Spoken::Soap(service) => {
-                    Box::pin(soap::answer(&snapshot, service, head, body, caller, seen)).await
+                    Box::pin(soap::answer(view, service, head, body, caller, seen)).await
                 }
-                Spoken::Grpc => grpc::answer(&snapshot, &head, body, caller, seen).await,
-                Spoken::GrpcWeb => grpc_web::answer(&snapshot, &head, body, caller, seen).await,
-                Spoken::Connect => connect::unary::answer(&snapshot, &head, body, caller, seen).await,
-                Spoken::ConnectStream => connect::stream::answer(&snapshot, &head, body, caller, seen).await,
-                Spoken::Rest => Self::rest(&snapshot, &head, body, caller, seen).await,
+                Spoken::Grpc => grpc::answer(view, &head, body, caller, seen).await,
+                Spoken::GrpcWeb => grpc_web::answer(view, &head, body, caller, seen).await,
+                Spoken::Connect => connect::unary::answer(view, &head, body, caller, seen).await,
+                Spoken::ConnectStream => connect::stream::answer(view, &head, body, caller, seen).await,
+                Spoken::Rest => Self::rest(view, &head, body, caller, seen).await,
             };
             error::limits(seen.noted.as_ref(), answer.headers_mut());
             if let Some(cors) = seen.cors() {
@@ -123,7 +125,7 @@ impl Front {
     }
 
     async fn rest<B: RequestBody>(
-        snapshot: &Snapshot,
+        view: View<'_>,
         head: &Head,
         body: B,
         mut caller: Caller,
@@ -131,9 +133,9 @@ impl Front {
     ) -> Answer {
         let wish = Wish::of_request(&head.headers);
         let refuse = |status: &Status| {
-            error::answer(&snapshot.schema, status, error::Form::of_request(&head.headers, wish.text))
+            error::answer(&view.snapshot.schema, status, error::Form::of_request(&head.headers, wish.text))
         };
-        match snapshot.routes.find(head.method.as_str(), head.uri.path()) {
+        match view.surface.routes.find(head.method.as_str(), head.uri.path()) {
             Found::Match { route, captures } => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
                 let route = match &route.target().streamed {
@@ -143,7 +145,7 @@ impl Front {
                 let dialect = wish.dialect(&route.endpoint);
                 let route = seen.found(route, dialect, &mut caller);
                 let parts = rest::Parts { head, values, caller, wish, dialect };
-                rest::answer(route, parts, body, &snapshot.limits).await
+                rest::answer(route, parts, body, &view.snapshot.limits).await
             }
             Found::MethodNotAllowed { allow } if head.method == Method::OPTIONS => no_content(&allow),
             Found::MethodNotAllowed { allow } => {
@@ -154,15 +156,19 @@ impl Front {
                 answer
             }
             Found::NotFound => {
-                if let Some(answer) = soap::schema_of_package(snapshot, head) {
+                if let Some(answer) = soap::schema_of_package(view.surface, head) {
                     return answer;
                 }
-                if let Some(answer) = websocket::hint(snapshot, head) {
+                if let Some(answer) = websocket::hint(view, head) {
                     return answer;
                 }
                 let text = format!("There is no route for {} {}.", head.method, shown(head.uri.path()));
                 let status = Status::caller(Code::Unimplemented, text).with_http(404);
-                if soap::is_meant(head) { soap::refused(&snapshot.schema, &status) } else { refuse(&status) }
+                if soap::is_meant(head) {
+                    soap::refused(&view.snapshot.schema, &status)
+                } else {
+                    refuse(&status)
+                }
             }
             Found::BadPath(error) => refuse(&Status::caller(Code::InvalidArgument, error.to_string())),
         }

@@ -6,8 +6,12 @@
 //! - [`template`]: the grammar, parsed into segments, variables and a verb.
 //! - [`table`]: which route answers a method and a path, and with which captured values.
 //! - [`decode`]: percent-decoding, and what is wrong with a path that cannot be decoded.
+//! - [`query`]: the pairs of a query string.
+//! - [`condition`]: what else of a request's head a route may depend on.
 
+pub mod condition;
 pub mod decode;
+pub mod query;
 pub mod table;
 pub mod template;
 

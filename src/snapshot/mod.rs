@@ -1,7 +1,7 @@
 //! What the gateway serves at one moment: compiled from the configuration, immutable, shared by all
 //! calls that started while it was current.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ use crate::call::{Dialect, Method};
 use crate::codec::binding::Binding;
 use crate::codec::json::read::ReadOptions;
 use crate::codec::json::write::WriteOptions;
-use crate::route::table::Table;
 use crate::schema::Schema;
 use crate::tls::client::Connector;
 use crate::tls::live::Reload;
@@ -22,26 +21,19 @@ use crate::tls::server::Acceptor;
 pub mod handle;
 pub mod meters;
 pub mod service;
+pub mod surface;
 
 use meters::{Meters, RouteMeter};
-use service::{Documents, Services};
+use surface::Surface;
 
 /// The compiled configuration.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// Every method that is exposed, by its full name, with the route of its own path,
-    /// `/package.Service/Method`, on which the request is the whole message. REST serves it only where
-    /// [`Snapshot::routes`] has it too.
-    pub methods: HashMap<String, Arc<Route>>,
-    /// The same methods by their services.
-    pub services: Services,
-    /// What was made to describe them; absent where nobody is given it.
-    pub documents: Option<Documents>,
+    /// What requests can reach.
+    pub surface: Arc<Surface>,
     /// The address that documents name, without a slash at the end; absent where it is the one under which they are
     /// asked for.
     pub public_url: Option<String>,
-    /// Every HTTP route.
-    pub routes: Table<Arc<Route>>,
     /// The schema that errors are written with before a route is known.
     pub schema: Arc<Schema>,
     /// What bounds requests.
@@ -61,7 +53,7 @@ impl Snapshot {
     /// itself.
     pub fn exposed(&self) -> impl Iterator<Item = &Arc<Route>> {
         let is_own = |own: &Endpoint| own.upstream().is_none() && own.parts.is_empty();
-        self.methods.values().filter(move |own| !is_own(&own.endpoint))
+        self.surface.methods.values().filter(move |own| !is_own(&own.endpoint))
     }
 
     /// Whether the gateway is of use: one upstream that is missing is no reason to take the others away.

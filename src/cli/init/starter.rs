@@ -36,7 +36,7 @@ impl Starter {
         for endpoint in snapshot.exposed().map(|own| &own.endpoint) {
             services.entry(service(&endpoint.full_name).to_owned()).or_default().methods += 1;
         }
-        for route in snapshot.routes.routes() {
+        for route in snapshot.surface.routes.routes() {
             let method = &route.target().endpoint.full_name;
             services.entry(service(method).to_owned()).or_default().routes += 1;
         }

@@ -11,7 +11,7 @@ use crate::codec::http_body::is_http_body;
 use crate::codec::json::read::{read_field, room};
 use crate::codec::json::text::read_text;
 use crate::codec::multipart::{Event, Multipart, PartHead, essence, parameters};
-use crate::codec::query::{QueryError, pairs};
+use crate::route::query::{QueryError, pairs};
 use crate::schema::Schema;
 use crate::schema::message::{Field, Kind};
 use crate::status::{Code, Status};

@@ -114,7 +114,7 @@ async fn routes_become_methods() {
     let (snapshot, said) = compile("a b", ALL).await;
     let snapshot = snapshot.unwrap_or_else(|| panic!("{said}"));
     assert_eq!(said, "");
-    let own = &snapshot.methods["transom.routes.Routes/GetV1UsersIdAll"];
+    let own = &snapshot.surface.methods["transom.routes.Routes/GetV1UsersIdAll"];
     let schema = &own.endpoint.schema;
     let (_, method) = schema.method(&own.endpoint.full_name).unwrap();
     let fields = |id| {
@@ -153,11 +153,11 @@ async fn routes_become_methods() {
         ]
     );
     assert!(!method.is_idempotent() && !method.server_streaming());
-    let streamed = &snapshot.methods["transom.routes.Routes/GetV1UsersIdAllParts"].endpoint;
+    let streamed = &snapshot.surface.methods["transom.routes.Routes/GetV1UsersIdAllParts"].endpoint;
     assert!(streamed.method.server_streaming && !streamed.options.write.outer_nulls);
     assert!(own.endpoint.options.write.outer_nulls);
     assert_eq!(own.endpoint.upstreams(), ["a", "b"]);
-    assert_eq!(snapshot.services.find("transom.routes.Routes").unwrap().routes.len(), 2);
+    assert_eq!(snapshot.surface.services.find("transom.routes.Routes").unwrap().routes.len(), 2);
 }
 
 /// Settings come from the pattern that fits, and a pattern for what is aggregated is no pattern without effect.
@@ -178,7 +178,7 @@ async fn settings_come_from_patterns() {
         let yaml = yaml.replace("[\"**\"]", services);
         let (snapshot, problems) = compiled(&yaml, folder.path()).await;
         assert!(problems.is_empty(), "{problems}");
-        let endpoint = &snapshot.unwrap().methods["my.v1.Things/Get"].endpoint;
+        let endpoint = &snapshot.unwrap().surface.methods["my.v1.Things/Get"].endpoint;
         let found = endpoint.options.timeout.map(|timeout| timeout.as_secs());
         assert_eq!((found, endpoint.dialects.len()), (timeout, dialects));
     }

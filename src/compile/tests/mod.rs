@@ -173,7 +173,7 @@ async fn settings_reach_the_snapshot() {
     let limits = &snapshot.limits;
     let found = (limits.body, limits.body_pause.as_secs(), limits.request.as_secs());
     assert_eq!(found, (2048, 3, 4));
-    let options = &snapshot.methods["bookstore.v1.Bookstore/GetBook"].endpoint.options;
+    let options = &snapshot.surface.methods["bookstore.v1.Bookstore/GetBook"].endpoint.options;
     assert!(options.write.proto_names && options.write.emit_defaults && options.write.enum_numbers);
     assert!(options.problem_details && options.expose_unknown && !options.expose_debug_info);
     assert_eq!(options.timeout.unwrap().as_secs(), 2);
@@ -196,11 +196,13 @@ async fn routes_of_the_configuration_come_first() {
         ("PURGE", "/v1/shelves/a", "PurgeShelf"),
     ];
     for (verb, path, method) in table {
-        let Found::Match { route, .. } = snapshot.routes.find(verb, path) else { panic!("{verb} {path}") };
+        let Found::Match { route, .. } = snapshot.surface.routes.find(verb, path) else {
+            panic!("{verb} {path}")
+        };
         assert_eq!(route.target().endpoint.full_name, format!("bookstore.v1.Bookstore/{method}"));
     }
     // A method with an annotation is not reached by its name as well.
-    let unreached = snapshot.routes.find("POST", "/bookstore.v1.Bookstore/GetBook");
+    let unreached = snapshot.surface.routes.find("POST", "/bookstore.v1.Bookstore/GetBook");
     assert!(matches!(unreached, Found::NotFound), "{unreached:?}");
 }
 
@@ -214,7 +216,7 @@ async fn services_are_mapped_as_far_as_they_should() {
         );
         let (snapshot, problems) = compiled(&yaml, folder.path()).await;
         let snapshot = snapshot.unwrap_or_else(|| panic!("{problems}"));
-        assert_eq!(snapshot.routes.routes().len(), routes, "{http}");
+        assert_eq!(snapshot.surface.routes.routes().len(), routes, "{http}");
         assert_eq!(snapshot.exposed().count(), 19, "{http}");
     }
 }
@@ -245,7 +247,7 @@ async fn own_services_are_there_unless_they_are_off_or_a_backends_are_exposed() 
         let (snapshot, problems) = compiled(&yaml, folder.path()).await;
         let snapshot = snapshot.unwrap_or_else(|| panic!("{problems}"));
         let upstream_of = |name: &str| {
-            let own = snapshot.methods.get(name);
+            let own = snapshot.surface.methods.get(name);
             own.map(|own| own.endpoint.upstream().unwrap_or("the gateway").to_owned())
         };
         [

@@ -63,15 +63,15 @@ async fn a_translated_service_is_a_service() {
     let (snapshot, said) = compile(SAME, SAME, "").await;
     let snapshot = snapshot.unwrap_or_else(|| panic!("{said}"));
     assert_eq!(said, "");
-    let endpoint = &snapshot.methods["v1.Things/Get"].endpoint;
+    let endpoint = &snapshot.surface.methods["v1.Things/Get"].endpoint;
     assert_eq!((endpoint.upstream(), endpoint.upstreams()), (Some("things"), vec!["things"]));
     assert_eq!(endpoint.schema.text(endpoint.schema.method("v1.Things/Get").unwrap().1.name()), "Get");
-    assert_eq!(snapshot.services.find("v1.Things").unwrap().routes.len(), 2);
-    assert_eq!(snapshot.methods.len() - 4, snapshot.methods.keys().filter(|name| name.starts_with("grpc.")).count());
+    assert_eq!(snapshot.surface.services.find("v1.Things").unwrap().routes.len(), 2);
+    assert_eq!(snapshot.surface.methods.len() - 4, snapshot.surface.methods.keys().filter(|name| name.starts_with("grpc.")).count());
 
     let (snapshot, said) = compile(SAME, SAME, "    without: [Put]\n").await;
     let snapshot = snapshot.unwrap_or_else(|| panic!("{said}"));
-    assert!(!snapshot.methods.contains_key("v1.Things/Put") && snapshot.methods.contains_key("v2.Things/Put"));
+    assert!(!snapshot.surface.methods.contains_key("v1.Things/Put") && snapshot.surface.methods.contains_key("v2.Things/Put"));
 }
 
 async fn said(yaml: &str, files: &[(&str, &str)]) -> (Option<Snapshot>, Problems) {
@@ -120,7 +120,7 @@ async fn services_are_found_or_it_is_said_that_they_are_not() {
         let is_said = unbroken(&text).contains(expected);
         assert!(is_said && problems.is_empty() == expected.is_empty(), "{yaml}\n{text}");
         let Some(snapshot) = snapshot else { continue };
-        let upstream = snapshot.methods["v1.Things/Get"].endpoint.upstream().unwrap().to_owned();
+        let upstream = snapshot.surface.methods["v1.Things/Get"].endpoint.upstream().unwrap().to_owned();
         assert_eq!(upstream, if yaml.contains("upstream: two") { "two" } else { "one" });
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::Path;
 
-use http::Uri;
 use serde_json::{Value as Json, json};
 
 use super::path::FilePath;
@@ -25,21 +24,9 @@ impl fmt::Display for Endpoint {
 
 impl Endpoint {
     fn read(text: &str, hint: &str) -> Result<Self, Flaw> {
-        let refuse = |what: &str| Err(Flaw::new(format!("{} {what}.", quote(text)), hint));
-        let Ok(uri) = text.parse::<Uri>() else { return refuse("is not a URL") };
-        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return refuse("has no scheme");
-        };
-        if !["http", "https"].contains(&scheme) {
-            return refuse("is neither http nor https");
-        }
-        if authority.as_str().contains('@') {
-            // Not repeated, as it may be a password.
-            return Err(Flaw::new("A URL cannot carry a user name or password here.", hint));
-        }
-        let has_port = authority.as_str() != authority.host();
-        if authority.host().is_empty() || (has_port && authority.port_u16().is_none()) || text.contains('#') {
-            return refuse("is not a URL");
+        super::url::read(text, hint)?;
+        if text.contains('#') {
+            return Err(Flaw::new(format!("{} is not a URL.", quote(text)), hint));
         }
         Ok(Self(text.to_owned()))
     }

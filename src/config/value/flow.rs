@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use super::rate::{Rate, Unfit, words};
+use super::rate::{Rate, words};
 use super::size::ByteSize;
 use crate::config::problem::{Flaw, quote};
 use crate::config::settings::Scalar;
@@ -45,20 +45,7 @@ impl Scalar for ByteRate {
         let none = || Flaw::new(format!("{} is no rate of bytes.", quote(text)), HINT);
         let (count, unit, burst) = words(text).ok_or_else(none)?;
         let (count, burst) = (kib(count, path)?, kib(burst.unwrap_or(count), path)?);
-        Rate::new(count, unit, burst).map(Self).map_err(|unfit| match unfit {
-            Unfit::Unit => none(),
-            Unfit::Often => {
-                let text = format!("{} is more than 1000000KiB in a second.", quote(text));
-                Flaw::new(text, "Write a lower rate, or none at all.")
-            }
-            Unfit::Long => {
-                let text = format!(
-                    "{} takes more than 366 days until all of its burst is there again.",
-                    quote(text)
-                );
-                Flaw::new(text, "Write a smaller burst or a higher rate.")
-            }
-        })
+        Rate::new(count, unit, burst).map(Self).map_err(|unfit| unfit.flaw(text, "1000000KiB", none))
     }
 
     fn schema() -> Json {

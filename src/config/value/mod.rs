@@ -21,6 +21,7 @@ pub mod rate;
 pub mod redis_url;
 pub mod secret;
 pub mod size;
+mod url;
 
 /// What a text becomes: a value, as it is written back, or the message and the hint of a flaw.
 #[cfg(test)]

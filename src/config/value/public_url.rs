@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::Path;
 
-use http::Uri;
 use serde_json::{Value as Json, json};
 
 use crate::config::problem::{Flaw, quote};
@@ -33,25 +32,13 @@ impl Scalar for PublicUrl {
     const WHAT: &'static str = "a URL such as https://api.example";
 
     fn parse(text: &str, _: &Path) -> Result<Self, Flaw> {
-        let refuse = |what: &str| Err(Flaw::new(format!("{} {what}.", quote(text)), HINT));
-        let Ok(uri) = text.parse::<Uri>() else { return refuse("is not a URL") };
-        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return refuse("has no scheme");
-        };
-        if !["http", "https"].contains(&scheme) {
-            return refuse("is neither http nor https");
-        }
-        if authority.as_str().contains('@') {
-            return refuse("carries a user name or password");
-        }
-        let has_port = authority.as_str() != authority.host();
-        if authority.host().is_empty() || (has_port && authority.port_u16().is_none()) {
-            return refuse("is not a URL");
-        }
+        let uri = super::url::read(text, HINT)?;
         if uri.query().is_some() || text.contains('#') {
-            return refuse("has more than a path");
+            return Err(Flaw::new(format!("{} has more than a path.", quote(text)), HINT));
         }
-        Ok(Self(format!("{scheme}://{authority}{}", uri.path().trim_end_matches('/'))))
+        let origin = uri.scheme_str().zip(uri.authority());
+        let origin = origin.map(|(scheme, authority)| format!("{scheme}://{authority}")).unwrap_or_default();
+        Ok(Self(origin + uri.path().trim_end_matches('/')))
     }
 
     fn schema() -> Json {
@@ -78,7 +65,7 @@ mod tests {
             ("api.example", Err(("`api.example` has no scheme.", HINT))),
             ("/api", Err(("`/api` has no scheme.", HINT))),
             ("ftp://api.example", Err(("`ftp://api.example` is neither http nor https.", HINT))),
-            ("https://me:pw@a", Err(("`https://me:pw@a` carries a user name or password.", HINT))),
+            ("https://me:pw@a", Err(("A URL cannot carry a user name or password here.", HINT))),
             ("https://a?b", Err(("`https://a?b` has more than a path.", HINT))),
             ("https://a#b", Err(("`https://a#b` has more than a path.", HINT))),
             ("https://a b", Err(("`https://a b` is not a URL.", HINT))),

@@ -46,6 +46,24 @@ pub(super) enum Unfit {
     Long,
 }
 
+impl Unfit {
+    /// What is wrong with a text, of which there may be `most` in a second.
+    pub(super) fn flaw(self, text: &str, most: &str, unit: impl FnOnce() -> Flaw) -> Flaw {
+        let text = quote(text);
+        match self {
+            Self::Unit => unit(),
+            Self::Often => Flaw::new(
+                format!("{text} is more than {most} in a second."),
+                "Write a lower rate, or none at all.",
+            ),
+            Self::Long => Flaw::new(
+                format!("{text} takes more than 366 days until all of its burst is there again."),
+                "Write a smaller burst or a higher rate.",
+            ),
+        }
+    }
+}
+
 impl Rate {
     /// So many in a unit of time, and so many at once.
     pub(super) fn new(count: NonZeroU32, unit: &str, burst: NonZeroU32) -> Result<Self, Unfit> {
@@ -94,25 +112,14 @@ impl Scalar for Rate {
             None if is_unit => return Err(none()),
             None => (NonZeroU32::MIN, NonZeroU32::MIN),
         };
-        Self::new(count, unit, burst).map_err(|unfit| match unfit {
-            Unfit::Unit => {
+        Self::new(count, unit, burst).map_err(|unfit| {
+            unfit.flaw(text, "a million", || {
                 let hint = match unit {
                     "month" => "Write it under `quotas`, which begin anew with each month: 100000/month.",
                     _ => RATE_HINT,
                 };
                 Flaw::new(format!("{} is not a unit of rates.", quote(unit)), hint)
-            }
-            Unfit::Often => {
-                let text = format!("{} is more than a million in a second.", quote(text));
-                Flaw::new(text, "Write a lower rate, or none at all.")
-            }
-            Unfit::Long => {
-                let text = format!(
-                    "{} takes more than 366 days until all of its burst is there again.",
-                    quote(text)
-                );
-                Flaw::new(text, "Write a smaller burst or a higher rate.")
-            }
+            })
         })
     }
 

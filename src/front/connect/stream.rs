@@ -15,12 +15,13 @@ use super::super::classify::content_type;
 use super::super::envelope::{self, Framed, Framing, Requests};
 use super::super::head::Head;
 use super::super::pulled::Pulled;
+use super::super::view::View;
 use super::super::{Caller, Seen, error, metadata, method, request_id};
 use super::Codec;
 use super::error::write_error;
 use super::unary::{self, failure};
 use crate::call::{Body, Call, Dialect, Encodings, Message, Part, Reply, encoding};
-use crate::snapshot::{Limits, Route, Snapshot};
+use crate::snapshot::{Limits, Route};
 use crate::status::{Code, Status};
 use crate::wire::envelope::{COMPRESSED, Envelope, prefix};
 
@@ -39,27 +40,27 @@ pub(in crate::front) fn codec(content_type: &[u8]) -> Option<Option<Codec>> {
 
 /// Calls the method that the path names.
 pub(in crate::front) async fn answer<B: RequestBody>(
-    snapshot: &Snapshot,
+    view: View<'_>,
     head: &Head,
     body: B,
     mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
-    let route = match method::find(snapshot, head.uri.path(), Dialect::Connect) {
+    let route = match method::find(view.surface, head.uri.path(), Dialect::Connect) {
         Ok(route) => seen.found(route, Dialect::Connect, &mut caller),
-        Err(status) => return failure(&snapshot.schema, &status),
+        Err(status) => return failure(&view.snapshot.schema, &status),
     };
     if head.method != Method::POST {
         let text = format!("Streams are called with POST, not with {}.", head.method);
         let status = Status::caller(Code::Unimplemented, text).with_http(405);
-        return failure(&snapshot.schema, &status);
+        return failure(&view.snapshot.schema, &status);
     }
     let codec = match checked(route, codec(content_type(head)).flatten()) {
         Ok(codec) => codec,
         // There is no stream to write the answer as.
         Err(status) => return unary::refuse(route, head, caller, status).await,
     };
-    let call = call(route, codec, head, body, caller, &snapshot.limits);
+    let call = call(route, codec, head, body, caller, &view.snapshot.limits);
     let reply = route.endpoint.service.call(call).await;
     let framing =
         Stream { route: Arc::clone(route), codec, request_id: request_id::of(&head.headers).cloned() };

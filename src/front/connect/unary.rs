@@ -16,12 +16,13 @@ use super::super::answer::{Answer, AnswerBody};
 use super::super::body::{self, RequestBody};
 use super::super::classify::content_type;
 use super::super::head::Head;
+use super::super::view::View;
 use super::super::{Caller, Seen, error, metadata, method, request_id, shown};
 use super::error::write_error;
 use super::{Codec, codec_of};
 use crate::call::{Body, Dialect, Encodings, Message, Reply, encoding};
-use crate::codec::query::pairs;
-use crate::snapshot::{Limits, Route, Snapshot};
+use crate::route::query::pairs;
+use crate::snapshot::{Limits, Route};
 use crate::status::{Code, Status};
 
 const VERSION: HeaderName = HeaderName::from_static("connect-protocol-version");
@@ -40,18 +41,18 @@ pub(in crate::front) fn is_spoken(head: &Head) -> bool {
 
 /// Calls the method that the path names.
 pub(in crate::front) async fn answer<B: RequestBody>(
-    snapshot: &Snapshot,
+    view: View<'_>,
     head: &Head,
     body: B,
     mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
-    match method::find(snapshot, head.uri.path(), Dialect::Connect) {
+    match method::find(view.surface, head.uri.path(), Dialect::Connect) {
         Ok(route) => {
             let route = seen.found(route, Dialect::Connect, &mut caller);
-            call(route, head, body, caller, &snapshot.limits).await
+            call(route, head, body, caller, &view.snapshot.limits).await
         }
-        Err(status) => failure(&snapshot.schema, &status),
+        Err(status) => failure(&view.snapshot.schema, &status),
     }
 }
 

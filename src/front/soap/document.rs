@@ -7,13 +7,14 @@ use http::{HeaderValue, Method, Response};
 
 use super::super::answer::{Answer, AnswerBody};
 use super::super::head::Head;
+use super::super::view::View;
 use crate::call::Dialect;
-use crate::codec::query::pairs;
 use crate::document::{wsdl, xsd};
+use crate::route::query::pairs;
 use crate::schema::Schema;
 use crate::schema::method::Service as Table;
-use crate::snapshot::Snapshot;
 use crate::snapshot::service::Service;
+use crate::snapshot::surface::Surface;
 
 /// How many parameters of a query are looked at.
 const MAX_PARAMETERS: usize = 20;
@@ -42,15 +43,15 @@ impl Wanted {
 }
 
 /// The document that a GET asks for; `None` if it asks for none that there is.
-pub(super) fn answer(snapshot: &Snapshot, service: &Service, head: &Head, is_secure: bool) -> Option<Answer> {
-    let documents = snapshot.documents.as_ref()?;
+pub(super) fn answer(view: View<'_>, service: &Service, head: &Head, is_secure: bool) -> Option<Answer> {
+    let documents = view.surface.documents.as_ref()?;
     let (name, comments) = (&service.name, documents.comments);
     match Wanted::of(head.uri.query()?)? {
         Wanted::Wsdl => {
             let text = documents.get(&format!("{name}?wsdl"), || {
                 Some(wsdl::of_service(&service.schema, service.table()?, ADDRESS, comments))
             })?;
-            let base = match &snapshot.public_url {
+            let base = match &view.snapshot.public_url {
                 Some(url) => url.clone(),
                 None => asked_for(head, is_secure),
             };
@@ -75,16 +76,16 @@ pub(super) fn answer(snapshot: &Snapshot, service: &Service, head: &Head, is_sec
 }
 
 /// The schema of a package, at `/xsd/package`, for those who send XML to routes.
-pub(in crate::front) fn of_package(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
+pub(in crate::front) fn of_package(surface: &Surface, head: &Head) -> Option<Answer> {
     let package = head.uri.path().strip_prefix("/xsd/")?;
     if ![Method::GET, Method::HEAD].contains(&head.method) {
         return None;
     }
-    let documents = snapshot.documents.as_ref()?;
+    let documents = surface.documents.as_ref()?;
     let text = documents.get(&format!("xsd/{package}"), || {
         // Relative to the address of this document.
         let location = |package: &str| if package.is_empty() { "./".to_owned() } else { package.to_owned() };
-        let mut types = documents.types(|| types(snapshot)).iter();
+        let mut types = documents.types(|| types(surface)).iter();
         types.find_map(|(schema, types)| {
             xsd::of_package(schema, types, package, &location, documents.comments)
         })
@@ -93,9 +94,9 @@ pub(in crate::front) fn of_package(snapshot: &Snapshot, head: &Head) -> Option<A
 }
 
 /// What can be sent to the services that have routes. What else the descriptors define stays inside.
-fn types(snapshot: &Snapshot) -> Vec<(Arc<Schema>, xsd::Types)> {
+fn types(surface: &Surface) -> Vec<(Arc<Schema>, xsd::Types)> {
     let mut found: Vec<(Arc<Schema>, Vec<&Service>)> = Vec::new();
-    for service in snapshot.services.iter().filter(|service| service.speaks(Dialect::Xml)) {
+    for service in surface.services.iter().filter(|service| service.speaks(Dialect::Xml)) {
         match found.iter_mut().find(|(schema, _)| Arc::ptr_eq(schema, &service.schema)) {
             Some((_, services)) => services.push(service),
             None => found.push((Arc::clone(&service.schema), vec![service])),

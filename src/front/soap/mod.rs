@@ -26,6 +26,7 @@ use super::answer::{Answer, AnswerBody};
 use super::body::{self, Begun, RequestBody};
 use super::head::Head;
 use super::upload::unreadable;
+use super::view::View;
 use super::{Caller, Seen, error, metadata, request_id, shown};
 use crate::call::credential::Credential;
 use crate::call::{Body, Call, Dialect, Message, Reply};
@@ -34,7 +35,8 @@ use crate::codec::xml::lexer::Lexer;
 use crate::schema::Schema;
 use crate::schema::xml_name::{is_namespace, namespace};
 use crate::snapshot::service::Service;
-use crate::snapshot::{Limits, Route, Snapshot};
+use crate::snapshot::surface::Surface;
+use crate::snapshot::{Limits, Route};
 use crate::status::{Code, Status};
 use crate::telemetry::trace::span::{Kind as SpanKind, Traced};
 
@@ -57,14 +59,14 @@ use write::Envelope;
 const MAX_HEADER: usize = 64 << 10;
 
 /// The service that a path names, if it is served in SOAP.
-pub(super) fn service_of<'s>(snapshot: &'s Snapshot, path: &str) -> Option<&'s Arc<Service>> {
-    let service = snapshot.services.find(path.strip_prefix("/soap/")?)?;
+pub(super) fn service_of<'s>(surface: &'s Surface, path: &str) -> Option<&'s Arc<Service>> {
+    let service = surface.services.find(path.strip_prefix("/soap/")?)?;
     service.speaks(Dialect::Soap).then_some(service)
 }
 
 /// Answers a request to a service.
 pub(super) async fn answer<B: RequestBody>(
-    snapshot: &Snapshot,
+    view: View<'_>,
     service: &Arc<Service>,
     head: Head,
     body: B,
@@ -72,11 +74,11 @@ pub(super) async fn answer<B: RequestBody>(
     seen: &mut Seen,
 ) -> Answer {
     match head.method {
-        Method::POST => call(snapshot, service, head, body, caller, seen).await,
+        Method::POST => call(view, service, head, body, caller, seen).await,
         Method::GET | Method::HEAD => {
-            document::answer(snapshot, service, &head, caller.tls.is_some()).unwrap_or_else(|| {
+            document::answer(view, service, &head, caller.tls.is_some()).unwrap_or_else(|| {
                 let name = &service.name;
-                let description = match snapshot.documents {
+                let description = match view.surface.documents {
                     Some(_) => format!(
                         "Its description is at /soap/{name}?wsdl, XML Schema of a package at /soap/{name}?xsd=PACKAGE."
                     ),
@@ -121,14 +123,14 @@ struct Form {
 }
 
 async fn call<B: RequestBody>(
-    snapshot: &Snapshot,
+    view: View<'_>,
     service: &Arc<Service>,
     head: Head,
     body: B,
     mut caller: Caller,
     seen: &mut Seen,
 ) -> Answer {
-    let limits = &snapshot.limits;
+    let limits = &view.snapshot.limits;
     let mut form = Form { version: Version::One, related: None };
     let fault =
         |fault: &Fault, form: &Form| fault.answer(&service.schema, form.version, form.related.as_deref());
@@ -143,7 +145,7 @@ async fn call<B: RequestBody>(
         Err(found) => return fault(&found, &form),
     };
     form = Form { version: opened.version, related: opened.header.message_id.clone() };
-    let route = match find(snapshot, service, &opened) {
+    let route = match find(view.surface, service, &opened) {
         Ok(route) => seen.found(route, Dialect::Soap, &mut caller),
         Err(status) => return fault(&status.into(), &form),
     };
@@ -210,7 +212,7 @@ fn cut(text: &[u8]) -> &[u8] {
 }
 
 /// The method that the element in the body names.
-fn find<'s>(snapshot: &'s Snapshot, service: &Service, opened: &Opened) -> Result<&'s Arc<Route>, Status> {
+fn find<'s>(surface: &'s Surface, service: &Service, opened: &Opened) -> Result<&'s Arc<Route>, Status> {
     let Opened { namespace: found, name, .. } = opened;
     if !is_namespace(found.as_bytes(), service.name.as_bytes()) {
         let text = format!(
@@ -225,7 +227,7 @@ fn find<'s>(snapshot: &'s Snapshot, service: &Service, opened: &Opened) -> Resul
         );
         return Err(Status::caller(Code::InvalidArgument, text));
     }
-    let route = snapshot.methods.get(&format!("{}/{name}", service.name)).ok_or_else(|| {
+    let route = surface.methods.get(&format!("{}/{name}", service.name)).ok_or_else(|| {
         let text = format!("The service {} has no method {:?}.", service.name, shown(name));
         Status::caller(Code::Unimplemented, text)
     })?;

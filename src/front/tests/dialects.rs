@@ -192,7 +192,7 @@ async fn grpc_needs_post_and_http_2() {
 async fn a_method_speaks_only_what_its_service_offers() {
     let setting = Setting::new();
     let snapshot = setting.front.handle.load();
-    let own = &snapshot.methods["echo.v1.Echo/Echo"];
+    let own = &snapshot.surface.methods["echo.v1.Echo/Echo"];
     assert!(own.endpoint.speaks(Dialect::Grpc) && own.endpoint.speaks(Dialect::Connect));
 
     let only_rest = Setting::speaking(&[Dialect::Rest]);

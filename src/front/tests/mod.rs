@@ -24,6 +24,7 @@ use crate::route::table::{Inserted, Table};
 use crate::route::template::Template;
 use crate::schema::{MessageId, Schema};
 use crate::snapshot::service::Services;
+use crate::snapshot::surface::Surface;
 use crate::snapshot::{Endpoint, EndpointOptions, Limits, Route, Snapshot};
 
 mod answers;
@@ -176,12 +177,14 @@ impl Setting {
         let methods: Vec<_> = [&echo, &watch, &gather, &chat].into_iter().map(own).collect();
         let services = Services::of(methods.iter().map(|(_, route)| Arc::clone(route)));
         let snapshot = Snapshot {
-            methods: methods.into_iter().collect(),
-            services,
-            documents: Some(Default::default()),
+            surface: Arc::new(Surface {
+                methods: methods.into_iter().collect(),
+                services,
+                documents: Some(Default::default()),
+                routes,
+            }),
             public_url: None,
             access: Default::default(),
-            routes,
             schema: Arc::clone(&schema),
             limits,
             sockets: Default::default(),
@@ -227,7 +230,7 @@ impl Setting {
 /// The route of a method's own path: `Echo`, `Watch`, `Gather` or `Chat`.
 pub(super) fn route(method: &str) -> Arc<Route> {
     let snapshot = Setting::new().front.handle.load();
-    Arc::clone(&snapshot.methods[&format!("echo.v1.Echo/{method}")])
+    Arc::clone(&snapshot.surface.methods[&format!("echo.v1.Echo/{method}")])
 }
 
 fn id(schema: &Schema) -> MessageId {

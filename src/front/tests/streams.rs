@@ -7,6 +7,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use super::*;
 use crate::call::Part;
 use crate::snapshot::StreamForm;
+use crate::snapshot::surface::Surface;
 use crate::status::Detail;
 
 /// A reply of these messages, each a string, that ends with this status.
@@ -436,15 +437,12 @@ fn files(reply: Option<Reply>) -> (Front, Arc<Backend>) {
     let limits = Limits { body: 1000, body_pause: SECOND, request: SECOND, message: 4000 };
     let snapshot = Snapshot {
         access: Default::default(),
-        methods: Default::default(),
-        routes,
+        surface: Arc::new(Surface { routes, documents: Some(Default::default()), ..Default::default() }),
         schema,
         limits,
         sockets: Default::default(),
         tls: Default::default(),
         missing: Vec::new(),
-        services: Default::default(),
-        documents: Some(Default::default()),
         public_url: None,
     };
     (Front::new(Arc::new(Handle::new(snapshot))), backend)

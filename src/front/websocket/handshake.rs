@@ -13,9 +13,9 @@ use hyper::ext::Protocol;
 
 use super::super::head::Head;
 use super::answers::Form;
-use crate::codec::query::pairs;
 use crate::front::caller::or_refusal;
 use crate::front::shown;
+use crate::route::query::pairs;
 use crate::snapshot::{ACCESS_TOKEN, Cors, TRAILERS};
 use crate::status::{Code, Status};
 

@@ -25,11 +25,13 @@ use super::answer::{Answer, AnswerBody};
 use super::head::Head;
 use super::representation::Text;
 use super::upload::Outside;
+use super::view::View;
 use super::{Caller, Seen, Stopping, error, metadata, request_id, shown};
 use crate::call::{Body, Call, Dialect, Reply};
 use crate::codec::binding::Body as BoundBody;
 use crate::route::table::Found;
-use crate::snapshot::{Route, Snapshot};
+use crate::snapshot::Route;
+use crate::snapshot::surface::Surface;
 use crate::status::{Code, Status};
 
 mod answers;
@@ -62,9 +64,9 @@ struct Reached {
 }
 
 /// Answers a handshake.
-pub(super) async fn answer(snapshot: &Snapshot, head: Head, caller: Caller, seen: &mut Seen) -> Answer {
+pub(super) async fn answer(view: View<'_>, head: Head, caller: Caller, seen: &mut Seen) -> Answer {
     let form = error::Form::of_request(&head.headers, Text::Json);
-    match open(snapshot, head, caller, seen).await {
+    match open(view, head, caller, seen).await {
         Ok(answer) => answer,
         Err(refused) => {
             let route = seen.route.as_ref().map(|(route, _)| route);
@@ -72,7 +74,7 @@ pub(super) async fn answer(snapshot: &Snapshot, head: Head, caller: Caller, seen
                 Some(route) if route.endpoint.options.problem_details => error::Form::Problem,
                 _ => form,
             };
-            let schema = route.map_or(&snapshot.schema, |route| &route.endpoint.schema);
+            let schema = route.map_or(&view.snapshot.schema, |route| &route.endpoint.schema);
             let mut answer = error::answer(schema, &refused.status, form);
             answer.headers_mut().extend(refused.headers);
             answer
@@ -81,8 +83,8 @@ pub(super) async fn answer(snapshot: &Snapshot, head: Head, caller: Caller, seen
 }
 
 /// The answer to a request for a path of sockets that does not ask for one; `None` if it is no such path.
-pub(super) fn hint(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
-    let route = snapshot.methods.get(head.uri.path().strip_prefix(OWN)?)?;
+pub(super) fn hint(view: View<'_>, head: &Head) -> Option<Answer> {
+    let route = view.surface.methods.get(head.uri.path().strip_prefix(OWN)?)?;
     if !route.endpoint.speaks(Dialect::WebSocket) {
         return None;
     }
@@ -93,7 +95,7 @@ pub(super) fn hint(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
     let is_upgradable = head.version == Version::HTTP_11;
     let status = status.with_http(if is_upgradable { 426 } else { 400 });
     let mut answer =
-        error::answer(&snapshot.schema, &status, error::Form::of_request(&head.headers, Text::Json));
+        error::answer(&view.snapshot.schema, &status, error::Form::of_request(&head.headers, Text::Json));
     if is_upgradable {
         let headers = answer.headers_mut();
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -103,12 +105,12 @@ pub(super) fn hint(snapshot: &Snapshot, head: &Head) -> Option<Answer> {
 }
 
 async fn open(
-    snapshot: &Snapshot,
+    view: View<'_>,
     mut head: Head,
     mut caller: Caller,
     seen: &mut Seen,
 ) -> Result<Answer, Refused> {
-    let reached = reach(snapshot, head.uri.path())?;
+    let reached = reach(view.surface, head.uri.path())?;
     let route = Arc::clone(seen.found(&reached.route, Dialect::WebSocket, &mut caller));
     handshake::check_origin(&head, route.endpoint.options.cors.as_deref())?;
     let Agreed { form, headers, bearer } = handshake::check(&head)?;
@@ -118,7 +120,7 @@ async fn open(
         .extensions
         .remove::<OnUpgrade>()
         .ok_or_else(|| Status::gateway(Code::Internal, "This connection cannot become a WebSocket."))?;
-    let place = places::take(caller.peer, &snapshot.sockets)?;
+    let place = places::take(caller.peer, &view.snapshot.sockets)?;
 
     // A request with one message has begun where nothing but path and query makes it.
     let has_none = *route.binding.body() == BoundBody::None || (reached.is_own && !query.rest.is_empty());
@@ -136,8 +138,8 @@ async fn open(
     let request_id = request_id::of(&head.headers).cloned();
     let answers = Answers { route, form, trailers: query.trailers, request_id };
     let source = begin(&answers, call, accepted).await?;
-    let clock = Clock::new(snapshot.sockets, head.extensions.remove::<Stopping>());
-    let limit = snapshot.sockets.message;
+    let clock = Clock::new(view.snapshot.sockets, head.extensions.remove::<Stopping>());
+    let limit = view.snapshot.sockets.message;
     let parts = Parts { upgrade, answers, source, pipe, clock, limit, is_complete: starts_at_once, place };
     let mut answer = Response::new(AnswerBody::from(Session::new(parts)));
     *answer.headers_mut() = headers;
@@ -148,18 +150,18 @@ async fn open(
 }
 
 /// Finds the method: by its name, or by a route whatever the route's verb is, as a socket is always opened with GET.
-fn reach(snapshot: &Snapshot, path: &str) -> Result<Reached, Status> {
-    let own = path.strip_prefix(OWN).and_then(|name| snapshot.methods.get(name));
+fn reach(surface: &Surface, path: &str) -> Result<Reached, Status> {
+    let own = path.strip_prefix(OWN).and_then(|name| surface.methods.get(name));
     if let Some(route) = own.filter(|route| route.endpoint.speaks(Dialect::WebSocket)) {
         return Ok(Reached { route: Arc::clone(route), values: Vec::new(), is_own: true });
     }
     let mut verbs = vec!["GET", "POST"];
-    if let Found::MethodNotAllowed { allow } = snapshot.routes.find("GET", path) {
+    if let Found::MethodNotAllowed { allow } = surface.routes.find("GET", path) {
         verbs = allow;
         verbs.sort_by_key(|verb| *verb != "POST");
     }
     for verb in verbs {
-        match snapshot.routes.find(verb, path) {
+        match surface.routes.find(verb, path) {
             Found::Match { route, captures } if route.target().endpoint.speaks(Dialect::WebSocket) => {
                 let values = captures.into_iter().map(|capture| capture.value.into_owned()).collect();
                 return Ok(Reached { route: Arc::clone(route.target()), values, is_own: false });
