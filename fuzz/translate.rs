@@ -49,7 +49,16 @@ fn to(number: u32) -> To {
 
 fn field(number: u32, layout: Layout, is_list: bool, action: Action) -> Field {
     let (mark, others) = (0, 0);
-    Field { number, name: "field".into(), layout, is_list, mark, others, oneof: 0, actions: Box::new([action]) }
+    Field {
+        number,
+        name: "field".into(),
+        layout,
+        is_list,
+        mark,
+        others,
+        oneof: 0,
+        actions: Box::new([action]),
+    }
 }
 
 fn single(mark: u64, others: u64, oneof: u16, field: Field) -> Field {
@@ -68,8 +77,18 @@ fn translated() -> Translated {
             field(1, Layout::Bytes, false, Action::Value(to(11), Convert::No)),
             field(2, Layout::Bytes, false, Action::Value(To { slot: 1, ..to(5) }, Convert::No)),
             field(3, Layout::Message, true, Action::Message(to(13), 0)),
-            single(1, 1, 0, field(4, Layout::Message, false, Action::Message(To { is_group: true, ..to(14) }, 0))),
-            field(5, VARINT, false, Action::Value(to(15), Convert::Integer(Integer::Int64, Integer::Sfixed32))),
+            single(
+                1,
+                1,
+                0,
+                field(4, Layout::Message, false, Action::Message(To { is_group: true, ..to(14) }, 0)),
+            ),
+            field(
+                5,
+                VARINT,
+                false,
+                Action::Value(to(15), Convert::Integer(Integer::Int64, Integer::Sfixed32)),
+            ),
             single(2, 4, 1, field(6, Layout::Bytes, false, Action::Value(to(16), Convert::Text))),
             single(4, 6, 1, field(7, Layout::Message, false, Action::Message(to(17), 0))),
             field(8, VARINT, true, Action::Value(to(18), Convert::Integer(Integer::Int32, Integer::Sint64))),

@@ -52,11 +52,7 @@ pub fn breaking(old: Generation<'_>, new: Generation<'_>) -> Vec<Change> {
 type Pair<'a> = (&'a Schema, &'a Schema, BTreeSet<&'a str>);
 
 /// The schema that describes an endpoint from now on, if one does that should.
-fn successor<'a>(
-    endpoint: &Endpoint,
-    old: Generation<'_>,
-    new: Generation<'a>,
-) -> Option<&'a Arc<Schema>> {
+fn successor<'a>(endpoint: &Endpoint, old: Generation<'_>, new: Generation<'a>) -> Option<&'a Arc<Schema>> {
     if let Some(same) = new.snapshot.surface.methods.get(&endpoint.full_name) {
         return Some(&same.endpoint.schema);
     }

@@ -116,11 +116,7 @@ pub(super) fn load(config: &Config, loading: &mut Loading<'_>) -> Catalogue {
     let has_common = config.descriptors.iter().any(is_source);
     let is_common_used = config.upstreams.iter().any(|(_, settings)| !has_own(settings))
         || config.translations.iter().any(|translation| !translation.descriptors.iter().any(is_source));
-    let common = if has_common && is_common_used {
-        loading.sources(&config.descriptors)
-    } else {
-        None
-    };
+    let common = if has_common && is_common_used { loading.sources(&config.descriptors) } else { None };
     let described = config.upstreams.iter().map(|(name, settings)| {
         if has_own(settings) {
             loading.sources(&settings.descriptors)

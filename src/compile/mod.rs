@@ -118,8 +118,13 @@ pub fn compile(
         is_complete,
     };
     let mut exposed = services::expose(config, &offered, &policies, problems);
-    let interpreter =
-        Interpreter { config, policies: &policies, upstreams: &upstreams, catalogue: &catalogue, is_complete };
+    let interpreter = Interpreter {
+        config,
+        policies: &policies,
+        upstreams: &upstreams,
+        catalogue: &catalogue,
+        is_complete,
+    };
     interpreter.expose(&mut exposed, problems);
     let plain = Settings::everything();
     let kitchen = Kitchen { config, plain: &plain, policies: &policies, is_complete };

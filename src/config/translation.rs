@@ -221,7 +221,8 @@ impl Scalar for FieldName {
         if is_full_name(text) && text.split('.').count() <= MAX_PATH {
             return Ok(Self(text.to_owned()));
         }
-        let hint = "Write the names of fields as the proto file has them, joined by dots, such as address.city.";
+        let hint =
+            "Write the names of fields as the proto file has them, joined by dots, such as address.city.";
         Err(Flaw::new(format!("{} is not the name of a field.", quote(text)), hint))
     }
 

@@ -56,7 +56,8 @@ impl Setting {
 #[tokio::test]
 async fn rest_is_answered_by_another_version() {
     let setting = Setting::new("[members.v1.*]", "");
-    let friend = json!({ "id": "bob", "name": "Member bob", "city": "Linz", "points": 7, "counts": { "tenant": 4 } });
+    let friend =
+        json!({ "id": "bob", "name": "Member bob", "city": "Linz", "points": 7, "counts": { "tenant": 4 } });
     let expected = json!({ "id": "ann", "name": "Member ann", "city": "Linz", "role": "ADMIN", "points": 7, "friends": [friend] });
     let answer = setting.get("/v1/members/ann").await;
     assert_eq!((answer.status.as_u16(), answer.json()), (200, expected));
@@ -70,26 +71,35 @@ async fn rest_is_answered_by_another_version() {
     let body = json!({ "name": "New", "city": "Graz", "role": "GUEST", "counts": { "a": -1 } }).to_string();
     let path = "/v1/members/ann?updateMask=name,city,friends";
     let headers = [("content-type", "application/json")];
-    let answer = client::send(setting.gateway.address(), Version::Http1, "PATCH", path, &headers, body).await.json();
+    let answer =
+        client::send(setting.gateway.address(), Version::Http1, "PATCH", path, &headers, body).await.json();
     let member = json!({ "id": "ann", "name": "New", "city": "Graz", "counts": { "a": -1 } });
     assert_eq!(answer, json!({ "members": [member], "paths": ["display_name", "address.city", "friends"] }));
     let answer = setting.get("/v1/members/wrong").await.json();
-    let fields: Vec<_> = answer["details"][0]["fieldViolations"].as_array().unwrap().iter().map(|one| &one["field"]).collect();
+    let fields: Vec<_> =
+        answer["details"][0]["fieldViolations"].as_array().unwrap().iter().map(|one| &one["field"]).collect();
     assert_eq!(fields, ["id", "tenant"]);
 
     // Streams, each message by itself.
     let send = async |method: &'static str, path: &'static str, body: &'static str| {
         let headers = [("accept", "application/x-ndjson"), ("content-type", "application/x-ndjson")];
-        let answer = client::send(setting.gateway.address(), Version::Http2, method, path, &headers, body).await;
-        let lines: Vec<Value> =
-            String::from_utf8_lossy(&answer.body).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let answer =
+            client::send(setting.gateway.address(), Version::Http2, method, path, &headers, body).await;
+        let lines: Vec<Value> = String::from_utf8_lossy(&answer.body)
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         lines
     };
     let lines = send("GET", "/v1/members?text=ann,bob,rich", "").await;
     assert_eq!((&lines[0]["name"], &lines[1]["name"]), (&json!("Member ann"), &json!("Member bob")));
     assert_eq!((lines.len(), &lines[2]["error"]["code"]), (3, &json!(13)), "{lines:?}");
-    let lines = send("POST", "/v1/members:import", "{\"id\":\"a\",\"city\":\"Graz\"}\n{\"role\":\"ADMIN\"}\n").await;
-    assert_eq!(lines, [json!({ "members": [{ "id": "a", "city": "Graz" }, { "role": "ADMIN" }], "paths": ["all"] })]);
+    let lines =
+        send("POST", "/v1/members:import", "{\"id\":\"a\",\"city\":\"Graz\"}\n{\"role\":\"ADMIN\"}\n").await;
+    assert_eq!(
+        lines,
+        [json!({ "members": [{ "id": "a", "city": "Graz" }, { "role": "ADMIN" }], "paths": ["all"] })]
+    );
 }
 
 #[tokio::test]
@@ -100,7 +110,10 @@ async fn clients_of_every_dialect_get_it() {
     let xml = [("accept", "application/xml")];
     let answer = client::send(address, Version::Http1, "GET", "/v1/members/ann", &xml, "").await;
     let text = String::from_utf8_lossy(&answer.body).into_owned();
-    assert!(text.starts_with("<Member xmlns=\"urn:members.v1\"") && text.contains("<city>Linz</city>"), "{text}");
+    assert!(
+        text.starts_with("<Member xmlns=\"urn:members.v1\"") && text.contains("<city>Linz</city>"),
+        "{text}"
+    );
     let connect = [("content-type", "application/json"), ("connect-protocol-version", "1")];
     let path = "/members.v1.Members/GetMember";
     let answer = client::send(address, Version::Http2, "POST", path, &connect, "{\"id\":\"ann\"}").await;
@@ -114,7 +127,9 @@ async fn clients_of_every_dialect_get_it() {
 async fn policies_of_both_hold() {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys.yaml");
-    let key = |name: &str| format!("  - {{id: {name}, hash: '{}', owner: {name}, roles: [{name}]}}\n", new_key::hash(name));
+    let key = |name: &str| {
+        format!("  - {{id: {name}, hash: '{}', owner: {name}, roles: [{name}]}}\n", new_key::hash(name))
+    };
     std::fs::write(&keys, format!("keys:\n{}{}", key("staff"), key("guest"))).unwrap();
     let more = format!(
         "identity: {{api_keys: {{file: {}}}}}\npolicies:\n  known: {{require: {{any: [api_key: {{}}]}}}}\n  staff: {{require: \
@@ -146,7 +161,10 @@ async fn operators_see_it() {
     let routes = run(&mut transom(&["routes", "-c", file, "--json"]));
     let routes: Value = serde_json::from_slice(&routes.stdout).unwrap();
     let text = routes.to_string();
-    assert!(text.contains("/v1/members/{id}") && text.contains("\"members\"") && !text.contains("members.v2"), "{text}");
+    assert!(
+        text.contains("/v1/members/{id}") && text.contains("\"members\"") && !text.contains("members.v2"),
+        "{text}"
+    );
 
     std::fs::write(file, config.replace("address.city", "address.town")).unwrap();
     let output = transom(&["check", "-c", file]).output().unwrap();

@@ -67,11 +67,17 @@ async fn a_translated_service_is_a_service() {
     assert_eq!((endpoint.upstream(), endpoint.upstreams()), (Some("things"), vec!["things"]));
     assert_eq!(endpoint.schema.text(endpoint.schema.method("v1.Things/Get").unwrap().1.name()), "Get");
     assert_eq!(snapshot.surface.services.find("v1.Things").unwrap().routes.len(), 2);
-    assert_eq!(snapshot.surface.methods.len() - 4, snapshot.surface.methods.keys().filter(|name| name.starts_with("grpc.")).count());
+    assert_eq!(
+        snapshot.surface.methods.len() - 4,
+        snapshot.surface.methods.keys().filter(|name| name.starts_with("grpc.")).count()
+    );
 
     let (snapshot, said) = compile(SAME, SAME, "    without: [Put]\n").await;
     let snapshot = snapshot.unwrap_or_else(|| panic!("{said}"));
-    assert!(!snapshot.surface.methods.contains_key("v1.Things/Put") && snapshot.surface.methods.contains_key("v2.Things/Put"));
+    assert!(
+        !snapshot.surface.methods.contains_key("v1.Things/Put")
+            && snapshot.surface.methods.contains_key("v2.Things/Put")
+    );
 }
 
 async fn said(yaml: &str, files: &[(&str, &str)]) -> (Option<Snapshot>, Problems) {
@@ -86,7 +92,10 @@ async fn said(yaml: &str, files: &[(&str, &str)]) -> (Option<Snapshot>, Problems
 #[tokio::test]
 async fn services_are_found_or_it_is_said_that_they_are_not() {
     let (own, other) = (proto("v1", SAME), proto("v2", SAME));
-    let (third, streams) = (proto("v3", SAME), proto("v2", SAME).replace("rpc Get(Ask) returns (Thing)", "rpc Get(Ask) returns (stream Thing)"));
+    let (third, streams) = (
+        proto("v3", SAME),
+        proto("v2", SAME).replace("rpc Get(Ask) returns (Thing)", "rpc Get(Ask) returns (stream Thing)"),
+    );
     let files: [(&str, &str); 4] =
         [("v1.proto", &own), ("v2.proto", &other), ("v3.proto", &third), ("streams.proto", &streams)];
     let from = |files: &str| format!("[{{protos: {{include: [.], files: [{files}]}}}}]");
@@ -98,19 +107,57 @@ async fn services_are_found_or_it_is_said_that_they_are_not() {
     let own = format!("descriptors: {}", from("v1.proto"));
     for (upstreams, services, translations, expected) in [
         (&one, "[v1.*]", format!("  - {{service: v1.Things, by: v2.Things, {own}}}\n"), ""),
-        (&one, "[v1.*]", "  - {service: v1.Things, by: v2.Things}\n".to_owned(), "No descriptors define the service v1.Things."),
-        (&one, "[v2.*]", format!("  - {{service: v1.Things, by: v2.Things, {own}}}\n"), "Nobody can call the service v1.Things, as no pattern of `services` fits."),
-        (&one, "[v1.*]", format!("  - {{service: v1.Things, by: v2.Thing, {own}}}\n"), "No upstream defines the service v2.Thing."),
-        (&one, "[v1.*]", format!("  - {{service: v1.Things, by: v1.Things, {own}}}\n"), "The service v1.Things answers for itself in the end."),
-        (&two, "[v1.*]", format!("  - {{service: v1.Things, by: v2.Things, {own}}}\n"), "The service v2.Things is defined by several upstreams, so one must be chosen."),
+        (
+            &one,
+            "[v1.*]",
+            "  - {service: v1.Things, by: v2.Things}\n".to_owned(),
+            "No descriptors define the service v1.Things.",
+        ),
+        (
+            &one,
+            "[v2.*]",
+            format!("  - {{service: v1.Things, by: v2.Things, {own}}}\n"),
+            "Nobody can call the service v1.Things, as no pattern of `services` fits.",
+        ),
+        (
+            &one,
+            "[v1.*]",
+            format!("  - {{service: v1.Things, by: v2.Thing, {own}}}\n"),
+            "No upstream defines the service v2.Thing.",
+        ),
+        (
+            &one,
+            "[v1.*]",
+            format!("  - {{service: v1.Things, by: v1.Things, {own}}}\n"),
+            "The service v1.Things answers for itself in the end.",
+        ),
+        (
+            &two,
+            "[v1.*]",
+            format!("  - {{service: v1.Things, by: v2.Things, {own}}}\n"),
+            "The service v2.Things is defined by several upstreams, so one must be chosen.",
+        ),
         (&two, "[v1.*]", format!("  - {{service: v1.Things, by: v2.Things, upstream: two, {own}}}\n"), ""),
-        (&two, "[v1.*, {service: v2.Things, upstream: two}]", format!("  - {{service: v1.Things, by: v2.Things, {own}}}\n"), ""),
-        (&upstream("one", 1, "streams.proto"), "[v1.*]", format!("  - {{service: v1.Things, by: v2.Things, {own}}}\n"), "v1.Things/Get takes one message and answers with one, but v2.Things/Get takes one message and answers with a stream."),
+        (
+            &two,
+            "[v1.*, {service: v2.Things, upstream: two}]",
+            format!("  - {{service: v1.Things, by: v2.Things, {own}}}\n"),
+            "",
+        ),
+        (
+            &upstream("one", 1, "streams.proto"),
+            "[v1.*]",
+            format!("  - {{service: v1.Things, by: v2.Things, {own}}}\n"),
+            "v1.Things/Get takes one message and answers with one, but v2.Things/Get takes one message and answers with a stream.",
+        ),
         (
             // Declared before the one that it needs.
             &upstream("one", 1, "v3.proto"),
             "[\"**\"]",
-            format!("  - {{service: v1.Things, by: v2.Things, {own}}}\n  - {{service: v2.Things, by: v3.Things, descriptors: {}}}\n", from("v2.proto")),
+            format!(
+                "  - {{service: v1.Things, by: v2.Things, {own}}}\n  - {{service: v2.Things, by: v3.Things, descriptors: {}}}\n",
+                from("v2.proto")
+            ),
             "",
         ),
     ] {
@@ -134,10 +181,15 @@ async fn what_breaks_is_by_descriptors_alone() {
     write("v1.proto", &proto("v1", SAME));
     write("v2.proto", &proto("v2", SAME));
     let protos = |name: &str| format!("descriptors: [{{protos: {{include: [.], files: [{name}.proto]}}}}]");
-    let translations = format!("translations: [{{service: v1.Things, by: v2.Things, {}, METHODS}}]\n", protos("v1"));
+    let translations =
+        format!("translations: [{{service: v1.Things, by: v2.Things, {}, METHODS}}]\n", protos("v1"));
     let generation = async |translations: &str| {
-        let yaml = format!("{}\nupstreams: {{a: \"http://127.0.0.1:1\"}}\nservices: [\"**\"]\n{translations}", protos("v2"));
-        let (config, mut problems) = parse("transom.yaml", &yaml, folder.path(), &|_| Err(VarError::NotPresent)).unwrap();
+        let yaml = format!(
+            "{}\nupstreams: {{a: \"http://127.0.0.1:1\"}}\nservices: [\"**\"]\n{translations}",
+            protos("v2")
+        );
+        let (config, mut problems) =
+            parse("transom.yaml", &yaml, folder.path(), &|_| Err(VarError::NotPresent)).unwrap();
         compile_with(&config, &mut problems, false).await.unwrap_or_else(|| panic!("{problems}"))
     };
     let with = translations.replace(", METHODS", "");

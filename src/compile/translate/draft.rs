@@ -337,7 +337,8 @@ impl<'d, 'c> Drafts<'d, 'c> {
         let Way { from, to, .. } = self.way;
         let mut found = Vec::new();
         for drop in &written.drops {
-            let around = wanted.iter().filter(|one| drop.len() > one.from.len() && drop.starts_with(&one.from));
+            let around =
+                wanted.iter().filter(|one| drop.len() > one.from.len() && drop.starts_with(&one.from));
             for one in around {
                 let names = (one.from.len() + 1..=drop.len())
                     .map(|length| from.bytes(field(from, key.from, &drop[..length]).name()));

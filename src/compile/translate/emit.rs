@@ -12,10 +12,7 @@ use crate::schema::message::{self, Cardinality, Kind};
 use crate::schema::{MessageId, Presence, Schema};
 
 /// The tables of all messages of one direction.
-pub(super) fn tables(
-    drafted: &Drafted<'_>,
-    mut mask: impl FnMut(&Masked) -> Option<Renaming>,
-) -> Tables {
+pub(super) fn tables(drafted: &Drafted<'_>, mut mask: impl FnMut(&Masked) -> Option<Renaming>) -> Tables {
     let same = same(drafted);
     let tables = drafted.drafts.iter().zip(&same).map(|(draft, is_same)| match is_same {
         true => Table { is_same: true, ..Table::default() },
@@ -222,7 +219,9 @@ fn mark(fields: &mut [Field]) -> bool {
     let all: Vec<(u16, u64)> = fields.iter().map(|field| (field.oneof, field.mark)).collect();
     for (at, field) in fields.iter_mut().enumerate() {
         let own = if is_once[at] { field.mark } else { 0 };
-        let beside = all.iter().filter(|(oneof, mark)| field.oneof != 0 && *oneof == field.oneof && *mark != field.mark);
+        let beside = all
+            .iter()
+            .filter(|(oneof, mark)| field.oneof != 0 && *oneof == field.oneof && *mark != field.mark);
         field.others = beside.fold(own, |others, (_, mark)| others | mark);
     }
     true

@@ -19,7 +19,8 @@ impl Drafts<'_, '_> {
         let (from, to) = (self.way.from, self.way.to);
         let source = Typed::of(from, field(from, key.from, &wanted.from));
         let target = Typed::of(to, field(to, key.to, &wanted.to));
-        let is_shaped = source.shape == target.shape || (source.shape, target.shape) == (Shape::One, Shape::Many);
+        let is_shaped =
+            source.shape == target.shape || (source.shape, target.shape) == (Shape::One, Shape::Many);
         let fit = if is_shaped { self.kinds(source.kind, target.kind, taken, given) } else { Err(()) };
         match fit {
             Ok(fit) => fit,
@@ -88,9 +89,12 @@ impl Drafts<'_, '_> {
             _ => "Fields of one type fit, and those that lose nothing, such as int32 and int64. ",
         };
         let hint = format!("{hint}Lose it on purpose: {}.", way.dropping(key, &[lost]));
-        let place = wanted.place.or(self.way.translation.messages.iter().find_map(|(name, _)| {
-            (*name.value == *way.own_name(key)).then_some(name.place).flatten()
-        }));
+        let place = wanted.place.or(self
+            .way
+            .translation
+            .messages
+            .iter()
+            .find_map(|(name, _)| (*name.value == *way.own_name(key)).then_some(name.place).flatten()));
         let place = place.or(way.translation.service.place);
         self.say(Problem::error(text).at(place).hint(hint));
     }
@@ -140,7 +144,8 @@ impl Drafts<'_, '_> {
             let target = field(self.way.to, key.to, &one.to);
             let is_implicit = source.cardinality() == Cardinality::Singular(Presence::Implicit)
                 || self.way.from.message(key.from).is_map_entry();
-            let is_single = matches!(target.cardinality(), Cardinality::Singular(_)) && target.oneof().is_none();
+            let is_single =
+                matches!(target.cardinality(), Cardinality::Singular(_)) && target.oneof().is_none();
             let number = values.of(0).unwrap_or_default();
             let is_filled = fillers.iter().any(|filler| filler.to == one.to);
             if !is_implicit || !is_single || number == 0 || is_filled {

@@ -42,16 +42,15 @@ pub(super) fn check(drafts: &mut Drafts<'_, '_>, key: &Key, written: &Written<'_
         known.extend(plan.lacking.iter().chain(&written.given_up).cloned());
     }
     known.extend(written.constants.iter().chain(&written.defaults).map(|fixed| fixed.to.clone()));
-    let is_needed = |cardinality| {
-        !way.is_request || cardinality == Cardinality::Singular(Presence::Required)
-    };
+    let is_needed = |cardinality| !way.is_request || cardinality == Cardinality::Singular(Presence::Required);
     let unset = unknown(way.to, key.to, &known, is_needed);
     if !unset.is_empty() {
         let (names, paths) = named(way.to, key.to, &unset);
         let (it, is) = if paths.len() == 1 { ("it", "is") } else { ("them", "are") };
         let other = way.from.text(way.from.message(key.from).name());
         let (text, hint) = if way.is_request {
-            let text = format!("Requests would lack {names}, which {is} required: {other} has nothing for {it}.");
+            let text =
+                format!("Requests would lack {names}, which {is} required: {other} has nothing for {it}.");
             let hint = format!(
                 "Give it a value: `messages: {{{}: {{request: {{constants: {{{}: VALUE}}}}}}}}`.",
                 way.own_name(key),

@@ -84,7 +84,10 @@ pub(super) fn resolved(
                         (None, None) => {
                             let text = match own {
                                 None => format!("There is no message {name}."),
-                                Some(_) => format!("No method of {} takes or answers {name}.", translation.service.value),
+                                Some(_) => format!(
+                                    "No method of {} takes or answers {name}.",
+                                    translation.service.value
+                                ),
                             };
                             let hint = "Name the message that callers know whose fields the mask names.";
                             problems.push(Problem::error(text).at(*place).hint(hint));

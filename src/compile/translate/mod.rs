@@ -111,11 +111,13 @@ impl<'c> Interpreter<'_, 'c> {
         let settings = settings_of(self.config, &service.value);
         if schema.is_none() && self.is_complete {
             let text = format!("No descriptors define the service {}.", service.value);
-            let hint = "Name them here: `descriptors: [{set: FILE}]`, or `protos` with `include` and `files`.";
+            let hint =
+                "Name them here: `descriptors: [{set: FILE}]`, or `protos` with `include` and `files`.";
             problems.push(Problem::error(text).at(service.place).hint(hint));
         }
         if settings.is_none() {
-            let text = format!("Nobody can call the service {}, as no pattern of `services` fits.", service.value);
+            let text =
+                format!("Nobody can call the service {}, as no pattern of `services` fits.", service.value);
             let hint = format!("Add `{}` to `services`.", service.value);
             problems.push(Problem::error(text).at(service.place).hint(hint));
         }
@@ -144,8 +146,7 @@ impl<'c> Interpreter<'_, 'c> {
             let schema = self.catalogue.schema_of(upstream)?;
             schema.service(&by.value).is_some().then(|| Arc::clone(schema))
         };
-        let known: Vec<_> =
-            (0..self.upstreams.len()).filter_map(|at| Some((at, defines(at)?))).collect();
+        let known: Vec<_> = (0..self.upstreams.len()).filter_map(|at| Some((at, defines(at)?))).collect();
         let names: Vec<_> = known.iter().map(|(at, _)| &*self.upstreams[*at].name).collect();
         let wanted = translation.upstream.as_ref().map(|name| &*name.value);
         let exposing = exposed.iter().find(|exposed| exposed.service() == &*by.value);
@@ -164,12 +165,20 @@ impl<'c> Interpreter<'_, 'c> {
         let problem = match (wanted, names.is_empty()) {
             (Some(wanted), _) => {
                 let text = format!("The upstream {wanted:?} does not define the service {}.", by.value);
-                Problem::error(text).at(translation.upstream.as_ref().and_then(|name| name.place).or(by.place))
+                Problem::error(text).at(translation
+                    .upstream
+                    .as_ref()
+                    .and_then(|name| name.place)
+                    .or(by.place))
             }
-            (None, true) => Problem::error(format!("No upstream defines the service {}.", by.value)).at(by.place),
+            (None, true) => {
+                Problem::error(format!("No upstream defines the service {}.", by.value)).at(by.place)
+            }
             (None, false) => {
-                let text =
-                    format!("The service {} is defined by several upstreams, so one must be chosen.", by.value);
+                let text = format!(
+                    "The service {} is defined by several upstreams, so one must be chosen.",
+                    by.value
+                );
                 Problem::error(text).at(by.place)
             }
         };
@@ -235,8 +244,7 @@ impl<'c> Interpreter<'_, 'c> {
         });
         let place = method_place(schema, &translation.service.value, name)?;
         let subject = Subject { schema, service: &schema.services()[place.0], method: pair.own };
-        let mut endpoint =
-            endpoint(self.config, settings, None, Arc::new(translated), &subject, problems)?;
+        let mut endpoint = endpoint(self.config, settings, None, Arc::new(translated), &subject, problems)?;
         endpoint.upstream = match (own, upstream) {
             (_, Some(upstream)) => upstream.name.clone(),
             (own, None) => own?.endpoint.upstream.clone(),
@@ -348,8 +356,7 @@ fn tables(found: &Found<'_>, pairs: &[Pair<'_>], problems: &mut Problems) -> Opt
     let mut said = HashSet::new();
     let mut used = HashSet::new();
     let way = |is_request| {
-        let (from, to) =
-            if is_request { (schema, &answering.schema) } else { (&answering.schema, schema) };
+        let (from, to) = if is_request { (schema, &answering.schema) } else { (&answering.schema, schema) };
         Way { translation, from, to, is_request }
     };
     let mut request = Drafts::new(way(true), problems, &mut said, &mut used);

@@ -9,12 +9,13 @@ use crate::schema::{MessageId, Schema};
 
 /// A oneof in a message or in single messages of it, and its member on a path: the path to the message, the oneof, and
 /// the position of the member.
-type Member = ((Vec<usize>, usize), usize);
+type Member = (Oneof, usize);
+type Oneof = (Vec<usize>, usize);
 
 /// Reports fields that can be set together and would become members of one oneof.
 pub(super) fn check(drafts: &mut Drafts<'_, '_>, key: &Key, written: &Written<'_>, wanted: &[Wanted]) {
     let way = drafts.way;
-    let mut oneofs: BTreeMap<(Vec<usize>, usize), Vec<(usize, &Wanted)>> = BTreeMap::new();
+    let mut oneofs: BTreeMap<Oneof, Vec<(usize, &Wanted)>> = BTreeMap::new();
     for one in wanted {
         for (oneof, member) in members(way.to, key.to, &one.to) {
             oneofs.entry(oneof).or_default().push((member, one));
@@ -42,21 +43,27 @@ pub(super) fn check(drafts: &mut Drafts<'_, '_>, key: &Key, written: &Written<'_
         let place = second.place.or(first.place).or(drafts.place(written));
         drafts.say(Problem::error(text).at(place).hint(hint));
     }
-    for (fixed, is_default) in
-        written.constants.iter().map(|fixed| (fixed, false)).chain(written.defaults.iter().map(|fixed| (fixed, true)))
+    for (fixed, is_default) in written
+        .constants
+        .iter()
+        .map(|fixed| (fixed, false))
+        .chain(written.defaults.iter().map(|fixed| (fixed, true)))
     {
         let all = members(way.to, key.to, &fixed.to);
         for (at, (oneof, member)) in all.iter().enumerate() {
             // A default in a oneof is for when none of its members is set.
             let may_be = is_default && at + 1 == all.len() && oneof.0.len() + 1 == fixed.to.len();
             let Some(others) = oneofs.get(oneof) else { continue };
-            let Some((_, other)) = others.iter().find(|(other, _)| other != member && !may_be) else { continue };
+            let Some((_, other)) = others.iter().find(|(other, _)| other != member && !may_be) else {
+                continue;
+            };
             let text = format!(
                 "{} cannot have a value of its own beside {}: only one of them can be set.",
                 full(way.to, key.to, &fixed.to),
                 full(way.to, key.to, &other.to)
             );
-            drafts.say(Problem::error(text).at(fixed.place).hint("Remove the value, or drop the other field."));
+            drafts
+                .say(Problem::error(text).at(fixed.place).hint("Remove the value, or drop the other field."));
         }
     }
 }

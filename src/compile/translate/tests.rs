@@ -153,13 +153,16 @@ fn finished<T>(mut future: BoxFuture<T>) -> T {
 
 /// The wire form of JSON, by prost-reflect.
 fn wire(descriptor: &MessageDescriptor, json: &Json) -> Vec<u8> {
-    DynamicMessage::deserialize(descriptor.clone(), json).unwrap_or_else(|error| panic!("{json}: {error}")).encode_to_vec()
+    DynamicMessage::deserialize(descriptor.clone(), json)
+        .unwrap_or_else(|error| panic!("{json}: {error}"))
+        .encode_to_vec()
 }
 
 /// The JSON of a wire form, by prost-reflect, with fields as the proto file calls them.
 fn json_of(descriptor: &MessageDescriptor, wire: &[u8]) -> Json {
     let message = DynamicMessage::decode(descriptor.clone(), wire).unwrap();
-    let options = prost_reflect::SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(false);
+    let options =
+        prost_reflect::SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(false);
     message.serialize_with_options(serde_json::value::Serializer, &options).unwrap()
 }
 
@@ -187,7 +190,10 @@ fn cases() -> Vec<Case> {
                     json!({ "id": "a", "list": [{}, { "id": "b", "packed": [1, -2] }], "map": { "": { "id": "c" }, "k": {} }, "raw": "AAE=" }),
                 ),
             ],
-            answers: vec![(json!({ "map": { "k": { "map": { "l": { "id": "d" } } } } }), json!({ "map": { "k": { "map": { "l": { "id": "d" } } } } }))],
+            answers: vec![(
+                json!({ "map": { "k": { "map": { "l": { "id": "d" } } } } }),
+                json!({ "map": { "k": { "map": { "l": { "id": "d" } } } } }),
+            )],
         },
         Case {
             name: "fields that stand elsewhere",
@@ -195,7 +201,10 @@ fn cases() -> Vec<Case> {
             other: "message Thing { string email = 1; Place place = 2; string phone = 9; } message Place { Address address = 1; } message Address { string town = 1; string street = 2; Zone zone = 3; } message Zone { string name = 1; }",
             more: "    messages: {v1.Thing: {fields: {city: place.address.town, street: place.address.street, zone: place.address.zone.name, contact.email: email, contact.phone: phone}}}\n",
             requests: vec![
-                (json!({ "city": "Linz", "contact": { "email": "e" } }), json!({ "place": { "address": { "town": "Linz" } }, "email": "e" })),
+                (
+                    json!({ "city": "Linz", "contact": { "email": "e" } }),
+                    json!({ "place": { "address": { "town": "Linz" } }, "email": "e" }),
+                ),
                 (
                     json!({ "city": "Linz", "street": "Weg", "zone": "z", "contact": { "email": "e", "phone": "1" } }),
                     json!({ "place": { "address": { "town": "Linz", "street": "Weg", "zone": { "name": "z" } } }, "email": "e", "phone": "1" }),
@@ -213,11 +222,17 @@ fn cases() -> Vec<Case> {
             other: "message Thing { Address address = 7; } message Address { string city = 1; string street = 2; }",
             more: "    messages: {v1.Thing: {fields: {city: address.city}}}\n",
             requests: vec![
-                (json!({ "address": { "street": "s" }, "city": "c" }), json!({ "address": { "street": "s", "city": "c" } })),
+                (
+                    json!({ "address": { "street": "s" }, "city": "c" }),
+                    json!({ "address": { "street": "s", "city": "c" } }),
+                ),
                 (json!({ "address": {} }), json!({ "address": {} })),
                 (json!({ "city": "c" }), json!({ "address": { "city": "c" } })),
             ],
-            answers: vec![(json!({ "address": { "street": "s", "city": "c" } }), json!({ "address": { "street": "s" }, "city": "c" }))],
+            answers: vec![(
+                json!({ "address": { "street": "s", "city": "c" } }),
+                json!({ "address": { "street": "s" }, "city": "c" }),
+            )],
         },
         Case {
             name: "constants and defaults",
@@ -225,8 +240,14 @@ fn cases() -> Vec<Case> {
             other: "message Thing { string id = 1; int32 level = 2; optional int32 size = 3; string source = 4; Deep deep = 5; repeated string tags = 6; } message Deep { int32 a = 1; Deep b = 2; }",
             more: "    messages: {v1.Thing: {request: {drop: [kind], constants: {source: old, deep: {a: 1}, tags: [x, y]}, defaults: {level: 7, size: 9}}, answer: {drop: [source, deep, tags], constants: {kind: new}, defaults: {size: -1}}}}\n",
             requests: vec![
-                (json!({ "kind": "k" }), json!({ "level": 7, "size": 9, "source": "old", "deep": { "a": 1 }, "tags": ["x", "y"] })),
-                (json!({ "level": 2, "size": 0 }), json!({ "level": 2, "size": 0, "source": "old", "deep": { "a": 1 }, "tags": ["x", "y"] })),
+                (
+                    json!({ "kind": "k" }),
+                    json!({ "level": 7, "size": 9, "source": "old", "deep": { "a": 1 }, "tags": ["x", "y"] }),
+                ),
+                (
+                    json!({ "level": 2, "size": 0 }),
+                    json!({ "level": 2, "size": 0, "source": "old", "deep": { "a": 1 }, "tags": ["x", "y"] }),
+                ),
             ],
             answers: vec![
                 (json!({ "source": "s" }), json!({ "size": -1, "kind": "new" })),
@@ -248,7 +269,10 @@ fn cases() -> Vec<Case> {
             ],
             answers: vec![
                 (json!({}), json!({})),
-                (json!({ "role": "ROBOT", "roles": ["ADMIN", "NONE", "PERSON"] }), json!({ "roles": ["ADMIN", "USER", "USER"] })),
+                (
+                    json!({ "role": "ROBOT", "roles": ["ADMIN", "NONE", "PERSON"] }),
+                    json!({ "roles": ["ADMIN", "USER", "USER"] }),
+                ),
             ],
         },
         Case {
@@ -306,11 +330,15 @@ fn messages_become_what_is_declared() {
     for case in cases() {
         let setting = Setting::new(case.own, case.other, case.more);
         for (request, expected) in &case.requests {
-            let made = setting.request(wire(&setting.own, request)).unwrap_or_else(|status| panic!("{}: {status}", case.name));
+            let made = setting
+                .request(wire(&setting.own, request))
+                .unwrap_or_else(|status| panic!("{}: {status}", case.name));
             assert_eq!(json_of(&setting.other, &made), *expected, "{}", case.name);
         }
         for (answer, expected) in &case.answers {
-            let made = setting.answer(wire(&setting.other, answer)).unwrap_or_else(|status| panic!("{}: {status}", case.name));
+            let made = setting
+                .answer(wire(&setting.other, answer))
+                .unwrap_or_else(|status| panic!("{}: {status}", case.name));
             assert_eq!(json_of(&setting.own, &made), *expected, "{}", case.name);
         }
     }
@@ -319,19 +347,31 @@ fn messages_become_what_is_declared() {
 #[test]
 fn what_cannot_be_translated_names_the_field() {
     let inner = "message Inner { int64 big = 1; Role role = 2; bytes raw = 3; Inner inner = 4; }";
-    let own = format!("message Thing {{ repeated Inner list = 1; google.protobuf.FieldMask mask = 2; }} {inner} enum Role {{ A = 0; B = 1; }}");
+    let own = format!(
+        "message Thing {{ repeated Inner list = 1; google.protobuf.FieldMask mask = 2; }} {inner} enum Role {{ A = 0; B = 1; }}"
+    );
     let other = format!(
         "message Thing {{ repeated Inner list = 1; google.protobuf.FieldMask mask = 2; }} {} enum Role {{ A = 0; B = 1; C = 2; }}",
         inner.replace("int64", "uint32").replace("bytes", "string")
     );
-    let more = "    messages: {v1.Thing: {masks: {mask: v1.Inner}}}\n    enums: {v1.Role: {answer: {C: B}}}\n";
+    let more =
+        "    messages: {v1.Thing: {masks: {mask: v1.Inner}}}\n    enums: {v1.Role: {answer: {C: B}}}\n";
     let setting = Setting::new(&own, &other, more);
     for (request, text) in [
-        (json!({ "list": [{}, { "big": -1 }] }), "The field \"list.big\" is -1, which does not fit into uint32."),
-        (json!({ "list": [{ "inner": { "big": 4294967296_u64 } }] }), "The field \"list.inner.big\" is 4294967296, which does not fit into uint32."),
+        (
+            json!({ "list": [{}, { "big": -1 }] }),
+            "The field \"list.big\" is -1, which does not fit into uint32.",
+        ),
+        (
+            json!({ "list": [{ "inner": { "big": 4294967296_u64 } }] }),
+            "The field \"list.inner.big\" is 4294967296, which does not fit into uint32.",
+        ),
         (json!({ "list": [{ "role": 2 }] }), "The field \"list.role\" is 2, which is no value of its enum."),
         (json!({ "list": [{ "raw": "/w==" }] }), "The field \"list.raw\" is not UTF-8."),
-        (json!({ "mask": "role,nothing" }), "The field \"mask\" names \"nothing\", which this service cannot change or show by itself."),
+        (
+            json!({ "mask": "role,nothing" }),
+            "The field \"mask\" names \"nothing\", which this service cannot change or show by itself.",
+        ),
     ] {
         let status = setting.request(wire(&setting.own, &request)).unwrap_err();
         assert_eq!((status.code(), status.message()), (Code::InvalidArgument, text));
@@ -345,7 +385,10 @@ fn what_cannot_be_translated_names_the_field() {
     let status = setting.request(&b"\x0a\x05"[..]).unwrap_err();
     assert_eq!(
         (status.code(), status.message()),
-        (Code::InvalidArgument, "The request is not valid protobuf: a value goes on after the end of the message, at byte 1.")
+        (
+            Code::InvalidArgument,
+            "The request is not valid protobuf: a value goes on after the end of the message, at byte 1."
+        )
     );
     let status = setting.answer(&b"\x0a\x05"[..]).unwrap_err();
     let text = "The answer of v2.Things/Put is not valid protobuf: a value goes on after the end of the message, at byte 1.";
@@ -363,7 +406,9 @@ fn what_is_made_has_a_bound() {
     let own = "message Thing { repeated Inner list = 1; } message Inner {}";
     let other = "message Thing { repeated Inner list = 1; } message Inner { string a = 1; }";
     let constant = "x".repeat(1000);
-    let more = format!("    messages: {{v1.Inner: {{request: {{constants: {{a: {constant}}}}}, answer: {{drop: [a]}}}}}}\n");
+    let more = format!(
+        "    messages: {{v1.Inner: {{request: {{constants: {{a: {constant}}}}}, answer: {{drop: [a]}}}}}}\n"
+    );
     let setting = Setting::new(own, other, &more);
     let status = setting.request([0x0a, 0x00].repeat(1000)).map(|wire| wire.len());
     assert_eq!(status, Ok(1000 * 1006));
@@ -388,7 +433,8 @@ fn streams_and_errors() {
     ];
     let reply = Reply { stream: Some(Box::pin(stream::iter(answers))), ..Reply::from(Status::ok()) };
     let reply = setting.call(Body::Stream(Box::pin(stream::iter(requests))), reply);
-    let seen: Vec<_> = setting.backend.0.lock().unwrap().0.iter().map(|wire| json_of(&setting.other, wire)).collect();
+    let seen: Vec<_> =
+        setting.backend.0.lock().unwrap().0.iter().map(|wire| json_of(&setting.other, wire)).collect();
     assert_eq!(seen, [json!({ "a": 1 }), json!({ "a": 2 }), json!({ "a": 3 })]);
     let parts: Vec<Part> = finished(Box::pin(reply.stream.unwrap().collect()));
     let [Part::Message(first), Part::End(status, _)] = &*parts else { panic!("{parts:?}") };
@@ -396,21 +442,20 @@ fn streams_and_errors() {
     assert_eq!(status.code(), Code::Internal);
 
     // Fields that errors name have the names that callers know.
-    let violation = |field: &str| FieldViolation { field: field.to_owned(), description: "is wrong".to_owned() };
+    let violation =
+        |field: &str| FieldViolation { field: field.to_owned(), description: "is wrong".to_owned() };
     let violations = |fields: &[&str]| bad_request(fields.iter().map(|field| violation(field)).collect());
     let told = violations(&["sub.place.town", "sub.place", "sub", "a", "other.x", "sub.place.town[3]"]);
     let expected = violations(&["inner.city", "inner.city", "inner", "a", "other.x", "inner.city[3]"]);
-    for (detail, expected) in [(told.clone(), expected.clone())] {
-        let status = Status::backend(Code::InvalidArgument, "no").with_detail(detail);
-        let reply = setting.call(Body::Message(Message::default()), status.clone().into());
-        assert_eq!(reply.status.details(), std::slice::from_ref(&expected));
-        let end = Part::End(status, HeaderMap::new());
-        let reply = Reply { stream: Some(Box::pin(stream::iter([end]))), ..Reply::from(Status::ok()) };
-        let reply = setting.call(Body::Message(Message::default()), reply);
-        let parts: Vec<Part> = finished(Box::pin(reply.stream.unwrap().collect()));
-        let [Part::End(status, _)] = &*parts else { panic!("{parts:?}") };
-        assert_eq!(status.details(), [expected]);
-    }
+    let status = Status::backend(Code::InvalidArgument, "no").with_detail(told);
+    let reply = setting.call(Body::Message(Message::default()), status.clone().into());
+    assert_eq!(reply.status.details(), std::slice::from_ref(&expected));
+    let end = Part::End(status, HeaderMap::new());
+    let reply = Reply { stream: Some(Box::pin(stream::iter([end]))), ..Reply::from(Status::ok()) };
+    let reply = setting.call(Body::Message(Message::default()), reply);
+    let parts: Vec<Part> = finished(Box::pin(reply.stream.unwrap().collect()));
+    let [Part::End(status, _)] = &*parts else { panic!("{parts:?}") };
+    assert_eq!(status.details(), [expected]);
     // What the front found wrong is told as it is.
     let refused = Status::caller(Code::Unauthenticated, "who?");
     let reply = setting.call(Body::Refused(Box::new(refused.clone())), Status::ok().into());
@@ -439,7 +484,8 @@ fn unusual_wire_means_the_same() {
             for third in &parts {
                 let pieces = [first, second, third].map(|part| usual(part.clone())).concat();
                 let once = DynamicMessage::decode(setting.own.clone(), &pieces[..]).unwrap().encode_to_vec();
-                let [pieces, once] = [pieces, once].map(|wire| json_of(&setting.other, &setting.request(wire).unwrap()));
+                let [pieces, once] =
+                    [pieces, once].map(|wire| json_of(&setting.other, &setting.request(wire).unwrap()));
                 assert_eq!(pieces, once, "{first} {second} {third}");
             }
         }
@@ -447,7 +493,7 @@ fn unusual_wire_means_the_same() {
     // The same in messages of a list, one within the other.
     let nested = |content: Vec<u8>| [vec![0x32, u8::try_from(content.len()).unwrap()], content].concat();
     let content = [usual(parts[0].clone()), usual(parts[1].clone())].concat();
-    let pieces = nested(nested(content.clone()));
+    let pieces = nested(nested(content));
     let once = DynamicMessage::decode(setting.own.clone(), &pieces[..]).unwrap().encode_to_vec();
     let [pieces, once] = [pieces, once].map(|wire| json_of(&setting.other, &setting.request(wire).unwrap()));
     assert_eq!(pieces, once);
@@ -463,7 +509,8 @@ fn large_messages() {
         &format!("message Thing {{ {other} }} message Inner {{ string a = 2; }}"),
         "",
     );
-    let json: serde_json::Map<_, _> = (1..=80).map(|at| (format!("f{at}"), json!({ "a": at.to_string() }))).collect();
+    let json: serde_json::Map<_, _> =
+        (1..=80).map(|at| (format!("f{at}"), json!({ "a": at.to_string() }))).collect();
     let json = Json::Object(json);
     let made = setting.request(wire(&setting.own, &json).repeat(2)).unwrap();
     assert_eq!(json_of(&setting.other, &made), json);
@@ -480,11 +527,16 @@ const OTHER: &str = "message Thing {
     repeated Kind kinds = 31; double weight = 32; google.protobuf.Timestamp at = 33; optional bool may = 34;
   } message Piece { Thing thing = 1; uint64 count = 2; string name = 3; } message Address { string city = 1; Zip zip = 2; }
   message Zip { string code = 1; } enum Kind { NONE = 0; B = 3; A = 2; C = 1; }";
-const MORE: &str = "    messages: {v1.Thing: {fields: {id: key, list: things, city: address.city, zip: address.zip.code}}}
+const MORE: &str =
+    "    messages: {v1.Thing: {fields: {id: key, list: things, city: address.city, zip: address.zip.code}}}
     enums: {v1.Kind: {answer: {NONE: A}}}\n";
 
 /// A message out of random bytes.
-fn random(descriptor: &MessageDescriptor, bytes: &mut impl Iterator<Item = u8>, depth: usize) -> DynamicMessage {
+fn random(
+    descriptor: &MessageDescriptor,
+    bytes: &mut impl Iterator<Item = u8>,
+    depth: usize,
+) -> DynamicMessage {
     let mut message = DynamicMessage::new(descriptor.clone());
     for field in descriptor.fields() {
         if bytes.next().is_none_or(|byte| byte < 100) {
@@ -495,9 +547,8 @@ fn random(descriptor: &MessageDescriptor, bytes: &mut impl Iterator<Item = u8>, 
         if field.is_map() {
             let Kind::Message(entry) = kind else { unreachable!() };
             let value = entry.map_entry_value_field().kind();
-            let map = (0..count).filter_map(|at| {
-                Some((MapKey::I32(at as i32 * 1000 - 7), scalar(&value, bytes, depth)?))
-            });
+            let map = (0..count)
+                .filter_map(|at| Some((MapKey::I32(at as i32 * 1000 - 7), scalar(&value, bytes, depth)?)));
             message.set_field(&field, Value::Map(map.collect()));
         } else if field.cardinality() == Cardinality::Repeated {
             let list = (0..count).filter_map(|_| scalar(&kind, bytes, depth));
@@ -513,13 +564,19 @@ fn scalar(kind: &Kind, bytes: &mut impl Iterator<Item = u8>, depth: usize) -> Op
     let byte = bytes.next()?;
     Some(match kind {
         Kind::Message(_) if depth == 0 => return None,
+        // JSON has no words for times of no year.
+        Kind::Message(inner) if inner.full_name().starts_with("google.") => {
+            let mut time = DynamicMessage::new(inner.clone());
+            time.set_field_by_name("seconds", Value::I64(i64::from(byte)));
+            Value::Message(time)
+        }
         Kind::Message(inner) => Value::Message(random(inner, bytes, depth - 1)),
         Kind::String => Value::String("ä".repeat(usize::from(byte))),
         Kind::Bytes => Value::Bytes(vec![byte; usize::from(byte)].into()),
         Kind::Enum(_) => Value::EnumNumber(i32::from(byte % 3)),
         Kind::Bool => Value::Bool(byte > 127),
         Kind::Double => Value::F64(f64::from(byte) - 100.5),
-        Kind::Int64 => Value::I64(i64::from(byte) * 0x0102_0304_0506_07 - (1 << 40)),
+        Kind::Int64 => Value::I64(i64::from(byte) * 0x0001_0203_0405_0607 - (1 << 40)),
         Kind::Fixed32 => Value::U32(u32::from(byte) * 0x0101_0101),
         Kind::Int32 | Kind::Sint32 => Value::I32(i32::from(byte) * 0x0080_8080 - (1 << 30)),
         other => panic!("{other:?}"),

@@ -182,12 +182,16 @@ pub(super) fn unused(
             None => false,
         };
         problems.push(if is_known {
-            let text = format!("Nothing that is translated holds the {what} {} as it is written here.", name.value);
+            let text =
+                format!("Nothing that is translated holds the {what} {} as it is written here.", name.value);
             let hint = "Remove it, or check its `by`.";
             Problem::warning(text).at(name.place).hint(hint)
         } else {
             let text = format!("There is no {what} {}.", name.value);
-            let hint = format!("The names are those that callers know, of the descriptors that define {}.", translation.service.value);
+            let hint = format!(
+                "The names are those that callers know, of the descriptors that define {}.",
+                translation.service.value
+            );
             Problem::error(text).at(name.place).hint(hint)
         });
     }

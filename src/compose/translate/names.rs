@@ -166,8 +166,11 @@ impl Renaming {
 
 /// Appends the names that an entry leads to, spelled as those that were written.
 fn append(other: &mut String, entry: &Renamed, written: &[Segment<'_>]) {
-    let is_json =
-        entry.from.iter().zip(written).any(|(name, segment)| *name.json == *segment.name && name.json != name.proto);
+    let is_json = entry
+        .from
+        .iter()
+        .zip(written)
+        .any(|(name, segment)| *name.json == *segment.name && name.json != name.proto);
     for name in &entry.to {
         if !other.is_empty() {
             other.push('.');

@@ -372,13 +372,7 @@ fn copy(
 }
 
 /// Appends a packed list, which stays one.
-fn packed(
-    to: &To,
-    convert: &Convert,
-    width: Width,
-    value: Found<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), Stop> {
+fn packed(to: &To, convert: &Convert, width: Width, value: Found<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
     writer::tag(out, to.number, WireType::Len);
     if matches!(convert, Convert::No) {
         out.extend_from_slice(value.raw());

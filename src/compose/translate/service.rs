@@ -88,13 +88,11 @@ impl Settings {
         let (this, encoding) = (Arc::clone(self), encodings.request);
         match body {
             Body::Refused(status) => Body::Refused(status),
-            Body::Stream(messages) => Body::Stream(Box::pin(
-                messages.map(move |message| this.request(message?, encoding.as_ref())),
-            )),
+            Body::Stream(messages) => {
+                Body::Stream(Box::pin(messages.map(move |message| this.request(message?, encoding.as_ref()))))
+            }
             body => {
-                Body::Pending(Box::pin(
-                    async move { this.request(body.message().await?, encoding.as_ref()) },
-                ))
+                Body::Pending(Box::pin(async move { this.request(body.message().await?, encoding.as_ref()) }))
             }
         }
     }
@@ -178,7 +176,8 @@ impl Settings {
                 return Status::caller(Code::ResourceExhausted, text).with_http(413);
             }
             Flaw::Deep => {
-                let text = format!("Messages of the request lie more than {} deep in one another.", self.depth);
+                let text =
+                    format!("Messages of the request lie more than {} deep in one another.", self.depth);
                 return Status::caller(Code::InvalidArgument, text);
             }
             Flaw::Value(Unfit::Wire(error)) => {
@@ -198,7 +197,10 @@ impl Settings {
         let name = &self.name;
         let text = match &fault.flaw {
             Flaw::Long => {
-                let text = format!("The answer of {name} is longer than {} bytes once it is translated.", self.length);
+                let text = format!(
+                    "The answer of {name} is longer than {} bytes once it is translated.",
+                    self.length
+                );
                 return Status::backend(Code::ResourceExhausted, text).with_http(502);
             }
             Flaw::Deep => {

@@ -4,8 +4,8 @@ use std::ops::Deref;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Scalar, Setting};
 use super::read::{MAX_NAME, Reader, Step};
+use super::{Scalar, Setting};
 use crate::config::node::Node;
 use crate::config::place::Located;
 use crate::config::problem::Problem;
