@@ -7,10 +7,10 @@ use super::written::Written;
 use crate::config::problem::Problem;
 use crate::schema::{MessageId, Schema};
 
-/// A oneof in a message or in single messages of it, and its member on a path: the path to the message, the oneof, and
-/// the position of the member.
-type Member = (Oneof, usize);
+/// A oneof: the path to the message that it is in, itself or in a single message of it, and its position there.
 type Oneof = (Vec<usize>, usize);
+/// A oneof and the position of one of its members.
+type Member = (Oneof, usize);
 
 /// Reports fields that can be set together and would become members of one oneof.
 pub(super) fn check(drafts: &mut Drafts<'_, '_>, key: &Key, written: &Written<'_>, wanted: &[Wanted]) {
