@@ -23,6 +23,8 @@ pub mod http2;
 pub mod redis;
 #[cfg(feature = "gateway")]
 pub mod soap;
+#[cfg(feature = "gateway")]
+pub mod translate;
 pub mod websocket;
 
 /// A target. It panics where it finds a bug.
@@ -45,6 +47,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("redis", redis::redis),
     #[cfg(feature = "gateway")]
     ("soap", soap::soap),
+    #[cfg(feature = "gateway")]
+    ("translate", translate::translate),
 ];
 
 /// The schema of the tests' echo service, whose messages have every type of field.

@@ -85,6 +85,12 @@ fn soap() {
     run("soap", ROUNDS / 4);
 }
 
+#[cfg(feature = "gateway")]
+#[test]
+fn translate() {
+    run("translate", ROUNDS);
+}
+
 fn run(name: &str, rounds: u64) {
     let target = fuzz::TARGETS.iter().find(|(other, _)| *other == name).unwrap().1;
     let corpus = corpus(name);

@@ -112,11 +112,13 @@ impl<T: Clone + Eq + Hash> Watch<T> {
 /// The files that a configuration names.
 pub(super) fn named(config: &Config) -> Vec<Item> {
     let upstreams = config.upstreams.iter().flat_map(|(_, upstream)| &upstream.descriptors);
-    let descriptors = config.descriptors.iter().chain(upstreams).filter_map(|source| match source {
-        Descriptors::Set(path) | Descriptors::HttpRules(path) => Some(Item::File(path.to_path_buf())),
-        Descriptors::Protos(protos) => Some(Item::Protos(protos.clone())),
-        Descriptors::Reflection(_) => None,
-    });
+    let translations = config.translations.iter().flat_map(|translation| &translation.descriptors);
+    let descriptors =
+        config.descriptors.iter().chain(upstreams).chain(translations).filter_map(|source| match source {
+            Descriptors::Set(path) | Descriptors::HttpRules(path) => Some(Item::File(path.to_path_buf())),
+            Descriptors::Protos(protos) => Some(Item::Protos(protos.clone())),
+            Descriptors::Reflection(_) => None,
+        });
     let token = config.admin.as_ref().and_then(|admin| admin.token.as_ref());
     let token = token.map(|token| &token.value);
     let identity = &config.identity;

@@ -30,7 +30,7 @@ pub fn breaking(old: Generation<'_>, new: Generation<'_>) -> Vec<Change> {
         if !endpoint.parts.is_empty() {
             continue;
         }
-        let Some(schema) = successor(endpoint, new) else { continue };
+        let Some(schema) = successor(endpoint, old, new) else { continue };
         if Arc::ptr_eq(schema, &endpoint.schema) {
             continue;
         }
@@ -66,11 +66,17 @@ fn surface<'a>(version: Option<&str>, new: Generation<'a>) -> Option<&'a Surface
 }
 
 /// The schema that describes an endpoint from now on, if one does that should.
-fn successor<'a>(endpoint: &Endpoint, new: Generation<'a>) -> Option<&'a Arc<Schema>> {
-    if let Some(same) = surface(endpoint.version.as_deref(), new)?.methods.get(&endpoint.full_name) {
+fn successor<'a>(endpoint: &Endpoint, old: Generation<'_>, new: Generation<'a>) -> Option<&'a Arc<Schema>> {
+    let surface = surface(endpoint.version.as_deref(), new)?;
+    if let Some(same) = surface.methods.get(&endpoint.full_name) {
         return Some(&same.endpoint.schema);
     }
-    let schema = new.live.schema(&endpoint.upstream)?;
+    // A method that another one has answered for is not the upstream's to take away.
+    let is_own = old.live.schema(&endpoint.upstream)?.method(&endpoint.full_name).is_some();
+    let schema = match is_own {
+        true => new.live.schema(&endpoint.upstream)?,
+        false => &surface.services.find(endpoint.service())?.schema,
+    };
     // It is there and not exposed any more, as somebody has configured.
     schema.method(&endpoint.full_name).is_none().then_some(schema)
 }

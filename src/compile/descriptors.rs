@@ -30,6 +30,8 @@ pub(super) struct Catalogue {
     /// whose descriptors cannot be had now.
     described: Vec<Option<Described>>,
     rules: Vec<Arc<Rules>>,
+    /// For each translation the position of what describes the service that callers know, if anything does.
+    translated: Vec<Option<usize>>,
 }
 
 /// What describes an upstream.
@@ -68,8 +70,18 @@ impl Catalogue {
 
     /// Adds what is described by nobody else, and returns its position, which is behind those of all upstreams.
     pub(super) fn add(&mut self, schema: &Arc<Schema>, files: Files) -> usize {
-        self.described.push(Some(Described { schema: Arc::clone(schema), files }));
+        self.push(Some(Described { schema: Arc::clone(schema), files }), Arc::default())
+    }
+
+    fn push(&mut self, described: Option<Described>, rules: Arc<Rules>) -> usize {
+        self.described.push(described);
+        self.rules.push(rules);
         self.described.len() - 1
+    }
+
+    /// What describes the service that the callers of a translation know.
+    pub(super) fn translated(&self, translation: usize) -> Option<usize> {
+        self.translated.get(translation).copied().flatten()
     }
 
     /// Whether there is a service of this name.
@@ -102,11 +114,9 @@ pub(super) fn load(config: &Config, loading: &mut Loading<'_>) -> Catalogue {
     let rules = load_rules(config, loading.problems);
     let has_own = |settings: &upstream::Upstream| settings.descriptors.iter().any(is_source);
     let has_common = config.descriptors.iter().any(is_source);
-    let common = if has_common && config.upstreams.iter().any(|(_, settings)| !has_own(settings)) {
-        loading.sources(&config.descriptors)
-    } else {
-        None
-    };
+    let is_common_used = config.upstreams.iter().any(|(_, settings)| !has_own(settings))
+        || config.translations.iter().any(|translation| !translation.descriptors.iter().any(is_source));
+    let common = if has_common && is_common_used { loading.sources(&config.descriptors) } else { None };
     let described = config.upstreams.iter().map(|(name, settings)| {
         if has_own(settings) {
             loading.sources(&settings.descriptors)
@@ -120,7 +130,10 @@ pub(super) fn load(config: &Config, loading: &mut Loading<'_>) -> Catalogue {
             })
         }
     });
-    Catalogue { described: described.collect(), rules }
+    let described: Vec<_> = described.collect();
+    let mut catalogue = Catalogue { described, rules, translated: Vec::new() };
+    loading.translated(config, common.as_ref(), &mut catalogue);
+    catalogue
 }
 
 /// The rules of each upstream: its own files, or else those at the top of the configuration.
@@ -151,6 +164,31 @@ impl<'a> Loading<'a> {
     /// The files of sets, where they may be asked for.
     fn kept(&self, sets: Vec<Bytes>) -> Files {
         if self.keeps_files { Files::new(sets) } else { Files::default() }
+    }
+
+    /// Finds out what describes the services that callers of translations know: descriptors of their own, those at the top
+    /// of the configuration, or those of an upstream.
+    fn translated(&mut self, config: &Config, common: Option<&Described>, catalogue: &mut Catalogue) {
+        let upstreams = catalogue.described.len();
+        for translation in &config.translations {
+            let service = &translation.service.value;
+            let defines = |described: &Described| described.schema.service(service).is_some();
+            let (described, rules) = if translation.descriptors.iter().any(is_source) {
+                (self.sources(&translation.descriptors), None)
+            } else if let Some(common) = common.filter(|common| defines(common)) {
+                (Some(common.clone()), Some(Arc::new(read_rules(&config.descriptors, self.problems))))
+            } else {
+                let known = &catalogue.described[..upstreams];
+                let at = known.iter().position(|described| described.as_ref().is_some_and(defines));
+                (at.and_then(|at| known[at].clone()), at.map(|at| Arc::clone(&catalogue.rules[at])))
+            };
+            let rules = match (&*translation.descriptors, rules) {
+                ([], Some(rules)) => rules,
+                (own, _) => Arc::new(read_rules(own, self.problems)),
+            };
+            let position = described.is_some().then(|| catalogue.push(described, rules));
+            catalogue.translated.push(position);
+        }
     }
 
     fn sources(&mut self, sources: &[Descriptors]) -> Option<Described> {

@@ -32,6 +32,7 @@ mod streams;
 pub mod supplies;
 pub mod tls;
 mod tokens;
+mod translate;
 mod upstreams;
 mod versions;
 
@@ -47,6 +48,7 @@ use policies::Policies;
 pub use policies::networks;
 use reflections::Reflections;
 use supplies::Supplies;
+use translate::Interpreter;
 use versions::{Assignment, Making};
 
 /// What compiling needs beside the configuration.
@@ -116,14 +118,25 @@ pub fn compile(
     let is_complete = missing.is_empty();
     let composed = aggregate::composed(config, problems);
     let assignment = Assignment::of_config(config);
+    let translated = &*config.translations;
     let offered = services::Offered {
         upstreams: &upstreams,
         catalogue: &catalogue,
         composed: &composed,
         versions: &assignment,
+        translated,
         is_complete,
     };
     let mut exposed = services::expose(config, &offered, &policies, problems);
+    let interpreter = Interpreter {
+        config,
+        policies: &policies,
+        upstreams: &upstreams,
+        catalogue: &catalogue,
+        versions: &assignment,
+        is_complete,
+    };
+    interpreter.expose(&mut exposed, problems);
     let plain = Settings::everything();
     let kitchen = Kitchen { config, plain: &plain, policies: &policies, is_complete };
     kitchen.expose(&composed, &mut catalogue, &mut exposed, problems);

@@ -68,6 +68,13 @@ impl Reflections {
                 needed.insert(name.value.clone());
             }
         }
+        for translation in &config.translations {
+            // What has no descriptors of its own may be found in those at the top.
+            match translation.descriptors.iter().any(is_source) {
+                true => needed.extend(sources(&translation.descriptors)),
+                false => is_common_used |= has_common,
+            }
+        }
         if is_common_used {
             needed.extend(sources(&config.descriptors));
         }

@@ -24,6 +24,7 @@ use crate::config::service::{
     Defaults, Dialect, Enums, ErrorForm, Expose, HttpMapping, Names, Service as Settings, StreamOutput,
     Unknown,
 };
+use crate::config::translation::Translation;
 use crate::config::value::origin::Origin;
 use crate::config::value::pattern::ServicePattern;
 use crate::config::{self, Config};
@@ -64,6 +65,8 @@ pub(super) struct Offered<'o, 'c> {
     pub(super) composed: &'o [Composed<'c>],
     /// Which version of the API has which service.
     pub(super) versions: &'o Assignment<'c>,
+    /// The services that others answer for, which no upstream is asked for, and which get these settings too.
+    pub(super) translated: &'c [Translation],
     /// Whether the descriptors of all upstreams are there.
     pub(super) is_complete: bool,
 }
@@ -85,10 +88,12 @@ pub(super) fn expose<'c>(
     policies: &Policies,
     problems: &mut Problems,
 ) -> Vec<Exposed<'c>> {
-    let Offered { upstreams, catalogue, composed, versions, is_complete } = *offered;
+    let Offered { upstreams, catalogue, composed, versions, translated, is_complete } = *offered;
     split::check(config, problems);
     let mut offers = offers(upstreams, catalogue);
     offer_own(config, upstreams, catalogue, &mut offers);
+    let is_translated = |name: &str| translated.iter().any(|translation| *translation.service.value == *name);
+    offers.retain(|(name, _)| !is_translated(name));
     let mut exposed = Vec::new();
     let mut is_used = vec![false; config.services.iter().count()];
     for (name, candidates) in &offers {
@@ -127,7 +132,9 @@ pub(super) fn expose<'c>(
             }
         }
     }
-    for (index, _) in composed.iter().filter_map(|method| settings_of(config, &method.name.service)) {
+    let made = composed.iter().map(|method| &*method.name.service);
+    let made = made.chain(translated.iter().map(|translation| &**translation.service));
+    for (index, _) in made.filter_map(|name| settings_of(config, name)) {
         is_used[index] = true;
     }
     // What is not defined here may be defined by an upstream that could not be asked, about which there is a word.

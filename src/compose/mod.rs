@@ -16,6 +16,7 @@
 //!
 //! split     which of several upstreams a call goes to
 //! shadow    copies of calls for an upstream whose answers nobody gets
+//! translate methods of one schema that are answered by those of another
 //! ```
 
 mod answer;
@@ -27,6 +28,7 @@ pub mod shadow;
 pub mod source;
 pub mod split;
 pub mod template;
+pub mod translate;
 mod watch;
 
 #[cfg(test)]

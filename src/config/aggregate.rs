@@ -174,7 +174,7 @@ fn object(fields: &[(Located<String>, Template)]) -> Json {
 }
 
 impl Template {
-    fn json(&self) -> Json {
+    pub(super) fn json(&self) -> Json {
         match &self.value {
             TemplateValue::Null => Json::Null,
             TemplateValue::Text(text) => text.as_str().into(),

@@ -50,6 +50,7 @@ pub mod targets;
 pub mod telemetry;
 pub mod tls;
 pub mod tokens;
+pub mod translation;
 pub mod upstream;
 pub mod value;
 pub mod version;
@@ -80,6 +81,7 @@ use settings::declare::settings;
 use settings::read::Reader;
 use settings::{Scalar, Setting};
 use telemetry::Telemetry;
+use translation::Translation;
 use upstream::Upstream;
 use value::address::Target;
 use value::network::Network;
@@ -121,6 +123,8 @@ settings! {
         maintenance: Maintenance = Maintenance::default(),
         /// Versions of the API, side by side. What they are called by, and which services they have.
         versions: Vec<Version> = Vec::new(),
+        /// Services that callers know and no backend has: methods of other services answer for theirs.
+        translations: Vec<Translation> = Vec::new(),
         /// How callers show who they are.
         identity: Identity = Identity::default(),
         /// Who may call, by names that services refer to.
@@ -202,6 +206,7 @@ impl Config {
             rewrites: Vec::new(),
             maintenance: Maintenance::default(),
             versions: Vec::new(),
+            translations: Vec::new(),
             identity: Identity::default(),
             policies: None,
             plans: None,

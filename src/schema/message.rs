@@ -75,6 +75,11 @@ impl Message {
             .map(usize::from)
     }
 
+    /// Whether it is the entry of a map, whose key and value mean their defaults when they are not there.
+    pub const fn is_map_entry(&self) -> bool {
+        self.is_map_entry
+    }
+
     /// The key and value fields of a map entry.
     #[inline]
     pub fn entry(&self) -> Option<(&Field, &Field)> {

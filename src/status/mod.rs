@@ -173,6 +173,13 @@ impl Status {
         self
     }
 
+    /// The same with each detail replaced by what `map` makes of it.
+    #[must_use]
+    pub fn map_details(mut self, map: impl FnMut(Detail) -> Detail) -> Self {
+        self.details = self.details.into_iter().map(map).collect();
+        self
+    }
+
     /// Fixes the HTTP status where the code alone does not tell it (405, 413, 415, 431, 502, ...).
     #[must_use]
     pub const fn with_http(mut self, status: u16) -> Self {

@@ -45,6 +45,7 @@ mod streams;
 mod support;
 mod telemetry;
 mod tls;
+mod translations;
 mod upstreams;
 mod versions;
 mod websocket;

@@ -49,6 +49,11 @@ fn the_page_about_canaries_works() {
     assert!(type_in("docs/canary.md", &ports) > 15);
 }
 
+#[test]
+fn the_page_about_translations_works() {
+    assert!(type_in("docs/translations.md", &[":8080", ":8081", ":50051"]) > 10);
+}
+
 /// Types the steps of a page that uses these ports, and says how many there are.
 pub(crate) fn type_in(page: &str, ports: &[&str]) -> usize {
     let mut page = std::fs::read_to_string(root().join(page)).unwrap();

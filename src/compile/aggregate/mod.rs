@@ -31,8 +31,8 @@ mod describe;
 mod inferred;
 mod order;
 mod part;
-mod request;
-mod types;
+pub(super) mod request;
+pub(super) mod types;
 
 use inferred::Fields;
 use part::Part;
@@ -469,7 +469,7 @@ fn load(
     }
 }
 
-fn method_place(schema: &Schema, service: &str, method: &str) -> Option<(usize, usize)> {
+pub(super) fn method_place(schema: &Schema, service: &str, method: &str) -> Option<(usize, usize)> {
     let place = schema.services().iter().position(|table| schema.text(table.name()) == service)?;
     let methods = schema.services()[place].methods();
     let position = methods.iter().position(|table| schema.text(table.name()) == method)?;

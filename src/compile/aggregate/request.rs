@@ -362,7 +362,7 @@ fn first_reference(template: &Template) -> Place {
 }
 
 /// A value as JSON has it for a field of this type: YAML does not say what is a text and what a number.
-fn json(typed: Typed<'_>, template: &Template) -> Json {
+pub(in crate::compile) fn json(typed: Typed<'_>, template: &Template) -> Json {
     match (&template.value, typed.shape) {
         (Value::List(items), Shape::Many) => {
             items.iter().map(|item| value_json(typed.element(), item)).collect()
@@ -434,14 +434,14 @@ fn show(reference: &Reference) -> String {
 }
 
 /// A message that has no field of this name.
-pub(super) fn unknown(schema: &Schema, message: &Message, name: &str) -> Problem {
+pub(in crate::compile) fn unknown(schema: &Schema, message: &Message, name: &str) -> Problem {
     let names: Vec<_> = message.fields().iter().map(|field| schema.text(field.name())).collect();
     let text = format!("{} has no field {}.", schema.text(message.name()), quote(name));
     Problem::error(text).hint(among("fields", name, &names))
 }
 
 /// The name that was probably meant, and those that there are.
-pub(super) fn among(what: &str, name: &str, known: &[&str]) -> String {
+pub(in crate::compile) fn among(what: &str, name: &str, known: &[&str]) -> String {
     const MOST: usize = 20;
     if known.is_empty() {
         return format!("There are no {what}.");

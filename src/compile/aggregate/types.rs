@@ -6,22 +6,22 @@ use crate::schema::{MessageId, Schema};
 
 /// The type of what a field holds.
 #[derive(Clone, Copy)]
-pub(super) struct Typed<'s> {
-    pub(super) schema: &'s Schema,
-    pub(super) kind: Kind,
-    pub(super) shape: Shape,
+pub(in crate::compile) struct Typed<'s> {
+    pub(in crate::compile) schema: &'s Schema,
+    pub(in crate::compile) kind: Kind,
+    pub(in crate::compile) shape: Shape,
 }
 
 /// How many values there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(in crate::compile) enum Shape {
     One,
     Many,
     Map,
 }
 
 impl<'s> Typed<'s> {
-    pub(super) const fn of(schema: &'s Schema, field: &Field) -> Self {
+    pub(in crate::compile) const fn of(schema: &'s Schema, field: &Field) -> Self {
         let shape = match field.cardinality() {
             Cardinality::Singular(_) => Shape::One,
             Cardinality::Repeated { .. } => Shape::Many,
@@ -56,7 +56,7 @@ impl<'s> Typed<'s> {
     }
 
     /// In words.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::compile) fn text(&self) -> String {
         match (self.entry(), self.shape) {
             (Some([key, value]), _) => format!("map<{}, {}>", key.value_text(), value.value_text()),
             (None, Shape::Many) => format!("repeated {}", self.value_text()),

@@ -6,6 +6,7 @@ use std::path::Path;
 
 mod aggregates;
 mod splits;
+mod translations;
 mod versions;
 
 use super::reflections::PATIENCE;

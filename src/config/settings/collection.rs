@@ -1,11 +1,11 @@
-//! Lists that are not empty, and mappings whose keys the user chooses.
+//! Lists that are not empty, and mappings whose keys are no words of the file's own.
 
 use std::ops::Deref;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::Setting;
 use super::read::{MAX_NAME, Reader, Step};
+use super::{Scalar, Setting};
 use crate::config::node::Node;
 use crate::config::place::Located;
 use crate::config::problem::Problem;
@@ -120,5 +120,54 @@ impl<T: Setting> Setting for Named<T> {
     fn written(&self) -> Option<Json> {
         let entry = |(name, value): &(Located<String>, T)| Some((name.value.clone(), value.written()?));
         self.entries.iter().map(entry).collect::<Option<Map<_, _>>>().map(Json::Object)
+    }
+}
+
+/// A mapping whose keys are parsed, in the order of the file. It may be empty.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pairs<K, V>(Vec<(Located<K>, V)>);
+
+impl<K, V> Default for Pairs<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K, V> Deref for Pairs<K, V> {
+    type Target = [(Located<K>, V)];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<K: Scalar, V: Setting> Setting for Pairs<K, V> {
+    const WHAT: &'static str = "a mapping";
+
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let hint = format!("Write `KEY: VALUE`, where the key is {}.", K::WHAT);
+        let entries = reader.entries(node, &hint)?;
+        let mut pairs: Vec<Option<_>> = Vec::new();
+        for (key, value) in entries {
+            let name = match K::parse(&key.text, reader.base) {
+                Ok(name) => Some(Located::new(name, key.place)),
+                Err(flaw) => reader.flaw(flaw, key.place),
+            };
+            let value = reader.within(Step::Key(key.text.clone()), |reader| V::read(value, reader));
+            pairs.push(name.zip(value));
+        }
+        reader.unique(entries);
+        pairs.into_iter().collect::<Option<_>>().map(Self)
+    }
+
+    fn schema(schemas: &mut Schemas) -> Json {
+        json!({ "type": "object", "propertyNames": K::schema(), "additionalProperties": V::schema(schemas) })
+    }
+
+    fn written(&self) -> Option<Json> {
+        let entry = |(name, value): &(Located<K>, V)| {
+            Some((name.value.to_json().as_str()?.to_owned(), value.written()?))
+        };
+        self.0.iter().map(entry).collect::<Option<Map<_, _>>>().map(Json::Object)
     }
 }

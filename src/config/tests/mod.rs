@@ -247,6 +247,7 @@ fn every_key_is_read() {
     assert_eq!((create.path.as_str(), &create.method.value), ("/v1/${literal}", &Verb::Any));
     assert_eq!(create.call.as_ref().unwrap().to_string(), "shop.v1.Orders/CreateOrder");
     check_dashboard(dashboard);
+    check_translations(&config.translations);
     assert_eq!(create.body.as_deref().map(String::as_str), Some("order"));
 
     check_versions(&config.versions);
@@ -321,6 +322,33 @@ fn check_versions(versions: &[Version]) {
     let queries: Vec<_> =
         second.r#match.iter().flat_map(|way| way.queries()).map(|name| name.as_str()).collect();
     assert_eq!(queries, ["version"]);
+}
+
+fn check_translations(translations: &[super::translation::Translation]) {
+    use super::settings::Setting;
+    let [orders, users] = translations else { panic!("{translations:?}") };
+    assert_eq!((&**orders.service, &**orders.by), ("shop.v0.Orders", "shop.v1.Orders"));
+    assert_eq!(orders.upstream.as_ref().unwrap().value, "orders");
+    let expected = serde_json::json!({
+        "shop.v0.Order": {
+            "fields": { "town": "address.city" },
+            "masks": { "update_mask": "shop.v0.Order" },
+            "request": {
+                "drop": ["note"],
+                "constants": { "source": "old", "tags": ["a", "1"] },
+                "defaults": { "address.zip": "1" },
+            },
+            "answer": { "drop": ["score"], "constants": {}, "defaults": { "inner": { "a": "true" } } },
+        },
+    });
+    let written = orders.messages.written().unwrap();
+    assert_eq!(written["shop.v0.Order"], expected["shop.v0.Order"]);
+    assert_eq!(orders.messages[1].1.0.len(), 2);
+    let expected = serde_json::json!({
+        "shop.v0.State": { "values": { "NEW": "OPEN" }, "request": { "OLD": "OPEN" }, "answer": { "LOST": "NEW" } },
+    });
+    assert_eq!(orders.enums.written().unwrap(), expected);
+    assert!(users.upstream.is_none() && users.messages.is_empty() && users.without.is_empty());
 }
 
 fn check_dashboard(route: &super::route::Route) {

@@ -32,6 +32,7 @@ fn the_schema_describes_every_key() {
             "rewrites",
             "maintenance",
             "versions",
+            "translations",
             "identity",
             "policies",
             "plans",
