@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Empty};
 use super::*;
 use crate::schema::Schema;
 use crate::snapshot::{Limits, Missing};
-use crate::upstream::report::TargetReport;
+use crate::upstream::report::{Recent, TargetReport};
 
 #[derive(Default)]
 struct Site {
@@ -53,9 +53,20 @@ impl Gateway for Site {
             failed_calls: 4,
             ejected_for: Some(Duration::from_millis(1500)),
             healthy: true,
+            weight: 3,
+            part: 250,
+            recent: Some(Recent { calls: 9, failed: 2, typical: Some(Duration::from_micros(1_234)) }),
             ..TargetReport::default()
         };
-        vec![("shop".into(), Report { opened: 5, in_flight: 3, pending: 1, targets: vec![target] })]
+        let report = Report {
+            opened: 5,
+            in_flight: 3,
+            pending: 1,
+            open_for: Some(Duration::from_millis(700)),
+            panics: false,
+            targets: vec![target],
+        };
+        vec![("shop".into(), report)]
     }
 
     fn identities(&self) -> (Vec<source::Report>, Vec<introspection::Report>) {
@@ -123,9 +134,11 @@ async fn every_path_has_its_answer() {
             200,
             json!([{
                 "name": "shop", "methods": 0, "missing": null, "opened": 5, "in_flight": 3, "pending": 1,
+                "circuit_open_for_ms": 700, "panics": false,
                 "targets": [{
                     "target": "http://shop:1", "open": 2, "opening": 0, "resting": 0, "failures": 0, "in_flight": 3,
                     "failed_calls": 4, "ejected_for_ms": 1500, "healthy": true,
+                    "weight": 3, "share": 0.25, "recent": { "calls": 9, "failed": 2, "typical_ms": 1.23 },
                 }],
             }]),
         ),

@@ -49,6 +49,7 @@ pub fn render() -> String {
         &upstream::DENIED,
         &upstream::EJECTIONS,
         &upstream::EJECTED,
+        &upstream::PANICS,
         &upstream::UNHEALTHY,
         &upstream::TRIPPED,
         &LINES,

@@ -125,7 +125,7 @@ pub struct Origin {
     pub tls: Option<Arc<Session>>,
     /// What the caller offers beside its headers to show who it is: what its dialect has a place for, or the query.
     pub credentials: Vec<Credential>,
-    /// All headers of the request, only for a method whose policy decides by them.
+    /// All headers of the request, only for a method whose policy decides by them, or where targets are chosen by them.
     pub headers: Option<Arc<HeaderMap>>,
     /// Where policy notes who calls and what it is told, for those who observe it. Absent where there is no policy at all.
     pub noted: Option<Arc<Noted>>,

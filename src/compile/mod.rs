@@ -15,6 +15,7 @@ use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
 
 mod aggregate;
 pub mod changes;
+mod common;
 mod condition;
 mod descriptors;
 mod identity;
@@ -36,6 +37,7 @@ mod tests;
 
 use aggregate::Kitchen;
 use changes::Generation;
+use common::Commons;
 use descriptors::Loading;
 use live::Live;
 use own::Own;
@@ -154,6 +156,7 @@ pub fn compile(
     };
     if terms.guarded {
         policies::review(config, &own.all(), &exposed, &snapshot, problems);
+        Commons::of(config).review_claims(&exposed, problems);
     }
     if problems.errors() > 0 {
         return (None, files);

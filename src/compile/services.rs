@@ -7,6 +7,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 
 use super::aggregate::Composed;
+use super::common::Commons;
 use super::descriptors::Catalogue;
 use super::own;
 use super::policies::Policies;
@@ -79,6 +80,7 @@ pub(super) fn expose<'c>(
     let mut offers = offers(upstreams, catalogue);
     offer_own(config, upstreams, catalogue, &mut offers);
     let mut exposed = Vec::new();
+    let mut commons = Commons::of(config);
     let mut is_used = vec![false; config.services.iter().count()];
     for (name, candidates) in &offers {
         let Some((index, settings)) = settings_of(config, name) else { continue };
@@ -93,7 +95,7 @@ pub(super) fn expose<'c>(
         let service = &offer.schema.services()[offer.service];
         for (position, method) in service.methods().iter().enumerate() {
             let subject = Subject { schema: &offer.schema, service, method };
-            let answers = Arc::clone(&upstream.service);
+            let answers = commons.answers(offer.upstream, upstream, &subject);
             let endpoint = endpoint(config, settings, Some(&upstream.name), answers, &subject, problems);
             let name = offer.schema.text(method.name());
             let endpoint = endpoint.map(|endpoint| Arc::new(policies.around(settings, name, endpoint)));
@@ -108,6 +110,7 @@ pub(super) fn expose<'c>(
     for (index, _) in composed.iter().filter_map(|method| settings_of(config, &method.name.service)) {
         is_used[index] = true;
     }
+    commons.review(problems);
     // What is not defined here may be defined by an upstream that could not be asked, about which there is a word.
     if is_complete {
         report_unused(config, &is_used, &offers, problems);
@@ -284,6 +287,7 @@ fn options(config: &Config, settings: &Settings) -> EndpointOptions {
         request_metadata: names(settings.metadata.request.iter().map(|key| &***key).collect()),
         response_metadata: names(settings.metadata.response.iter().map(|key| &***key).collect()),
         cors: settings.cors.as_ref().map(|cors| Arc::new(origins(cors))),
+        keep_headers: Commons::of(config).need_headers(),
     }
 }
 

@@ -128,7 +128,7 @@ pub(super) fn asking(
 
 /// The first target of an upstream that has TLS.
 fn secure(upstream: &Upstream) -> Option<&Located<Target>> {
-    upstream.targets.iter().find(|target| matches!(target.value, Target::Tls { .. }))
+    upstream.targets.iter().map(|target| &target.url).find(|url| matches!(url.value, Target::Tls { .. }))
 }
 
 fn settings(tls: &UpstreamTls) -> client::Settings {

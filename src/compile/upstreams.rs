@@ -16,13 +16,13 @@ use crate::config::value::address;
 use crate::status::Code;
 use crate::tls::client::Connector;
 use crate::upstream::channel::Channel;
-use crate::upstream::decide::balance::Balance;
-use crate::upstream::decide::circuit::Circuit;
+use crate::upstream::decide::balance::{Balance, Common};
+use crate::upstream::decide::circuit::{Circuit, Trip};
 use crate::upstream::decide::health::Health;
 use crate::upstream::decide::outlier::Outliers;
 use crate::upstream::decide::retry::Retries;
 use crate::upstream::settings::Settings;
-use crate::upstream::target::Target;
+use crate::upstream::target::{Endpoint, Target};
 
 /// An upstream of the configuration, ready to be called.
 pub(super) struct Upstream {
@@ -46,10 +46,13 @@ pub(super) fn build(
     for (name, upstream) in config.upstreams.iter() {
         let connector = tls::connector(upstream, problems).map(|loaded| kept(name, loaded, live));
         let targets = targets(upstream, connector.as_ref(), problems);
+        let weights = upstream.targets.iter().map(|backend| backend.weight.value);
+        // Where there are not as many targets, an error says so.
+        let endpoints = targets.iter().cloned().zip(weights).map(|(target, weight)| Endpoint { target, weight });
         let settings = settings(upstream, config.codec.message.as_usize(), problems);
         let channel = match live.and_then(|live| live.channel(name)) {
-            Some(kept) => kept.moved(settings, targets.clone()),
-            None => Channel::new(name.as_str(), targets.clone(), settings, cores),
+            Some(kept) => kept.moved(settings, endpoints),
+            None => Channel::new(name.as_str(), endpoints, settings, cores),
         };
         let service = Arc::new(channel.clone());
         built.push(Upstream { name: name.value.clone(), targets, channel, service, connector });
@@ -64,6 +67,9 @@ fn settings(upstream: &upstream::Upstream, max_message: usize, problems: &mut Pr
         max_message,
         idle: upstream.stream_idle_timeout.value,
         balance: balance(&upstream.balance, problems),
+        slow_start: upstream.slow_start.as_ref().map(|time| time.value),
+        panic_threshold: upstream.panic_threshold.value.millionths(),
+        connection_age: upstream.connection_age.as_ref().map(|age| age.value),
         outliers: upstream.outliers.as_ref().map(outliers),
         circuit: upstream.circuit.as_ref().map(circuit).unwrap_or_default(),
         retries: upstream.retries.as_ref().map(retries).unwrap_or_default(),
@@ -78,20 +84,33 @@ fn balance(balance: &failing::Balance, problems: &mut Problems) -> Balance {
             failing::Shares::RoundRobin => Balance::RoundRobin,
         },
         failing::Balance::Common(failing::Common::ConsistentHash(hashed)) => {
-            match HeaderName::from_bytes(hashed.header.as_bytes()) {
-                Ok(name) => Balance::ConsistentHash(name),
-                Err(error) => {
-                    problems.push(Problem::error(format!("{error}.")).at(hashed.header.place));
-                    Balance::LeastRequest
-                }
-            }
+            common(hashed, problems).map_or(Balance::LeastRequest, Balance::ConsistentHash)
         }
     }
 }
 
-const fn outliers(outliers: &failing::Outliers) -> Outliers {
+fn common(hashed: &failing::Hashed, problems: &mut Problems) -> Option<Common> {
+    Some(match hashed {
+        failing::Hashed::Header(name) => match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(name) => Common::Header(name),
+            Err(error) => {
+                problems.push(Problem::error(format!("{error}.")).at(name.place));
+                return None;
+            }
+        },
+        failing::Hashed::Cookie(name) => Common::Cookie((&***name).into()),
+        failing::Hashed::Claim(name) => Common::Claim(name.as_str().into()),
+        failing::Hashed::Field(_) => Common::Field,
+    })
+}
+
+fn outliers(outliers: &failing::Outliers) -> Outliers {
     Outliers {
         consecutive_failures: outliers.consecutive_failures.value,
+        failure_rate: outliers.failure_rate.as_ref().map(|rate| rate.millionths()),
+        slower_than: outliers.slower_than.as_ref().map(|times| times.value),
+        window: outliers.window.value,
+        min_calls: outliers.min_calls.value,
         eject_for: outliers.eject_for.value,
         max_ejected: outliers.max_ejected.value.millionths(),
     }
@@ -99,7 +118,13 @@ const fn outliers(outliers: &failing::Outliers) -> Outliers {
 
 fn circuit(circuit: &failing::Circuit) -> Circuit {
     let bound = |bound: &Option<Located<u32>>| bound.as_ref().map_or(u32::MAX, |bound| bound.value);
-    Circuit { max_in_flight: bound(&circuit.max_in_flight), max_pending: bound(&circuit.max_pending) }
+    let trip = circuit.failure_rate.as_ref().map(|rate| Trip {
+        failure_rate: rate.millionths(),
+        window: circuit.window.value,
+        min_calls: circuit.min_calls.value,
+        open_for: circuit.open_for.value,
+    });
+    Circuit { max_in_flight: bound(&circuit.max_in_flight), max_pending: bound(&circuit.max_pending), trip }
 }
 
 fn retries(retries: &failing::Retries) -> Retries {
@@ -161,7 +186,8 @@ pub(super) fn targets(
 ) -> Vec<Target> {
     let server_name = upstream.tls.as_ref().and_then(|tls| tls.server_name.as_ref());
     let mut targets = Vec::new();
-    for target in upstream.targets.iter() {
+    for backend in upstream.targets.iter() {
+        let target = &backend.url;
         let text = target.value.to_string();
         let parsed = match (&target.value, connector) {
             (address::Target::Tls { .. }, None) => continue,

@@ -60,12 +60,12 @@ impl Caller {
     }
 
     fn origin(self, route: &Route, dialect: Dialect, head: &Head) -> Origin {
-        let is_guarded = !route.endpoint.policies.is_empty();
+        let needs_headers = !route.endpoint.policies.is_empty() || route.endpoint.options.keep_headers;
         Origin {
             peer: self.peer,
             tls: self.tls,
             credentials: self.credentials,
-            headers: is_guarded.then(|| Arc::clone(&head.headers)),
+            headers: needs_headers.then(|| Arc::clone(&head.headers)),
             noted: self.noted,
             proven: Vec::new(),
             ..Origin::new(dialect, Arc::clone(&route.template))

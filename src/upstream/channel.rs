@@ -16,10 +16,10 @@ use crate::telemetry::random;
 use crate::telemetry::trace::context::LENGTH;
 use crate::telemetry::trace::span::Traced;
 
-use super::decide::balance::{Balance, hash};
+use super::decide::balance::Balance;
 use super::decide::retry::{Cause, Next, Pushback, Tries};
 use super::exchange::{Bounds, Exchange};
-use super::fault::{Failure, Told, full, hung, late, unopened};
+use super::fault::{Failure, Told, full, hung, late, tripped, unopened};
 use super::frames::Terms;
 use super::group::Member;
 use super::http2::handle::{Stream, Turn};
@@ -38,7 +38,7 @@ use super::settings::Settings;
 use super::target::{Endpoint, Target};
 use super::upload::Upload;
 use super::watch::Watch;
-use super::{core, stream};
+use super::{core, key, stream};
 
 /// What a backend may say about when a call is sent again.
 static PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
@@ -47,7 +47,7 @@ static PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 ///
 /// One channel serves all cores; it is cheap to clone. Each core opens one connection per target when
 /// calls first need it (see [`core::enter`]) and replaces it when it ends; up to seven more where the target takes no
-/// further streams. A target that cannot be reached is left out for 20 ms to 1 s; when none can, calls fail at once with
+/// further streams. A target that cannot be reached is left out for 20 to 500 ms; when none can, calls fail at once with
 /// UNAVAILABLE. Targets whose calls fail one after the other are left alone for longer where [`Settings::outliers`] says
 /// so, and those that say that they are not well where [`Settings::health`] does; when no other is there, they are used
 /// all the same.
@@ -71,6 +71,8 @@ static PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 #[derive(Clone)]
 pub struct Channel {
     shared: Arc<Shared>,
+    /// The numbers of the fields that lead to what calls have in common, where that stands in the request.
+    field: Option<Arc<[u32]>>,
 }
 
 struct Shared {
@@ -82,10 +84,15 @@ struct Shared {
 impl Channel {
     /// A channel to `targets` for an application with `cores` runtimes. Nothing is connected yet.
     /// `name` stands in the log.
-    pub fn new(name: impl Into<Arc<str>>, targets: Vec<Target>, settings: Settings, cores: usize) -> Self {
-        let targets: Arc<[Endpoint]> = targets.into_iter().map(Endpoint::from).collect();
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        targets: impl IntoIterator<Item: Into<Endpoint>>,
+        settings: Settings,
+        cores: usize,
+    ) -> Self {
+        let targets: Arc<[Endpoint]> = targets.into_iter().map(Into::into).collect();
         let pool = Arc::new(Pool::new(name.into(), &targets, settings.rules(), cores));
-        Self { shared: Arc::new(Shared { pool, settings, targets }) }
+        Self { shared: Arc::new(Shared { pool, settings, targets }), field: None }
     }
 
     /// A channel to the same targets by other settings. It shares the connections and what is known of the targets. What
@@ -96,12 +103,19 @@ impl Channel {
 
     /// The same to other targets, once it is taken up. Of those that stay, connections and what is known are kept;
     /// calls that are with the others end there.
-    pub fn moved(&self, settings: Settings, targets: Vec<Target>) -> Self {
-        self.following(settings, targets.into_iter().map(Endpoint::from).collect())
+    pub fn moved(&self, settings: Settings, targets: impl IntoIterator<Item: Into<Endpoint>>) -> Self {
+        self.following(settings, targets.into_iter().map(Into::into).collect())
+    }
+
+    /// The same for the calls of one method, of whose requests the field to which these numbers lead is what calls have in
+    /// common: each number but the last is that of a message in the one before.
+    pub fn by_field(&self, numbers: Arc<[u32]>) -> Self {
+        Self { shared: Arc::clone(&self.shared), field: Some(numbers) }
     }
 
     fn following(&self, settings: Settings, targets: Arc<[Endpoint]>) -> Self {
-        Self { shared: Arc::new(Shared { pool: Arc::clone(&self.shared.pool), settings, targets }) }
+        let pool = Arc::clone(&self.shared.pool);
+        Self { shared: Arc::new(Shared { pool, settings, targets }), field: None }
     }
 
     /// Lets the settings and targets hold for everything that is shared with other channels, and begins to ask targets for
@@ -126,7 +140,7 @@ impl fmt::Debug for Channel {
 
 impl CallService for Channel {
     fn call(&self, call: Call) -> BoxFuture<Reply> {
-        let shared = Arc::clone(&self.shared);
+        let (shared, field) = (Arc::clone(&self.shared), self.field.clone());
         let key = shared.key(&call);
         let Call { method, metadata, deadline, encodings, trace, body, .. } = call;
         let (started, input) = (Instant::now(), Input::Stream(None));
@@ -134,7 +148,7 @@ impl CallService for Channel {
         let mut work =
             Try { method, metadata, encodings, input, started, deadline, key, trace, parent, attempt };
         // A block, as the future of a function keeps what it is given twice, and this one is moved.
-        Box::pin(async move { shared.answer(&mut work, body).await.unwrap_or_else(Reply::from) })
+        Box::pin(async move { shared.answer(&mut work, body, field).await.unwrap_or_else(Reply::from) })
     }
 }
 
@@ -176,6 +190,13 @@ impl Try {
             _ => None,
         };
         self.parent = context.map(|context| context.text());
+    }
+
+    /// When the try was begun, if its answer says how long its target takes: one that streams may begin at once and take
+    /// as long as it likes.
+    fn sent(&self) -> Option<Instant> {
+        let attempt = self.attempt.as_ref().filter(|_| !self.method.is_streaming());
+        attempt.map(Attempt::started)
     }
 
     fn end(&mut self, code: Code) {
@@ -228,7 +249,12 @@ struct Failed<'a> {
 }
 
 impl Shared {
-    async fn answer(&self, work: &mut Try, body: Body) -> Result<Reply, Status> {
+    async fn answer(
+        &self,
+        work: &mut Try,
+        body: Body,
+        field: Option<Arc<[u32]>>,
+    ) -> Result<Reply, Status> {
         if let Body::Refused(status) = body {
             return Err(*status);
         }
@@ -237,6 +263,9 @@ impl Shared {
         } else {
             let message = before(work.deadline, pin!(body.message())).await;
             let message = message.unwrap_or_else(|| Err(late(work.started, work.deadline)))?;
+            if let Some(numbers) = field {
+                work.key = key::of_message(&message, &numbers);
+            }
             Input::Message(framed(message, self.settings.max_message)?)
         };
         if !work.method.is_streaming() {
@@ -252,6 +281,9 @@ impl Shared {
     }
 
     async fn send(&self, work: &mut Try) -> Result<Reply, Status> {
+        if let Err(left) = self.pool.group().admit(work.started) {
+            return Ok(tripped(left));
+        }
         let slot = core::slot(self.pool.cores());
         let mut wish = Wish::new(work.method.idempotent, work.key);
         let mut tries = Tries::first();
@@ -270,7 +302,7 @@ impl Shared {
             work.sent_to(member.target());
             match self.exchange(slot, lease, work, tries).await {
                 Ok(mut reply) if reply.status.is_ok() => {
-                    self.pool.group().succeeded(member);
+                    self.pool.group().succeeded(member, work.sent());
                     work.replied(&mut reply);
                     return Ok(reply);
                 }
@@ -299,7 +331,9 @@ impl Shared {
         if is_blamed {
             group.failed(member);
         } else if outcome.is_ok() {
-            group.succeeded(member);
+            group.succeeded(member, None);
+        } else if matches!(cause, Some(Cause::Lost { .. })) {
+            group.lost(member);
         }
         let told = self.told(member, work);
         let count = tries.count;
@@ -342,7 +376,7 @@ impl Shared {
         if !pause.is_zero() && work.deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
             return None;
         }
-        if paid && !group.take(rules.budget) {
+        if paid && (group.is_open() || !group.take(rules.budget)) {
             return None;
         }
         if matches!(cause, Cause::Lost { .. }) && !paid {
@@ -359,9 +393,8 @@ impl Shared {
 
     /// What a call has in common with others that go to the same target.
     fn key(&self, call: &Call) -> Option<u64> {
-        let Balance::ConsistentHash(name) = &self.settings.balance else { return None };
-        let head = || call.origin.headers.as_ref()?.get(name);
-        call.metadata.get(name).or_else(head).map(|value| hash(value.as_bytes()))
+        let Balance::ConsistentHash(common) = &self.settings.balance else { return None };
+        key::of(common, call)
     }
 
     /// One try on one connection. Where another target may be asked, its answer is waited for only so long.

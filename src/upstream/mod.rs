@@ -19,15 +19,18 @@ pub mod target;
 
 mod connect;
 mod counted;
+mod counting;
 mod exchange;
 mod fault;
 mod frames;
 mod group;
 mod health;
+mod key;
 mod links;
 mod pool;
 mod request;
 mod response;
+mod shares;
 mod stream;
 mod trailers;
 mod upload;

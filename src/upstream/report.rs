@@ -12,6 +12,10 @@ pub struct Report {
     pub in_flight: u32,
     /// Calls that wait for a connection, or for a target that takes no more of them at a time.
     pub pending: u32,
+    /// For how long calls fail at once, as most of them failed. No time at all: some try whether it is over.
+    pub open_for: Option<Duration>,
+    /// Whether all targets are used, as too few are neither left alone nor unwell.
+    pub panics: bool,
     /// Each target, in the order of the configuration.
     pub targets: Vec<TargetReport>,
 }
@@ -44,6 +48,23 @@ pub struct TargetReport {
     pub failed_calls: u32,
     /// For how long it is left alone, as calls to it failed. No time at all: until a call has tried it.
     pub ejected_for: Option<Duration>,
+    /// Its share of the calls, by those of the others.
+    pub weight: u32,
+    /// Which part of its share it gets, in thousandths: less than all while it starts.
+    pub part: u32,
+    /// What its calls came to in the last while, where that is counted.
+    pub recent: Option<Recent>,
     /// Whether it is well by its own word, or was not asked.
     pub healthy: bool,
+}
+
+/// What calls to a target came to in the last while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recent {
+    /// All of them.
+    pub calls: u64,
+    /// Those that failed by its fault.
+    pub failed: u64,
+    /// How long it typically takes to answer, where that is known.
+    pub typical: Option<Duration>,
 }

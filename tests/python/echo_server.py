@@ -2,10 +2,12 @@
 
 import argparse
 import hashlib
+import itertools
 import os
 import signal
 import sys
 import threading
+import time
 from concurrent import futures
 
 import grpc
@@ -69,10 +71,13 @@ class Notes:
 
 
 class Echo(services.EchoServicer):
-    def __init__(self, notes):
+    def __init__(self, notes, delay):
         self.notes = notes
+        self.delay = delay
 
     def Echo(self, request, context):
+        if self.delay:
+            time.sleep(self.delay / 1000)
         compress(context)
         return request
 
@@ -209,8 +214,10 @@ def stored(pieces):
 class Moods(grpc.ServerInterceptor):
     """What the server is told by signals: SIGUSR1 turns over what it says of its health, SIGUSR2 whether calls fail."""
 
-    def __init__(self, fails):
+    def __init__(self, fails, every):
         self.fails = fails
+        self.every = every
+        self.calls = itertools.count(1)
         self.is_well = True
         self.health = health.HealthServicer()
         signal.signal(signal.SIGUSR1, self.turn_health)
@@ -226,7 +233,8 @@ class Moods(grpc.ServerInterceptor):
 
     def intercept_service(self, continuation, details):
         handler = continuation(details)
-        if not self.fails or not details.method.startswith("/echo.") or not handler.unary_unary:
+        fails = self.fails or (self.every and next(self.calls) % self.every == 0)
+        if not fails or not details.method.startswith("/echo.") or not handler.unary_unary:
             return handler
         return grpc.unary_unary_rpc_method_handler(
             lambda request, context: context.abort(grpc.StatusCode.UNAVAILABLE, "Told to fail."),
@@ -260,6 +268,8 @@ def main():
     parser.add_argument("--ping", type=int, metavar="MS", help="ping clients so often, and leave those that do not answer")
     parser.add_argument("--client-ca", help="refuse clients without a certificate of this authority")
     parser.add_argument("--unavailable", action="store_true", help="answer UNAVAILABLE to every call")
+    parser.add_argument("--fail-every", type=int, metavar="N", help="answer UNAVAILABLE to each Nth call")
+    parser.add_argument("--delay", type=int, metavar="MS", help="wait before each answer of Echo")
     arguments = parser.parse_args()
     port = arguments.port
 
@@ -269,11 +279,11 @@ def main():
         options += [("grpc.keepalive_time_ms", arguments.ping), ("grpc.keepalive_timeout_ms", 10 * arguments.ping)]
         options += [("grpc.keepalive_permit_without_calls", 1), ("grpc.http2.max_pings_without_data", 0)]
     pool = futures.ThreadPoolExecutor(max_workers=512)
-    moods = Moods(arguments.unavailable)
+    moods = Moods(arguments.unavailable, arguments.fail_every)
     server = grpc.server(pool, handlers=[RawHandler()], interceptors=[moods], options=options)
     health_pb2_grpc.add_HealthServicer_to_server(moods.health, server)
     notes = Notes()
-    services.add_EchoServicer_to_server(Echo(notes), server)
+    services.add_EchoServicer_to_server(Echo(notes, arguments.delay), server)
     streams = Streams(notes)
     services.add_StreamsServicer_to_server(streams, server)
     services.add_FilesServicer_to_server(Files(streams), server)
@@ -287,6 +297,8 @@ def main():
     else:
         port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
+    # Told so, it sends connections GOAWAY and lets calls end. On another thread, as a signal may come at any time.
+    signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=server.stop, args=(10,)).start())
     print(f"listening 127.0.0.1:{port}", flush=True)
     server.wait_for_termination()
 

@@ -9,6 +9,11 @@ pub mod budget;
 pub mod circuit;
 pub mod health;
 pub mod outlier;
+pub mod rates;
 pub mod retry;
+pub mod start;
 
+pub(super) mod age;
 pub(super) mod backoff;
+pub(super) mod panic;
+pub(super) mod window;

@@ -10,7 +10,7 @@ use crate::tls::client::{self, Connector};
 
 /// Gives a channel other targets.
 fn go(channel: &Channel, settings: &Settings, targets: &[&Target]) -> Channel {
-    let channel = channel.moved(settings.clone(), targets.iter().copied().cloned().collect());
+    let channel = channel.moved(settings.clone(), targets.iter().copied().cloned());
     channel.take_up();
     channel
 }
@@ -89,7 +89,7 @@ async fn what_is_known_of_a_target_goes_with_it() {
     let (bad, _) = failing(UNAVAILABLE).await;
     let ((good, _), (other, _)) = (named("good").await, named("other").await);
     let outliers =
-        Outliers { consecutive_failures: 1, eject_for: Duration::from_secs(60), max_ejected: 1_000_000 };
+        Outliers { consecutive_failures: 1, max_ejected: 1_000_000, ..Outliers::default() };
     let settings = Settings { outliers: Some(outliers), ..Settings::default() };
     let channel = Channel::new("shop", vec![bad.clone(), good.clone()], settings.clone(), 0);
     let ejected = |channel: &Channel| -> Vec<bool> {
@@ -140,7 +140,7 @@ async fn those_who_come_are_asked_for_their_health() {
 async fn without_targets_calls_fail_at_once() {
     let (target, _) = named("back").await;
     let settings = Settings::default();
-    let channel = Channel::new("shop", Vec::new(), settings.clone(), 0);
+    let channel = Channel::new("shop", Vec::<Target>::new(), settings.clone(), 0);
     assert!(channel.report().is_away());
     let status = refused(&channel).await;
     assert_status(

@@ -27,10 +27,15 @@ impl Metered {
 
     /// In front of the upstreams of a configuration.
     pub(crate) fn with_upstreams(upstreams: &str) -> Self {
+        Self::with_services(upstreams, "  - \"**\"\n")
+    }
+
+    /// The same with these services, each on a line.
+    pub(crate) fn with_services(upstreams: &str, services: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("transom.yaml");
         let listeners = "listeners: [{address: 127.0.0.1:0}]\nadmin: 127.0.0.1:0\n";
-        let config = format!("{listeners}upstreams:\n{upstreams}services: [\"**\"]\n");
+        let config = format!("{listeners}upstreams:\n{upstreams}services:\n{services}");
         std::fs::write(&file, config).unwrap();
         let mut command = transom(&["serve", "--log-format", "json", "-c", file.to_str().unwrap()]);
         command.env("TRANSOM_LOG", "info,transom::admin=debug");
