@@ -78,7 +78,8 @@ impl<'c> Commons<'c> {
                 &***names,
                 listed(one.without.iter().map(String::as_str))
             );
-            let hint = "Name a field that all requests have, or expose those methods from an upstream of their own.";
+            let hint =
+                "Name a field that all requests have, or expose those methods from an upstream of their own.";
             problems.push(Problem::warning(text).at(hashed.place()).hint(hint));
         }
     }
@@ -129,9 +130,8 @@ fn numbers(subject: &Subject<'_>, names: &str) -> Option<Arc<[u32]>> {
     let path = FieldPath::resolve(schema, method.input(), names, MAX_FIELD_NAMES).ok()?;
     let leaf = path.leaf(schema);
     let fields = path.steps().iter().map(|&(message, position)| &schema.message(message).fields()[position]);
-    let is_read = |field: &Field| {
-        matches!(field.cardinality(), Cardinality::Singular(_)) && !field.is_delimited()
-    };
+    let is_read =
+        |field: &Field| matches!(field.cardinality(), Cardinality::Singular(_)) && !field.is_delimited();
     if matches!(leaf.kind(), Kind::Message(_)) || !fields.clone().all(is_read) {
         return None;
     }

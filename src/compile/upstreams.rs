@@ -48,7 +48,8 @@ pub(super) fn build(
         let targets = targets(upstream, connector.as_ref(), problems);
         let weights = upstream.targets.iter().map(|backend| backend.weight.value);
         // Where there are not as many targets, an error says so.
-        let endpoints = targets.iter().cloned().zip(weights).map(|(target, weight)| Endpoint { target, weight });
+        let endpoints =
+            targets.iter().cloned().zip(weights).map(|(target, weight)| Endpoint { target, weight });
         let settings = settings(upstream, config.codec.message.as_usize(), problems);
         let channel = match live.and_then(|live| live.channel(name)) {
             Some(kept) => kept.moved(settings, endpoints),

@@ -267,7 +267,10 @@ impl Outliers {
     /// Where it says when a target is left alone, or for how long.
     pub(super) fn place(&self) -> Option<Place> {
         let Self { consecutive_failures, failure_rate, slower_than, eject_for, .. } = self;
-        let rates = [failure_rate.as_ref().and_then(|rate| rate.place), slower_than.as_ref().and_then(|times| times.place)];
+        let rates = [
+            failure_rate.as_ref().and_then(|rate| rate.place),
+            slower_than.as_ref().and_then(|times| times.place),
+        ];
         consecutive_failures.place.or(rates[0]).or(rates[1]).or(eject_for.place)
     }
 }
@@ -287,7 +290,8 @@ impl Circuit {
             let hint = "Write `circuit: {max_in_flight: 1000}`, or remove it.";
             warn(reader, Problem::warning(text).hint(hint));
         } else if let Some(None) = failure_rate {
-            let keys = [("window", place(window)), ("min_calls", place(min_calls)), ("open_for", place(open_for))];
+            let keys =
+                [("window", place(window)), ("min_calls", place(min_calls)), ("open_for", place(open_for))];
             warn_idle(reader, keys, "Write a `failure_rate`, or remove it.");
         } else {
             warn_seldom(reader, window, min_calls);
@@ -300,11 +304,7 @@ fn place<T>(value: Option<&Located<T>>) -> Option<Place> {
 }
 
 /// Warns of keys that are written and mean nothing without another one.
-fn warn_idle<const N: usize>(
-    reader: &mut Reader<'_>,
-    keys: [(&str, Option<Place>); N],
-    hint: &str,
-) {
+fn warn_idle<const N: usize>(reader: &mut Reader<'_>, keys: [(&str, Option<Place>); N], hint: &str) {
     for (key, place) in keys.into_iter().filter(|(_, place)| place.is_some()) {
         let text = format!("The `{key}` of {} has no effect: nothing is counted.", reader.path());
         warn(reader, Problem::warning(text).at(place).hint(hint));
@@ -315,7 +315,11 @@ fn warn_idle<const N: usize>(
 const MANY: u128 = 10_000;
 
 /// Warns of a window in which there are hardly as many calls as there must be.
-fn warn_seldom(reader: &mut Reader<'_>, window: Option<&Located<Duration>>, min_calls: Option<&Located<u32>>) {
+fn warn_seldom(
+    reader: &mut Reader<'_>,
+    window: Option<&Located<Duration>>,
+    min_calls: Option<&Located<u32>>,
+) {
     let (Some(window), Some(min_calls)) = (window, min_calls) else { return };
     if u128::from(min_calls.value) * 1_000 > window.as_millis() * MANY {
         let text = format!(

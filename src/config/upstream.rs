@@ -188,7 +188,8 @@ fn check_panic(
 ) {
     let Some(outliers) = outliers else {
         if threshold.place.is_some() && !has_health {
-            let text = format!("The `panic_threshold` of {} is never met: no target is left out.", reader.path());
+            let text =
+                format!("The `panic_threshold` of {} is never met: no target is left out.", reader.path());
             let hint = "Write `health` or `outliers`, or remove it.";
             warn(reader, Problem::warning(text).at(threshold.place).hint(hint));
         }

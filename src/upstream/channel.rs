@@ -249,12 +249,7 @@ struct Failed<'a> {
 }
 
 impl Shared {
-    async fn answer(
-        &self,
-        work: &mut Try,
-        body: Body,
-        field: Option<Arc<[u32]>>,
-    ) -> Result<Reply, Status> {
+    async fn answer(&self, work: &mut Try, body: Body, field: Option<Arc<[u32]>>) -> Result<Reply, Status> {
         if let Body::Refused(status) = body {
             return Err(*status);
         }

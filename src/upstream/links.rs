@@ -9,9 +9,7 @@ use tokio::time::Instant;
 
 use super::decide::age::lifetime;
 use super::decide::backoff::pause;
-use super::decide::balance::{
-    self, Balance, Candidate, consistent, least_of_shares, least_request, smooth,
-};
+use super::decide::balance::{self, Balance, Candidate, consistent, least_of_shares, least_request, smooth};
 use super::exchange::Resets;
 use super::group::{Group, Member};
 use super::http2::handle::Sender;

@@ -200,7 +200,10 @@ fn every_key_is_read() {
     let bounds = [&circuit.max_in_flight, &circuit.max_pending].map(|bound| bound.as_ref().unwrap().value);
     assert_eq!(bounds, [100, 10]);
     assert_eq!(circuit.failure_rate.as_ref().unwrap().millionths(), 600_000);
-    assert_eq!((circuit.window.value, circuit.min_calls.value, circuit.open_for.value), (secs(5), 30, secs(2)));
+    assert_eq!(
+        (circuit.window.value, circuit.min_calls.value, circuit.open_for.value),
+        (secs(5), 30, secs(2))
+    );
     let retries = users.retries.as_ref().unwrap();
     let codes: Vec<_> = retries.on.iter().map(|code| code.value).collect();
     assert_eq!(

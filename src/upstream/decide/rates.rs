@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn times_are_kept_to_a_sixteenth() {
-        for (time, expected) in [(0, 0), (1, 0), (2, 16), (3, 24), (4, 32), (1024, 160), (1535, 167), (1536, 168)]
+        for (time, expected) in
+            [(0, 0), (1, 0), (2, 16), (3, 24), (4, 32), (1024, 160), (1535, 167), (1536, 168)]
         {
             assert_eq!(octaves(time), expected, "{time} us");
         }

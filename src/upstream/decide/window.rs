@@ -65,8 +65,7 @@ mod tests {
         for (tick, is_first) in [(0, true), (0, false), (0, false), (1, true), (9, true)] {
             assert_eq!(window.add(tick), is_first, "tick {tick}");
         }
-        for (tick, expected) in
-            [(0, 3), (1, 4), (8, 4), (9, 5), (10, 2), (11, 1), (18, 1), (19, 0), (500, 0)]
+        for (tick, expected) in [(0, 3), (1, 4), (8, 4), (9, 5), (10, 2), (11, 1), (18, 1), (19, 0), (500, 0)]
         {
             assert_eq!(window.sum(tick), expected, "tick {tick}");
         }

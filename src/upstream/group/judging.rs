@@ -54,7 +54,9 @@ impl Group {
     /// Holds the times of a target against those of the others.
     fn compare(&self, member: &Member, now: u64, tick: u64) {
         let outliers = self.rules().outliers;
-        let Some((rules, times)) = outliers.and_then(|rules| Some((rules, rules.slower_than?))) else { return };
+        let Some((rules, times)) = outliers.and_then(|rules| Some((rules, rules.slower_than?))) else {
+            return;
+        };
         let typical = |member: &Member| member.outcomes.seen(tick).typical(rules.min_calls);
         let Some(own) = typical(member) else { return };
         let members = self.members();

@@ -14,6 +14,18 @@ fn weighted(endpoints: [(&Target, u32); 2], settings: Settings) -> Channel {
     Channel::new("shop", endpoints, settings, 0)
 }
 
+fn answer(respond: &mut SendResponse<Bytes>, is_good: bool) {
+    let mut response = head();
+    if is_good {
+        let mut send = respond.send_response(response, false).unwrap();
+        send.send_data(frame(b"odd"), false).unwrap();
+        send.send_trailers(fields(&[("grpc-status", "0")])).unwrap();
+    } else {
+        response.headers_mut().extend(fields(UNAVAILABLE));
+        respond.send_response(response, true).unwrap();
+    }
+}
+
 /// Waits until all targets are connected to.
 async fn connected(channel: &Channel) {
     while channel.report().targets.iter().any(|target| target.open == 0) {
@@ -55,17 +67,11 @@ async fn a_target_that_comes_back_gets_its_share_little_by_little() {
     let fails = Arc::new(AtomicBool::new(true));
     let is_bad = Arc::clone(&fails);
     let (new, at_new) = counted(move |(_, mut respond): Stream| {
-        let mut response = head();
-        let status = if is_bad.load(Relaxed) { UNAVAILABLE } else { &[("grpc-status", "0")] };
-        response.headers_mut().extend(fields(status));
-        respond.send_response(response, true).unwrap();
+        answer(&mut respond, !is_bad.load(Relaxed));
     })
     .await;
-    let outliers = Outliers {
-        consecutive_failures: 1,
-        eject_for: Duration::from_millis(1),
-        ..Outliers::default()
-    };
+    let outliers =
+        Outliers { consecutive_failures: 1, eject_for: Duration::from_millis(1), ..Outliers::default() };
     let settings = Settings {
         outliers: Some(outliers),
         slow_start: Some(Duration::from_secs(3600)),
@@ -99,12 +105,7 @@ async fn a_target_that_fails_often_or_is_slow_is_left_alone() {
     let number = Arc::clone(&calls);
     let often = backend(move |(_, mut respond): Stream| {
         let number = number.fetch_add(1, Relaxed);
-        async move {
-            let mut response = head();
-            let status = if number.is_multiple_of(3) { UNAVAILABLE } else { &[("grpc-status", "0")] };
-            response.headers_mut().extend(fields(status));
-            respond.send_response(response, true).unwrap();
-        }
+        async move { answer(&mut respond, !number.is_multiple_of(3)) }
     })
     .await;
     let slow = backend(|stream: Stream| async move {
@@ -139,7 +140,10 @@ async fn a_target_that_fails_often_or_is_slow_is_left_alone() {
         // Nothing of it is done any more.
         let channel = channel.tuned(Settings { outliers: None, ..settings });
         channel.take_up();
-        assert_eq!((channel.report().targets[0].ejected_for, channel.report().targets[0].recent), (None, None));
+        assert_eq!(
+            (channel.report().targets[0].ejected_for, channel.report().targets[0].recent),
+            (None, None)
+        );
     }
 }
 

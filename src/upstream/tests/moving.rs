@@ -88,8 +88,7 @@ async fn a_call_that_waits_for_a_target_that_goes_is_sent_to_one_that_comes() {
 async fn what_is_known_of_a_target_goes_with_it() {
     let (bad, _) = failing(UNAVAILABLE).await;
     let ((good, _), (other, _)) = (named("good").await, named("other").await);
-    let outliers =
-        Outliers { consecutive_failures: 1, max_ejected: 1_000_000, ..Outliers::default() };
+    let outliers = Outliers { consecutive_failures: 1, max_ejected: 1_000_000, ..Outliers::default() };
     let settings = Settings { outliers: Some(outliers), ..Settings::default() };
     let channel = Channel::new("shop", vec![bad.clone(), good.clone()], settings.clone(), 0);
     let ejected = |channel: &Channel| -> Vec<bool> {

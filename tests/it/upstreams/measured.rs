@@ -73,7 +73,8 @@ async fn when_most_calls_fail_the_circuit_opens_and_three_calls_that_are_answere
     assert!(state().await.is_number());
     let values = setting.gateway.values().await;
     assert!(values.of(r#"transom_upstream_circuit_open_total{upstream="echo",bound="failure_rate"}"#) >= 1.0);
-    let calls = |values: &crate::telemetry::scrape::Values| values.sum("rpc_client_call_duration_seconds_count");
+    let calls =
+        |values: &crate::telemetry::scrape::Values| values.sum("rpc_client_call_duration_seconds_count");
     let sent = calls(&values);
     assert!((20.0..=22.0).contains(&sent), "{sent} calls reached a backend");
     for backend in &setting.backends {
@@ -129,7 +130,8 @@ async fn calls_go_together_by_a_header_that_does_not_go_upstream_and_by_a_field(
             for _ in 0..4 {
                 let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
                 let answer =
-                    client::send(setting.address(), Version::Http1, "GET", &path, &headers, Bytes::new()).await;
+                    client::send(setting.address(), Version::Http1, "GET", &path, &headers, Bytes::new())
+                        .await;
                 statuses.insert(answer.status.as_u16());
             }
             assert_eq!(statuses.len(), 1, "{common}: all calls of user {user} go to one backend");

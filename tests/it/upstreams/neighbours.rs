@@ -19,8 +19,13 @@ const ROUND: usize = 200;
 #[tokio::test]
 async fn a_backend_that_hangs_takes_neither_time_nor_memory_from_others() {
     let (good, bad) = (python_server_with(ECHO, &[]), python_server_with(ECHO, &[]));
-    let upstreams = format!("  good: http://{}\n  bad: {{targets: [http://{}], timeout: 60s}}\n", good.address(), bad.address());
-    let services = "  - {service: echo.v1.Echo, upstream: good}\n  - {service: echo.v1.Streams, upstream: bad}\n";
+    let upstreams = format!(
+        "  good: http://{}\n  bad: {{targets: [http://{}], timeout: 60s}}\n",
+        good.address(),
+        bad.address()
+    );
+    let services =
+        "  - {service: echo.v1.Echo, upstream: good}\n  - {service: echo.v1.Streams, upstream: bad}\n";
     let gateway = Metered::with_services(&upstreams, services);
     let address = gateway.address();
     let (mut without, mut with) = (Vec::new(), Vec::new());
@@ -52,7 +57,10 @@ async fn a_backend_that_hangs_takes_neither_time_nor_memory_from_others() {
     }
     let (without, with) = (p99(without), p99(with));
     // A fifth more, and as much as the clock of a busy machine is worth.
-    assert!(with <= without.mul_f64(1.2) + Duration::from_millis(10), "{with:?} with it, {without:?} without");
+    assert!(
+        with <= without.mul_f64(1.2) + Duration::from_millis(10),
+        "{with:?} with it, {without:?} without"
+    );
 }
 
 /// Asks the good one, and looks at each answer.
