@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Full};
 use super::*;
 use crate::schema::Schema;
 use crate::snapshot::{Limits, Missing};
-use crate::upstream::report::{AdaptiveReport, TargetReport};
+use crate::upstream::report::{AdaptiveReport, Recent, TargetReport};
 use crate::upstream::source::SourceReport;
 
 #[derive(Default)]
@@ -61,12 +61,14 @@ impl Gateway for Site {
         let target = TargetReport {
             target: "http://10.0.0.5:1".into(),
             source: Some("dns://shop:1".into()),
-            weight: 1,
             open: 2,
             in_flight: 3,
             failed_calls: 4,
             ejected_for: Some(Duration::from_millis(1500)),
             healthy: true,
+            weight: 3,
+            part: 250,
+            recent: Some(Recent { calls: 9, failed: 2, typical: Some(Duration::from_micros(1_234)) }),
             ..TargetReport::default()
         };
         let source = SourceReport {
@@ -78,7 +80,17 @@ impl Gateway for Site {
         let (targets, sources) = (vec![target], vec![source]);
         let (base, typical) = (Duration::from_millis(2), Duration::from_micros(2500));
         let adaptive = Some(AdaptiveReport { limit: 40, in_flight: 2, base, typical });
-        vec![("shop".into(), Report { opened: 5, in_flight: 3, pending: 1, adaptive, targets, sources })]
+        let report = Report {
+            opened: 5,
+            in_flight: 3,
+            pending: 1,
+            adaptive,
+            open_for: Some(Duration::from_millis(700)),
+            panics: false,
+            targets,
+            sources,
+        };
+        vec![("shop".into(), report)]
     }
 
     fn identities(&self) -> (Vec<source::Report>, Vec<introspection::Report>) {
@@ -162,10 +174,12 @@ async fn every_path_has_its_answer() {
             200,
             json!([{
                 "name": "shop", "methods": 0, "missing": null, "opened": 5, "in_flight": 3, "pending": 1,
+                "circuit_open_for_ms": 700, "panics": false,
                 "adaptive": { "limit": 40, "in_flight": 2, "base_us": 2000, "typical_us": 2500 },
                 "targets": [{
-                    "target": "http://10.0.0.5:1", "source": "dns://shop:1", "weight": 1, "open": 2, "opening": 0, "resting": 0, "failures": 0, "in_flight": 3,
+                    "target": "http://10.0.0.5:1", "source": "dns://shop:1", "open": 2, "opening": 0, "resting": 0, "failures": 0, "in_flight": 3,
                     "failed_calls": 4, "ejected_for_ms": 1500, "healthy": true,
+                    "weight": 3, "share": 0.25, "recent": { "calls": 9, "failed": 2, "typical_ms": 1.23 },
                 }],
                 "sources": [{
                     "source": "dns://shop:1", "targets": 1, "answered_before_ms": 2000,

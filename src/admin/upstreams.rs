@@ -40,6 +40,13 @@ pub(super) async fn answer(State(gateway): State<Arc<dyn Gateway>>) -> Response 
                     "failed_calls": target.failed_calls,
                     "ejected_for_ms": target.ejected_for.map(|left| left.as_millis() as u64),
                     "healthy": target.healthy,
+                    "weight": target.weight,
+                    "share": f64::from(target.part) / 1000.0,
+                    "recent": target.recent.map(|recent| json!({
+                        "calls": recent.calls,
+                        "failed": recent.failed,
+                        "typical_ms": recent.typical.map(|time| (time.as_secs_f64() * 1e5).round() / 100.0),
+                    })),
                 })
             })
             .collect();
@@ -56,6 +63,8 @@ pub(super) async fn answer(State(gateway): State<Arc<dyn Gateway>>) -> Response 
                 "base_us": learnt.base.as_micros() as u64,
                 "typical_us": learnt.typical.as_micros() as u64,
             })),
+            "circuit_open_for_ms": report.open_for.map(|left| left.as_millis() as u64),
+            "panics": report.panics,
             "targets": targets,
             "sources": report.sources.iter().map(source).collect::<Vec<_>>(),
         })

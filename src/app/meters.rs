@@ -57,6 +57,7 @@ pub fn render() -> String {
         &upstream::DENIED,
         &upstream::EJECTIONS,
         &upstream::EJECTED,
+        &upstream::PANICS,
         &upstream::UNHEALTHY,
         &upstream::TRIPPED,
         &upstream::TARGETS,

@@ -13,6 +13,7 @@ use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
 
 mod aggregate;
 pub mod changes;
+mod common;
 mod condition;
 mod descriptors;
 mod fixed;
@@ -41,6 +42,7 @@ mod tests;
 
 use aggregate::Kitchen;
 use changes::Generation;
+use common::Commons;
 use descriptors::Loading;
 use live::Live;
 use own::Own;
@@ -199,6 +201,7 @@ pub fn compile(
     if terms.guarded {
         policies::review(config, &own.all(), &exposed, &snapshot, problems);
         split::review(config, &exposed, is_complete, problems);
+        Commons::of(config).review_claims(&exposed, problems);
     }
     if problems.errors() > 0 {
         return (None, files);

@@ -7,6 +7,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 
 use super::aggregate::Composed;
+use super::common::Commons;
 use super::descriptors::Catalogue;
 use super::own;
 use super::policies::Policies;
@@ -95,6 +96,7 @@ pub(super) fn expose<'c>(
     let is_translated = |name: &str| translated.iter().any(|translation| *translation.service.value == *name);
     offers.retain(|(name, _)| !is_translated(name));
     let mut exposed = Vec::new();
+    let mut commons = Commons::of(config);
     let mut is_used = vec![false; config.services.iter().count()];
     for (name, candidates) in &offers {
         let Some((index, settings)) = settings_of(config, name) else { continue };
@@ -116,7 +118,7 @@ pub(super) fn expose<'c>(
             let splitting = Splitting::new(config, (name, settings), offer, candidates, offered, problems);
             for (position, method) in service.methods().iter().enumerate() {
                 let subject = Subject { schema: &offer.schema, service, method };
-                let Answering { service: answers, told } = splitting.around(&subject, problems);
+                let Answering { service: answers, told } = splitting.around(&subject, &mut commons, problems);
                 let endpoint = endpoint(config, settings, Some(&upstream.name), answers, &subject, problems);
                 let Some(endpoint) = endpoint else { continue };
                 let version = versions.name(wanted.version);
@@ -137,6 +139,7 @@ pub(super) fn expose<'c>(
     for (index, _) in made.filter_map(|name| settings_of(config, name)) {
         is_used[index] = true;
     }
+    commons.review(problems);
     // What is not defined here may be defined by an upstream that could not be asked, about which there is a word.
     if is_complete {
         versions.report_unused(
@@ -340,6 +343,7 @@ fn options(config: &Config, settings: &Settings) -> EndpointOptions {
         request_metadata: names(settings.metadata.request.iter().map(|key| &***key).collect()),
         response_metadata: names(settings.metadata.response.iter().map(|key| &***key).collect()),
         cors: settings.cors.as_ref().map(|cors| Arc::new(origins(cors))),
+        keep_headers: Commons::of(config).need_headers(),
     }
 }
 

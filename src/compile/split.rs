@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::common::Commons;
 use super::condition::Written;
 use super::identity::{claims, texts};
 use super::policies::header;
@@ -27,7 +28,9 @@ use crate::snapshot::{self, Endpoint};
 /// The upstreams beside its own that a service is split among.
 pub(super) struct Splitting<'s, 'c> {
     config: &'c Config,
+    /// The upstream of the service, and its position.
     upstream: &'s Upstream,
+    position: usize,
     choices: Vec<(&'c settings::Split, Other<'s>)>,
     shadow: Option<(&'c settings::Shadow, Other<'s>)>,
     /// The parameters of the query that anything is decided by, also where an upstream is missing.
@@ -58,6 +61,7 @@ impl<'s, 'c> Splitting<'s, 'c> {
         Self {
             config,
             upstream: &offered.upstreams[own.upstream],
+            position: own.upstream,
             choices: choices.filter_map(|choice| Some((choice, finding.find(&choice.upstream)?))).collect(),
             shadow: settings
                 .shadow
@@ -68,7 +72,12 @@ impl<'s, 'c> Splitting<'s, 'c> {
     }
 
     /// What answers a method: its upstream alone where nothing else is said.
-    pub(super) fn around(&self, subject: &Subject<'_>, problems: &mut Problems) -> Answering {
+    pub(super) fn around(
+        &self,
+        subject: &Subject<'_>,
+        commons: &mut Commons<'_>,
+        problems: &mut Problems,
+    ) -> Answering {
         let shadow = self.shadow.as_ref().and_then(|(settings, other)| {
             let shadow = shadow(settings, *other, subject, problems)?;
             Some((
@@ -79,7 +88,7 @@ impl<'s, 'c> Splitting<'s, 'c> {
                 },
             ))
         });
-        let service = Arc::clone(&self.upstream.service);
+        let service = commons.answers(self.position, self.upstream, subject);
         if self.choices.is_empty() && shadow.is_none() {
             let told = snapshot::split::Split { query: self.query.clone(), ..Default::default() };
             return Answering { service, told };
@@ -88,7 +97,7 @@ impl<'s, 'c> Splitting<'s, 'c> {
         let (choices, told) = self
             .choices
             .iter()
-            .filter_map(|(settings, other)| self.choice(settings, *other, subject))
+            .filter_map(|(settings, other)| self.choice(settings, *other, subject, commons))
             .unzip();
         let split = Split { choices, upstream: self.upstream.name.as_str().into(), service, shadow };
         Answering {
@@ -107,6 +116,7 @@ impl<'s, 'c> Splitting<'s, 'c> {
         settings: &settings::Split,
         other: Other<'_>,
         subject: &Subject<'_>,
+        commons: &mut Commons<'_>,
     ) -> Option<(Choice, snapshot::split::Choice)> {
         let name = &*other.upstream.name;
         let share = settings.share.as_ref().map(|share| {
@@ -116,7 +126,7 @@ impl<'s, 'c> Splitting<'s, 'c> {
         let choice = Choice {
             upstream: name.into(),
             method: Arc::new(other.method(subject)?),
-            service: Arc::clone(&other.upstream.service),
+            service: commons.answers(other.offer.upstream, other.upstream, &other.subject(subject)?),
             when: when(settings),
             share,
         };
@@ -136,7 +146,14 @@ pub(super) struct Answering {
     pub(super) told: snapshot::split::Split,
 }
 
-impl Other<'_> {
+impl<'s> Other<'s> {
+    /// The method in the words of this upstream.
+    fn subject(&self, subject: &Subject<'_>) -> Option<Subject<'s>> {
+        let schema = &self.offer.schema;
+        let (_, method) = schema.method(&subject.full_name())?;
+        Some(Subject { schema, service: &schema.services()[self.offer.service], method })
+    }
+
     /// The method as this upstream defines it, which has been found to be the same.
     fn method(&self, subject: &Subject<'_>) -> Option<call::Method> {
         let full_name = subject.full_name();

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::config::place::{Located, Place};
 use crate::config::problem::{Problem, Problems};
 use crate::config::targets;
-use crate::config::upstream::Upstream;
+use crate::config::upstream::{Backend, Upstream};
 use crate::config::value::address;
 use crate::tls::client::Connector;
 use crate::upstream::resolver::{Query, Resolver};
@@ -45,7 +45,7 @@ struct Entry {
 /// The files that say where targets are: those that list them, for which nothing else is to be loaded again.
 pub fn lists(config: &Config) -> Vec<PathBuf> {
     let targets = config.upstreams.iter().flat_map(|(_, upstream)| upstream.targets.iter());
-    let files = targets.filter_map(|target| match &target.value {
+    let files = targets.filter_map(|target| match &target.url.value {
         address::Target::File(path) => Some(path.clone()),
         _ => None,
     });
@@ -55,7 +55,7 @@ pub fn lists(config: &Config) -> Vec<PathBuf> {
 /// The files by which the system looks up names, if some are looked up so.
 pub fn of_the_system(config: &Config) -> Vec<PathBuf> {
     let mut targets = config.upstreams.iter().flat_map(|(_, upstream)| upstream.targets.iter());
-    let is_asked = config.resolver.servers.is_empty() && targets.any(|target| target.is_looked_up());
+    let is_asked = config.resolver.servers.is_empty() && targets.any(|target| target.url.is_looked_up());
     if is_asked { SYSTEM.map(PathBuf::from).into() } else { Vec::new() }
 }
 
@@ -72,7 +72,7 @@ impl Supplies {
                 feed: Feed { supplies: Vec::new(), resolver: resolver.clone() },
                 places: Vec::new(),
             };
-            upstream.targets.iter().for_each(|target| entry.add(target, upstream, live, problems));
+            upstream.targets.iter().for_each(|backend| entry.add(backend, upstream, live, problems));
             entry
         };
         let entries = config.upstreams.iter().map(entry).collect();
@@ -121,13 +121,8 @@ impl Supplies {
 
 impl Entry {
     /// Adds what is written, as far as it is valid. Targets with TLS need a connector.
-    fn add(
-        &mut self,
-        target: &Located<address::Target>,
-        upstream: &Upstream,
-        live: Option<&Live>,
-        problems: &mut Problems,
-    ) {
+    fn add(&mut self, backend: &Backend, upstream: &Upstream, live: Option<&Live>, problems: &mut Problems) {
+        let target = &backend.url;
         if target.is_secure() && self.connector.is_none() {
             return;
         }
@@ -152,7 +147,10 @@ impl Entry {
                     _ => Target::parse(&text),
                 };
                 match target {
-                    Ok(found) => self.feed.supplies.push(Supply::Fixed(found.into())),
+                    Ok(target) => {
+                        let weight = backend.weight.value;
+                        self.feed.supplies.push(Supply::Fixed(Endpoint { target, weight }));
+                    }
                     Err(error) => problems.push(Problem::error(format!("{error}.")).at(place)),
                 }
                 return;
@@ -178,7 +176,7 @@ impl Entry {
 /// Who looks names up, if there are some.
 fn resolver(config: &Config, problems: &mut Problems) -> Option<Arc<Resolver>> {
     let mut targets = config.upstreams.iter().flat_map(|(_, upstream)| upstream.targets.iter());
-    let first = targets.find(|target| target.is_looked_up())?;
+    let first = &targets.find(|target| target.url.is_looked_up())?.url;
     let settings = &config.resolver;
     let servers: Vec<SocketAddr> = settings.servers.iter().map(|server| server.value.0).collect();
     match Resolver::new(&servers, settings.timeout.value) {

@@ -129,7 +129,8 @@ pub(super) fn asking(
 /// The first target of an upstream that has TLS, or may have it.
 fn secure(upstream: &Upstream) -> Option<&Located<Target>> {
     let may = |target: &Target| matches!(target, Target::File(_)) && upstream.tls.is_some();
-    upstream.targets.iter().find(|target| target.is_secure() || may(target))
+    let mut targets = upstream.targets.iter().map(|target| &target.url);
+    targets.find(|target| target.is_secure() || may(target))
 }
 
 fn settings(tls: &UpstreamTls) -> client::Settings {

@@ -16,8 +16,8 @@ use crate::status::Code;
 use crate::tls::client::Connector;
 use crate::upstream::channel::Channel;
 use crate::upstream::decide::adaptive::Adaptive;
-use crate::upstream::decide::balance::Balance;
-use crate::upstream::decide::circuit::Circuit;
+use crate::upstream::decide::balance::{Balance, Common};
+use crate::upstream::decide::circuit::{Circuit, Trip};
 use crate::upstream::decide::health::Health;
 use crate::upstream::decide::outlier::Outliers;
 use crate::upstream::decide::retry::Retries;
@@ -69,6 +69,9 @@ fn settings(upstream: &upstream::Upstream, max_message: usize, problems: &mut Pr
         max_message,
         idle: upstream.stream_idle_timeout.value,
         balance: balance(&upstream.balance, problems),
+        slow_start: upstream.slow_start.as_ref().map(|time| time.value),
+        panic_threshold: upstream.panic_threshold.value.millionths(),
+        connection_age: upstream.connection_age.as_ref().map(|age| age.value),
         outliers: upstream.outliers.as_ref().map(outliers),
         circuit: upstream.circuit.as_ref().map(circuit).unwrap_or_default(),
         adaptive: upstream.circuit.as_ref().and_then(|circuit| circuit.adaptive.as_ref()).map(adaptive),
@@ -84,20 +87,33 @@ fn balance(balance: &failing::Balance, problems: &mut Problems) -> Balance {
             failing::Shares::RoundRobin => Balance::RoundRobin,
         },
         failing::Balance::Common(failing::Common::ConsistentHash(hashed)) => {
-            match HeaderName::from_bytes(hashed.header.as_bytes()) {
-                Ok(name) => Balance::ConsistentHash(name),
-                Err(error) => {
-                    problems.push(Problem::error(format!("{error}.")).at(hashed.header.place));
-                    Balance::LeastRequest
-                }
-            }
+            common(hashed, problems).map_or(Balance::LeastRequest, Balance::ConsistentHash)
         }
     }
 }
 
-const fn outliers(outliers: &failing::Outliers) -> Outliers {
+fn common(hashed: &failing::Hashed, problems: &mut Problems) -> Option<Common> {
+    Some(match hashed {
+        failing::Hashed::Header(name) => match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(name) => Common::Header(name),
+            Err(error) => {
+                problems.push(Problem::error(format!("{error}.")).at(name.place));
+                return None;
+            }
+        },
+        failing::Hashed::Cookie(name) => Common::Cookie((&***name).into()),
+        failing::Hashed::Claim(name) => Common::Claim(name.as_str().into()),
+        failing::Hashed::Field(_) => Common::Field,
+    })
+}
+
+fn outliers(outliers: &failing::Outliers) -> Outliers {
     Outliers {
         consecutive_failures: outliers.consecutive_failures.value,
+        failure_rate: outliers.failure_rate.as_ref().map(|rate| rate.millionths()),
+        slower_than: outliers.slower_than.as_ref().map(|times| times.value),
+        window: outliers.window.value,
+        min_calls: outliers.min_calls.value,
         eject_for: outliers.eject_for.value,
         max_ejected: outliers.max_ejected.value.millionths(),
     }
@@ -105,7 +121,13 @@ const fn outliers(outliers: &failing::Outliers) -> Outliers {
 
 fn circuit(circuit: &failing::Circuit) -> Circuit {
     let bound = |bound: &Option<Located<u32>>| bound.as_ref().map_or(u32::MAX, |bound| bound.value);
-    Circuit { max_in_flight: bound(&circuit.max_in_flight), max_pending: bound(&circuit.max_pending) }
+    let trip = circuit.failure_rate.as_ref().map(|rate| Trip {
+        failure_rate: rate.millionths(),
+        window: circuit.window.value,
+        min_calls: circuit.min_calls.value,
+        open_for: circuit.open_for.value,
+    });
+    Circuit { max_in_flight: bound(&circuit.max_in_flight), max_pending: bound(&circuit.max_pending), trip }
 }
 
 const fn adaptive(adaptive: &failing::Adaptive) -> Adaptive {

@@ -7,20 +7,22 @@ use serde_json::{Value as Json, json};
 
 use super::limits::DAY;
 use super::node::{Node, Value};
-use super::place::Located;
+use super::place::{Located, Place};
 use super::problem::Problem;
 use super::schema::Schemas;
 use super::settings::Setting;
 use super::settings::collection::NonEmpty;
 use super::settings::declare::settings;
 use super::settings::read::Reader;
-use super::value::name::RequestKey;
+use super::value::name::{CookieName, FieldNames, RequestKey};
 use super::value::percent::Percent;
 use super::value::range::Pauses;
 
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
 const EJECT_FOR: Duration = Duration::from_secs(30);
+const WINDOW: Duration = Duration::from_secs(10);
+const OPEN_FOR: Duration = Duration::from_secs(5);
 const BACKOFF: Pauses = Pauses { first: Duration::from_millis(25), longest: Duration::from_secs(1) };
 
 /// Which of the targets a call goes to: a word, or a mapping.
@@ -51,13 +53,18 @@ settings! {
 }
 
 settings! {
-    /// What calls have in common.
-    pub struct Hashed {
-        /// The metadata whose value they have in common, as it goes upstream. Calls without it go where fewer are in
-        /// flight.
-        header: Located<RequestKey>,
+    /// What calls have in common. Calls without it go where fewer are in flight.
+    pub enum Hashed {
+        /// The value of this metadata as it goes upstream, or else of this header of the request.
+        header: Header(Located<RequestKey>),
+        /// The value of this cookie.
+        cookie: Cookie(Located<CookieName>),
+        /// What is said of the caller under this name: `sub`, `owner`, `plan`, or a claim.
+        claim: Claim(Located<String>),
+        /// The value of this field of the request, such as `user_id` or `user.id`.
+        field: Field(Located<FieldNames>),
     }
-    example "Write `consistent_hash: {header: x-user}`."
+    check check
 }
 
 settings! {
@@ -82,11 +89,21 @@ settings! {
     pub struct Outliers {
         /// After how many failures in a row: UNAVAILABLE, or no answer in time.
         consecutive_failures: Located<u32> = 5.into() => 1..=1000,
+        /// When at least this part of its calls in `window` fails. However many do if this is left out.
+        failure_rate: Option<Located<Percent>> = None => Percent::ONE..=Percent::of(100),
+        /// When its answers in `window` typically take so many times as long as those of the other targets (their median,
+        /// and 10 ms more at least). However long they take if this is left out.
+        slower_than: Option<Located<u32>> = None => 2..=1000,
+        /// How long `failure_rate` and `slower_than` look back.
+        window: Located<Duration> = WINDOW.into() => Duration::from_secs(1)..=Duration::from_secs(600),
+        /// How many calls of a target there must be in `window`.
+        min_calls: Located<u32> = 50.into() => 1..=1_000_000,
         /// For how long the first time. Each further time adds as much, up to ten times.
         eject_for: Located<Duration> = EJECT_FOR.into() => Duration::from_millis(100)..=Duration::from_secs(3600),
         /// How many of the targets at most.
         max_ejected: Located<Percent> = Percent::of(50).into(),
     }
+    check check(failure_rate, slower_than, window, min_calls)
 }
 
 settings! {
@@ -100,8 +117,18 @@ settings! {
         /// Unary calls that are with the backends: as many as they answer without delay, which is learnt. Not so if this is
         /// left out.
         adaptive: Option<Adaptive> = None,
+        /// When at least this part of the calls to all targets in `window` fails, all calls fail for `open_for`; then three
+        /// try, and if they are answered it is over. However many fail if this is left out.
+        failure_rate: Option<Located<Percent>> = None => Percent::ONE..=Percent::of(100),
+        /// How long `failure_rate` looks back.
+        window: Located<Duration> = WINDOW.into() => Duration::from_secs(1)..=Duration::from_secs(600),
+        /// How many calls there must be in `window`.
+        min_calls: Located<u32> = 50.into() => 1..=1_000_000,
+        /// How long calls fail at once.
+        open_for: Located<Duration> = OPEN_FOR.into() => Duration::from_millis(100)..=Duration::from_secs(3600),
     }
-    check check(max_in_flight, max_pending, adaptive)
+    check check(max_in_flight, max_pending, adaptive, failure_rate)
+    check check_counted(failure_rate, window, min_calls, open_for)
 }
 
 settings! {
@@ -176,7 +203,7 @@ impl Setting for Balance {
         match &node.value {
             Value::Text(text) if text == "consistent_hash" => {
                 let message = format!("{} does not say what calls have in common.", reader.path());
-                let hint = "Write `balance: {consistent_hash: {header: x-user}}`.";
+                let hint = "Write `balance: {consistent_hash: {header: x-user}}`, or another of `cookie`, `claim` and `field`.";
                 reader.error(Problem::error(message).at(node.place).hint(hint))
             }
             Value::Map(_) => Common::read(node, reader).map(Self::Common),
@@ -198,10 +225,31 @@ impl Setting for Balance {
 
 impl Balance {
     /// Where it is written.
-    pub fn place(&self) -> Option<super::place::Place> {
+    pub fn place(&self) -> Option<Place> {
         match self {
             Self::Plain(shares) => shares.place,
-            Self::Common(Common::ConsistentHash(hashed)) => hashed.header.place,
+            Self::Common(Common::ConsistentHash(hashed)) => hashed.place(),
+        }
+    }
+}
+
+impl Hashed {
+    /// Where it is written.
+    pub const fn place(&self) -> Option<Place> {
+        match self {
+            Self::Header(name) => name.place,
+            Self::Cookie(name) => name.place,
+            Self::Claim(name) => name.place,
+            Self::Field(names) => names.place,
+        }
+    }
+
+    fn check(&self, reader: &mut Reader<'_>) {
+        if let Self::Claim(name) = self
+            && name.is_empty()
+        {
+            let text = format!("{} does not name a claim.", reader.path());
+            warn(reader, Problem::error(text).at(name.place).hint("Write `claim: sub`, or another name."));
         }
     }
 }
@@ -221,14 +269,43 @@ impl Health {
     }
 }
 
+impl Outliers {
+    fn check(
+        reader: &mut Reader<'_>,
+        failure_rate: Option<&Option<Located<Percent>>>,
+        slower_than: Option<&Option<Located<u32>>>,
+        window: Option<&Located<Duration>>,
+        min_calls: Option<&Located<u32>>,
+    ) {
+        if let (Some(None), Some(None)) = (failure_rate, slower_than) {
+            let hint = "Write a `failure_rate` or `slower_than`, or remove it.";
+            warn_idle(reader, [("window", place(window)), ("min_calls", place(min_calls))], hint);
+        } else {
+            warn_seldom(reader, window, min_calls);
+        }
+    }
+
+    /// Where it says when a target is left alone, or for how long.
+    pub(super) fn place(&self) -> Option<Place> {
+        let Self { consecutive_failures, failure_rate, slower_than, eject_for, .. } = self;
+        let rates = [
+            failure_rate.as_ref().and_then(|rate| rate.place),
+            slower_than.as_ref().and_then(|times| times.place),
+        ];
+        consecutive_failures.place.or(rates[0]).or(rates[1]).or(eject_for.place)
+    }
+}
+
 impl Circuit {
     fn check(
         reader: &mut Reader<'_>,
         in_flight: Option<&Option<Located<u32>>>,
         pending: Option<&Option<Located<u32>>>,
         adaptive: Option<&Option<Adaptive>>,
+        failure_rate: Option<&Option<Located<Percent>>>,
     ) {
-        if let (Some(None), Some(None), Some(None)) = (in_flight, pending, adaptive) {
+        if let (Some(None), Some(None), Some(None), Some(None)) = (in_flight, pending, adaptive, failure_rate)
+        {
             let text = format!("{} has no bound.", reader.path());
             let hint = "Write `circuit: {max_in_flight: 1000}`, or remove it.";
             warn(reader, Problem::warning(text).hint(hint));
@@ -245,6 +322,22 @@ impl Circuit {
             warn(reader, Problem::warning(text).at(most.place).hint(hint));
         }
     }
+
+    fn check_counted(
+        reader: &mut Reader<'_>,
+        failure_rate: Option<&Option<Located<Percent>>>,
+        window: Option<&Located<Duration>>,
+        min_calls: Option<&Located<u32>>,
+        open_for: Option<&Located<Duration>>,
+    ) {
+        if let Some(None) = failure_rate {
+            let keys =
+                [("window", place(window)), ("min_calls", place(min_calls)), ("open_for", place(open_for))];
+            warn_idle(reader, keys, "Write a `failure_rate`, or remove it.");
+        } else {
+            warn_seldom(reader, window, min_calls);
+        }
+    }
 }
 
 impl Adaptive {
@@ -255,6 +348,38 @@ impl Adaptive {
             let hint = format!("Write a `min` up to {}, or a larger `max`.", max.value);
             let _: Option<()> = reader.error(Problem::error(text).at(min.place.or(max.place)).hint(hint));
         }
+    }
+}
+
+fn place<T>(value: Option<&Located<T>>) -> Option<Place> {
+    value?.place
+}
+
+/// Warns of keys that are written and mean nothing without another one.
+fn warn_idle<const N: usize>(reader: &mut Reader<'_>, keys: [(&str, Option<Place>); N], hint: &str) {
+    for (key, place) in keys.into_iter().filter(|(_, place)| place.is_some()) {
+        let text = format!("The `{key}` of {} has no effect: nothing is counted.", reader.path());
+        warn(reader, Problem::warning(text).at(place).hint(hint));
+    }
+}
+
+/// How many calls a second one target is thought to get at most, for warnings.
+const MANY: u128 = 10_000;
+
+/// Warns of a window in which there are hardly as many calls as there must be.
+fn warn_seldom(
+    reader: &mut Reader<'_>,
+    window: Option<&Located<Duration>>,
+    min_calls: Option<&Located<u32>>,
+) {
+    let (Some(window), Some(min_calls)) = (window, min_calls) else { return };
+    if u128::from(min_calls.value) * 1_000 > window.as_millis() * MANY {
+        let text = format!(
+            "{} needs more than {MANY} calls a second to say something: its `window` is short for `min_calls`.",
+            reader.path()
+        );
+        let hint = "Write a longer `window` or a lower `min_calls`.";
+        warn(reader, Problem::warning(text).at(min_calls.place.or(window.place)).hint(hint));
     }
 }
 

@@ -27,7 +27,7 @@ impl Resolver {
     /// Warns of servers that nobody asks.
     pub(super) fn check(&self, reader: &mut Reader<'_>, upstreams: &Named<Upstream>) {
         let mut targets = upstreams.iter().flat_map(|(_, upstream)| upstream.targets.iter());
-        let Some(server) = self.servers.first().filter(|_| !targets.any(|target| target.is_looked_up()))
+        let Some(server) = self.servers.first().filter(|_| !targets.any(|target| target.url.is_looked_up()))
         else {
             return;
         };

@@ -67,14 +67,15 @@ impl Caller {
     }
 
     fn origin(self, route: &Route, dialect: Dialect, head: &Head) -> Origin {
-        let needs_head = route.endpoint.split.needs_head;
-        let is_guarded = !route.endpoint.policies.is_empty();
+        let needs_uri = route.endpoint.split.needs_head;
+        let needs_headers =
+            needs_uri || !route.endpoint.policies.is_empty() || route.endpoint.options.keep_headers;
         Origin {
             peer: self.peer,
             tls: self.tls,
             credentials: self.credentials,
-            headers: (is_guarded || needs_head).then(|| Arc::clone(&head.headers)),
-            uri: needs_head.then(|| Arc::new(head.uri.clone())),
+            headers: needs_headers.then(|| Arc::clone(&head.headers)),
+            uri: needs_uri.then(|| Arc::new(head.uri.clone())),
             noted: self.noted,
             parts: self.parts,
             proven: Vec::new(),

@@ -349,6 +349,8 @@ pub struct EndpointOptions {
     pub response_metadata: Vec<HeaderName>,
     /// Which scripts may call from other origins; none without.
     pub cors: Option<Arc<Cors>>,
+    /// Whether the headers of the caller go with the call, though no policy decides by them: upstreams are chosen by them.
+    pub keep_headers: bool,
 }
 
 /// Which scripts in browsers may call from other origins.

@@ -17,10 +17,10 @@ use crate::telemetry::random;
 use crate::telemetry::trace::context::LENGTH;
 use crate::telemetry::trace::span::Traced;
 
-use super::decide::balance::{Balance, hash};
+use super::decide::balance::Balance;
 use super::decide::retry::{Cause, Next, Pushback, Retries, Tries};
 use super::exchange::{Bounds, Exchange};
-use super::fault::{Failure, Told, full, hung, late, saturated, unopened};
+use super::fault::{Failure, Told, full, hung, late, saturated, tripped, unopened};
 use super::frames::Terms;
 use super::gate::Inside;
 use super::group::Member;
@@ -39,10 +39,10 @@ use super::request::{
 };
 use super::settings::Settings;
 use super::source::{Feed, Source};
-use super::target::Target;
+use super::target::{Endpoint, Target};
 use super::upload::Upload;
 use super::watch::Watch;
-use super::{core, stream};
+use super::{core, key, stream};
 
 /// What a backend may say about when a call is sent again.
 static PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
@@ -51,7 +51,7 @@ static PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 ///
 /// One channel serves all cores; it is cheap to clone. Each core opens one connection per target when
 /// calls first need it (see [`core::enter`]) and replaces it when it ends; up to seven more where the target takes no
-/// further streams. A target that cannot be reached is left out for 20 ms to 1 s; when none can, calls fail at once with
+/// further streams. A target that cannot be reached is left out for 20 to 500 ms; when none can, calls fail at once with
 /// UNAVAILABLE. Targets whose calls fail one after the other are left alone for longer where [`Settings::outliers`] says
 /// so, and those that say that they are not well where [`Settings::health`] does; when no other is there, they are used
 /// all the same.
@@ -76,6 +76,8 @@ static PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 #[derive(Clone)]
 pub struct Channel {
     shared: Arc<Shared>,
+    /// The numbers of the fields that lead to what calls have in common, where that stands in the request.
+    field: Option<Arc<[u32]>>,
 }
 
 pub(super) struct Shared {
@@ -87,14 +89,19 @@ pub(super) struct Shared {
 impl Channel {
     /// A channel to `targets` for an application with `cores` runtimes. Nothing is connected yet.
     /// `name` stands in the log.
-    pub fn new(name: impl Into<Arc<str>>, targets: Vec<Target>, settings: Settings, cores: usize) -> Self {
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        targets: impl IntoIterator<Item: Into<Endpoint>>,
+        settings: Settings,
+        cores: usize,
+    ) -> Self {
         Self::fed(name, Feed::of(targets), settings, cores)
     }
 
     /// A channel to targets that may change.
     pub fn fed(name: impl Into<Arc<str>>, feed: Feed, settings: Settings, cores: usize) -> Self {
         let pool = Arc::new(Pool::new(name.into(), feed.clone(), settings.rules(), cores));
-        Self { shared: Arc::new(Shared { pool, settings, feed }) }
+        Self { shared: Arc::new(Shared { pool, settings, feed }), field: None }
     }
 
     /// A channel to the same targets by other settings. It shares the connections and what is known of the targets. What
@@ -112,7 +119,13 @@ impl Channel {
     /// The same to other targets, once it is taken up. Of those that stay, connections and what is known are kept;
     /// calls that are with the others end there.
     pub fn moved(&self, settings: Settings, feed: Feed) -> Self {
-        Self { shared: Arc::new(Shared { pool: Arc::clone(&self.shared.pool), settings, feed }) }
+        Self { shared: Arc::new(Shared { pool: Arc::clone(&self.shared.pool), settings, feed }), field: None }
+    }
+
+    /// The same for the calls of one method, of whose requests the field to which these numbers lead is what calls have in
+    /// common: each number but the last is that of a message in the one before.
+    pub fn by_field(&self, numbers: Arc<[u32]>) -> Self {
+        Self { shared: Arc::clone(&self.shared), field: Some(numbers) }
     }
 
     /// The targets of now.
@@ -152,7 +165,7 @@ impl fmt::Debug for Channel {
 
 impl CallService for Channel {
     fn call(&self, call: Call) -> BoxFuture<Reply> {
-        let shared = Arc::clone(&self.shared);
+        let (shared, field) = (Arc::clone(&self.shared), self.field.clone());
         let key = shared.key(&call);
         let priority = call.origin.priority;
         let Call { method, metadata, deadline, encodings, trace, body, .. } = call;
@@ -164,6 +177,7 @@ impl CallService for Channel {
             started: Instant::now(),
             deadline,
             key,
+            field,
             trace,
             parent: None,
             attempt: None,
@@ -189,6 +203,8 @@ pub(super) struct Try {
     pub(super) deadline: Option<Instant>,
     /// What it has in common with calls that go to the same target.
     pub(super) key: Option<u64>,
+    /// The numbers of the fields that lead to that, where it stands in the message and this is not read yet.
+    pub(super) field: Option<Arc<[u32]>>,
     pub(super) trace: Option<Traced>,
     /// The value of `traceparent`, if it is not among the metadata as it came.
     pub(super) parent: Option<[u8; LENGTH]>,
@@ -225,6 +241,13 @@ impl Try {
             _ => None,
         };
         self.parent = context.map(|context| context.text());
+    }
+
+    /// When the try was begun, if its answer says how long its target takes: one that streams may begin at once and take
+    /// as long as it likes.
+    pub(super) fn sent(&self) -> Option<Instant> {
+        let attempt = self.attempt.as_ref().filter(|_| !self.method.is_streaming());
+        attempt.map(Attempt::started)
     }
 
     pub(super) fn end(&mut self, code: Code) {
@@ -301,6 +324,9 @@ impl Shared {
         } else {
             let message = before(work.deadline, pin!(body.message())).await;
             let message = message.unwrap_or_else(|| Err(late(work.started, work.deadline)))?;
+            if let Some(numbers) = work.field.take() {
+                work.key = key::of_message(&message, &numbers);
+            }
             Input::Message(framed(message, self.settings.max_message)?)
         };
         if !work.method.is_streaming() {
@@ -312,6 +338,9 @@ impl Shared {
     }
 
     async fn send(&self, work: &mut Try) -> Result<Reply, Status> {
+        if let Err(left) = self.pool.group().admit(work.started) {
+            return Ok(tripped(left));
+        }
         let slot = core::slot(self.pool.cores());
         let mut wish = Wish::new(work.method.idempotent, work.key);
         let mut tries = Tries::first();
@@ -335,7 +364,7 @@ impl Shared {
             // What came is moved on before anything is waited for again, so that the future of a call has no place for it.
             let failed = match self.exchange(slot, lease, work, tries).await {
                 Ok(mut reply) if reply.status.is_ok() => {
-                    self.pool.group().succeeded(member);
+                    self.pool.group().succeeded(member, work.sent());
                     work.replied(&mut reply);
                     return Ok(reply);
                 }
@@ -378,7 +407,9 @@ impl Shared {
         if is_blamed {
             group.failed(member);
         } else if outcome.is_ok() {
-            group.succeeded(member);
+            group.succeeded(member, None);
+        } else if matches!(cause, Some(Cause::Lost { .. })) {
+            group.lost(member);
         }
         cause
     }
@@ -434,7 +465,7 @@ impl Shared {
     /// Counts a call that is to be sent again; false when there are too many of them already.
     pub(super) fn pay(&self, cause: Cause, paid: bool) -> bool {
         let group = self.pool.group();
-        if paid && !group.take(self.settings.retries.budget) {
+        if paid && (group.is_open() || !group.take(self.settings.retries.budget)) {
             return false;
         }
         if matches!(cause, Cause::Lost { .. }) && !paid {
@@ -451,9 +482,8 @@ impl Shared {
 
     /// What a call has in common with others that go to the same target.
     fn key(&self, call: &Call) -> Option<u64> {
-        let Balance::ConsistentHash(name) = &self.settings.balance else { return None };
-        let head = || call.origin.headers.as_ref()?.get(name);
-        call.metadata.get(name).or_else(head).map(|value| hash(value.as_bytes()))
+        let Balance::ConsistentHash(common) = &self.settings.balance else { return None };
+        key::of(common, call)
     }
 
     /// One try on one connection. Where another target may be asked, its answer is waited for only so long.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::field::display;
 
-use crate::call::Method;
+use crate::call::{Hints, Method, Reply};
 use crate::status::{Code, Fault, Status, http as table};
 
 use super::decide::retry::Cause;
@@ -139,6 +139,13 @@ pub(super) fn full() -> Status {
 pub(super) fn saturated() -> Status {
     let text = "This service has as many calls as it can answer without delay; try again shortly.";
     Status::backend(Code::Unavailable, text).with_retry()
+}
+
+/// Most calls fail, so that none is let through for this time.
+pub(super) fn tripped(left: Duration) -> Reply {
+    let text = "Too many calls to this service fail, so it is spared for a while; try again later.";
+    let status = Status::backend(Code::Unavailable, text).with_retry();
+    Reply { hints: Hints { retry_after: Some(left), ..Hints::default() }, ..Reply::from(status) }
 }
 
 /// As many calls wait for the backends as may.

@@ -3,21 +3,27 @@
 //!
 //! A call that is answered costs some counting here and no lock.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
+mod judging;
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
 
+use super::counting::Counting;
 use super::decide::adaptive::Adaptive;
 use super::decide::balance::hash;
-use super::decide::budget::{Budget, Window};
+use super::decide::budget::Budget;
 use super::decide::circuit::{Circuit, Gauge};
-use super::decide::outlier::{Change, Outliers, Record};
+use super::decide::outlier::{Outliers, Record};
+use super::decide::rates::Outcomes;
+use super::decide::window::Window;
 use super::gate::Gate;
 use super::meters::Meters;
-use super::report::{Report, TargetReport};
+use super::report::{Recent, Report, TargetReport};
+use super::shares::{Share, Shares};
 use super::target::{Endpoint, Target};
 use crate::telemetry::metrics::HeldLevel;
 
@@ -27,6 +33,9 @@ pub(super) struct Rules {
     pub(super) outliers: Option<Outliers>,
     pub(super) circuit: Circuit,
     pub(super) adaptive: Option<Adaptive>,
+    pub(super) slow_start: Option<Duration>,
+    pub(super) panic_threshold: u32,
+    pub(super) connection_age: Option<Duration>,
     pub(super) connect_timeout: Duration,
 }
 
@@ -46,6 +55,11 @@ pub(super) struct Group {
     gate: ArcSwapOption<Gate>,
     /// How many targets are left alone.
     ejected: AtomicUsize,
+    /// Whether those that are left out are used as well, and where that is counted.
+    panics: AtomicBool,
+    panic: Mutex<Option<HeldLevel>>,
+    counting: Counting,
+    shares: Shares,
     budget: Budget,
     /// The calls that began, for each core.
     requests: Box<[Requests]>,
@@ -68,8 +82,9 @@ pub(super) struct Member {
     seed: u64,
     /// One bit that none of the others has; none where there are more than 64.
     bit: u64,
-    /// How large its share of the calls is, by those of the others.
-    weight: AtomicU32,
+    share: Share,
+    /// What its calls came to, where that is counted.
+    outcomes: Outcomes,
     in_flight: AtomicU32,
     /// What there is to look at, which for most targets and most of the time is nothing.
     marks: AtomicU8,
@@ -84,6 +99,8 @@ const EJECTED: u8 = 2;
 const UNHEALTHY: u8 = 4;
 /// It is no target of the upstream any more.
 const GONE: u8 = 8;
+/// It could not be reached when that was last tried.
+const AWAY: u8 = 16;
 
 #[derive(Default)]
 struct Known {
@@ -103,7 +120,8 @@ impl Member {
             name,
             bit,
             target: endpoint.target.clone(),
-            weight: AtomicU32::new(endpoint.weight),
+            share: Share::new(endpoint.weight),
+            outcomes: Outcomes::default(),
             in_flight: AtomicU32::new(0),
             marks: AtomicU8::new(0),
             record: Mutex::new(Known { listed, ..Known::default() }),
@@ -166,6 +184,8 @@ impl Group {
     pub(super) fn new(name: Arc<str>, endpoints: &[Endpoint], rules: Rules, slots: usize) -> Self {
         let meters = Meters::new(&name);
         let gate = rules.adaptive.map(|rules| Arc::new(Gate::new(&name, rules, slots)));
+        let shares = Shares::new(rules.slow_start);
+        shares.compare(endpoints.iter().map(|endpoint| endpoint.weight));
         Self {
             members: Mutex::new(following(&[], endpoints, &meters)),
             epoch: Instant::now(),
@@ -175,6 +195,10 @@ impl Group {
             pending: Gauge::default(),
             gate: ArcSwapOption::new(gate),
             ejected: AtomicUsize::new(0),
+            panics: AtomicBool::new(false),
+            panic: Mutex::default(),
+            counting: Counting::new(&rules),
+            shares,
             budget: Budget::default(),
             requests: (0..slots).map(|_| Requests::default()).collect(),
             meters,
@@ -205,14 +229,18 @@ impl Group {
     pub(super) fn replace(&self, endpoints: &[Endpoint]) -> Option<Members> {
         let mut members = self.lock();
         let next = following(&members, endpoints, &self.meters);
+        self.shares.compare(endpoints.iter().map(|endpoint| endpoint.weight));
         if is_same(&members, &next) {
             return None;
         }
         let before = std::mem::replace(&mut *members, Arc::clone(&next));
         drop(members);
-        let added = next.iter().filter(|member| !contains(&before, member)).count();
+        let now = self.now();
+        let added = next.iter().filter(|member| !contains(&before, member));
+        let added = added.map(|member| self.shares.came(&member.share, now)).count();
         let gone = before.iter().filter(|member| !contains(&next, member));
         let gone = gone.map(|member| self.part_with(member)).count();
+        self.look_around();
         let (upstream, targets) = (&*self.name, next.len());
         tracing::info!(upstream, targets, added, gone, "calls go to other targets than before");
         Some(next)
@@ -233,6 +261,10 @@ impl Group {
         self.rules().connect_timeout
     }
 
+    pub(super) fn connection_age(&self) -> Option<Duration> {
+        self.rules().connection_age
+    }
+
     fn rules(&self) -> MutexGuard<'_, Rules> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -244,6 +276,8 @@ impl Group {
         self.max_pending.store(rules.circuit.max_pending, Relaxed);
         *self.rules() = rules.clone();
         self.retune_gate(rules.adaptive);
+        self.counting.retune(rules);
+        self.shares.retune(rules.slow_start, self.now());
         if rules.outliers.is_none() {
             for member in self.members().iter() {
                 let mut known = member.lock();
@@ -254,6 +288,7 @@ impl Group {
                 member.mark(FAILING | EJECTED, false);
             }
         }
+        self.look_around();
     }
 
     /// What was learnt is forgotten only where nothing is to be learnt any more.
@@ -335,6 +370,50 @@ impl Group {
         None
     }
 
+    /// Lets a call through, or says for how long none is.
+    pub(super) fn admit(&self, now: Instant) -> Result<(), Duration> {
+        if !self.counting.is_open() {
+            return Ok(());
+        }
+        self.counting.admit(self.time(now)).map_err(|left| {
+            self.meters.tripped[2].add(1);
+            Duration::from_millis(left)
+        })
+    }
+
+    /// Whether most calls fail, so that not all are let through.
+    pub(super) fn is_open(&self) -> bool {
+        self.counting.is_open()
+    }
+
+    /// Whether targets that are left out are used as well.
+    pub(super) fn panics(&self) -> bool {
+        self.panics.load(Relaxed)
+    }
+
+    /// Whether all targets have the same share of the calls.
+    pub(super) fn is_even(&self, now: u64) -> bool {
+        self.shares.are_even(now)
+    }
+
+    /// The share of a target, by those of the others.
+    pub(super) fn share(&self, member: &Member, now: u64) -> u32 {
+        self.shares.now(&member.share, now)
+    }
+
+    /// A target could not be reached.
+    pub(super) fn away(&self, member: &Member) {
+        member.mark(AWAY, true);
+    }
+
+    /// A target was reached. One that could not be before has come back.
+    pub(super) fn reached(&self, member: &Member) {
+        if member.has(AWAY) {
+            member.mark(AWAY, false);
+            self.shares.came(&member.share, self.now());
+        }
+    }
+
     /// Whether some target is left alone.
     pub(super) fn has_ejected(&self) -> bool {
         self.ejected.load(Relaxed) != 0
@@ -345,61 +424,20 @@ impl Group {
         member.has(EJECTED) && !member.has(UNHEALTHY) && member.lock().record.probe(now, may_be_repeated)
     }
 
-    /// A call was answered.
-    pub(super) fn succeeded(&self, member: &Member) {
-        if !member.has(FAILING | EJECTED) {
-            return;
-        }
-        let mut known = member.lock();
-        let change = known.record.succeeded(self.now());
-        member.mark(FAILING, false);
-        if change == Change::Returned {
-            member.mark(EJECTED, false);
-            known.ejected = None;
-            self.ejected.fetch_sub(1, Relaxed);
-            let (upstream, target) = (&*self.name, &*member.name);
-            tracing::info!(upstream, target, "a backend answers again and has its calls back");
-        }
-    }
-
-    /// A call failed by the target's fault.
-    pub(super) fn failed(&self, member: &Member) {
-        let Some(rules) = self.rules().outliers else { return };
-        let most = rules.most(self.lock().len());
-        let may_eject = || {
-            let another = |ejected: usize| (ejected < most).then(|| ejected + 1);
-            self.ejected.fetch_update(Relaxed, Relaxed, another).is_ok()
-        };
-        let mut known = member.lock();
-        if member.has(GONE) {
-            return;
-        }
-        let change = known.record.failed(self.now(), &rules, may_eject);
-        member.mark(FAILING, true);
-        if let Change::Ejected { milliseconds, again } = change {
-            member.mark(EJECTED, true);
-            known.ejected.get_or_insert_with(|| self.meters.ejected.hold());
-            self.meters.ejections.add(1);
-            let (upstream, target, failures) = (&*self.name, &*member.name, known.record.failures());
-            tracing::warn!(
-                upstream,
-                target,
-                failures,
-                milliseconds,
-                again,
-                "calls to a backend fail one after the other, so it is left alone for a while"
-            );
-        }
-    }
-
     /// What a target says of itself has changed.
     pub(super) fn health(&self, member: &Member, is_healthy: bool) {
         let mut known = member.lock();
         if member.has(GONE) {
             return;
         }
+        let comes_back = is_healthy && member.has(UNHEALTHY);
         member.mark(UNHEALTHY, !is_healthy);
         known.unhealthy = (!is_healthy).then(|| self.meters.unhealthy.hold());
+        drop(known);
+        if comes_back {
+            self.shares.came(&member.share, self.now());
+        }
+        self.look_around();
     }
 
     /// Adds what is known here to a report of these targets.
@@ -408,15 +446,23 @@ impl Group {
         report.in_flight = self.in_flight.value();
         report.pending = self.pending.value();
         report.adaptive = self.gate.load().as_ref().map(|gate| gate.report());
+        report.open_for = self.counting.left(now).map(Duration::from_millis);
+        report.panics = self.panics();
         for (member, target) in members.iter().zip(&mut report.targets) {
-            Self::complete_target(member, target, now);
+            self.complete_target(member, target, now);
         }
     }
 
-    fn complete_target(member: &Member, report: &mut TargetReport, now: u64) {
+    fn complete_target(&self, member: &Member, report: &mut TargetReport, now: u64) {
+        report.weight = member.share.weight();
+        report.part = self.shares.part(&member.share, now);
+        report.recent = self.counting.tick(now).map(|tick| {
+            let seen = member.outcomes.seen(tick);
+            let typical = seen.typical(1).map(Duration::from_micros);
+            Recent { calls: seen.calls, failed: seen.failed, typical }
+        });
         let known = member.lock();
         report.target.clone_from(&member.name);
-        report.weight = member.weight.load(Relaxed);
         report.in_flight = member.in_flight.load(Relaxed);
         report.healthy = !member.has(UNHEALTHY);
         report.failed_calls = known.record.failures();
@@ -434,7 +480,7 @@ fn following(before: &[Arc<Member>], endpoints: &[Endpoint], meters: &Meters) ->
         let same = kept.iter_mut().find(|member| member.is_some_and(|it| it.target == endpoint.target));
         let member = same.and_then(Option::take).map(Arc::clone);
         if let Some(member) = &member {
-            member.weight.store(endpoint.weight, Relaxed);
+            member.share.weigh(endpoint.weight);
         }
         found.push(member);
     }

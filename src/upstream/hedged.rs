@@ -24,7 +24,7 @@ use super::core;
 use super::decide::race::{Race, Verdict};
 use super::decide::retry::{Cause, Retries};
 use super::exchange::Exchange;
-use super::fault::{Failure, full, late};
+use super::fault::{Failure, full, late, tripped};
 use super::frames::Terms;
 use super::group::Member;
 use super::links::{Choice, Lease, Wish};
@@ -106,6 +106,9 @@ impl Run {
     }
 
     async fn run(mut self) -> Reply {
+        if let Err(left) = self.shared.pool.group().admit(self.work.started) {
+            return tripped(left);
+        }
         if let Err(status) = self.begin(0, false) {
             return status.into();
         }
@@ -132,7 +135,7 @@ impl Run {
         let is_hedge = self.race.due().is_some_and(|due| due.is_hedge);
         let (rules, before) = (&self.shared.settings.retries, self.race.count() - u32::from(!is_hedge));
         let group = self.shared.pool.group();
-        if is_hedge && !group.take(rules.budget) {
+        if is_hedge && (group.is_open() || !group.take(rules.budget)) {
             self.race.close();
             return;
         }
@@ -186,7 +189,7 @@ impl Run {
         let outcome = match outcome {
             Ok(mut reply) if reply.status.is_ok() => {
                 let group = self.shared.pool.group();
-                target.into_iter().for_each(|target| group.succeeded(target));
+                target.into_iter().for_each(|target| group.succeeded(target, work.sent()));
                 if lane.is_hedge {
                     group.meters().hedges_won.add(1);
                 }
@@ -359,6 +362,7 @@ impl Try {
             started: self.started,
             deadline: self.deadline,
             key: self.key,
+            field: None,
             trace: self.trace.clone(),
             parent: None,
             attempt: None,

@@ -1,20 +1,23 @@
 //! The connections of one core to the targets of an upstream, and the choice among them.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::decide::age::lifetime;
 use super::decide::backoff::pause;
-use super::decide::balance::{Balance, Candidate, consistent, least_request};
+use super::decide::balance::{self, Balance, Candidate, consistent, least_of_shares, least_request, smooth};
 use super::exchange::Resets;
 use super::group::{Group, Member};
 use super::http2::handle::Sender;
 use crate::telemetry::random;
 
 const FIRST_REST: Duration = Duration::from_millis(20);
-const LONGEST_REST: Duration = Duration::from_secs(1);
+/// A target that is back is to be found within a second, by every core.
+const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// How many connections of a core there are at most to one target.
 const MOST: usize = 8;
@@ -36,6 +39,8 @@ pub(super) struct Link {
     /// Until when no further connection is opened, as the last one could not be.
     closed: Option<Instant>,
     is_widening: bool,
+    /// What it has to get of the turns where shares are not equal.
+    credit: Cell<i64>,
     pub(super) failures: u32,
     /// When the last of them was.
     pub(super) failed: Option<Instant>,
@@ -58,10 +63,17 @@ pub(super) struct Connection {
     pub(super) member: Arc<Member>,
     id: u64,
     served: AtomicBool,
+    /// When another one is to take its calls, if ever.
+    until: Option<Instant>,
     group: Arc<Group>,
 }
 
 impl Connection {
+    /// Whether another one is to take its calls.
+    fn is_old(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+
     /// Whether the backend ever answered on it.
     pub(super) fn has_served(&self) -> bool {
         self.served.load(Relaxed)
@@ -162,6 +174,14 @@ enum Pick<'a> {
     Nobody,
 }
 
+/// How targets are looked at for one call.
+struct Shared<'a> {
+    group: &'a Group,
+    balance: &'a Balance,
+    key: Option<u64>,
+    now: u64,
+}
+
 impl Core {
     pub(super) fn new(index: usize, members: &[Arc<Member>]) -> Self {
         Self { turn: index, next_id: 0, links: members.iter().map(Link::new).collect() }
@@ -186,8 +206,8 @@ impl Core {
         self.links.iter_mut().find(|link| Arc::ptr_eq(&link.member, member))
     }
 
-    /// Marks the targets that are to be connected to, and lists them.
-    pub(super) fn open(&mut self, opening: &mut Vec<Arc<Member>>, now: Instant) {
+    /// Marks the targets that are to be connected to, and lists them, each with whether there is a connection already.
+    pub(super) fn open(&mut self, opening: &mut Vec<(Arc<Member>, bool)>, now: Instant) {
         self.turn = self.turn.wrapping_add(1);
         for link in &mut self.links {
             if link.connection().is_some_and(|connection| connection.resets.is_crowded()) {
@@ -195,7 +215,10 @@ impl Core {
             }
             if link.may_open(now) {
                 link.state = State::Opening;
-                opening.push(Arc::clone(&link.member));
+                opening.push((Arc::clone(&link.member), false));
+            } else if link.is_due(now) {
+                link.is_widening = true;
+                opening.push((Arc::clone(&link.member), true));
             }
         }
     }
@@ -223,12 +246,19 @@ impl Core {
         self.next_id += 1;
         let link = self.link(member)?;
         let served = AtomicBool::new(false);
+        let random = (random::next() >> 32) as u32;
+        let now = Instant::now();
+        let until = group.connection_age().and_then(|age| now.checked_add(lifetime(age, random)));
+        group.reached(member);
         let (member, group, resets) = (Arc::clone(member), Arc::clone(group), Resets::new());
-        let connection = Arc::new(Connection { sender, resets, member, id, served, group });
+        let connection = Arc::new(Connection { sender, resets, member, id, served, until, group });
         if is_further {
             link.is_widening = false;
         }
-        if is_further && matches!(link.state, State::Up(_) | State::Opening) {
+        // Those that are old are left to the calls on them.
+        link.more.retain(|other| !other.is_old(now));
+        let is_first_old = link.connection().is_some_and(|first| first.is_old(now));
+        if is_further && !is_first_old && matches!(link.state, State::Up(_) | State::Opening) {
             link.more.push(connection);
         } else {
             link.state = State::Up(connection);
@@ -277,19 +307,21 @@ impl Core {
         {
             return up(connection);
         }
-        let usable = Member::is_usable;
-        let is_fresh = |member: &Member| member.is_usable() && !wish.avoids(member);
-        let mut pick = self.pick(balance, wish, is_fresh);
+        let all = group.panics();
+        let usable = |member: &Member| all || member.is_usable();
+        let is_fresh = |member: &Member| usable(member) && !wish.avoids(member);
+        let shared = Shared { group, balance, key: wish.key, now };
+        let mut pick = self.pick(&shared, is_fresh);
         if matches!(pick, Pick::Nobody) && wish.avoid != 0 && self.is_opening(is_fresh) {
             return Choice::Opening;
         }
         if matches!(pick, Pick::Nobody) {
-            pick = self.pick(balance, wish, usable);
+            pick = self.pick(&shared, usable);
         }
         if matches!(pick, Pick::Nobody) && !self.is_opening(usable) {
-            pick = self.pick(balance, wish, |member| !wish.avoids(member));
+            pick = self.pick(&shared, |member| !wish.avoids(member));
             if matches!(pick, Pick::Nobody) {
-                pick = self.pick(balance, wish, |_| true);
+                pick = self.pick(&shared, |_| true);
             }
         }
         match pick {
@@ -312,15 +344,16 @@ impl Core {
         self.links.iter().any(|link| is_opening(link) && may(&link.member))
     }
 
-    fn pick(&self, balance: &Balance, wish: &Wish, may: impl Fn(&Member) -> bool) -> Pick<'_> {
-        if let (Balance::ConsistentHash(_), Some(key)) = (balance, wish.key) {
-            return self.owner(key, may);
+    fn pick(&self, shared: &Shared<'_>, may: impl Fn(&Member) -> bool) -> Pick<'_> {
+        if let (Balance::ConsistentHash(_), Some(key)) = (shared.balance, shared.key) {
+            return self.owner(shared, key, may);
         }
         let up =
             || self.links.iter().filter_map(Link::connection).filter(|connection| may(&connection.member));
         let count = up().count();
-        let place = match (count, balance) {
+        let place = match (count, shared.balance) {
             (0 | 1, _) => 0,
+            _ if !shared.group.is_even(shared.now) => return self.pick_by_share(shared, may),
             (_, Balance::RoundRobin) => self.turn % count,
             _ => {
                 let load = |place| up().nth(place).map_or(u32::MAX, |up| up.member.load());
@@ -330,13 +363,30 @@ impl Core {
         up().nth(place).map_or(Pick::Nobody, Pick::Up)
     }
 
+    /// As [`Self::pick`], where shares differ.
+    fn pick_by_share(&self, shared: &Shared<'_>, may: impl Fn(&Member) -> bool) -> Pick<'_> {
+        let up = self.links.iter().filter(|link| link.connection().is_some() && may(&link.member));
+        let candidates = up.clone().map(|link| balance::Shared {
+            share: shared.group.share(&link.member, shared.now),
+            load: link.member.load(),
+            credit: &link.credit,
+        });
+        let place = match shared.balance {
+            Balance::RoundRobin => smooth(candidates),
+            _ => least_of_shares(candidates, random::next()),
+        };
+        let link = place.and_then(|place| up.clone().nth(place));
+        link.and_then(Link::connection).map_or(Pick::Nobody, Pick::Up)
+    }
+
     /// The target that a key belongs to. One that is being connected to is waited for.
-    fn owner(&self, key: u64, may: impl Fn(&Member) -> bool) -> Pick<'_> {
+    fn owner(&self, shared: &Shared<'_>, key: u64, may: impl Fn(&Member) -> bool) -> Pick<'_> {
         let there = |link: &Link| matches!(link.state, State::Up(_) | State::Opening);
         let there = self.links.iter().enumerate().filter(|(_, link)| there(link) && may(&link.member));
         let candidates = there.map(|(index, link)| Candidate {
             index,
             seed: link.member.seed(),
+            share: shared.group.share(&link.member, shared.now),
             load: link.member.load(),
         });
         match consistent(key, candidates).map(|index| &self.links[index]) {
@@ -358,6 +408,7 @@ impl Link {
             more: Vec::new(),
             closed: None,
             is_widening: false,
+            credit: Cell::new(0),
             failures: 0,
             failed: None,
         }
@@ -369,6 +420,12 @@ impl Link {
             State::Resting(until) => now >= until,
             State::Opening | State::Up(_) => false,
         }
+    }
+
+    /// Whether the connection is so old that another one is to be opened, which is not going on.
+    fn is_due(&self, now: Instant) -> bool {
+        let is_old = || self.connection().is_some_and(|connection| connection.is_old(now));
+        is_old() && !self.is_widening && self.closed.is_none_or(|closed| closed <= now)
     }
 
     /// The connection that takes the next call.

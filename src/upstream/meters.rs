@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::Stream;
 use tokio::time::Instant;
 
+use super::decide::outlier::Why;
 use super::decide::retry::Cause;
 use super::target::{Place, Target};
 use crate::call::{Method, Part, Replies};
@@ -37,14 +38,14 @@ pub static DENIED: Family<Count> = Family::new(
 /// How often a target was left alone.
 pub static EJECTIONS: Family<Count> = Family::new(
     "transom_upstream_ejections_total",
-    "How often a target was left alone because calls to it failed.",
-    &["upstream"],
+    "How often a target was left alone because calls to it failed or took much longer than those to others, by why.",
+    &["upstream", "reason"],
 );
 
 /// Targets that are left alone.
 pub static EJECTED: Family<Level> = Family::new(
     "transom_upstream_targets_ejected",
-    "Targets that are left alone because calls to them failed.",
+    "Targets that are left alone because calls to them failed or took much longer than those to others.",
     &["upstream"],
 );
 
@@ -58,7 +59,7 @@ pub static UNHEALTHY: Family<Level> = Family::new(
 /// Calls that failed at once.
 pub static TRIPPED: Family<Count> = Family::new(
     "transom_upstream_circuit_open_total",
-    "Calls that failed at once because there were too many, by the bound that was met.",
+    "Calls that failed at once because there were too many, or too many failed, by the bound that was met.",
     &["upstream", "bound"],
 );
 
@@ -124,19 +125,29 @@ pub static SHED: Family<Count> = Family::new(
     &["upstream", "priority"],
 );
 
+/// Upstreams of which all targets are used.
+pub static PANICS: Family<Level> = Family::new(
+    "transom_upstream_panics",
+    "1 while all targets are used because too few are neither left alone nor unwell.",
+    &["upstream"],
+);
+
 /// What is counted of one upstream beside its calls.
 pub(super) struct Meters {
     pub(super) connections: Arc<Level>,
     pub(super) denied: Arc<Count>,
-    pub(super) ejections: Arc<Count>,
+    ejections: [Arc<Count>; WHYS.len()],
     pub(super) ejected: Arc<Level>,
     pub(super) unhealthy: Arc<Level>,
     pub(super) targets: Arc<Level>,
-    /// By the bound of calls in flight, and of those that wait.
-    pub(super) tripped: [Arc<Count>; 2],
+    /// By the bound of calls in flight, of those that wait, and of those that fail.
+    pub(super) tripped: [Arc<Count>; 3],
+    pub(super) panics: Arc<Level>,
     pub(super) hedges_won: Arc<Count>,
     retries: [Arc<Count>; REASONS.len()],
 }
+
+const WHYS: [&str; 4] = ["in_a_row", "failure_rate", "slow", "again"];
 
 const REASONS: [&str; 6] = ["unsent", "refused", "lost", "answered", "hung", "hedged"];
 
@@ -145,14 +156,26 @@ impl Meters {
         Self {
             connections: CONNECTIONS.series(&[upstream]),
             denied: DENIED.series(&[upstream]),
-            ejections: EJECTIONS.series(&[upstream]),
+            ejections: WHYS.map(|reason| EJECTIONS.series(&[upstream, reason])),
             ejected: EJECTED.series(&[upstream]),
             unhealthy: UNHEALTHY.series(&[upstream]),
             targets: TARGETS.series(&[upstream]),
-            tripped: ["in_flight", "pending"].map(|bound| TRIPPED.series(&[upstream, bound])),
+            tripped: ["in_flight", "pending", "failure_rate"].map(|bound| TRIPPED.series(&[upstream, bound])),
             hedges_won: HEDGES_WON.series(&[upstream]),
+            panics: PANICS.series(&[upstream]),
             retries: REASONS.map(|reason| RETRIES.series(&[upstream, reason])),
         }
+    }
+
+    /// A target is left alone.
+    pub(super) fn ejected_for(&self, why: Why) {
+        let reason = match why {
+            Why::InARow => 0,
+            Why::Rate => 1,
+            Why::Slow => 2,
+            Why::Again => 3,
+        };
+        self.ejections[reason].add(1);
     }
 
     /// A call is sent again.
@@ -202,6 +225,11 @@ impl Attempt {
             open
         });
         Self { started, span }
+    }
+
+    /// When it was begun.
+    pub(super) const fn started(&self) -> Instant {
+        self.started
     }
 
     /// Notes where the try goes, and gives its place in the trace.

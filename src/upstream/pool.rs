@@ -12,7 +12,8 @@
 //!
 //! A connection is opened and driven by a task on the runtime of its core. The task belongs to no
 //! call: callers only wait for it, so one that goes away takes nothing with it. One on which many
-//! cancelled calls wait to be reset is left to them and replaced.
+//! cancelled calls wait to be reset is left to them and replaced. One that is as old as it may get is replaced once
+//! another one is up.
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -149,8 +150,8 @@ impl Pool {
         };
         // Not under the lock: a runtime that is shutting down drops the task right here, and the
         // dropped attempt takes the lock.
-        for member in opening {
-            self.connect(slot, member, false);
+        for (member, is_further) in opening {
+            self.connect(slot, member, is_further);
         }
         choice
     }
@@ -338,6 +339,7 @@ impl Attempt {
                 }
             }
             Err(error) => {
+                self.pool.group.away(&member);
                 let rest = self.settle(|core| core.failed(&member, is_further));
                 let (upstream, target) = (self.pool.name(), member.target());
                 tracing::warn!(upstream, %target, %error, ?rest, "cannot connect to a backend");

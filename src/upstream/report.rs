@@ -16,6 +16,10 @@ pub struct Report {
     pub pending: u32,
     /// What was learnt of how many calls it takes, if that is learnt.
     pub adaptive: Option<AdaptiveReport>,
+    /// For how long calls fail at once, as most of them failed. No time at all: some try whether it is over.
+    pub open_for: Option<Duration>,
+    /// Whether all targets are used, as too few are neither left alone nor unwell.
+    pub panics: bool,
     /// Each target, in the order of the configuration.
     pub targets: Vec<TargetReport>,
     /// Where targets come from that are not written, in the order of the configuration.
@@ -49,8 +53,6 @@ pub struct TargetReport {
     pub target: String,
     /// Which source has found it, by the name of the source; nothing if it is written.
     pub source: Option<String>,
-    /// Its share of the calls, by those of the others.
-    pub weight: u32,
     /// Connections that are open and take new calls.
     pub open: usize,
     /// Connections that are being opened.
@@ -67,6 +69,23 @@ pub struct TargetReport {
     pub failed_calls: u32,
     /// For how long it is left alone, as calls to it failed. No time at all: until a call has tried it.
     pub ejected_for: Option<Duration>,
+    /// Its share of the calls, by those of the others.
+    pub weight: u32,
+    /// Which part of its share it gets, in thousandths: less than all while it starts.
+    pub part: u32,
+    /// What its calls came to in the last while, where that is counted.
+    pub recent: Option<Recent>,
     /// Whether it is well by its own word, or was not asked.
     pub healthy: bool,
+}
+
+/// What calls to a target came to in the last while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recent {
+    /// All of them.
+    pub calls: u64,
+    /// Those that failed by its fault.
+    pub failed: u64,
+    /// How long it typically takes to answer, where that is known.
+    pub typical: Option<Duration>,
 }

@@ -25,6 +25,12 @@ pub struct Settings {
     pub idle: Duration,
     /// Which target a call goes to.
     pub balance: Balance,
+    /// How long a target that has come, or come back, gets less than its share. Default: no time.
+    pub slow_start: Option<Duration>,
+    /// When fewer millionths of the targets are neither left alone nor unwell, all are used. Default a quarter.
+    pub panic_threshold: u32,
+    /// How old a connection gets until another one takes its calls, up to a tenth less or more. Default: as old as it may.
+    pub connection_age: Option<Duration>,
     /// When targets are left alone because calls to them fail. Default: not.
     pub outliers: Option<Outliers>,
     /// How many calls there may be at a time.
@@ -43,6 +49,9 @@ impl Settings {
             outliers: self.outliers,
             circuit: self.circuit,
             adaptive: self.adaptive,
+            slow_start: self.slow_start,
+            panic_threshold: self.panic_threshold,
+            connection_age: self.connection_age,
             connect_timeout: self.connect_timeout,
         }
     }
@@ -56,6 +65,9 @@ impl Default for Settings {
             max_message: 4 * 1024 * 1024,
             idle: Duration::from_secs(15 * 60),
             balance: Balance::default(),
+            slow_start: None,
+            panic_threshold: 250_000,
+            connection_age: None,
             outliers: None,
             circuit: Circuit::default(),
             adaptive: None,

@@ -353,7 +353,7 @@ pub enum Supply {
 
 impl Feed {
     /// These targets.
-    pub fn of(targets: impl IntoIterator<Item = Target>) -> Self {
+    pub fn of(targets: impl IntoIterator<Item: Into<Endpoint>>) -> Self {
         let fixed = targets.into_iter().map(|target| Supply::Fixed(target.into()));
         Self { supplies: fixed.collect(), resolver: None }
     }

@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import itertools
 import os
 import signal
 import sys
@@ -210,9 +211,11 @@ def stored(pieces):
 class Moods(grpc.ServerInterceptor):
     """What the server is told by signals: SIGUSR1 turns over what it says of its health, SIGUSR2 whether calls fail."""
 
-    def __init__(self, fails, delay):
+    def __init__(self, fails, every, delay):
         self.fails = fails
+        self.every = every
         self.delay = delay
+        self.calls = itertools.count(1)
         self.is_well = True
         self.health = health.HealthServicer()
         signal.signal(signal.SIGUSR1, self.turn_health)
@@ -230,7 +233,8 @@ class Moods(grpc.ServerInterceptor):
         handler = continuation(details)
         if self.delay and details.method.startswith("/echo.") and handler.unary_unary:
             return self.delayed(handler)
-        if not self.fails or not details.method.startswith("/echo.") or not handler.unary_unary:
+        fails = self.fails or (self.every and next(self.calls) % self.every == 0)
+        if not fails or not details.method.startswith("/echo.") or not handler.unary_unary:
             return handler
         return grpc.unary_unary_rpc_method_handler(
             lambda request, context: context.abort(grpc.StatusCode.UNAVAILABLE, "Told to fail."),
@@ -280,6 +284,7 @@ def main():
     parser.add_argument("--workers", type=int, default=512, help="how many calls are worked on at a time")
     parser.add_argument("--delay", type=int, default=0, metavar="MS", help="how long a unary call takes")
     parser.add_argument("--unavailable", action="store_true", help="answer UNAVAILABLE to every call")
+    parser.add_argument("--fail-every", type=int, metavar="N", help="answer UNAVAILABLE to each Nth call")
     arguments = parser.parse_args()
     port = arguments.port
 
@@ -289,7 +294,7 @@ def main():
         options += [("grpc.keepalive_time_ms", arguments.ping), ("grpc.keepalive_timeout_ms", 10 * arguments.ping)]
         options += [("grpc.keepalive_permit_without_calls", 1), ("grpc.http2.max_pings_without_data", 0)]
     pool = futures.ThreadPoolExecutor(max_workers=arguments.workers)
-    moods = Moods(arguments.unavailable, arguments.delay / 1000)
+    moods = Moods(arguments.unavailable, arguments.fail_every, arguments.delay / 1000)
     server = grpc.server(pool, handlers=[RawHandler()], interceptors=[moods], options=options)
     health_pb2_grpc.add_HealthServicer_to_server(moods.health, server)
     notes = Notes()
@@ -307,6 +312,8 @@ def main():
     else:
         port = server.add_insecure_port(f"{arguments.host}:{port}")
     server.start()
+    # Told so, it sends connections GOAWAY and lets calls end. On another thread, as a signal may come at any time.
+    signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=server.stop, args=(10,)).start())
     print(f"listening {arguments.host}:{port}", flush=True)
     server.wait_for_termination()
 

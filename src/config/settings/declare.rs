@@ -21,7 +21,7 @@
 //! - `pub enum Words { "word" => Variant, ... }` is one of several words.
 //! - `pub enum Choice { key: Variant(Type), ... }` is a mapping with exactly one of the keys.
 //! - `check function(key, ...)` after the keys calls a function of the type with those keys that could be
-//!   read, whether or not the others could; `check function` of a choice calls it with the choice.
+//!   read, whether or not the others could; there may be several. `check function` of a choice calls it with the choice.
 //!
 //! A reader reports everything that is wrong with its section before it gives up, so that a file is
 //! mended in one go.
@@ -47,7 +47,7 @@ macro_rules! settings {
             ),+ $(,)?
         }
         $(later { $($later:ident),+ $(,)? })?
-        $(check $check:ident($($part:ident),+))?
+        $(check $check:ident($($part:ident),+))*
         $(example $example:expr)?
     ) => {
         $(#[doc = $doc])+
@@ -86,7 +86,7 @@ macro_rules! settings {
                         reader.bounds($crate::config::settings::declare::key(stringify!($field)), value, &$bounds)
                     });)?
                 )+
-                $(Self::$check(reader, $($part.as_ref()),+);)?
+                $(Self::$check(reader, $($part.as_ref()),+);)*
                 Some(Self { $($field: $field?),+ })
             }
 

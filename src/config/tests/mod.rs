@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::aggregate::TemplateValue;
 use super::descriptors::Descriptors;
-use super::failing::{Balance, Common, RetryCode, Shares};
+use super::failing::{Balance, Common, Hashed, RetryCode, Shares};
 use super::fixed::RedirectQuery;
 use super::limits::Encodings;
 use super::load::parse;
@@ -102,7 +102,7 @@ fn the_smallest_file_has_the_documented_defaults() {
     assert_eq!(addresses, ["0.0.0.0:8080"]);
     assert!(config.descriptors.is_empty() && config.routes.is_empty());
     let shop = config.upstreams.find("shop").unwrap();
-    assert_eq!(shop.targets[0].value, Target::Tcp { host: "127.0.0.1".to_owned(), port: 50051 });
+    assert_eq!(shop.targets[0].url.value, Target::Tcp { host: "127.0.0.1".to_owned(), port: 50051 });
     assert_eq!((shop.timeout.value, shop.connect_timeout.value), (secs(15), secs(1)));
     assert_eq!(shop.stream_idle_timeout.value, secs(15 * 60));
     let service = &config.services[0];
@@ -177,14 +177,20 @@ fn every_key_is_read() {
     assert!(matches!(rules, Descriptors::HttpRules(path) if path.ends_with("rules/shop.yaml")));
 
     let users = config.upstreams.find("users").unwrap();
-    assert_eq!(users.targets[1].value, Target::Unix("/run/users.sock".into()));
+    assert_eq!(users.targets[1].url.value, Target::Unix("/run/users.sock".into()));
     assert_eq!(users.descriptors[0].upstream().unwrap().value, "users");
     let timeouts = (users.timeout.value, users.connect_timeout.value);
     assert_eq!(timeouts, (Duration::from_millis(1500), Duration::from_millis(300)));
     let Balance::Common(Common::ConsistentHash(hashed)) = &users.balance else {
         panic!("{:?}", users.balance)
     };
-    assert_eq!(&**hashed.header, "x-user");
+    let Hashed::Header(name) = hashed else { panic!("{hashed:?}") };
+    assert_eq!(&***name, "x-user");
+    let weights: Vec<_> = users.targets.iter().map(|target| target.weight.value).collect();
+    assert_eq!(weights, [1, 1, 3]);
+    assert_eq!(users.slow_start.as_ref().unwrap().value, secs(20));
+    assert_eq!(users.connection_age.as_ref().unwrap().value, secs(900));
+    assert_eq!(users.panic_threshold.millionths(), 300_000);
     let health = users.health.as_ref().unwrap();
     assert_eq!(health.grpc.as_ref().unwrap().value, "users.v1.Users");
     assert_eq!((health.interval.value, health.timeout.value), (secs(2), Duration::from_millis(500)));
@@ -192,11 +198,19 @@ fn every_key_is_read() {
     let outliers = users.outliers.as_ref().unwrap();
     assert_eq!((outliers.consecutive_failures.value, outliers.eject_for.value), (3, secs(10)));
     assert_eq!(outliers.max_ejected.millionths(), 340_000);
+    assert_eq!(outliers.failure_rate.as_ref().unwrap().millionths(), 400_000);
+    assert_eq!(outliers.slower_than.as_ref().unwrap().value, 5);
+    assert_eq!((outliers.window.value, outliers.min_calls.value), (secs(20), 100));
     let circuit = users.circuit.as_ref().unwrap();
     let bounds = [&circuit.max_in_flight, &circuit.max_pending].map(|bound| bound.as_ref().unwrap().value);
     assert_eq!(bounds, [100, 10]);
     let adaptive = circuit.adaptive.as_ref().unwrap();
     assert_eq!((adaptive.min.value, adaptive.max.value, adaptive.tolerance.millionths()), (10, 90, 200_000));
+    assert_eq!(circuit.failure_rate.as_ref().unwrap().millionths(), 600_000);
+    assert_eq!(
+        (circuit.window.value, circuit.min_calls.value, circuit.open_for.value),
+        (secs(5), 30, secs(2))
+    );
     let retries = users.retries.as_ref().unwrap();
     let codes: Vec<_> = retries.on.iter().map(|code| code.value).collect();
     assert_eq!(
@@ -264,8 +278,9 @@ fn every_key_is_read() {
     assert_eq!(admin.address.to_string(), "0.0.0.0:9901");
     assert!(matches!(&token.value, Secret::File(path) if &**path == Path::new("/etc/transom/token")));
     let reload = &config.reload;
-    assert!(config.resolver.servers.is_empty());
-    assert_eq!(config.resolver.timeout.value, secs(2));
+    let servers: Vec<_> = config.resolver.servers.iter().map(|server| server.value.0.to_string()).collect();
+    assert_eq!(servers, ["10.0.0.2:53", "[fd00::2]:5353"]);
+    assert_eq!(config.resolver.timeout.value, secs(1));
     assert_eq!((reload.files.value, reload.reflection.value), (Duration::from_millis(500), secs(5)));
     assert_eq!(reload.breaking_changes.value, BreakingChanges::Refuse);
 
@@ -434,7 +449,7 @@ fn every_leaf_keeps_its_place() {
     assert_eq!(text(config.listeners[1].address.place), "\"[::1]:8081\"");
     assert_eq!(config.listeners[2].address.place, None);
     assert_eq!(text(config.upstreams[0].0.place), "shop");
-    assert_eq!(text(config.upstreams[0].1.targets[0].place), "http://127.0.0.1:50051");
+    assert_eq!(text(config.upstreams[0].1.targets[0].url.place), "http://127.0.0.1:50051");
     assert_eq!(text(config.services[0].service.place), "\"**\"");
     assert_eq!(text(config.routes[0].path.place), "\"/v1/orders/{id}\"");
     assert_eq!(text(config.http.body.place), "8MiB");
@@ -469,7 +484,7 @@ fn upstreams_from_the_command_line() {
     assert_ne!(config, expected);
 
     let config = Config::for_upstreams(&["https://a"]).unwrap();
-    assert_eq!(config.upstreams[0].1.targets[0].value, Target::Tls { host: "a".to_owned(), port: 443 });
+    assert_eq!(config.upstreams[0].1.targets[0].url.value, Target::Tls { host: "a".to_owned(), port: 443 });
 
     let problems = Config::for_upstreams(&["shop:1", "http://ok", "xds://b"]).unwrap_err();
     assert_eq!(

@@ -57,7 +57,8 @@ fn the_schema_describes_every_key() {
     let names = definition(&schema, "Json/properties/names/anyOf/0/oneOf");
     assert_eq!(names[1], json!({ "const": "proto", "description": "As in the proto file, `page_size`." }));
 
-    let short = definition(&schema, "Upstream/anyOf/0");
+    assert_eq!(definition(&schema, "Upstream/anyOf/0"), &json!({ "$ref": "#/$defs/Backend" }));
+    let short = definition(&schema, "Backend/anyOf/0");
     assert!(short["anyOf"][0]["pattern"].is_string(), "an upstream may be a URL alone: {short}");
     let set = definition(&schema, "Descriptors/oneOf/0");
     assert_eq!((&set["required"], &set["additionalProperties"]), (&json!(["set"]), &json!(false)));

@@ -178,6 +178,78 @@ impl Scalar for ResponseKey {
     }
 }
 
+/// The name of a cookie: a token (RFC 6265 section 4.1.1).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CookieName(String);
+
+impl Deref for CookieName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Scalar for CookieName {
+    const WHAT: &'static str = "the name of a cookie, such as session";
+
+    fn parse(text: &str, _: &Path) -> Result<Self, Flaw> {
+        if is_token(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let hint = "Write its name alone, such as session, without `=` and spaces.";
+        Err(Flaw::new(format!("{} is not the name of a cookie.", quote(text)), hint))
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" })
+    }
+
+    fn to_json(&self) -> Json {
+        self.0.as_str().into()
+    }
+}
+
+/// Where a field of a message is: the names of fields, joined by dots, each but the last that of a message in the one
+/// before.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FieldNames(String);
+
+/// How many names there may be.
+pub const MAX_FIELD_NAMES: usize = 8;
+
+impl Deref for FieldNames {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Scalar for FieldNames {
+    const WHAT: &'static str = "a field of the request, such as user_id or user.id";
+
+    fn parse(text: &str, _: &Path) -> Result<Self, Flaw> {
+        if is_full_name(text) && text.split('.').count() <= MAX_FIELD_NAMES {
+            return Ok(Self(text.to_owned()));
+        }
+        let hint = format!(
+            "Write names as the proto file does, such as user_id, or user.id for one inside another; {MAX_FIELD_NAMES} at \
+             most."
+        );
+        Err(Flaw::new(format!("{} is not a field of a message.", quote(text)), hint))
+    }
+
+    fn schema() -> Json {
+        let name = "[A-Za-z_][A-Za-z0-9_]*";
+        json!({ "type": "string", "pattern": format!("^{name}(\\.{name}){{0,7}}$") })
+    }
+
+    fn to_json(&self) -> Json {
+        self.0.as_str().into()
+    }
+}
+
 fn key_schema() -> Json {
     json!({ "type": "string", "pattern": "^[0-9A-Za-z_.-]+$" })
 }
@@ -220,7 +292,7 @@ fn never_crosses(name: &str, response: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{KEY_HINT, MethodName, RequestKey, ResponseKey, Verb};
+    use super::{CookieName, FieldNames, KEY_HINT, MethodName, RequestKey, ResponseKey, Verb};
     use crate::config::value::check;
 
     #[test]
@@ -286,6 +358,27 @@ mod tests {
             ("x tenant", Err(("`x tenant` is not a metadata key.", KEY_HINT))),
             (":path", Err(("`:path` is not a metadata key.", KEY_HINT))),
             ("", Err(("`` is not a metadata key.", KEY_HINT))),
+        ]);
+    }
+
+    #[test]
+    fn cookies_and_fields() {
+        let cookie = "Write its name alone, such as session, without `=` and spaces.";
+        check::<CookieName>(&[
+            ("session", Ok("session")),
+            ("__Host-id", Ok("__Host-id")),
+            ("session=1", Err(("`session=1` is not the name of a cookie.", cookie))),
+            ("", Err(("`` is not the name of a cookie.", cookie))),
+        ]);
+        let field = "Write names as the proto file does, such as user_id, or user.id for one inside another; 8 at most.";
+        check::<FieldNames>(&[
+            ("user_id", Ok("user_id")),
+            ("user.id", Ok("user.id")),
+            ("a.b.c.d.e.f.g.h", Ok("a.b.c.d.e.f.g.h")),
+            ("a.b.c.d.e.f.g.h.i", Err(("`a.b.c.d.e.f.g.h.i` is not a field of a message.", field))),
+            ("user..id", Err(("`user..id` is not a field of a message.", field))),
+            ("{user_id}", Err(("`{user_id}` is not a field of a message.", field))),
+            ("", Err(("`` is not a field of a message.", field))),
         ]);
     }
 }

@@ -3,51 +3,13 @@
 //! When everything fails, calls that are sent again are load on backends that have too much of it. So they may be a
 //! part of what was asked for in the last seconds and no more, all causes and all cores together.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use super::window::{CELLS, Window};
 
 /// How many seconds are looked back at.
-pub const SECONDS: u64 = 10;
+pub const SECONDS: u64 = CELLS;
 
 /// How many calls may be sent again in a second, however few calls there are.
 pub const FLOOR: u64 = 3;
-
-/// How many in the last [`SECONDS`], this one included. Any thread may count and add up; a count that another thread
-/// changes at the turn of a second may be lost.
-#[derive(Debug, Default)]
-pub(in crate::upstream) struct Window([AtomicU64; SECONDS as usize]);
-
-/// A second in the upper half, and the count of it in the lower.
-const COUNT_BITS: u32 = 32;
-
-impl Window {
-    /// Counts one in this second.
-    pub(in crate::upstream) fn add(&self, second: u64) {
-        let cell = &self.0[(second % SECONDS) as usize];
-        let present = cell.load(Relaxed);
-        if present >> COUNT_BITS == second {
-            cell.fetch_add(1, Relaxed);
-        } else {
-            // Whoever else began the second has counted at least one.
-            let _ = cell.compare_exchange(present, second << COUNT_BITS | 1, Relaxed, Relaxed);
-        }
-    }
-
-    /// Takes one of this second back.
-    fn take_back(&self, second: u64) {
-        let cell = &self.0[(second % SECONDS) as usize];
-        let present = cell.load(Relaxed);
-        if present >> COUNT_BITS == second && present as u32 > 0 {
-            let _ = cell.compare_exchange(present, present - 1, Relaxed, Relaxed);
-        }
-    }
-
-    /// How many there were in this second and those before it.
-    pub(in crate::upstream) fn sum(&self, second: u64) -> u64 {
-        let is_recent = |at: u64| at <= second && second - at < SECONDS;
-        let cells = self.0.iter().map(|cell| cell.load(Relaxed));
-        cells.filter(|cell| is_recent(cell >> COUNT_BITS)).map(|cell| u64::from(cell as u32)).sum()
-    }
-}
 
 /// Calls that were sent again.
 #[derive(Debug, Default)]
@@ -78,26 +40,6 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn seconds_are_forgotten_one_after_the_other() {
-        let window = Window::default();
-        assert_eq!(window.sum(0), 0);
-        for second in [0, 0, 0, 1, 9] {
-            window.add(second);
-        }
-        for (second, expected) in
-            [(0, 3), (1, 4), (8, 4), (9, 5), (10, 2), (11, 1), (18, 1), (19, 0), (500, 0)]
-        {
-            assert_eq!(window.sum(second), expected, "second {second}");
-        }
-        window.add(19);
-        assert_eq!(window.sum(19), 1, "the cell of second 9 is that of second 19");
-        window.take_back(19);
-        window.take_back(19);
-        window.take_back(20);
-        assert_eq!(window.sum(20), 0);
-    }
 
     #[test]
     fn a_fifth_of_the_calls_may_be_sent_again_and_three_a_second_in_any_case() {

@@ -10,9 +10,14 @@ pub mod budget;
 pub mod circuit;
 pub mod health;
 pub mod outlier;
+pub mod rates;
 pub mod retry;
+pub mod start;
 
+pub(super) mod age;
 pub(super) mod backoff;
 pub(super) mod discovery;
 pub(super) mod latency;
+pub(super) mod panic;
 pub(super) mod race;
+pub(super) mod window;

@@ -1,7 +1,7 @@
 //! Which targets are left alone because calls to them fail.
 //!
 //! ```text
-//!        failures in a row             its time is over, one call may try
+//!     failures, or too slow            its time is over, one call may try
 //!   In ---------------------> Out ---------------------------------------> Probing
 //!    ^                         ^                                              |  |
 //!    |                         +----------------------------------------------+  |
@@ -12,11 +12,22 @@
 
 use std::time::Duration;
 
+use super::rates::{Seen, tick_of};
+
 /// When targets are left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outliers {
     /// After how many failures in a row. Default 5.
     pub consecutive_failures: u32,
+    /// When so many millionths of its calls fail in a `window`. Default: however many do.
+    pub failure_rate: Option<u32>,
+    /// When the answers of a `window` typically take so many times as long as those of the other targets. Default: however
+    /// long they take.
+    pub slower_than: Option<u32>,
+    /// How long shares and times are looked back at. Default 10 s.
+    pub window: Duration,
+    /// How many calls of a target there must be in a window before shares and times say something. Default 50.
+    pub min_calls: u32,
     /// For how long the first time. Each further time adds as much, up to [`LONGEST`] times, and each such time without
     /// a reason takes one off again. Default 30 s.
     pub eject_for: Duration,
@@ -26,7 +37,15 @@ pub struct Outliers {
 
 impl Default for Outliers {
     fn default() -> Self {
-        Self { consecutive_failures: 5, eject_for: Duration::from_secs(30), max_ejected: 500_000 }
+        Self {
+            consecutive_failures: 5,
+            failure_rate: None,
+            slower_than: None,
+            window: Duration::from_secs(10),
+            min_calls: 50,
+            eject_for: Duration::from_secs(30),
+            max_ejected: 500_000,
+        }
     }
 }
 
@@ -34,6 +53,16 @@ impl Outliers {
     /// How many of so many targets may be left alone at a time.
     pub fn most(&self, targets: usize) -> usize {
         usize::try_from(targets as u64 * u64::from(self.max_ejected) / 1_000_000).unwrap_or(targets)
+    }
+
+    /// How long a tick of the window is, in milliseconds; 0 where neither shares nor times are asked for.
+    pub(in crate::upstream) fn tick(&self) -> u32 {
+        if self.failure_rate.is_some() || self.slower_than.is_some() { tick_of(self.window) } else { 0 }
+    }
+
+    /// Whether too large a share of these calls failed.
+    pub(in crate::upstream) fn fails(&self, seen: Seen) -> bool {
+        self.failure_rate.is_some_and(|millionths| seen.fails(millionths, self.min_calls))
     }
 }
 
@@ -74,10 +103,23 @@ pub(in crate::upstream) enum Change {
     /// It is left alone from now on, for the first time or again.
     Ejected {
         milliseconds: u64,
-        again: bool,
+        why: Why,
     },
     /// It has its calls again.
     Returned,
+}
+
+/// Why a target is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::upstream) enum Why {
+    /// Calls failed one after the other.
+    InARow,
+    /// Too large a share of its calls failed.
+    Rate,
+    /// It takes much longer than the others.
+    Slow,
+    /// The call that tried it failed.
+    Again,
 }
 
 impl Record {
@@ -124,31 +166,46 @@ impl Record {
         Change::Returned
     }
 
-    /// A call failed by the target's fault. `may_eject` says whether another target may be left alone.
+    /// A call failed by the target's fault. `is_often` says whether too large a share of its calls does, `may_eject` whether
+    /// another target may be left alone.
     pub(in crate::upstream) fn failed(
+        &mut self,
+        now: u64,
+        rules: &Outliers,
+        is_often: bool,
+        may_eject: impl FnOnce() -> bool,
+    ) -> Change {
+        self.failures = self.failures.saturating_add(1);
+        let why = match self.state {
+            State::Out { .. } => return Change::None,
+            State::Probing { .. } => Why::Again,
+            State::In if self.failures >= rules.consecutive_failures => Why::InARow,
+            State::In if is_often => Why::Rate,
+            State::In => return Change::None,
+        };
+        if why == Why::Again || may_eject() { self.eject(now, rules, why) } else { Change::None }
+    }
+
+    /// Its answers take much longer than those of others.
+    pub(in crate::upstream) fn slow(
         &mut self,
         now: u64,
         rules: &Outliers,
         may_eject: impl FnOnce() -> bool,
     ) -> Change {
-        self.failures = self.failures.saturating_add(1);
-        let again = match self.state {
-            State::Out { .. } => return Change::None,
-            State::Probing { .. } => true,
-            State::In => false,
-        };
-        if !again && (self.failures < rules.consecutive_failures || !may_eject()) {
-            return Change::None;
-        }
+        if self.is_in() && may_eject() { self.eject(now, rules, Why::Slow) } else { Change::None }
+    }
+
+    fn eject(&mut self, now: u64, rules: &Outliers, why: Why) -> Change {
         let first = u64::try_from(rules.eject_for.as_millis()).unwrap_or(u64::MAX).max(1);
-        if !again {
+        if why != Why::Again {
             let forgiven = now.saturating_sub(self.returned) / first;
             self.ejections = self.ejections.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX));
         }
         self.ejections = (self.ejections + 1).min(LONGEST);
         let milliseconds = first.saturating_mul(self.ejections.into());
         self.state = State::Out { until: now.saturating_add(milliseconds) };
-        Change::Ejected { milliseconds, again }
+        Change::Ejected { milliseconds, why }
     }
 
     /// Gives it its calls back, whatever it did: targets are not left alone any more. True if it had none.
@@ -161,17 +218,25 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rates::Outcomes;
     use super::*;
 
-    const RULES: Outliers =
-        Outliers { consecutive_failures: 3, eject_for: Duration::from_secs(30), max_ejected: 500_000 };
+    const RULES: Outliers = Outliers {
+        consecutive_failures: 3,
+        failure_rate: None,
+        slower_than: None,
+        window: Duration::from_secs(10),
+        min_calls: 20,
+        eject_for: Duration::from_secs(30),
+        max_ejected: 500_000,
+    };
 
     fn fail(record: &mut Record, now: u64) -> Change {
-        record.failed(now, &RULES, || true)
+        record.failed(now, &RULES, false, || true)
     }
 
-    fn ejected(seconds: u64, again: bool) -> Change {
-        Change::Ejected { milliseconds: seconds * 1000, again }
+    fn ejected(seconds: u64, why: Why) -> Change {
+        Change::Ejected { milliseconds: seconds * 1000, why }
     }
 
     #[test]
@@ -182,7 +247,7 @@ mod tests {
             assert_eq!(record.succeeded(0), Change::None);
         }
         assert_eq!((fail(&mut record, 0), fail(&mut record, 0)), (Change::None, Change::None));
-        assert_eq!(fail(&mut record, 5), ejected(30, false));
+        assert_eq!(fail(&mut record, 5), ejected(30, Why::InARow));
         assert_eq!((record.is_in(), record.until()), (false, Some(30_005)));
     }
 
@@ -211,7 +276,7 @@ mod tests {
         for times in 2..=14 {
             now = record.until().unwrap();
             assert!(record.probe(now, true));
-            assert_eq!(fail(&mut record, now), ejected(30 * times.min(10), true), "{times}");
+            assert_eq!(fail(&mut record, now), ejected(30 * times.min(10), Why::Again), "{times}");
         }
         now = record.until().unwrap();
         assert!(record.probe(now, true));
@@ -219,18 +284,18 @@ mod tests {
         // Four times the first time passes: four are forgiven.
         now += 4 * 30_000 + 1;
         (0..2).for_each(|_| assert_eq!(fail(&mut record, now), Change::None));
-        assert_eq!(fail(&mut record, now), ejected(30 * 7, false));
+        assert_eq!(fail(&mut record, now), ejected(30 * 7, Why::InARow));
     }
 
     #[test]
     fn only_a_share_is_left_alone() {
         let mut record = Record::default();
         for _ in 0..10 {
-            assert_eq!(record.failed(0, &RULES, || false), Change::None);
+            assert_eq!(record.failed(0, &RULES, false, || false), Change::None);
         }
         assert!(record.is_in());
         assert_eq!(record.failures(), 10);
-        assert_eq!(fail(&mut record, 0), ejected(30, false), "as soon as it may be");
+        assert_eq!(fail(&mut record, 0), ejected(30, Why::InARow), "as soon as it may be");
         assert!(record.pardon() && record.is_in() && !record.pardon());
         for (targets, millionths, expected) in [
             (1, 500_000, 0),
@@ -244,5 +309,38 @@ mod tests {
             let rules = Outliers { max_ejected: millionths, ..RULES };
             assert_eq!(rules.most(targets), expected, "{millionths} of {targets}");
         }
+    }
+
+    #[test]
+    fn shares_and_times_are_reasons_as_well() {
+        let rates = Outliers { failure_rate: Some(200_000), ..RULES };
+        let outcomes = Outcomes::default();
+        let mut record = Record::default();
+        // Every fifth call fails, never two in a row.
+        for call in 1..=19 {
+            if call % 5 != 0 {
+                outcomes.answered(7, None);
+                record.succeeded(call);
+                continue;
+            }
+            outcomes.failed(7);
+            let is_often = rates.fails(outcomes.seen(7));
+            assert_eq!(record.failed(call, &rates, is_often, || true), Change::None, "call {call}");
+        }
+        outcomes.failed(7);
+        assert!(rates.fails(outcomes.seen(7)) && !RULES.fails(outcomes.seen(7)));
+        assert_eq!(record.failed(20, &rates, true, || false), Change::None, "as many as may be are out");
+        record.succeeded(21);
+        assert_eq!(record.failed(22, &rates, true, || true), ejected(30, Why::Rate));
+        assert_eq!(record.slow(23, &rates, || true), Change::None, "it is left alone already");
+
+        let mut record = Record::default();
+        assert_eq!(record.slow(5, &RULES, || false), Change::None);
+        assert_eq!(record.slow(5, &RULES, || true), ejected(30, Why::Slow));
+        assert!(record.probe(30_005, true));
+        assert_eq!(record.succeeded(30_006), Change::Returned);
+        assert_eq!(record.slow(30_007, &RULES, || true), ejected(60, Why::Slow));
+        assert_eq!((RULES.tick(), rates.tick()), (0, 1000));
+        assert_eq!(Outliers { slower_than: Some(5), ..RULES }.tick(), 1000);
     }
 }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use super::super::decide::balance::Balance;
+use super::super::decide::balance::{Balance, Common};
 use super::super::decide::circuit::Circuit;
 use super::super::decide::health::Health;
 use super::super::decide::outlier::Outliers;
@@ -302,7 +302,7 @@ async fn a_target_that_takes_no_more_streams_gets_another_connection() {
 #[tokio::test]
 async fn bounds_make_calls_fail_at_once() {
     let (target, asked) = hanging().await;
-    let circuit = Circuit { max_in_flight: 2, max_pending: 0 };
+    let circuit = Circuit { max_in_flight: 2, max_pending: 0, trip: None };
     let channel = tuned(vec![target], Settings { circuit, ..Settings::default() });
     let status = ask(&channel, "hello").await.status;
     assert_status(
@@ -336,7 +336,7 @@ async fn bounds_make_calls_fail_at_once() {
 #[tokio::test]
 async fn calls_that_have_something_in_common_go_to_the_same_target() {
     let targets = vec![named("a").await.0, named("b").await.0, named("c").await.0];
-    let balance = Balance::ConsistentHash(HeaderName::from_static("x-user"));
+    let balance = Balance::ConsistentHash(Common::Header(HeaderName::from_static("x-user")));
     let channel = tuned(targets, Settings { balance, ..Settings::default() });
     let by = |user: String| {
         let channel = channel.clone();

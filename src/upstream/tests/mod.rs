@@ -20,6 +20,7 @@ use super::settings::Settings;
 use super::target::Target;
 
 mod adaptive;
+mod balancing;
 mod failing;
 mod faults;
 mod hedged;
@@ -91,7 +92,7 @@ fn unframe(frame: &[u8]) -> &[u8] {
     message
 }
 
-fn fields(pairs: &[(&'static str, &str)]) -> HeaderMap {
+pub(super) fn fields(pairs: &[(&'static str, &str)]) -> HeaderMap {
     let pair = |&(name, value): &(&'static str, &str)| {
         (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
     };
@@ -143,7 +144,7 @@ fn method() -> Method {
     }
 }
 
-fn request(message: impl Into<Bytes>) -> Call {
+pub(super) fn request(message: impl Into<Bytes>) -> Call {
     Call {
         method: Arc::new(method()),
         origin: Origin::new(Dialect::Rest, "/v1/say".into()),

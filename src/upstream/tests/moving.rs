@@ -89,8 +89,7 @@ async fn a_call_that_waits_for_a_target_that_goes_is_sent_to_one_that_comes() {
 async fn what_is_known_of_a_target_goes_with_it() {
     let (bad, _) = failing(UNAVAILABLE).await;
     let ((good, _), (other, _)) = (named("good").await, named("other").await);
-    let outliers =
-        Outliers { consecutive_failures: 1, eject_for: Duration::from_secs(60), max_ejected: 1_000_000 };
+    let outliers = Outliers { consecutive_failures: 1, max_ejected: 1_000_000, ..Outliers::default() };
     let settings = Settings { outliers: Some(outliers), ..Settings::default() };
     let channel = Channel::new("shop", vec![bad.clone(), good.clone()], settings.clone(), 0);
     let ejected = |channel: &Channel| -> Vec<bool> {
@@ -141,7 +140,7 @@ async fn those_who_come_are_asked_for_their_health() {
 async fn without_targets_calls_fail_at_once() {
     let (target, _) = named("back").await;
     let settings = Settings::default();
-    let channel = Channel::new("shop", Vec::new(), settings.clone(), 0);
+    let channel = Channel::new("shop", Vec::<Target>::new(), settings.clone(), 0);
     assert!(channel.report().is_away());
     let status = refused(&channel).await;
     assert_status(

@@ -55,7 +55,7 @@ async fn a_backend_with_too_many_callers_answers_those_who_matter() {
                 plans: {pro: {priority: high}, free: {priority: low}}\n\
                 policies: {all: {require: {any: [api_key: {}]}, rate: by_plan}}\n";
     let setting =
-        Setting::of(1, "circuit: {adaptive: {}}", &["--workers", "8", "--delay", "50"], (place, rest));
+        Setting::of(&[&["--workers", "8", "--delay", "50"]], "circuit: {adaptive: {}}", (place, rest));
     let high = Load::start_with(setting.address(), 3, Method::Other, Some("pro-key"));
     // Before there are too many, it is learnt how long a call takes.
     wait_until(&setting, |learnt| learnt["base_us"].as_u64().is_some_and(|base| base > 0)).await;

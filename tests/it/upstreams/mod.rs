@@ -15,6 +15,8 @@ use crate::telemetry::scrape::Metered;
 mod failing;
 mod limits;
 pub(crate) mod load;
+mod measured;
+mod neighbours;
 mod page;
 mod returning;
 
@@ -35,12 +37,13 @@ impl Setting {
     /// The same with arguments for each backend.
     fn with(count: usize, settings: &str, arguments: &[&str]) -> Self {
         let place = tempfile::tempdir().unwrap();
-        Self::of(count, settings, arguments, (place, "services: [\"**\"]\n"))
+        Self::of(&vec![arguments; count], settings, (place, "services: [\"**\"]\n"))
     }
 
-    /// The same with what else the configuration says, and where it lies.
-    fn of(count: usize, settings: &str, arguments: &[&str], (place, rest): (TempDir, &str)) -> Self {
-        let backends: Vec<_> = (0..count).map(|_| python_server_with(ECHO, arguments)).collect();
+    /// A backend for each of these arguments, with what else the configuration says, and where it lies.
+    fn of(arguments: &[&[&str]], settings: &str, (place, rest): (TempDir, &str)) -> Self {
+        let backends: Vec<_> =
+            arguments.iter().map(|arguments| python_server_with(ECHO, arguments)).collect();
         let targets: Vec<_> =
             backends.iter().map(|backend| format!("http://{}", backend.address())).collect();
         let settings: String = settings.lines().map(|line| format!("    {}\n", line.trim())).collect();
@@ -56,6 +59,14 @@ impl Setting {
     fn restart(&mut self, index: usize) {
         let port = self.backends[index].address().port().to_string();
         self.backends[index].signal(rustix::process::Signal::KILL);
+        self.backends[index].wait();
+        self.backends[index] = python_server_with(ECHO, &["--port", &port]);
+    }
+
+    /// Lets a backend end in its own way, and starts it again where it was.
+    fn leave_and_return(&mut self, index: usize) {
+        let port = self.backends[index].address().port().to_string();
+        self.backends[index].hang_up();
         self.backends[index].wait();
         self.backends[index] = python_server_with(ECHO, &["--port", &port]);
     }
