@@ -198,7 +198,7 @@ fn take(source: &Source, place: Option<Place>, problems: &mut Problems) {
     if let Some(endpoints) = endpoints {
         return source.give(endpoints);
     }
-    source.fail(reason(&found));
+    source.fail(&reason(&found));
     for problem in found.in_order() {
         let mut problem = problem.clone();
         if source.is_known() {
@@ -241,7 +241,7 @@ pub(super) fn read_again<'a>(sources: impl Iterator<Item = &'a Arc<Source>>) {
         let mut problems = Problems::default();
         match read(source, None, &mut problems) {
             Some(endpoints) => source.give(endpoints),
-            None => source.fail(reason(&problems)),
+            None => source.fail(&reason(&problems)),
         }
     }
 }

@@ -212,7 +212,7 @@ impl Source {
                 let endpoints = answer.places.iter().map(endpoint).collect();
                 self.take(answer.places, endpoints, Some(after_answer(answer.ttl)));
             }
-            Err(why) => self.fail(why),
+            Err(why) => self.fail(&why),
         }
     }
 
@@ -222,13 +222,13 @@ impl Source {
     }
 
     /// There is no answer this time. What was known goes on.
-    pub fn fail(&self, why: String) {
+    pub fn fail(&self, why: &str) {
         self.meters.failed.add(1);
         let (failures, targets) = {
             let mut state = self.state();
             state.failures = state.failures.saturating_add(1);
             state.due = Some(Instant::now() + after_failures(state.failures));
-            state.failure = Some(why.clone());
+            state.failure = Some(why.to_owned());
             (state.failures, state.endpoints.len())
         };
         // Once, not every time.

@@ -281,6 +281,8 @@ fn every_key_is_read() {
     let servers: Vec<_> = config.resolver.servers.iter().map(|server| server.value.0.to_string()).collect();
     assert_eq!(servers, ["10.0.0.2:53", "[fd00::2]:5353"]);
     assert_eq!(config.resolver.timeout.value, secs(1));
+    let found = config.upstreams.find("found").unwrap();
+    assert!(found.targets.iter().all(|target| target.url.is_found()));
     assert_eq!((reload.files.value, reload.reflection.value), (Duration::from_millis(500), secs(5)));
     assert_eq!(reload.breaking_changes.value, BreakingChanges::Refuse);
 

@@ -143,7 +143,7 @@ async fn it_begins_without_an_answer_and_serves_when_there_is_one() {
     let setting = Setting::new(&target, &[], names, |_| {});
     let log = unbroken(&setting.gateway.server.printed());
     assert!(log.contains("is known: there is no such name"), "{log}");
-    assert_eq!(client::get(setting.gateway.metrics, "/readyz").await.status, 200);
+    assert_eq!(client::get(setting.gateway.metrics, "/livez").await.status, 200);
     setting.names.set("echo.test", Say::addresses(60, &[1]));
     let start = Instant::now();
     while client::get(setting.address(), "/v1/echo/x").await.status != 200 {
