@@ -31,7 +31,6 @@ pub(super) async fn answer(State(gateway): State<Arc<dyn Gateway>>) -> Response 
                 json!({
                     "target": target.target,
                     "source": target.source,
-                    "weight": target.weight,
                     "open": target.open,
                     "opening": target.opening,
                     "resting": target.resting,

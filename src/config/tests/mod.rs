@@ -456,7 +456,7 @@ fn every_leaf_keeps_its_place() {
     assert_eq!(text(config.routes[0].path.place), "\"/v1/orders/{id}\"");
     assert_eq!(text(config.http.body.place), "8MiB");
     let position = problems.sources.position(config.routes[1].call.as_ref().unwrap().place.unwrap());
-    assert_eq!(position, Some(("transom.yaml", 77, 11)));
+    assert_eq!(position, Some(("transom.yaml", 83, 11)));
 }
 
 /// What YAML takes for a number, a truth value or nothing else than a text stays what was written.

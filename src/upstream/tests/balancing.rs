@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-use super::super::source::Feed;
 use super::super::decide::balance::{Balance, Common};
 use super::super::decide::circuit::{Circuit, Trip};
 use super::super::decide::outlier::Outliers;
+use super::super::source::Feed;
 use super::super::target::Endpoint;
 use super::failing::{UNAVAILABLE, counted, failing, named};
 use super::*;
