@@ -373,7 +373,7 @@ impl Core {
         });
         let place = match shared.balance {
             Balance::RoundRobin => smooth(candidates),
-            _ => least_of_shares(candidates, random::next()),
+            _ => least_of_shares(&candidates, random::next()),
         };
         let link = place.and_then(|place| up.clone().nth(place));
         link.and_then(Link::connection).map_or(Pick::Nobody, Pick::Up)

@@ -84,7 +84,7 @@ pub(in crate::upstream) fn smooth<'a>(candidates: impl Iterator<Item = Shared<'a
 /// As [`least_request`], where shares differ: the one whose turn it is, unless one at random has so few calls in flight for
 /// its share that it has no more with this one. `None` only without candidates.
 pub(in crate::upstream) fn least_of_shares<'a>(
-    candidates: impl Iterator<Item = Shared<'a>> + Clone,
+    candidates: &(impl Iterator<Item = Shared<'a>> + Clone),
     random: u64,
 ) -> Option<usize> {
     let first = smooth(candidates.clone())?;
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_call_goes_where_fewer_are_in_flight_for_the_share() {
-        let least = |all: Vec<Shared<'_>>| least_of_shares(all.iter().copied(), 0).unwrap();
+        let least = |all: Vec<Shared<'_>>| least_of_shares(&all.iter().copied(), 0).unwrap();
         for (shares, loads, expected) in [
             // Nothing in flight: by turns.
             (&[3, 1][..], &[0, 0][..], &[0, 0, 1, 0][..]),
@@ -325,7 +325,7 @@ mod tests {
         ] {
             assert_eq!(turns(shares, loads, 4, least), expected, "{shares:?} {loads:?}");
         }
-        assert_eq!(least_of_shares([].into_iter(), 5), None);
+        assert_eq!(least_of_shares(&[].into_iter(), 5), None);
     }
 
     #[test]
