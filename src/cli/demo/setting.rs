@@ -47,7 +47,7 @@ impl Setting {
         for (name, address) in &self.shop {
             write(format_args!("  {name}: http://{address}"));
         }
-        text + SERVICES + DASHBOARD
+        text + SERVICES + USERS + DASHBOARD
     }
 }
 
@@ -63,11 +63,25 @@ const SERVICES: &str = "\
 services:
   - { service: bookstore.v1.*, upstream: demo }
   - { service: chat.v1.*, upstream: demo }
-  - { service: users.v1.*, upstream: users }
+  - users.v1.*
   - { service: users.v2.*, upstream: users }
   - { service: orders.v1.*, upstream: orders }
   - { service: offers.v1.*, upstream: offers }
   - { service: pages.v1.*, upstream: pages }
+";
+
+/// Callers of the first version of the users are answered by the second one, and are told that theirs ends.
+const USERS: &str = "\
+translations:
+  - service: users.v1.Users
+    by: users.v2.Users
+    messages:
+      users.v1.User:
+        fields: { full_name: display_name, email: contact.email }
+        answer: { drop: [segment, contact.phone] }
+versions:
+  - { name: v1, match: [{ path: /v1/users }], services: [users.v1.Users], deprecated: 2026-01-01, successor: /v2/users }
+  - { name: v2, match: [{ path: /v2/users }], default: true, services: [users.v2.Users] }
 ";
 
 /// A route that answers with what three services say.
