@@ -142,11 +142,10 @@ pub(super) fn expose<'c>(
     commons.review(problems);
     // What is not defined here may be defined by an upstream that could not be asked, about which there is a word.
     if is_complete {
-        versions.report_unused(
-            &exposed,
-            &offers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
-            problems,
-        );
+        // Those that are translated are exposed behind these, or it is said why not.
+        let translated = translated.iter().map(|translation| &**translation.service);
+        let known: Vec<&str> = offers.iter().map(|(name, _)| name.as_str()).collect();
+        versions.report_unused(&exposed, (&known, translated), problems);
         report_unused(config, &is_used, &offers, problems);
     }
     exposed

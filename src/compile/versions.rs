@@ -80,12 +80,19 @@ impl<'c> Assignment<'c> {
     }
 
     /// Reports patterns that no exposed service fits: an error if one names a service, else a warning. `known` are the
-    /// services that upstreams define.
-    pub(super) fn report_unused(&self, exposed: &[Exposed<'_>], known: &[&str], problems: &mut Problems) {
+    /// services that upstreams define, and `others` those that will be exposed besides.
+    pub(super) fn report_unused<'n>(
+        &self,
+        exposed: &[Exposed<'_>],
+        (known, others): (&[&str], impl Iterator<Item = &'n str> + Clone),
+        problems: &mut Problems,
+    ) {
         for version in self.versions {
             for entry in &*version.services {
                 let pattern = &entry.service;
-                if exposed.iter().any(|method| pattern.matches(method.service())) {
+                let is_used = exposed.iter().any(|method| pattern.matches(method.service()))
+                    || others.clone().any(|name| pattern.matches(name));
+                if is_used {
                     continue;
                 }
                 let name = quote(&version.name);

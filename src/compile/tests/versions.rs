@@ -215,3 +215,41 @@ async fn what_breaks_is_found_by_version() {
     let renamed = yaml.replace("name: v2", "name: v3");
     assert_eq!(said(&generation(&renamed).await), [""; 0], "by configuration");
 }
+
+/// One that is translated has no upstream in a version, as it is answered in the same way in each.
+#[tokio::test]
+async fn translated_services_belong_to_versions_as_others() {
+    let yaml = |assigned: &str| {
+        format!(
+            "upstreams:\n  two: {{targets: [\"http://127.0.0.1:2\"], descriptors: [{{protos: {{include: [.], files: [two.proto]}}}}]}}\n\
+             services: [\"**\"]\n\
+             translations:\n  - {{service: old.Users, by: shop.Users, descriptors: [{{protos: {{include: [.], files: [old.proto]}}}}]}}\n\
+             versions:\n  - {{name: v1, match: [{{path: /v1}}], services: {assigned}}}\n  \
+             - {{name: v2, default: true, services: [shop.Users]}}\n"
+        )
+    };
+    let folder = folder(
+        "==== old.proto\nsyntax = \"proto3\"; package old; message User { string id = 1; }\n\
+         service Users { rpc Get(User) returns (User); }\n\
+         ==== two.proto\nsyntax = \"proto3\"; package shop; message User { string id = 1; }\n\
+         service Users { rpc Get(User) returns (User); }\n",
+    );
+    let (snapshot, problems) = compiled(&yaml("[old.*]"), folder.path()).await;
+    let snapshot = snapshot.unwrap_or_else(|| panic!("{problems}"));
+    let v1 = &*version(&snapshot, "v1").surface;
+    assert_eq!((methods(v1), methods(&snapshot.surface)), (vec!["old.Users/Get"], vec!["shop.Users/Get"]));
+    assert_eq!(reached(v1, "POST /old.Users/Get"), "two");
+    assert_eq!(v1.methods["old.Users/Get"].endpoint.version.as_deref(), Some("v1"));
+
+    let (snapshot, problems) = compiled(&yaml("{old.Users: two}"), folder.path()).await;
+    let said = problems.to_string();
+    assert!(snapshot.is_none(), "{said}");
+    for text in [
+        "The service old.Users has no upstream of its own, as it is translated, but here is one for it.",
+        "transom.yaml:7:60",
+        "translated here",
+        "Name no upstream here, or remove the translation.",
+    ] {
+        assert!(said.contains(text), "{text}: {said}");
+    }
+}
