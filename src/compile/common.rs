@@ -86,12 +86,10 @@ impl<'c> Commons<'c> {
 
     /// Warns of methods for which nobody finds out who calls, where calls are balanced by that.
     pub(super) fn review_claims(&self, exposed: &[Exposed<'_>], problems: &mut Problems) {
-        for (position, one) in self.upstreams.iter().enumerate() {
+        for one in &self.upstreams {
             let Some(hashed @ Hashed::Claim(name)) = one.hashed else { continue };
             let open = exposed.iter().filter(|exposed| {
-                exposed.upstream == position
-                    && exposed.endpoint.upstream == one.name
-                    && exposed.endpoint.policies.is_empty()
+                exposed.endpoint.upstream == one.name && exposed.endpoint.policies.is_empty()
             });
             let open: Vec<_> = open.map(|exposed| exposed.endpoint.full_name.as_str()).collect();
             if open.is_empty() {

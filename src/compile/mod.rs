@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::config::problem::Problems;
 use crate::config::service::Service as Settings;
+use crate::route::prefix::Prefix;
 use crate::schema::Schema;
 use crate::snapshot::version::Versions;
 use crate::snapshot::{Limits, Snapshot, Sockets, Tls};
@@ -225,7 +226,7 @@ pub fn compile(
 /// The beginnings of paths that name a version and nothing else, and behind which routes are looked for.
 fn stripped(versions: &Versions) -> Vec<&str> {
     let alone = versions.ways.iter().filter(|way| way.condition.is_empty() && way.media_type.is_empty());
-    alone.filter(|way| way.strips).filter_map(|way| way.prefix.as_deref()).collect()
+    alone.filter(|way| way.strips).filter_map(|way| way.prefix.as_ref().map(Prefix::as_str)).collect()
 }
 
 /// Scheme and host of a URL, without its path.

@@ -18,9 +18,11 @@ use crate::config::place::Located;
 use crate::config::problem::{Problem, Problems, quote};
 use crate::config::service::Service as Settings;
 use crate::config::settings::word::nearest;
+use crate::config::value::prefix::Prefix as PathPrefix;
 use crate::config::version::{self as settings, Match};
 use crate::document::comments::Comments;
 use crate::route::condition::{Condition, Host, Wanted};
+use crate::route::prefix::Prefix;
 use crate::snapshot::fixed::Fixed;
 use crate::snapshot::service::{Documents, Services};
 use crate::snapshot::surface::Surface;
@@ -125,6 +127,16 @@ impl<'c> Assignment<'c> {
     }
 }
 
+/// The beginning of a path; it is told if that is none, so that nothing is served by it.
+fn prefix(written: &Located<PathPrefix>, problems: &mut Problems) -> Option<Prefix> {
+    let parsed = Prefix::parse(written.as_str());
+    let told = parsed.inspect_err(|error| {
+        let problem = Problem::error(format!("{} cannot name a version: {error}", quote(written.as_str())));
+        problems.push(problem.at(written.place).hint("Write whole segments, such as /v1 or /shop/v1."));
+    });
+    told.ok()
+}
+
 /// What surfaces are made of.
 pub(super) struct Making<'m, 'c> {
     pub(super) config: &'c Config,
@@ -170,7 +182,7 @@ impl<'c> Making<'_, 'c> {
         let all = named;
         let ways = all.iter().enumerate().map(|(place, named)| Way {
             version: named.version,
-            prefix: named.written.path.as_ref().map(|path| path.as_str().into()),
+            prefix: named.written.path.as_ref().and_then(|path| prefix(path, problems)),
             // Of what is not there any more, everything is known by what stands behind it.
             strips: versions[named.version].strip.value || versions[named.version].services.is_empty(),
             condition: named.condition.clone(),

@@ -51,7 +51,11 @@ pub(super) fn answer(
 /// Whether the gateway is asked how it fares, rather than a backend.
 fn asks_for_health(view: View<'_>, head: &Head) -> bool {
     let own = head.uri.path().strip_prefix('/').and_then(|name| view.surface.methods.get(name));
-    own.is_some_and(|own| own.endpoint.upstream().is_none() && own.endpoint.service() == HEALTH)
+    let is_own = own.is_some_and(|own| own.endpoint.upstream().is_none() && own.endpoint.service() == HEALTH);
+    // By the name of the method, and not by a route that fits its path by chance.
+    let calls =
+        |spoken| matches!(spoken, Spoken::Grpc | Spoken::GrpcWeb | Spoken::Connect | Spoken::ConnectStream);
+    is_own && calls(Spoken::by(view, head))
 }
 
 /// Whether a browser asks for something to show.

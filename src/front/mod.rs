@@ -175,6 +175,9 @@ impl Front {
                 let found = match &route.target().action {
                     Action::Call(found) => found,
                     Action::Fixed(fixed) => {
+                        if let Some(status) = caller.gone.as_ref().and_then(|gone| gone.of_shared()) {
+                            return refuse(status);
+                        }
                         let answer = fixed::answer(fixed, head, &route.raw(head.uri.path()));
                         seen.fixed = Some(Arc::clone(fixed));
                         return answer;

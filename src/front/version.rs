@@ -13,6 +13,7 @@ use super::target;
 use super::view::View;
 use crate::call;
 use crate::codec::multipart::parameters;
+use crate::route::prefix::Prefix;
 use crate::route::query::pairs;
 use crate::snapshot::surface::Surface;
 use crate::snapshot::version::{Version, Versions, Way};
@@ -45,6 +46,11 @@ pub(super) struct Gone {
 }
 
 impl Gone {
+    /// What is told in place of what all versions share.
+    pub(super) fn of_shared(&self) -> Option<&Status> {
+        self.is_named.then_some(&self.status)
+    }
+
     /// What a call of a method is told in place of being made.
     pub(super) fn of(&self, endpoint: &Endpoint) -> Option<&Status> {
         (self.is_named || endpoint.version.is_some()).then_some(&self.status)
@@ -62,13 +68,15 @@ pub(super) fn asked<'s>(
     let version = position.and_then(|position| versions.list.get(position));
     let mut prefix = "";
     if let Some((way, version)) = way.zip(version) {
-        let begins = way.prefix.as_deref().unwrap_or_default();
-        let rest = head.uri.path().get(begins.len()..).unwrap_or_default();
-        let is_stripped = !begins.is_empty() && (way.strips || is_fixed(&version.surface, rest));
-        prefix = if is_stripped { begins } else { "" };
+        let begins = way.prefix.as_ref();
+        let path = head.uri.path();
+        let rest = begins.and_then(|begins| begins.rest(path));
+        let stripped = rest.filter(|rest| way.strips || is_fixed(&version.surface, rest));
+        prefix = begins.filter(|_| stripped.is_some()).map_or("", Prefix::as_str);
+        let length = stripped.map_or(0, |rest| path.len() - rest.len());
         let names: Vec<&str> = way.condition.query.iter().map(|(name, _)| &**name).collect();
-        if is_stripped || !names.is_empty() {
-            take_out(prefix.len(), &names, &mut head.uri);
+        if stripped.is_some() || !names.is_empty() {
+            take_out(length, &names, &mut head.uri);
         }
     }
     let is_over = version.is_some_and(|version| version.is_over(now));
@@ -136,16 +144,11 @@ impl<'s> Asked<'s> {
 
 /// Whether a request names a version in this way.
 fn holds(way: &Way, head: &Head) -> bool {
-    let begins = way.prefix.as_deref().is_none_or(|prefix| is_below(head.uri.path(), prefix));
+    let begins = way.prefix.as_ref().is_none_or(|prefix| prefix.rest(head.uri.path()).is_some());
     let asked = call::asked::Asked::of(&head.uri, &head.headers);
     begins
         && way.condition.holds(&asked)
         && way.media_type.iter().all(|wanted| has_parameter(&head.headers, wanted))
-}
-
-/// Whether a path is that of the prefix or below it.
-fn is_below(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether a path is one that Transom gives to methods, services and documents of the surface.
@@ -218,10 +221,26 @@ mod tests {
 
     #[test]
     fn prefixes_hold_for_whole_segments() {
-        for (path, expected) in
-            [("/v1", true), ("/v1/", true), ("/v1/a", true), ("/v10", false), ("/v1:a", false), ("/", false)]
-        {
-            assert_eq!(is_below(path, "/v1"), expected, "{path}");
+        let way = Way {
+            version: 0,
+            prefix: Some(Prefix::parse("/v1").unwrap()),
+            strips: false,
+            condition: Default::default(),
+            media_type: Vec::new(),
+            vary: None,
+        };
+        // However they are spelt, as routes are.
+        for (path, expected) in [
+            ("/v1", true),
+            ("/v1/", true),
+            ("/v1/a", true),
+            ("/%76%31/a", true),
+            ("/v10", false),
+            ("/v1:a", false),
+            ("/", false),
+        ] {
+            let (parts, ()) = http::Request::get(path).body(()).unwrap().into_parts();
+            assert_eq!(holds(&way, &Head::from(parts)), expected, "{path}");
         }
     }
 

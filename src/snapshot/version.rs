@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue};
 use super::surface::Surface;
 use super::usage::Usage;
 use crate::route::condition::Condition;
+use crate::route::prefix::Prefix;
 use crate::status::Status;
 
 /// The versions of an API that are served side by side.
@@ -62,7 +63,7 @@ pub struct Way {
     /// The position of the version.
     pub version: usize,
     /// The beginning of the path, in whole segments: `/v1`.
-    pub prefix: Option<Box<str>>,
+    pub prefix: Option<Prefix>,
     /// Whether routes are looked for without it.
     pub strips: bool,
     /// What the host, headers and the query have to say.

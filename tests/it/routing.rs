@@ -369,6 +369,12 @@ async fn a_file_switches_maintenance() {
     assert_eq!((page.status.as_u16(), &*page.body), (503, &b"<h1>Closed</h1>"[..]));
     let health = client::post(address, "/grpc.health.v1.Health/Check", &json!({})).await;
     assert_eq!(health.json(), json!({"status": "SERVING"}));
+    // A route that fits that path is no way around.
+    let xml = [("content-type", "application/xml")];
+    let around =
+        client::send(address, Version::Http1, "POST", "/grpc.health.v1.Health/Check", &xml, "<x/>").await;
+    let put = client::send(address, Version::Http1, "PUT", "/grpc.health.v1.Health/Check", &[], "{}").await;
+    assert_eq!((around.status.as_u16(), put.status.as_u16()), (503, 503));
     let ready = get(setting.admin, "/readyz").await.json();
     assert_eq!((&ready["ready"], &ready["maintenance"]), (&json!(true), &json!(true)));
     let metrics = String::from_utf8(get(setting.admin, "/metrics").await.body.to_vec()).unwrap();

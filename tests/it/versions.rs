@@ -267,6 +267,32 @@ async fn a_default_that_has_ended_leaves_what_versions_share() {
     }
 }
 
+/// What all versions share is gone with the version that is named, however its path is spelt, and with pages and redirects.
+#[tokio::test]
+async fn a_version_that_has_ended_takes_everything_along() {
+    let setting = Setting::new(
+        "routes:\n  - {path: /help, method: GET, answer: {body: helped}}\n  - {path: /away, method: GET, redirect: {to: /help}}\n\
+         versions:\n  - {name: v1, match: [{path: /v1}], strip: true, services: {shop.Users: one}, sunset: 2020-01-01}\n",
+    );
+    for (target, status) in [
+        ("/help", 200),
+        ("/away", 307),
+        ("/pages/7", 200),
+        ("/v1/help", 410),
+        ("/v1/away", 410),
+        ("/v1/pages/7", 410),
+        ("/%76%31/help", 410),
+        ("/%76%31/pages/7", 410),
+    ] {
+        let answer = setting.get(target, &[]).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("sunset").is_some()),
+            (status, status == 410),
+            "{target}"
+        );
+    }
+}
+
 /// A browser asks before it sends the header that names a version.
 #[tokio::test]
 async fn browsers_may_ask_for_any_version() {

@@ -49,3 +49,32 @@ async fn methods_are_told_with_the_upstreams_that_they_have() {
     let endpoint = &snapshot.unwrap().surface.methods["s.S/Get"].endpoint;
     assert!(endpoint.split == Default::default());
 }
+
+/// What answers for a method that is translated chooses by the same head of the request.
+#[tokio::test]
+async fn translated_methods_bring_along_what_upstreams_are_chosen_by() {
+    let old = "==== old.proto\nsyntax = \"proto3\"; package o; message M { string id = 1; } service S { rpc Get(M) returns (M); }\n";
+    let folder = folder(&format!("{FILES}{old}"));
+    let yaml = |upstream: &str| {
+        format!(
+            "{UPSTREAMS}services:\n  - o.S\n  - service: s.S\n    upstream: one\n    split: [{{upstream: two, query: {{beta: \
+             '1'}}}}]\ntranslations:\n  - {{service: o.S, by: s.S, upstream: {upstream}, descriptors: [{{protos: {{include: \
+             [.], files: [old.proto]}}}}]}}\n"
+        )
+    };
+    let (snapshot, problems) = compiled(&yaml("one"), folder.path()).await;
+    let snapshot = snapshot.unwrap_or_else(|| panic!("{problems}"));
+    let split = &snapshot.surface.methods["o.S/Get"].endpoint.split;
+    assert!(split.needs_head && split.query.iter().any(|name| &**name == "beta"), "{split:?}");
+
+    // From another upstream it would be answered without the policies that it has.
+    let (snapshot, problems) = compiled(&yaml("two"), folder.path()).await;
+    let said = problems.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(snapshot.is_none(), "{said}");
+    for text in [
+        "is exposed from the upstream \"one\"",
+        "Name the same upstream in both, or a service that is not exposed.",
+    ] {
+        assert!(said.contains(text), "{text}: {said}");
+    }
+}

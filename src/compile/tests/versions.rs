@@ -135,7 +135,14 @@ async fn ways_are_looked_at_from_the_more_specific_one() {
             let names = condition.headers.iter().chain(&condition.query).chain(&condition.cookies);
             let mut names: Vec<_> = names.map(|(name, _)| &**name).collect();
             names.extend(way.media_type.iter().map(|(name, _)| &**name));
-            (way.version, way.prefix.as_deref().unwrap_or_default(), host, names.join(","), way.strips, vary)
+            (
+                way.version,
+                way.prefix.as_ref().map_or("", |prefix| prefix.as_str()),
+                host,
+                names.join(","),
+                way.strips,
+                vary,
+            )
         })
         .collect();
     let way = |version, prefix, host: &str, name: &str, strips, vary| {

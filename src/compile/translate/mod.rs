@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::aggregate::method_place;
 use super::aggregate::request::among;
+use super::common::Commons;
 use super::descriptors::Catalogue;
 use super::policies::Policies;
 use super::services::{Exposed, Sought, Subject, endpoint, settings_of};
@@ -159,6 +160,7 @@ impl<'c> Interpreter<'_, 'c> {
             (None, _) => None,
         };
         if let Some((upstream, schema)) = chosen {
+            self.check_exposed(translation, *upstream, exposed, problems)?;
             return Some(Answering { schema: Arc::clone(schema), upstream: Some(*upstream) });
         }
         if !self.is_complete {
@@ -192,6 +194,32 @@ impl<'c> Interpreter<'_, 'c> {
         None
     }
 
+    /// Refuses that a service is exposed from other upstreams only than the one that is to answer, as its policies would hold
+    /// there and not here.
+    fn check_exposed(
+        &self,
+        translation: &Translation,
+        upstream: usize,
+        exposed: &[Exposed<'_>],
+        problems: &mut Problems,
+    ) -> Option<()> {
+        let (by, name) = (&translation.by, &*self.upstreams[upstream].name);
+        let mut elsewhere = exposed.iter().filter(|exposed| exposed.service() == &*by.value);
+        let other = elsewhere.clone().find_map(|exposed| exposed.endpoint.upstream());
+        if other.is_none() || elsewhere.any(|exposed| exposed.endpoint.upstream() == Some(name)) {
+            return Some(());
+        }
+        let text = format!(
+            "The service {} is exposed from the upstream {:?}, but {name:?} is to answer here, where its policies do not hold.",
+            by.value,
+            other.unwrap_or_default()
+        );
+        let place = translation.upstream.as_ref().and_then(|name| name.place).or(by.place);
+        let hint = "Name the same upstream in both, or a service that is not exposed.";
+        problems.push(Problem::error(text).at(place).hint(hint));
+        None
+    }
+
     /// The methods of a translated service.
     fn service(&self, found: &Found<'c>, exposed: &mut Vec<Exposed<'c>>, problems: &mut Problems) {
         let Some(pairs) = pairs(found, problems) else { return };
@@ -212,7 +240,7 @@ impl<'c> Interpreter<'_, 'c> {
     /// The versions that a translated service belongs to; none for all of them. It is answered in the same way in each.
     fn versions_of(&self, found: &Found<'c>, problems: &mut Problems) -> Vec<Option<usize>> {
         let (service, settings) = (&found.translation.service, found.settings);
-        let sought = self.versions.of(&service.value, settings, |_| true);
+        let sought = self.versions.of(&service.value, settings, |_| false);
         let version = |wanted: Sought<'c>| {
             let named = wanted
                 .upstream
@@ -251,7 +279,12 @@ impl<'c> Interpreter<'_, 'c> {
         let (method, answers): (_, Arc<dyn CallService>) = match (own, upstream) {
             (Some(own), _) => (Arc::clone(&own.endpoint.method), Arc::clone(&own.endpoint.service)),
             (None, Some(upstream)) => {
-                (Arc::new(called(pair.other, &other, &upstream.name)?), Arc::clone(&upstream.service))
+                let (schema, name) = (&answering.schema, answering.schema.text(pair.other.name()));
+                let place = method_place(schema, &translation.by.value, name)?;
+                let subject = Subject { schema, service: &schema.services()[place.0], method: pair.other };
+                let position = answering.upstream?;
+                let answers = Commons::of(self.config).answers(position, upstream, &subject);
+                (Arc::new(called(pair.other, &other, &upstream.name)?), answers)
             }
             (None, None) => return None,
         };
@@ -272,6 +305,11 @@ impl<'c> Interpreter<'_, 'c> {
         let subject = Subject { schema, service: &schema.services()[place.0], method: pair.own };
         let mut endpoint = endpoint(self.config, settings, None, Arc::new(translated), &subject, problems)?;
         endpoint.version = self.versions.name(version);
+        if let Some(own) = own {
+            // What the choice of an upstream is made by has to come along, and is nobody's field.
+            endpoint.split.needs_head = own.endpoint.split.needs_head;
+            endpoint.split.query.clone_from(&own.endpoint.split.query);
+        }
         endpoint.upstream = match (own, upstream) {
             (_, Some(upstream)) => upstream.name.clone(),
             (own, None) => own?.endpoint.upstream.clone(),

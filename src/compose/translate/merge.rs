@@ -1,11 +1,10 @@
 //! Unusual wire: single messages in pieces, several members of a oneof, single values that become lists and come more
 //! than once. By protobuf's rules what comes later joins or replaces what came before; here that is done beforehand.
 
-use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
 
 use super::run::fits;
-use super::table::{Action, Field, Layout, Node, Table};
+use super::table::{Action, Field, Layout, Table};
 use crate::compose::source::GROUPS;
 use crate::wire::WireType;
 use crate::wire::reader::{Error, Reader};
@@ -59,9 +58,9 @@ pub(super) fn merged(table: &Table, node: usize, wire: &[u8]) -> Result<Vec<u8>,
             out.extend_from_slice(raw);
             continue;
         }
-        let ends = others(node, field);
-        if !ends.is_empty() {
-            single.retain(|number, _| !ends.contains(number));
+        if field.oneof != 0 {
+            let is_other = |other: &Field| other.oneof == field.oneof && other.number != field.number;
+            single.retain(|_, gathered| !is_other(gathered.field));
         }
         let piece = if field.layout == Layout::Message { content.unwrap_or_default() } else { raw };
         match single.entry(number) {
@@ -94,15 +93,6 @@ struct Gathered<'w> {
     field: &'w Field,
     /// All pieces of a message, or the field as it came last.
     pieces: Vec<&'w [u8]>,
-}
-
-/// The numbers of the other members of its oneof.
-fn others(node: &Node, field: &Field) -> HashSet<u32> {
-    let is_other = |other: &&Field| other.oneof == field.oneof && other.number != field.number;
-    match field.oneof {
-        0 => HashSet::new(),
-        _ => node.fields.iter().filter(is_other).map(|other| other.number).collect(),
-    }
 }
 
 /// The node whose fields are moved out of a message.

@@ -66,9 +66,26 @@ impl Name {
     }
 }
 
+/// Why a mask becomes nothing.
+#[derive(Debug)]
+pub(super) enum MaskError {
+    /// It is no mask.
+    Wire(Error),
+    /// This path has no counterpart.
+    Path(String),
+    /// It is too long.
+    Long,
+}
+
+impl From<Error> for MaskError {
+    fn from(error: Error) -> Self {
+        Self::Wire(error)
+    }
+}
+
 impl Renaming {
-    /// What a google.protobuf.FieldMask becomes, or the path that has no counterpart.
-    pub(super) fn mask(&self, wire: &[u8]) -> Result<Result<Vec<u8>, String>, Error> {
+    /// What a google.protobuf.FieldMask becomes, of so many bytes at most: one path may become many.
+    pub(super) fn mask(&self, wire: &[u8], length: usize) -> Result<Vec<u8>, MaskError> {
         let mut out = Vec::with_capacity(wire.len());
         let mut reader = Reader::new(wire);
         while !reader.is_at_end() {
@@ -84,11 +101,14 @@ impl Renaming {
             }
             let others = self.all(&path);
             if others.is_empty() && self.is_strict {
-                return Ok(Err(path.chars().take(200).collect()));
+                return Err(MaskError::Path(path.chars().take(200).collect()));
             }
             others.iter().for_each(|other| writer::bytes(&mut out, 1, other.as_bytes()));
+            if out.len() > length {
+                return Err(MaskError::Long);
+            }
         }
-        Ok(Ok(out))
+        Ok(out)
     }
 
     /// What a `google.rpc.BadRequest` becomes, whose violations name fields. Nothing if it is not valid.

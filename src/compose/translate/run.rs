@@ -1,6 +1,7 @@
 //! One message by its table.
 
 use super::merge;
+use super::names::MaskError;
 use super::number::{Convert, Unfit};
 use super::table::{Action, Field, Layout, Node, Table, Tables, To, Width};
 use crate::compose::source::GROUPS;
@@ -238,7 +239,12 @@ impl Run<'_> {
                 self.node(table, *inner, value.content()?, depth + 1, frame, out)?;
             }
             Action::Mask(to, renaming) => {
-                let content = renaming.mask(value.content()?)?.map_err(Flaw::Mask)?;
+                let content = match renaming.mask(value.content()?, self.bounds.length) {
+                    Ok(content) => content,
+                    Err(MaskError::Wire(error)) => return Err(error.into()),
+                    Err(MaskError::Path(path)) => return Err(Flaw::Mask(path).into()),
+                    Err(MaskError::Long) => return Err(Flaw::Long.into()),
+                };
                 let out = frame.slot(to.slot, out);
                 writer::bytes(out, to.number, &content);
                 frame.keep_away(to, false);
