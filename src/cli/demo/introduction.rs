@@ -51,8 +51,7 @@ Try, in another terminal:
     curl -N '{url}/v1/dashboard/ada?live=true&changes=3' -H 'accept: text/event-stream'
 
   A user as the first version of the service tells it, which is translated and has an end, and as the second does:
-    curl -i '{url}/v1/users/ada'
-    curl '{url}/v2/users/ada'
+    curl -i '{url}/v1/users/ada' '{url}/v2/users/ada'
 
   An error, with the field that is wrong:
     curl '{url}/v1/shelves/fiction/books' --json '{{\"title\": 7}}'
