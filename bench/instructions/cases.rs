@@ -24,6 +24,8 @@ const GUARDED: &str = "guarded.yaml";
 const KEYED: &str = "keyed.yaml";
 /// That again, with two rates that the caller does not reach.
 const LIMITED: &str = "limited.yaml";
+/// For callers with a token.
+const TOKEN: &str = "token.yaml";
 /// With a route that is made of three.
 const AGGREGATE: &str = "aggregate.yaml";
 
@@ -109,6 +111,15 @@ pub(crate) fn requests(corpus: &Path) -> Result<Vec<Case>, Box<dyn Error>> {
             answer: Answer::Message(file("mixed_200.wire")?),
             expected: file("mixed_200.json")?,
             config: LIMITED,
+            times: 1000,
+        },
+        Case {
+            // The same token each time, so that its signature is checked once.
+            name: "small GET, with a token",
+            request: head("GET", "/v1/shops/central/orders/3538602242", &bearer()).into_bytes(),
+            answer: Answer::Message(file("mixed_200.wire")?),
+            expected: file("mixed_200.json")?,
+            config: TOKEN,
             times: 1000,
         },
         Case {
@@ -235,6 +246,16 @@ fn head(method: &str, path: &str, fields: &str) -> String {
 
 /// A key as `transom keys new` makes it; its hash is in `keys.yaml`.
 const KEY: &str = "trk_5vVNb1jVBgbxV1yXGBJjI0YCn1WHnUw3rP0J4YrPqEd000000";
+
+/// A token of the key in `jwks.json`, for somebody with the role of a buyer, until the year 9999.
+fn bearer() -> String {
+    const HEADER: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImJlbmNoIiwidHlwIjoiSldUIn0";
+    const CLAIMS: &str = "eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUiLCJhdWQiOiJzaG9wIiwic3ViIjoic29tZWJvZHkiLCJleHAiOjI1\
+        MzQwMjMwMDc5OSwiaWF0IjoxNzUwMDAwMDAwLCJyb2xlcyI6WyJidXllciJdfQ";
+    const SIGNATURE: &str =
+        "JCKutDiBuZrvP-EkK33xYMlSXFpIjxdr5QCp3yAfREdXAeRZCY39UIF5O740NQiL8SAsRpqGu1m2CTIl2VLbzQ";
+    format!("authorization: Bearer {HEADER}.{CLAIMS}.{SIGNATURE}\r\n")
+}
 
 /// How many messages a stream has.
 const STREAMED: usize = 1000;
