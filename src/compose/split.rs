@@ -4,7 +4,7 @@
 //! given boxed. Choosing reads nothing of the message and waits for nothing; who is not chosen for anything else goes where
 //! all calls went without it.
 //!
-//! A share takes callers, not calls, where it is sticky: what tells callers apart is hashed to a [point](point_of) on a line,
+//! A share takes callers, not calls, where it is sticky: what tells callers apart is hashed to a point on a line,
 //! and the share is a stretch from its beginning. So the choice needs no memory, is the same on every gateway and after every
 //! reload, and a share that grows only adds callers.
 

@@ -13,7 +13,7 @@
 //! when the calls before it have ended. A limit that was not made use of stays, unless calls take far longer than the base.
 //!
 //! The base must be found while calls come without an end. As long as the limit is not met, what is typical is the base
-//! or less than it, and after [`TRIAL_AFTER`] without seeing the base what is typical is taken for it. Where calls are refused
+//! or less than it, and after `TRIAL_AFTER` without seeing the base what is typical is taken for it. Where calls are refused
 //! then, a third of the limit is tried: if as many calls are answered in a second as before, the rest has only waited, and
 //! a third of that is tried; if there are fewer, nothing waits any more, and what is typical then is the base. The same comparison tells, where the limit shrinks again and
 //! again, a backend that has too much to do from one that has become slower by itself: that is no help to anybody if it
