@@ -113,7 +113,8 @@ impl Channel {
     /// The same channel, which sends no call again that may have arrived and is not idempotent, whatever its settings say.
     #[must_use]
     pub fn once(&self) -> Self {
-        self.tuned(Settings { retries: Retries::default(), ..self.shared.settings.clone() })
+        let once = self.tuned(Settings { retries: Retries::default(), ..self.shared.settings.clone() });
+        Self { field: self.field.clone(), ..once }
     }
 
     /// The same to other targets, once it is taken up. Of those that stay, connections and what is known are kept;
@@ -244,10 +245,10 @@ impl Try {
     }
 
     /// When the try was begun, if its answer says how long its target takes: one that streams may begin at once and take
-    /// as long as it likes.
+    /// as long as it likes, and one that has waited for a connection was with no target meanwhile.
     pub(super) fn sent(&self) -> Option<Instant> {
-        let attempt = self.attempt.as_ref().filter(|_| !self.method.is_streaming());
-        attempt.map(Attempt::started)
+        let tells = !self.method.is_streaming() && !self.has_waited;
+        self.attempt.as_ref().filter(|_| tells).map(Attempt::started)
     }
 
     pub(super) fn end(&mut self, code: Code) {

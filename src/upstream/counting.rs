@@ -39,7 +39,8 @@ impl Counting {
         self.of_targets.store(rules.outliers.map_or(0, |rules| rules.tick()), Relaxed);
         self.of_all.store(rules.circuit.trip.map_or(0, |trip| tick_of(trip.window)), Relaxed);
         if rules.circuit.trip.is_none() {
-            *self.breaker() = Breaker::Closed;
+            let mut breaker = self.breaker();
+            *breaker = Breaker::Closed;
             self.is_open.store(false, Relaxed);
         }
     }

@@ -136,11 +136,13 @@ impl Run {
         let (rules, before) = (&self.shared.settings.retries, self.race.count() - u32::from(!is_hedge));
         let group = self.shared.pool.group();
         if is_hedge && (group.is_open() || !group.take(rules.budget)) {
-            self.race.close();
+            self.race.skip();
             return;
         }
         match self.begin(before, is_hedge) {
             Ok(()) => self.race.began(self.started.elapsed(), &self.shared.settings.retries),
+            // There is no place beside the tries that go on; what fails may still be sent again.
+            Err(_) if is_hedge => self.race.skip(),
             Err(status) => {
                 self.race.close();
                 self.last.get_or_insert_with(|| status.into());

@@ -339,7 +339,10 @@ impl Attempt {
                 }
             }
             Err(error) => {
-                self.pool.group.away(&member);
+                // One that cannot have a further connection still has those that it has.
+                if !is_further {
+                    self.pool.group.away(&member);
+                }
                 let rest = self.settle(|core| core.failed(&member, is_further));
                 let (upstream, target) = (self.pool.name(), member.target());
                 tracing::warn!(upstream, %target, %error, ?rest, "cannot connect to a backend");

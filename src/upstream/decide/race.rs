@@ -64,6 +64,11 @@ impl Race {
         self.wait(now, rules);
     }
 
+    /// The try that was due does not begin. Others may, in place of those that fail.
+    pub(in crate::upstream) const fn skip(&mut self) {
+        self.due = None;
+    }
+
     /// No try begins any more.
     pub(in crate::upstream) const fn close(&mut self) {
         self.due = None;
@@ -177,6 +182,16 @@ mod tests {
     fn what_never_reached_a_backend_is_sent_again_at_once_and_for_free() {
         let mut race = Race::start(&rules());
         assert_eq!(fail(&mut race, 3, Some(Cause::Refused)), Verdict::Again { at: ms(3), paid: false });
+    }
+
+    #[test]
+    fn a_hedge_that_there_is_no_place_for_leaves_what_is_sent_again_as_it_is() {
+        let mut race = Race::start(&rules());
+        race.skip();
+        assert_eq!((race.due(), race.count()), (None, 1));
+        assert_eq!(fail(&mut race, 70, Some(Cause::Refused)), Verdict::Again { at: ms(70), paid: false });
+        race.skip();
+        assert_eq!(fail(&mut race, 70, UNAVAILABLE), Verdict::Again { at: ms(95), paid: true });
     }
 
     #[test]
