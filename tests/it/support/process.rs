@@ -77,9 +77,21 @@ impl Server {
         self.signal(Signal::HUP);
     }
 
-    /// Sends a signal.
+    /// Sends a signal. One that stops has stopped all threads when this returns.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+        if signal == Signal::STOP {
+            let state = |task: std::io::Result<std::fs::DirEntry>| {
+                std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default()
+            };
+            // The state stands behind the name, which is in parentheses.
+            let is_stopped =
+                |stat: String| stat.rsplit(") ").next().is_none_or(|rest| !rest.starts_with(['R', 'S', 'D']));
+            let tasks = || std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+            while !tasks().all(|task| is_stopped(state(task))) {
+                std::thread::yield_now();
+            }
+        }
     }
 
     /// How much memory it has, in bytes.
