@@ -89,7 +89,7 @@ impl Server {
                 |stat: String| stat.rsplit(") ").next().is_none_or(|rest| !rest.starts_with(['R', 'S', 'D']));
             let tasks = || std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
             while !tasks().all(|task| is_stopped(state(task))) {
-                std::thread::yield_now();
+                thread::yield_now();
             }
         }
     }
