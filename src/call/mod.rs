@@ -25,6 +25,7 @@ pub mod asked;
 pub mod credential;
 pub mod deadline;
 pub mod encoding;
+pub mod hash;
 pub mod identity;
 pub mod metadata;
 pub mod meters;

@@ -16,11 +16,12 @@ use http::HeaderName;
 
 use super::shadow::Shadow;
 use crate::call::asked::Asked;
+use crate::call::hash::{START, fnv};
 use crate::call::service::{BoxFuture, CallService};
 use crate::call::sticky::Cookie;
 use crate::call::{Call, Method, Origin, Reply};
 use crate::route::condition::Condition;
-use crate::telemetry::random;
+use crate::telemetry::random::{self, mix};
 
 /// A method that several upstreams answer.
 pub struct Split {
@@ -122,7 +123,7 @@ impl Share {
     /// This part of the callers. `upstream` is the name of who gets them: shares of the same upstream have the same callers,
     /// whichever services they are of, and those of different ones have nothing to do with one another.
     pub fn new(part: Part, sticky: Sticky, upstream: &str) -> Self {
-        Self { part, sticky, seed: fnv(OFFSET, upstream.bytes().chain([0xff])) }
+        Self { part, sticky, seed: fnv(START, upstream.bytes().chain([0xff])) }
     }
 
     /// Whether it includes a call from there. Where a caller is to be told from others and cannot be, chance decides, so that
@@ -154,20 +155,10 @@ impl Share {
     }
 }
 
-const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-
-/// FNV-1a, from where another one has ended.
-fn fnv(start: u64, bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
-}
-
 /// Where a key lies on the line of all numbers: FNV-1a, with the bits mixed by the last step of SplitMix64. Whoever chooses
 /// keys can so choose where they lie, which gives nobody more than the share does that anybody may be in.
 fn point_of(seed: u64, key: &[u8]) -> u64 {
-    let bits = fnv(seed, key.iter().copied());
-    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
+    mix(fnv(seed, key.iter().copied()))
 }
 
 impl Choice {

@@ -13,10 +13,15 @@ pub fn next() -> u64 {
     STATE.with(|state| {
         let seed = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
         state.set(seed);
-        let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        mix(seed)
     })
+}
+
+/// Makes of each number another one that differs in all of its bits: the last step of SplitMix64.
+pub const fn mix(bits: u64) -> u64 {
+    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
 }
 
 #[cfg(test)]

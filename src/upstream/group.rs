@@ -14,7 +14,6 @@ use tokio::time::Instant;
 
 use super::counting::Counting;
 use super::decide::adaptive::Adaptive;
-use super::decide::balance::hash;
 use super::decide::budget::Budget;
 use super::decide::circuit::{Circuit, Gauge};
 use super::decide::outlier::{Outliers, Record};
@@ -25,6 +24,7 @@ use super::meters::Meters;
 use super::report::{Recent, Report, TargetReport};
 use super::shares::{Share, Shares};
 use super::target::{Endpoint, Target};
+use crate::call::hash::hash;
 use crate::telemetry::metrics::HeldLevel;
 
 /// What may change while the connections stay.

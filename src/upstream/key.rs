@@ -1,10 +1,10 @@
 //! What a call has in common with others that go to the same target.
 
-use http::HeaderMap;
-use http::header::COOKIE;
-
-use super::decide::balance::{Common, hash};
+use super::decide::balance::Common;
+use crate::call::asked::Asked;
+use crate::call::hash::hash;
 use crate::call::{Call, Message};
+use crate::route::condition::cookies;
 use crate::wire::WireType;
 use crate::wire::reader::Reader;
 
@@ -20,7 +20,8 @@ pub(super) fn of(common: &Common, call: &Call) -> Option<u64> {
         }
         Common::Cookie(name) => {
             let headers = call.origin.headers.as_deref().unwrap_or(&call.metadata);
-            cookie(headers, name.as_bytes()).map(hash)
+            let asked = Asked { host: None, query: "", headers };
+            cookies(&asked, name).next().map(hash)
         }
         Common::Claim(name) => match call.origin.identity()?.claim(name) {
             [] => None,
@@ -29,13 +30,6 @@ pub(super) fn of(common: &Common, call: &Call) -> Option<u64> {
         },
         Common::Field => None,
     }
-}
-
-/// The first value of a cookie (RFC 6265 section 5.4).
-fn cookie<'h>(headers: &'h HeaderMap, name: &[u8]) -> Option<&'h [u8]> {
-    let all = headers.get_all(COOKIE).into_iter();
-    let mut pairs = all.flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
-    pairs.find_map(|pair| pair.trim_ascii().strip_prefix(name)?.strip_prefix(b"="))
 }
 
 /// The key of a message: the value of the field to which these numbers lead, each but the last that of a message in the
@@ -73,7 +67,8 @@ fn find(wire: &[u8], path: &[u32]) -> Option<u64> {
 mod tests {
     use std::sync::Arc;
 
-    use http::HeaderName;
+    use http::header::COOKIE;
+    use http::{HeaderMap, HeaderName};
 
     use super::super::tests::{fields, request};
     use super::*;
@@ -95,8 +90,10 @@ mod tests {
             (&["session", "Session=a1"], None),
             (&[], None),
         ] {
-            let headers = headers(cookies);
-            assert_eq!(cookie(&headers, b"session"), expected.map(str::as_bytes), "{cookies:?}");
+            let mut call = request("");
+            call.origin.headers = Some(Arc::new(headers(cookies)));
+            let found = of(&Common::Cookie("session".into()), &call);
+            assert_eq!(found, expected.map(|value| hash(value.as_bytes())), "{cookies:?}");
         }
     }
 

@@ -18,6 +18,7 @@ use super::calendar::{Date, Now};
 use super::gcra::Gcra;
 use super::store::{Demand, Limit, MAX_COUNTERS, Outcome, Quota, Rate, Standing, Standings, Store, Taken};
 use super::table::{Key, Table, Tag};
+use crate::telemetry::random::mix;
 
 const SHARDS: usize = 256;
 
@@ -121,11 +122,11 @@ impl Counter<'_> {
         let (own, tag) = match self {
             Self::Rate(rate) => {
                 let pace = u64::from(rate.count.get()) << 32 | u64::from(rate.burst.get());
-                (mixed(pace) ^ rate.period.as_secs(), Tag::Rate)
+                (mix(pace) ^ rate.period.as_secs(), Tag::Rate)
             }
             Self::Quota(quota) => (0, Tag::from(quota.window)),
         };
-        Key::new(mixed(subject ^ mixed(own ^ tag as u64)), tag)
+        Key::new(mix(subject ^ mix(own ^ tag as u64)), tag)
     }
 
     /// What is counted then, or else in how many nanoseconds it can be.
@@ -145,13 +146,6 @@ impl Counter<'_> {
             Self::Quota(quota) => now.date.standing(quota, count),
         }
     }
-}
-
-/// Makes of each number another one (the end of SplitMix64), so that keys differ in all of their bits.
-const fn mixed(number: u64) -> u64 {
-    let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 /// What time it is. Rates go by a clock that nobody can set. The date follows the system's clock where that is ahead,

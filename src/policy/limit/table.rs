@@ -177,19 +177,14 @@ fn room(places: &[Place], key: Key, now: &Now) -> Room {
 mod tests {
     use super::super::calendar::{Date, USED_BITS};
     use super::*;
+    use crate::telemetry::random::mix;
 
     fn now(nanos: u64) -> Now {
         Now { nanos, date: Date::of(1_800_000_000 + nanos / 1_000_000_000) }
     }
 
-    fn mixed(number: u64) -> u64 {
-        let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
     fn key(number: u64) -> Key {
-        Key::new(mixed(number), Tag::Rate)
+        Key::new(mix(number), Tag::Rate)
     }
 
     /// While there is room nothing is lost, however the table grows meanwhile.
@@ -249,7 +244,7 @@ mod tests {
     fn quotas_stay_that_are_used_most() {
         let mut table = Table::default();
         let today = 1_800_000_000 / 86_400;
-        let quota = |number| Key::new(mixed(number), Tag::Day);
+        let quota = |number| Key::new(mix(number), Tag::Day);
         for number in 1..=100 {
             table.set(quota(number), today << USED_BITS | 10_000, &now(1));
         }

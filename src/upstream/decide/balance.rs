@@ -4,6 +4,8 @@ use std::cell::Cell;
 
 use http::HeaderName;
 
+use crate::telemetry::random::mix;
+
 /// How targets share the calls of an upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Balance {
@@ -103,7 +105,7 @@ pub(in crate::upstream) fn least_of_shares<'a>(
 pub(in crate::upstream) struct Candidate {
     /// Which target it is.
     pub(in crate::upstream) index: usize,
-    /// The [`hash`] of its name.
+    /// The [`hash`](crate::call::hash::hash) of its name.
     pub(in crate::upstream) seed: u64,
     /// Its share, by those of the others; not 0.
     pub(in crate::upstream) share: u32,
@@ -154,23 +156,10 @@ fn score(drawn: u64, share: u32) -> f64 {
     -f64::from(share) / part.ln()
 }
 
-/// A hash that is the same in every process: FNV-1a, and its bits mixed. Whoever chooses values that fall together gets
-/// one target for them, up to its bound.
-pub(in crate::upstream) fn hash(bytes: &[u8]) -> u64 {
-    let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv))
-}
-
-/// The last step of SplitMix64.
-fn mix(bits: u64) -> u64 {
-    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::hash::hash;
 
     #[test]
     fn the_one_with_fewer_calls_of_two_is_taken() {
@@ -326,12 +315,5 @@ mod tests {
             assert_eq!(turns(shares, loads, 4, least), expected, "{shares:?} {loads:?}");
         }
         assert_eq!(least_of_shares(&[].into_iter(), 5), None);
-    }
-
-    #[test]
-    fn hashes_are_those_of_every_process() {
-        // FNV-1a has 0xcbf29ce484222325 for nothing and 0xaf63dc4c8601ec8c for "a".
-        assert_eq!(hash(b""), mix(0xcbf2_9ce4_8422_2325));
-        assert_eq!(hash(b"a"), mix(0xaf63_dc4c_8601_ec8c));
     }
 }
